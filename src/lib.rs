@@ -1,0 +1,31 @@
+//! pg_zvec: vector tables for PostgreSQL.
+//!
+//! Layers, each using only what stands above it (see `design/overview.md`):
+//!
+//! | module | duty | needs PostgreSQL |
+//! |---|---|---|
+//! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
+//! | [`vector`] | vector values: layout, limits, text form | no |
+//! | [`distance`] | metrics and their kernels | no |
+//! | [`segment`] | the vector store's format: ids, slots, extents, page codecs | no |
+//! | `pg` | the home of raw server calls | yes |
+//! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
+//! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
+//! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
+
+pub mod distance;
+pub mod error;
+pub mod segment;
+pub mod vector;
+
+#[cfg(feature = "pg")]
+pub mod pg;
+#[cfg(feature = "pg")]
+pub mod sql;
+#[cfg(feature = "pg")]
+pub mod store;
+#[cfg(feature = "pg")]
+pub mod tableam;
+
+#[cfg(feature = "pg")]
+pgrx::pg_module_magic!();
