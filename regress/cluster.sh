@@ -171,3 +171,12 @@ zvec_log_is_clean() {
 zvec_result() {
     if [ "$1" = 0 ]; then echo "ok $2"; else echo "not ok $2"; fi
 }
+
+# zvec_same NAME OUTPUT: prints whether OUTPUT is what regress/expected/NAME.out says, with the difference if not.
+# ACCEPT=1 in the environment makes OUTPUT the expected file, to be looked at before it is committed.
+zvec_same() {
+    local expected=$ZVEC_ROOT/regress/expected/$1.out
+    [ "${ACCEPT:-}" != 1 ] || cp "$2" "$expected"
+    diff -u "$expected" "$2"
+    zvec_result $? "$1"
+}
