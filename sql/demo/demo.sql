@@ -89,7 +89,7 @@ SELECT name, section, left(summary, 40) AS summary FROM packages ORDER BY embedd
 SELECT column_name, dimensions, live, dead FROM zvec_segments('packages');
 
 \echo
-\echo === Move the chess programs to a section of their own: no vector is copied, the store is as it was
+\echo === Move the chess programs to a section of their own: no vector is copied
 UPDATE packages SET section = 'chess' WHERE section = 'games' AND summary LIKE '%chess%';
 SELECT section, count(*) FROM packages WHERE section IN ('chess', 'games') GROUP BY section ORDER BY section;
 SELECT column_name, dimensions, live, dead FROM zvec_segments('packages');
