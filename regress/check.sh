@@ -45,7 +45,7 @@ count_lines() {
     good=$(grep -cE -- "$3" "$2")
     bad=$(grep -cE -- "$4" "$2")
     pass "$good"
-    [ "$bad" -eq 0 ] || fail "$bad" "$1"
+    [ "$bad" -eq 0 ] || fail "$bad" "$1: $(grep -E -- "$4" "$2" | tr -s ' ' | paste -sd';')"
     [ "$5" -eq 0 ] || [ "$bad" -gt 0 ] || fail 1 "$1 (exit status $5)"
     [ "$good" -gt 0 ] || [ "$bad" -gt 0 ] || [ "$5" -ne 0 ] || fail 1 "$1 (ran no test)"
 }
