@@ -1,8 +1,8 @@
 //! The kernels that everybody calls: simsimd in blocks, with an `f64` second try where `f32` was not enough.
 //!
-//! simsimd adds up in `f32`. A block of n elements errs by at most about (n + 3) x 2^-24 of the sum of its absolute
-//! terms even on a CPU where it adds them one by one; blocks of 128 keep that below 8e-6, and their sums are added in
-//! `f64`. Blocks also break simsimd's single chain of dependent additions, which is what makes them fast.
+//! simsimd adds up in `f32`. A chain of n additions errs by at most about (n + 3) x 2^-24 of the sum of the absolute
+//! terms; [`BLOCK`] keeps the chains at 128 or less on every CPU, the error below 8e-6, and the sums of blocks are
+//! added in `f64`.
 //!
 //! What `f32` cannot do shows in the sum: overflow makes it infinite or NaN, and underflow (an error of at most
 //! 2^-150 a term) matters only if all terms are tiny, so that the sum is. Both are computed again in `f64`.
@@ -10,24 +10,32 @@
 use super::wide;
 use simsimd::SpatialSimilarity;
 
-/// Elements that are added up in `f32`.
-const BLOCK: usize = 128;
+/// Elements that are added up in `f32`: few enough for chains of 128 additions with the narrowest vectors that
+/// simsimd may use on the architecture. Where it may use none at all, that is one chain.
+const BLOCK: usize = if cfg!(target_arch = "aarch64") { 512 } else { 128 };
+/// As [`BLOCK`] for x86 with AVX2 (8 lanes) or better. Longer blocks cost fewer calls.
+const BLOCK_AVX2: usize = 1024;
 /// Sums from here on are not touched by underflow: 16,000 terms x 2^-150 is 1e-9 of it.
 const SMALLEST_SURE: f64 = 1e-32;
 
 #[inline(always)]
 fn in_blocks(a: &[f32], b: &[f32], kernel: impl Fn(&[f32], &[f32]) -> Option<f64>) -> f64 {
-    let (a_blocks, a_rest) = a.as_chunks::<BLOCK>();
-    let (b_blocks, b_rest) = b.as_chunks::<BLOCK>();
-    let mut sum = 0.0;
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        // simsimd answers None for different lengths only
-        sum += kernel(x, y).unwrap_or(f64::NAN);
+    let block = block();
+    if a.len() <= block {
+        return kernel(a, b).unwrap_or(f64::NAN);
     }
-    if !a_rest.is_empty() {
-        sum += kernel(a_rest, b_rest).unwrap_or(f64::NAN);
+    // simsimd answers None for different lengths only
+    a.chunks(block).zip(b.chunks(block)).map(|(x, y)| kernel(x, y).unwrap_or(f64::NAN)).sum()
+}
+
+#[inline(always)]
+fn block() -> usize {
+    // simsimd takes AVX2 only together with these
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+        return BLOCK_AVX2;
     }
-    sum
+    BLOCK
 }
 
 #[inline(always)]

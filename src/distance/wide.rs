@@ -1,7 +1,8 @@
 //! Kernels compiled for several instruction sets and chosen at run time: the `f64` ones that [`super::kernels`] falls
 //! back to when `f32` arithmetic overflows or underflows, and L1, which simsimd does not have.
 
-/// Elements that a lane accumulates in `f32` before the sum moves on to `f64`: 1024 / 64 lanes = 16 additions.
+/// Elements that are added up in `f32` before the sum moves on to `f64`: 16 additions in each of 64 lanes, and a few
+/// to bring the lanes together.
 const L1_BLOCK: usize = 1024;
 const L1_LANES: usize = 64;
 const WIDE_LANES: usize = 16;
@@ -37,6 +38,14 @@ fn l1_wide_body(a: &[f32], b: &[f32]) -> f64 {
     sum_wide(a, b, |x, y| (x - y).abs())
 }
 
+/// Adds the absolute differences of matching chunks to the lanes.
+#[inline(always)]
+fn add_differences<const N: usize>(lanes: &mut [f32; N], x: &[f32; N], y: &[f32; N]) {
+    for i in 0..N {
+        lanes[i] += (x[i] - y[i]).abs();
+    }
+}
+
 #[inline(always)]
 fn l1_body(a: &[f32], b: &[f32]) -> f64 {
     let mut total = 0.0;
@@ -45,20 +54,23 @@ fn l1_body(a: &[f32], b: &[f32]) -> f64 {
         let (a_chunks, a_rest) = a.as_chunks::<L1_LANES>();
         let (b_chunks, b_rest) = b.as_chunks::<L1_LANES>();
         for (x, y) in a_chunks.iter().zip(b_chunks) {
-            for i in 0..L1_LANES {
-                lanes[i] += (x[i] - y[i]).abs();
-            }
+            add_differences(&mut lanes, x, y);
         }
-        for ((lane, &x), &y) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-            *lane += (x - y).abs();
-        }
-        let mut sums = [0f64; WIDE_LANES];
+        let mut sums = [0f32; WIDE_LANES];
         for lanes in lanes.as_chunks::<WIDE_LANES>().0 {
             for i in 0..WIDE_LANES {
-                sums[i] += f64::from(lanes[i]);
+                sums[i] += lanes[i];
             }
         }
-        total += sums.iter().sum::<f64>();
+        let (a_chunks, a_rest) = a_rest.as_chunks::<WIDE_LANES>();
+        let (b_chunks, b_rest) = b_rest.as_chunks::<WIDE_LANES>();
+        for (x, y) in a_chunks.iter().zip(b_chunks) {
+            add_differences(&mut sums, x, y);
+        }
+        total += sums.iter().copied().map(f64::from).sum::<f64>();
+        for (&x, &y) in a_rest.iter().zip(b_rest) {
+            total += f64::from((x - y).abs());
+        }
     }
     total
 }
