@@ -1,9 +1,10 @@
 //! Prints a `real` exactly as the server's `float4out` does: the shortest decimal strictly between the midpoints to
 //! the neighbouring values, in fixed form for exponents -4..=5, else with an exponent of at least two digits.
 //!
-//! Rust's shortest form differs from the server's in one point: it also accepts a midpoint itself (as a reader that
-//! rounds half to even restores the value). Few-digit midpoints exist only among integers between 2^24 and 2^64, so
-//! that is where [`Decimal::strictly_inside`] looks again, in exact integers.
+//! Rust's shortest form differs from the server's in two points, which are put right here in exact integers:
+//! it also accepts a midpoint itself (as a reader that rounds half to even restores the value), and of two equally
+//! near decimals it takes the greater, not the even one. Few-digit midpoints exist only among integers between 2^24
+//! and 2^64, ties only among values with few binary places.
 
 use std::io::Write;
 
@@ -83,6 +84,23 @@ impl Decimal {
         self
     }
 
+    /// This decimal, or its even neighbour when `value` lies exactly between both.
+    fn half_to_even(self, value: f32) -> Self {
+        let bits = value.to_bits();
+        let binary_exponent = (bits >> 23) as i32 - 150;
+        // Elsewhere no value has an exact decimal form short enough for a tie.
+        if self.digits.is_multiple_of(2)
+            || !(-13..=10).contains(&self.exponent)
+            || !(-60..40).contains(&binary_exponent)
+        {
+            return self;
+        }
+        let scale = |number: u128, two: i32, ten: i32| (number << two.max(0)) * 10u128.pow(ten.max(0) as u32);
+        let twice_value = scale(2 * u128::from(bits & 0x7f_ffff | 0x80_0000), binary_exponent, -self.exponent);
+        let between = scale(u128::from(2 * self.digits - 1), -binary_exponent, self.exponent);
+        if twice_value == between { Self { digits: self.digits - 1, ..self } } else { self }
+    }
+
     fn without_trailing_zeros(mut self) -> Self {
         while self.digits != 0 && self.digits.is_multiple_of(10) {
             self.digits /= 10;
@@ -143,7 +161,11 @@ pub fn write_real(value: f32, out: &mut Vec<u8>) {
     if magnitude == 0.0 {
         out.push(b'0');
     } else {
-        Decimal::shortest(magnitude).strictly_inside(magnitude).without_trailing_zeros().write(out);
+        Decimal::shortest(magnitude)
+            .strictly_inside(magnitude)
+            .half_to_even(magnitude)
+            .without_trailing_zeros()
+            .write(out);
     }
 }
 
