@@ -53,6 +53,16 @@ zvec_make_scratch() {
     echo "$dir"
 }
 
+# Removes what killed runs of this checkout have left. Their servers, if any, stop by themselves when they find their
+# files gone.
+zvec_sweep() {
+    local dir pid root
+    for dir in "$ZVEC_ROOT"/.scratch/* /tmp/pg_zvec.*; do
+        [ ! -L "$dir" ] && [ -f "$dir/owner" ] && read -r pid root <"$dir/owner" || continue
+        [ "$root" != "$ZVEC_ROOT" ] || [ -d "/proc/$pid" ] || rm -rf -- "$dir"
+    done
+}
+
 # Copies the PostgreSQL installation to $ZVEC_SCRATCH/installation and installs the extension there. PostgreSQL finds
 # its folders relative to its programs, so a copy that keeps the layout is an installation of its own.
 zvec_private_install() {
@@ -95,7 +105,8 @@ zvec_begin() {
         ZVEC_SCRATCH=$(mktemp -d "$ZVEC_PARENT/$1.XXXX") && chmod 755 "$ZVEC_SCRATCH" || exit 1
         [ "$(id -u)" != 0 ] || chown "$ZVEC_SERVER_USER:$ZVEC_SERVER_USER" "$ZVEC_SCRATCH" || exit 1
     else
-        ZVEC_SCRATCH=$(zvec_make_scratch "$1") || exit 1
+        zvec_sweep
+        ZVEC_SCRATCH=$(zvec_make_scratch "$1") && echo "$$ $ZVEC_ROOT" >"$ZVEC_SCRATCH/owner" || exit 1
         zvec_private_install || exit 1
     fi
     PATH=$ZVEC_BINDIR:$PATH
@@ -107,7 +118,10 @@ zvec_begin() {
 zvec_end() {
     local status=$? cluster
     trap '' HUP INT TERM
-    [ -z "${ZVEC_KEEP:-}" ] || [ "$status" != 0 ] || exit 0
+    if [ -n "${ZVEC_KEEP:-}" ] && [ "$status" = 0 ]; then
+        rm -f "$ZVEC_SCRATCH/owner"
+        exit 0
+    fi
     for cluster in "${ZVEC_CLUSTERS[@]}"; do
         zvec_stop "$cluster" immediate
     done
