@@ -209,12 +209,19 @@ mod tests {
         }
     }
 
-    /// 2^33 lies between 8589934080 and 8589935616 at its midpoints 8589934336 and 8589935104; the values were
-    /// found by comparing every positive value with the server's routine.
+    /// Where Rust's shortest form differs: found by comparing every positive value with the server's routine.
     #[test]
-    fn midpoints_are_not_printed() {
-        for (bits, expected) in [(0x5000_0000, "8.589935e+09"), (0x4c00_0000, "3.3554432e+07")] {
-            assert_eq!(print(f32::from_bits(bits)), expected);
+    fn midpoints_and_ties() {
+        for (value, expected) in [
+            (33_554_448.0, "3.3554448e+07"),
+            (33_554_472.0, "3.3554472e+07"),
+            (8_589_934_592.0, "8.589935e+09"),
+            (0.000_244_140_625, "0.00024414062"),
+            (0.002_441_406_25, "0.0024414062"),
+            (0.126_953_125, "0.12695312"),
+            (2_097_152.25, "2.0971522e+06"),
+        ] {
+            assert_eq!(print(value), expected);
         }
     }
 
