@@ -75,7 +75,7 @@ impl Decimal {
             let unit = 10u128.pow(exponent) * 4;
             let below = value / unit;
             let (down, up) = (value - below * unit, (below + 1) * unit - value);
-            let nearest = if down < up || (down == up && below % 2 == 0) { below } else { below + 1 };
+            let nearest = if down < up || (down == up && below.is_multiple_of(2)) { below } else { below + 1 };
             let candidates = [nearest, 2 * below + 1 - nearest];
             if let Some(&found) = candidates.iter().find(|&&c| inside(c * unit)) {
                 return Self { digits: found as u64, exponent: exponent as i32 }.without_trailing_zeros();
@@ -216,10 +216,10 @@ mod tests {
             (33_554_448.0, "3.3554448e+07"),
             (33_554_472.0, "3.3554472e+07"),
             (8_589_934_592.0, "8.589935e+09"),
-            (0.000_244_140_625, "0.00024414062"),
-            (0.002_441_406_25, "0.0024414062"),
-            (0.126_953_125, "0.12695312"),
-            (2_097_152.25, "2.0971522e+06"),
+            (1.0 / 4096.0, "0.00024414062"),
+            (10.0 / 4096.0, "0.0024414062"),
+            (65.0 / 512.0, "0.12695312"),
+            (8_388_609.0 / 4.0, "2.0971522e+06"),
         ] {
             assert_eq!(print(value), expected);
         }
