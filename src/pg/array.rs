@@ -173,11 +173,19 @@ pub fn f64_datum(value: f64) -> Datum {
     Datum::from(value.to_bits())
 }
 
-/// A `numeric` rounded to `real`; raises the server's own ERROR when it is out of range.
-pub fn numeric_to_f32(numeric: Datum) -> f32 {
-    // SAFETY: the datum is a numeric
-    let real = unsafe { pgrx::direct_function_call_as_datum(pg_sys::numeric_float4, &[Some(numeric)]) };
-    real.map_or(f32::NAN, |datum| f32::from_bits(datum.value() as u32))
+/// Calls `use_text` with the text form of a `numeric`.
+pub fn with_numeric_text<T>(numeric: Datum, use_text: impl FnOnce(&[u8]) -> T) -> T {
+    // SAFETY: the datum is a numeric, and numeric_out answers with a C string in the current memory context
+    unsafe {
+        match pgrx::direct_function_call_as_datum(pg_sys::numeric_out, &[Some(numeric)]) {
+            Some(text) => {
+                let result = use_text(CStr::from_ptr(text.cast_mut_ptr()).to_bytes());
+                pg_sys::pfree(text.cast_mut_ptr());
+                result
+            }
+            None => use_text(b""),
+        }
+    }
 }
 
 /// A `real` as `numeric`, as the server's cast makes it.

@@ -5,7 +5,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::array::{self, Array};
 use crate::pg::function::Call;
 use crate::sql_function;
-use crate::vector::{check_dims, check_element, check_typmod, out_of_range};
+use crate::vector::{check_dims, check_element, check_typmod, out_of_range, text};
 use pgrx::pg_sys::Datum;
 
 /// The vector of an array's elements, each made by `convert`, checked against the type modifier in argument 1.
@@ -67,7 +67,11 @@ sql_function! {
 sql_function! {
     /// `array_to_zvec(numeric[], integer, boolean) returns zvec`
     zvec_from_numeric(call) {
-        from_array(call, |array| array.datums(array::NUMERIC), |element| Ok(array::numeric_to_f32(element)))
+        from_array(
+            call,
+            |array| array.datums(array::NUMERIC),
+            |element| array::with_numeric_text(element, text::parse_element),
+        )
     }
 }
 

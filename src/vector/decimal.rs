@@ -75,7 +75,7 @@ impl Decimal {
             let unit = 10u128.pow(exponent) * 4;
             let below = value / unit;
             let (down, up) = (value - below * unit, (below + 1) * unit - value);
-            let nearest = if down < up || (down == up && below % 2 == 0) { below } else { below + 1 };
+            let nearest = if down < up || (down == up && below.is_multiple_of(2)) { below } else { below + 1 };
             let candidates = [nearest, 2 * below + 1 - nearest];
             if let Some(&found) = candidates.iter().find(|&&c| inside(c * unit)) {
                 return Self { digits: found as u64, exponent: exponent as i32 }.without_trailing_zeros();
@@ -209,12 +209,19 @@ mod tests {
         }
     }
 
-    /// 2^33 lies between 8589934080 and 8589935616 at its midpoints 8589934336 and 8589935104; the values were
-    /// found by comparing every positive value with the server's routine.
+    /// Where Rust's shortest form differs: found by comparing every positive value with the server's routine.
     #[test]
-    fn midpoints_are_not_printed() {
-        for (bits, expected) in [(0x5000_0000, "8.589935e+09"), (0x4c00_0000, "3.3554432e+07")] {
-            assert_eq!(print(f32::from_bits(bits)), expected);
+    fn midpoints_and_ties() {
+        for (value, expected) in [
+            (33_554_448.0, "3.3554448e+07"),
+            (33_554_472.0, "3.3554472e+07"),
+            (8_589_934_592.0, "8.589935e+09"),
+            (1.0 / 4096.0, "0.00024414062"),
+            (10.0 / 4096.0, "0.0024414062"),
+            (65.0 / 512.0, "0.12695312"),
+            (8_388_609.0 / 4.0, "2.0971522e+06"),
+        ] {
+            assert_eq!(print(value), expected);
         }
     }
 

@@ -38,8 +38,10 @@ pub fn parse(text: &[u8]) -> Result<Vec<f32>> {
                     Some(_) => "an element is not a number",
                 }));
             }
-            let value =
-                parse_element(number).ok_or_else(|| malformed(&format!("\"{}\" is not a number", quote(number))))??;
+            let Some(value) = number_of(number) else {
+                return Err(malformed(&format!("\"{}\" is not a number", quote(number))));
+            };
+            let value = check_number(number, value)?;
             if values.len() == MAX_DIMS {
                 let commas = after.iter().filter(|&&b| b == b',').count();
                 check_dims(values.len() + 1 + commas)?;
@@ -73,14 +75,31 @@ pub fn print(values: &[f32], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// The element that `number` stands for; `None` when it is no number.
-fn parse_element(number: &[u8]) -> Option<Result<f32>> {
-    let text = std::str::from_utf8(number).ok()?;
-    let value: f32 = text.parse().ok()?;
-    if value.is_infinite() && text.contains(|c: char| c.is_ascii_digit()) {
-        return Some(Err(out_of_range(format!("\"{}\" is out of range for an element of type zvec", quote(number)))));
+/// Reads the text form of one element.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_element(number: &[u8]) -> Result<f32> {
+    match number_of(number) {
+        Some(value) => check_number(number, value),
+        None => Err(Error::new(
+            SqlState::InvalidTextRepresentation,
+            format!("invalid input syntax for an element of type zvec: \"{}\"", quote(number)),
+        )
+        .hint("Write an element as a decimal number like 1, 2.5 or -3e-4.")),
     }
-    Some(check_element(value))
+}
+
+/// What `number` stands for, NaN and infinity included; `None` when it is no number.
+fn number_of(number: &[u8]) -> Option<f32> {
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn check_number(number: &[u8], value: f32) -> Result<f32> {
+    if value.is_infinite() && number.iter().any(u8::is_ascii_digit) {
+        return Err(out_of_range(format!("\"{}\" is out of range for an element of type zvec", quote(number))));
+    }
+    check_element(value)
 }
 
 fn is_number_byte(byte: u8) -> bool {
@@ -167,6 +186,14 @@ mod tests {
             assert!(error.hint.is_some(), "{text}");
         }
         assert_eq!(parse(b"[\xff]").unwrap_err().state, InvalidTextRepresentation);
+    }
+
+    #[test]
+    fn one_element() {
+        assert_eq!(parse_element(b"-2.50"), Ok(-2.5));
+        assert_eq!(parse_element(b"1e39").unwrap_err().state, SqlState::NumericValueOutOfRange);
+        assert_eq!(parse_element(b"NaN").unwrap_err().state, SqlState::DataException);
+        assert_eq!(parse_element(b"").unwrap_err().state, SqlState::InvalidTextRepresentation);
     }
 
     #[test]
