@@ -16,7 +16,8 @@ PG_REGRESS = $(dir $(shell '$(PG_CONFIG)' --pgxs))../test/regress/pg_regress
 .PHONY: all help setup install install-files installcheck check demo bench lint clean
 
 all: ## build the release library (the default)
-	@test -x '$(PG_CONFIG)' || { echo "no pg_config at $(PG_CONFIG): run 'make setup', or give PG_CONFIG=..." >&2; exit 1; }
+	@test -x '$(PG_CONFIG)' || \
+		{ echo "no pg_config at $(PG_CONFIG): run 'make setup', or give PG_CONFIG=..." >&2; exit 1; }
 	$(CARGO) build --release
 
 help: ## list the targets

@@ -25,7 +25,8 @@ measure() {
 # Rows of unsigned bytes as lines of "id, label, note, vector" for COPY.
 bytes_as_rows() {
     gunzip -c "$1" | od -An -v -tu1 -w784 | sed -E 's/ +/,/g; s/^,/[/; s/$/]/' |
-        awk '{ printf "%d\t%d\tnumber %d\t%s\n", NR, NR % 10, NR, $0 } NR % 10000 == 0 { print "  " NR " rows" > "/dev/stderr" }'
+        awk '{ printf "%d\t%d\tnumber %d\t%s\n", NR, NR % 10, NR, $0 }
+            NR % 10000 == 0 { print "  " NR " rows" > "/dev/stderr" }'
 }
 
 sql -c "CREATE EXTENSION pg_zvec" \

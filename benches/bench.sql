@@ -106,5 +106,6 @@ VACUUM items_heap;
 SELECT clock_timestamp() AS t1 \gset
 VACUUM items_zvec;
 INSERT INTO measured (input, what, am, ms)
-VALUES (:'input', 'VACUUM after deleting 30% of the rows', 'heap', 1000 * extract(epoch FROM :'t1' - :'t0'::timestamptz)),
+VALUES
+    (:'input', 'VACUUM after deleting 30% of the rows', 'heap', 1000 * extract(epoch FROM :'t1' - :'t0'::timestamptz)),
     (:'input', 'VACUUM after deleting 30% of the rows', 'zvec', 1000 * extract(epoch FROM clock_timestamp() - :'t1'));

@@ -93,7 +93,7 @@ zvec_begin() {
     for variable in $(compgen -v PG); do
         case $variable in PG_CONFIG | PGRX_*) ;; *) unset "$variable" ;; esac
     done
-    export LC_ALL=C PGUSER=postgres PGDATABASE=postgres PGAPPNAME=pg_zvec_$1 PSQLRC=/dev/null PSQL_PAGER= PAGER=
+    export LC_ALL=C PGUSER=postgres PGDATABASE=postgres PGAPPNAME=pg_zvec_$1 PSQLRC=/dev/null PSQL_PAGER='' PAGER=''
     ZVEC_CLUSTERS=()
     ZVEC_PARENT=${ZVEC_BINDIR:+${ZVEC_SCRATCH:-}}
     trap zvec_end EXIT
@@ -178,7 +178,8 @@ zvec_stop() {
 
 # zvec_log_is_clean CLUSTER: prints the lines of the server's log that no test may cause, and fails if there are any.
 zvec_log_is_clean() {
-    ! grep -nEi 'PANIC: |TRAP: |was terminated by signal|(refcount|reference|file|shared memory) leak' "$ZVEC_SCRATCH/$1/log"
+    ! grep -nEi 'PANIC: |TRAP: |was terminated by signal|(refcount|reference|file|shared memory) leak' \
+        "$ZVEC_SCRATCH/$1/log"
 }
 
 # zvec_result STATUS NAME: prints `ok NAME` or `not ok NAME`, which make check counts.

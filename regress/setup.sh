@@ -16,7 +16,8 @@ fail() {
 # Rust comes from rustup, by the user's own hand.
 rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 rust_found=$(cargo --version 2>/dev/null | cut -d' ' -f2) ||:
-[ -n "$rust_found" ] || fail "cargo, Rust's build tool, is missing: install Rust $rust_wanted or later from https://rustup.rs"
+[ -n "$rust_found" ] ||
+    fail "cargo, Rust's build tool, is missing: install Rust $rust_wanted or later from https://rustup.rs"
 [ "$(printf '%s\n' "$rust_wanted" "$rust_found" | sort -V | head -n 1)" = "$rust_wanted" ] ||
     fail "Rust $rust_found is too old: $rust_wanted or later is needed; run 'rustup update stable'"
 
@@ -28,6 +29,7 @@ has_libclang() {
 missing=()
 need() {
     echo "setup: will install $1: $2"
+    # shellcheck disable=SC2206 # one argument, several packages
     missing+=($1)
 }
 command -v cc >/dev/null || need "gcc libc6-dev" "no C compiler, which Rust links with and one dependency is built by"
