@@ -4,7 +4,7 @@
 /// Defines an SQL-callable function `$name` and its `pg_finfo` record.
 ///
 /// The body is an expression block over `$fcinfo: pg_sys::FunctionCallInfo` that returns a [`pgrx::pg_sys::Datum`].
-/// It runs below `#[pg_guard]`, so Rust values are dropped when an error passes through.
+/// It runs below pgrx's guard, so Rust values are dropped when an error passes through.
 #[macro_export]
 macro_rules! pg_function {
     ($(#[$meta:meta])* $name:ident($fcinfo:ident) $body:block) => {
@@ -13,10 +13,14 @@ macro_rules! pg_function {
         /// # Safety
         /// Called by the server's function manager only.
         #[unsafe(no_mangle)]
-        #[pgrx::pg_guard]
         pub unsafe extern "C-unwind" fn $name(
             $fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum $body
+        ) -> pgrx::pg_sys::Datum {
+            // What #[pg_guard] makes of a function; the attribute does not accept a parameter named by a macro.
+            let body = move || $body;
+            // SAFETY: the server calls, so an ERROR may be raised through the frame above
+            unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(body) }
+        }
 
         $crate::pg_finfo!($name);
     };
@@ -37,6 +41,7 @@ macro_rules! pg_finfo {
 }
 
 use pgrx::pg_sys;
+use std::marker::PhantomData;
 
 /// The datum of argument `n`; the caller has made sure that it is not NULL.
 ///
@@ -67,4 +72,90 @@ pub unsafe fn return_null(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: by contract of this function
     unsafe { (*fcinfo).isnull = true };
     pg_sys::Datum::from(0)
+}
+
+/// The call of an SQL function: its arguments and result, as [`crate::sql_function!`] hands them to a body.
+///
+/// The accessors trust that the install script declares each function with the argument types that its body reads,
+/// and strict where the body does not ask for NULL.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    fcinfo: pg_sys::FunctionCallInfo,
+    lives: PhantomData<&'a ()>,
+}
+
+/// One argument of a [`Call`], not NULL.
+#[derive(Clone, Copy)]
+pub struct Arg<'a> {
+    datum: pg_sys::Datum,
+    lives: PhantomData<&'a ()>,
+}
+
+impl<'a> Call<'a> {
+    /// # Safety
+    /// `fcinfo` is the live call's, and `'a` ends with the call.
+    #[inline(always)]
+    pub unsafe fn new(fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        Self { fcinfo, lives: PhantomData }
+    }
+
+    /// The server's own description of the call.
+    #[inline(always)]
+    pub fn fcinfo(self) -> pg_sys::FunctionCallInfo {
+        self.fcinfo
+    }
+
+    /// Argument `n`, which is not NULL.
+    #[inline(always)]
+    pub fn arg(self, n: usize) -> Arg<'a> {
+        // SAFETY: the call lives, and the install script declares that argument
+        Arg { datum: unsafe { arg(self.fcinfo, n) }, lives: PhantomData }
+    }
+
+    /// NULL as the result.
+    pub fn null(self) -> pg_sys::Datum {
+        // SAFETY: the call lives
+        unsafe { return_null(self.fcinfo) }
+    }
+}
+
+impl<'a> Arg<'a> {
+    /// The argument as the server passes it.
+    #[inline(always)]
+    pub fn datum(self) -> pg_sys::Datum {
+        self.datum
+    }
+
+    /// An `integer`.
+    pub fn i32(self) -> i32 {
+        self.datum.value() as i32
+    }
+
+    /// A `boolean`.
+    pub fn bool(self) -> bool {
+        self.datum.value() & 0xff != 0
+    }
+
+    /// The bytes of a `cstring`.
+    pub fn cstring(self) -> &'a [u8] {
+        // SAFETY: the argument is declared as cstring and outlives the call
+        unsafe { std::ffi::CStr::from_ptr(self.datum.cast_mut_ptr()) }.to_bytes()
+    }
+}
+
+/// Defines an SQL-callable function as [`crate::pg_function!`] does, with a body in safe code: a block over
+/// `$call: Call` that gives `crate::error::Result<Datum>`, whose error becomes a server ERROR.
+#[macro_export]
+macro_rules! sql_function {
+    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
+        $crate::pg_function! {
+            $(#[$meta])*
+            $name($call) {
+                // SAFETY: the function manager calls, and the call's description does not leave the body
+                let $call = unsafe { $crate::pg::function::Call::new($call) };
+                let body = || -> $crate::error::Result<pgrx::pg_sys::Datum> { $body };
+                $crate::pg::error::OrRaise::or_raise(body())
+            }
+        }
+    };
 }

@@ -1,1 +1,19 @@
-//! sql
+//! What SQL calls. The install script `sql/pg_zvec--0.1.0.sql` declares these C symbols; each has the prefix `zvec_`.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`arg`] | every access to an argument of type zvec, and the distance of two arguments |
+//! | [`io`] | text, binary and type-modifier input and output |
+//! | [`cast`] | casts from and to arrays, length coercion |
+//! | [`distance`] | the four distances and their operators |
+//! | [`operators`] | arithmetic, comparison, norms and parts |
+//! | [`aggregate`] | avg and sum |
+//! | [`analyze`] | statistics that read no vector |
+
+pub mod aggregate;
+pub mod analyze;
+pub mod arg;
+pub mod cast;
+pub mod distance;
+pub mod io;
+pub mod operators;

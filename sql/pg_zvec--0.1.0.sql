@@ -1,0 +1,190 @@
+\echo Use "CREATE EXTENSION pg_zvec" to load this file. \quit
+
+-- The type. Functions that share a name with pgvector's differ in their argument types, so that both extensions can
+-- live in one schema.
+
+CREATE TYPE zvec;
+
+CREATE FUNCTION zvec_in(cstring, oid, integer) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_out(zvec) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'zvec_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_recv(internal, oid, integer) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_send(zvec) RETURNS bytea
+    AS 'MODULE_PATHNAME', 'zvec_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_typmod_in(cstring[]) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_typmod_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_typmod_out(integer) RETURNS cstring
+    AS 'MODULE_PATHNAME', 'zvec_typmod_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_typanalyze(internal) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_typanalyze' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE zvec (
+    INPUT = zvec_in,
+    OUTPUT = zvec_out,
+    RECEIVE = zvec_recv,
+    SEND = zvec_send,
+    TYPMOD_IN = zvec_typmod_in,
+    TYPMOD_OUT = zvec_typmod_out,
+    ANALYZE = zvec_typanalyze,
+    INTERNALLENGTH = VARIABLE,
+    ALIGNMENT = int4,
+    STORAGE = external
+);
+COMMENT ON TYPE zvec IS 'vector of 1 to 16,000 single-precision elements';
+
+-- Casts. An assignment cast to zvec, so that an array never becomes a vector by accident.
+
+CREATE FUNCTION zvec(zvec, integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_coerce' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION array_to_zvec(real[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_float4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(double precision[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_float8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(integer[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_int4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(numeric[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_numeric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_float4(zvec, integer, boolean) RETURNS real[]
+    AS 'MODULE_PATHNAME', 'zvec_to_float4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_float8(zvec, integer, boolean) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'zvec_to_float8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_int4(zvec, integer, boolean) RETURNS integer[]
+    AS 'MODULE_PATHNAME', 'zvec_to_int4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_numeric(zvec, integer, boolean) RETURNS numeric[]
+    AS 'MODULE_PATHNAME', 'zvec_to_numeric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE CAST (zvec AS zvec) WITH FUNCTION zvec(zvec, integer, boolean) AS IMPLICIT;
+CREATE CAST (real[] AS zvec) WITH FUNCTION array_to_zvec(real[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (double precision[] AS zvec) WITH FUNCTION array_to_zvec(double precision[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (integer[] AS zvec) WITH FUNCTION array_to_zvec(integer[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (numeric[] AS zvec) WITH FUNCTION array_to_zvec(numeric[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS real[]) WITH FUNCTION zvec_to_float4(zvec, integer, boolean) AS IMPLICIT;
+CREATE CAST (zvec AS double precision[]) WITH FUNCTION zvec_to_float8(zvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS integer[]) WITH FUNCTION zvec_to_int4(zvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS numeric[]) WITH FUNCTION zvec_to_numeric(zvec, integer, boolean) AS ASSIGNMENT;
+
+-- Distances.
+
+CREATE FUNCTION l2_distance(zvec, zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION inner_product(zvec, zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_negative_inner_product(zvec, zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION cosine_distance(zvec, zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION l1_distance(zvec, zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_distance(zvec, zvec, metric text) RETURNS real
+    AS 'MODULE_PATHNAME', 'zvec_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION zvec_distance(zvec, zvec, text) IS 'distance by metric l2, cosine, ip (negative inner product) or l1';
+
+CREATE OPERATOR <-> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = l2_distance, COMMUTATOR = <->);
+CREATE OPERATOR <#> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_negative_inner_product, COMMUTATOR = <#>);
+CREATE OPERATOR <=> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = cosine_distance, COMMUTATOR = <=>);
+CREATE OPERATOR <+> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = l1_distance, COMMUTATOR = <+>);
+
+-- Norms, parts and arithmetic.
+
+CREATE FUNCTION vector_dims(zvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_vector_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION l2_norm(zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION l2_normalize(zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_l2_normalize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION subvector(zvec, start integer, count integer) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_subvector' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_add(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_add' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_sub(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_sub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_mul(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_mul' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_concat(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_concat' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR + (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_add, COMMUTATOR = +);
+CREATE OPERATOR - (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_sub);
+CREATE OPERATOR * (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_mul, COMMUTATOR = *);
+CREATE OPERATOR || (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_concat);
+
+-- Order: element by element, then by dimensions.
+
+CREATE FUNCTION zvec_lt(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_lt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_le(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_le' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_eq(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_eq' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_ne(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_ne' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_ge(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_ge' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_gt(zvec, zvec) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_gt' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_cmp(zvec, zvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_cmp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR < (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_lt, COMMUTATOR = >, NEGATOR = >=,
+    RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_le, COMMUTATOR = >=, NEGATOR = >,
+    RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_eq, COMMUTATOR = =, NEGATOR = <>,
+    RESTRICT = eqsel, JOIN = eqjoinsel, MERGES
+);
+CREATE OPERATOR <> (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_ne, COMMUTATOR = <>, NEGATOR = =,
+    RESTRICT = neqsel, JOIN = neqjoinsel
+);
+CREATE OPERATOR >= (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_ge, COMMUTATOR = <=, NEGATOR = <,
+    RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+    LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_gt, COMMUTATOR = <, NEGATOR = <=,
+    RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+
+CREATE OPERATOR CLASS zvec_ops DEFAULT FOR TYPE zvec USING btree AS
+    OPERATOR 1 <,
+    OPERATOR 2 <=,
+    OPERATOR 3 =,
+    OPERATOR 4 >=,
+    OPERATOR 5 >,
+    FUNCTION 1 zvec_cmp(zvec, zvec);
+
+-- Aggregates. The state is the number of rows and the sum of each element.
+
+CREATE FUNCTION zvec_accum(double precision[], zvec) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'zvec_accum' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_combine(double precision[], double precision[]) RETURNS double precision[]
+    AS 'MODULE_PATHNAME', 'zvec_combine' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_avg(double precision[]) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_avg' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_sum(double precision[]) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_sum' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE AGGREGATE avg(zvec) (
+    SFUNC = zvec_accum,
+    STYPE = double precision[],
+    FINALFUNC = zvec_avg,
+    COMBINEFUNC = zvec_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE sum(zvec) (
+    SFUNC = zvec_accum,
+    STYPE = double precision[],
+    FINALFUNC = zvec_sum,
+    COMBINEFUNC = zvec_combine,
+    INITCOND = '{0}',
+    PARALLEL = SAFE
+);

@@ -1,0 +1,67 @@
+//! ANALYZE of a zvec column: null fraction and average width, which need no vector to be read. No planner estimate
+//! for vectors could use a histogram or a list of common values.
+
+use crate::sql_function;
+use pgrx::pg_sys::{self, AnalyzeAttrFetchFunc, Datum, VacAttrStats, VacAttrStatsP, ffi::pg_guard_ffi_boundary};
+
+/// Rows to sample for each unit of the statistics target, as the server's own functions ask for.
+const ROWS_PER_TARGET: i32 = 300;
+
+sql_function! {
+    /// `zvec_typanalyze(internal) returns boolean`
+    zvec_typanalyze(call) {
+        // SAFETY: ANALYZE passes its description of the column, which it owns
+        unsafe { prepare(&mut *call.arg(0).datum().cast_mut_ptr()) };
+        Ok(Datum::from(true))
+    }
+}
+
+/// # Safety
+/// `stats` is the description of a column that ANALYZE works on.
+unsafe fn prepare(stats: &mut VacAttrStats) {
+    // SAFETY: the description points to the column's own copy of its pg_attribute row
+    unsafe {
+        let attribute = &mut *stats.attr;
+        if attribute.attstattarget < 0 {
+            attribute.attstattarget = pg_sys::default_statistics_target;
+        }
+        stats.minrows = ROWS_PER_TARGET * attribute.attstattarget;
+    }
+    stats.compute_stats = Some(zvec_compute_stats);
+}
+
+/// # Safety
+/// Called by ANALYZE only, with the description that [`prepare`] saw.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn zvec_compute_stats(
+    stats: VacAttrStatsP,
+    fetch: AnalyzeAttrFetchFunc,
+    sample_rows: i32,
+    _total_rows: f64,
+) {
+    let Some(fetch) = fetch else { return };
+    let (mut nulls, mut width_bytes) = (0, 0.0);
+    for row in 0..sample_rows {
+        // SAFETY: the row is in the sample; a width is read from the value's header, or its TOAST pointer's
+        unsafe {
+            pg_sys::vacuum_delay_point();
+            let mut is_null = false;
+            let value = pg_guard_ffi_boundary(|| fetch(stats, row, &mut is_null));
+            if is_null {
+                nulls += 1;
+            } else {
+                width_bytes += pgrx::varlena::varsize_any(value.cast_mut_ptr()) as f64;
+            }
+        }
+    }
+    let values = sample_rows - nulls;
+    if sample_rows > 0 {
+        // SAFETY: as above
+        let stats = unsafe { &mut *stats };
+        stats.stats_valid = true;
+        stats.stanullfrac = (f64::from(nulls) / f64::from(sample_rows)) as f32;
+        stats.stawidth = if values > 0 { (width_bytes / f64::from(values)) as i32 } else { 0 };
+        // 0 stands for "unknown"
+        stats.stadistinct = 0.0;
+    }
+}

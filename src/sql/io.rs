@@ -1,0 +1,87 @@
+//! Input and output of the type: text, binary, type modifier.
+
+use super::arg::{VectorArg, new_vector};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::array::Array;
+use crate::pg::message::cstring;
+use crate::pg::varlena::NewVarlena;
+use crate::sql_function;
+use crate::vector::{MAX_DIMS, check_typmod, text, wire};
+use pgrx::pg_sys::Datum;
+
+sql_function! {
+    /// `zvec_in(cstring, oid, integer) returns zvec`
+    zvec_in(call) {
+        let values = text::parse(call.arg(0).cstring())?;
+        check_typmod(values.len(), call.arg(2).i32())?;
+        new_vector(values.len(), |out| {
+            out.copy_from_slice(&values);
+            Ok(())
+        })
+    }
+}
+
+sql_function! {
+    /// `zvec_out(zvec) returns cstring`
+    zvec_out(call) {
+        let vector = VectorArg::of(call, 0)?;
+        let mut out = Vec::with_capacity(2 + vector.len() * 12);
+        text::print(&vector, &mut out);
+        Ok(cstring(&out))
+    }
+}
+
+sql_function! {
+    /// `zvec_recv(internal, oid, integer) returns zvec`
+    zvec_recv(call) {
+        let message = call.arg(0).message();
+        let dims = wire::decode_dims(message)?;
+        check_typmod(dims, call.arg(2).i32())?;
+        new_vector(dims, |out| wire::decode_elements(message, out))
+    }
+}
+
+sql_function! {
+    /// `zvec_send(zvec) returns bytea`
+    zvec_send(call) {
+        let vector = VectorArg::of(call, 0)?;
+        let mut bytes = NewVarlena::zeroed(wire::wire_size_bytes(vector.len()));
+        wire::encode(&vector, bytes.payload_mut());
+        Ok(bytes.into_datum())
+    }
+}
+
+fn parse_typmod(modifiers: &[&[u8]]) -> Result<i32> {
+    let invalid = |message: String| {
+        Error::new(SqlState::InvalidParameterValue, message)
+            .hint(format!("Write zvec(n) with a whole number of dimensions from 1 to {MAX_DIMS}, or zvec for any."))
+    };
+    let [modifier] = modifiers else {
+        return Err(invalid(format!("type zvec takes one modifier, not {}", modifiers.len())));
+    };
+    let shown = modifier.escape_ascii();
+    match std::str::from_utf8(modifier).ok().and_then(|m| m.parse::<i32>().ok()) {
+        Some(dims) if (1..=MAX_DIMS as i32).contains(&dims) => Ok(dims),
+        Some(dims) => Err(invalid(format!("dimensions for type zvec must be between 1 and {MAX_DIMS}, not {dims}"))),
+        None => Err(invalid(format!("dimensions for type zvec must be a whole number, not \"{shown}\""))),
+    }
+}
+
+sql_function! {
+    /// `zvec_typmod_in(cstring[]) returns integer`
+    zvec_typmod_in(call) {
+        let array = Array::new(call.arg(0).varlena())?;
+        let modifiers: Vec<&[u8]> = array.cstrings();
+        Ok(Datum::from(parse_typmod(&modifiers)?))
+    }
+}
+
+sql_function! {
+    /// `zvec_typmod_out(integer) returns cstring`
+    zvec_typmod_out(call) {
+        Ok(match call.arg(0).i32() {
+            dims @ 0.. => cstring(format!("({dims})").as_bytes()),
+            _ => cstring(b""),
+        })
+    }
+}

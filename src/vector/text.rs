@@ -1,0 +1,222 @@
+//! The text form of a vector: `[1,2.5,-0.0003]`. White space may stand around brackets, elements and commas.
+
+use super::decimal::write_real;
+use super::{MAX_DIMS, check_dims, check_element, out_of_range};
+use crate::error::{Error, Result, SqlState};
+
+/// Bytes of the input that an error message quotes at most.
+const MAX_QUOTED_BYTES: usize = 40;
+
+/// Reads a vector's text form.
+///
+/// # Errors
+/// `InvalidTextRepresentation` for malformed text, `DataException` for NaN, infinity and no element,
+/// `NumericValueOutOfRange` for an element beyond `real`, `ProgramLimitExceeded` for more than [`MAX_DIMS`] elements.
+pub fn parse(text: &[u8]) -> Result<Vec<f32>> {
+    let malformed = |what: &str| {
+        Error::new(
+            SqlState::InvalidTextRepresentation,
+            format!("invalid input syntax for type zvec: \"{}\": {what}", quote(text)),
+        )
+        .hint("Write a vector as numbers in square brackets with commas between them, for example [1,2.5,-3e-4].")
+    };
+    let Some(mut rest) = skip_space(text).strip_prefix(b"[") else {
+        return Err(malformed("it must start with \"[\""));
+    };
+    rest = skip_space(rest);
+    // A guess that is exact for "[1,2,3]" and never more than twice the memory of the text.
+    let mut values = Vec::with_capacity((rest.len() / 2 + 1).min(MAX_DIMS));
+    if !rest.starts_with(b"]") {
+        loop {
+            rest = skip_space(rest);
+            let end = rest.iter().position(|&b| !is_number_byte(b)).unwrap_or(rest.len());
+            let (number, after) = rest.split_at(end);
+            if number.is_empty() {
+                return Err(malformed(match after.first() {
+                    None => "the closing \"]\" is missing",
+                    Some(b',' | b']') => "an element is missing",
+                    Some(_) => "an element is not a number",
+                }));
+            }
+            let Some(value) = number_of(number) else {
+                return Err(malformed(&format!("\"{}\" is not a number", quote(number))));
+            };
+            let value = check_number(number, value)?;
+            if values.len() == MAX_DIMS {
+                let commas = after.iter().filter(|&&b| b == b',').count();
+                check_dims(values.len() + 1 + commas)?;
+            }
+            values.push(value);
+            rest = skip_space(after);
+            match rest.split_first() {
+                Some((b',', after)) => rest = after,
+                Some((b']', _)) => break,
+                Some(_) => return Err(malformed("a comma or \"]\" must follow an element")),
+                None => return Err(malformed("the closing \"]\" is missing")),
+            }
+        }
+    }
+    if !skip_space(&rest[1..]).is_empty() {
+        return Err(malformed("something follows the closing \"]\""));
+    }
+    check_dims(values.len())?;
+    Ok(values)
+}
+
+/// Appends the text form of `values` to `out`.
+pub fn print(values: &[f32], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (i, &value) in values.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_real(value, out);
+    }
+    out.push(b']');
+}
+
+/// Reads the text form of one element.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_element(number: &[u8]) -> Result<f32> {
+    match number_of(number) {
+        Some(value) => check_number(number, value),
+        None => Err(Error::new(
+            SqlState::InvalidTextRepresentation,
+            format!("invalid input syntax for an element of type zvec: \"{}\"", quote(number)),
+        )
+        .hint("Write an element as a decimal number like 1, 2.5 or -3e-4.")),
+    }
+}
+
+/// What `number` stands for, NaN and infinity included; `None` when it is no number.
+fn number_of(number: &[u8]) -> Option<f32> {
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+fn check_number(number: &[u8], value: f32) -> Result<f32> {
+    if value.is_infinite() && number.iter().any(u8::is_ascii_digit) {
+        return Err(out_of_range(format!("\"{}\" is out of range for an element of type zvec", quote(number))));
+    }
+    check_element(value)
+}
+
+fn is_number_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// Skips what the server counts as white space in arrays.
+fn skip_space(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c));
+    &text[start.unwrap_or(text.len())..]
+}
+
+/// The beginning of `text` in plain ASCII, whatever the database's encoding.
+fn quote(text: &[u8]) -> String {
+    match text.get(..MAX_QUOTED_BYTES) {
+        Some(head) if text.len() > MAX_QUOTED_BYTES => format!("{}...", printable(head)),
+        _ => printable(text),
+    }
+}
+
+fn printable(text: &[u8]) -> String {
+    text.iter().map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn round(text: &str) -> String {
+        let mut out = Vec::new();
+        print(&parse(text.as_bytes()).unwrap(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn accepted() {
+        for (text, printed) in [
+            ("[1,2.5,-3e-4]", "[1,2.5,-0.0003]"),
+            (" [ 1 ,\t2\n, 3 ] ", "[1,2,3]"),
+            ("[+1,.5,5.,-0,1E3]", "[1,0.5,5,-0,1000]"),
+            ("[1e-50]", "[0]"),
+            ("[3.4028235e38]", "[3.4028235e+38]"),
+            ("[1000000,0.00001]", "[1e+06,1e-05]"),
+        ] {
+            assert_eq!(round(text), printed);
+        }
+        let most = format!("[{}]", vec!["1"; MAX_DIMS].join(","));
+        assert_eq!(round(&most), most);
+    }
+
+    #[test]
+    fn refused() {
+        use SqlState::*;
+        for (text, state) in [
+            ("", InvalidTextRepresentation),
+            ("1,2", InvalidTextRepresentation),
+            ("[1,2", InvalidTextRepresentation),
+            ("[1,2,", InvalidTextRepresentation),
+            ("[", InvalidTextRepresentation),
+            ("[,1]", InvalidTextRepresentation),
+            ("[1,]", InvalidTextRepresentation),
+            ("[1,,2]", InvalidTextRepresentation),
+            ("[1 2]", InvalidTextRepresentation),
+            ("[1]]", InvalidTextRepresentation),
+            ("[1] x", InvalidTextRepresentation),
+            ("[[1]]", InvalidTextRepresentation),
+            ("[one]", InvalidTextRepresentation),
+            ("[1e]", InvalidTextRepresentation),
+            ("[.]", InvalidTextRepresentation),
+            ("[0x10]", InvalidTextRepresentation),
+            ("{1,2}", InvalidTextRepresentation),
+            ("[NULL]", InvalidTextRepresentation),
+            ("[]", DataException),
+            ("[ ]", DataException),
+            ("[NaN]", DataException),
+            ("[1,-inf]", DataException),
+            ("[Infinity]", DataException),
+            ("[1e39]", NumericValueOutOfRange),
+            ("[-1e400]", NumericValueOutOfRange),
+        ] {
+            let error = parse(text.as_bytes()).unwrap_err();
+            assert_eq!(error.state, state, "{text}: {error}");
+            assert!(error.hint.is_some(), "{text}");
+        }
+        assert_eq!(parse(b"[\xff]").unwrap_err().state, InvalidTextRepresentation);
+    }
+
+    #[test]
+    fn one_element() {
+        assert_eq!(parse_element(b"-2.50"), Ok(-2.5));
+        assert_eq!(parse_element(b"1e39").unwrap_err().state, SqlState::NumericValueOutOfRange);
+        assert_eq!(parse_element(b"NaN").unwrap_err().state, SqlState::DataException);
+        assert_eq!(parse_element(b"").unwrap_err().state, SqlState::InvalidTextRepresentation);
+    }
+
+    #[test]
+    fn too_many_elements_are_counted() {
+        let error = parse(format!("[{}]", vec!["1"; MAX_DIMS + 5].join(",")).as_bytes()).unwrap_err();
+        assert_eq!(error.state, SqlState::ProgramLimitExceeded);
+        assert_eq!(error.message, "a zvec cannot have more than 16000 dimensions, not 16005");
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(values in proptest::collection::vec(any::<f32>().prop_filter("finite", |v| v.is_finite()), 1..40)) {
+            let mut text = Vec::new();
+            print(&values, &mut text);
+            let back = parse(&text).unwrap();
+            prop_assert!(back.iter().map(|v| v.to_bits()).eq(values.iter().map(|v| v.to_bits())));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in r"[\[\], 0-9eE.+\-naif]{0,30}") {
+            if let Ok(values) = parse(text.as_bytes()) {
+                prop_assert!(!values.is_empty() && values.iter().all(|v| v.is_finite()));
+            }
+        }
+    }
+}
