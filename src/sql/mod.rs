@@ -8,6 +8,7 @@
 //! | [`distance`] | the four distances and their operators |
 //! | [`operators`] | arithmetic, comparison, norms and parts |
 //! | [`aggregate`] | avg and sum |
+//! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`analyze`] | statistics that read no vector |
 
 pub mod aggregate;
@@ -15,5 +16,6 @@ pub mod analyze;
 pub mod arg;
 pub mod cast;
 pub mod distance;
+pub mod inspect;
 pub mod io;
 pub mod operators;

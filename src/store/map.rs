@@ -127,6 +127,17 @@ impl Store {
         }
     }
 
+    /// Learns of everything that was added since.
+    pub unsafe fn refresh_all(&self) {
+        // SAFETY: rel is open
+        unsafe {
+            self.refresh();
+            for segment in self.segments() {
+                self.refresh_segment(&segment);
+            }
+        }
+    }
+
     unsafe fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
         // SAFETY: rel is open
         unsafe {

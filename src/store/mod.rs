@@ -19,11 +19,12 @@ mod read;
 mod reclaim;
 mod reserve;
 pub mod resolve;
+pub mod visibility;
 mod write;
 
 pub use map::{Segment, Store, epoch};
 pub use read::StoredVector;
-pub use reclaim::{Reclaimed, RowVersion};
+pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;
 pub use write::{NewVector, Turn};
 

@@ -9,6 +9,7 @@
 
 #![allow(clippy::missing_safety_doc)]
 
+pub mod check;
 mod copy;
 mod ddl;
 mod fetch;
