@@ -7,6 +7,7 @@
 //! | [`cast`] | casts from and to arrays, length coercion |
 //! | [`distance`] | the four distances and their operators |
 //! | [`operators`] | arithmetic, comparison, norms and parts |
+//! | [`stored`] | distances to stored vectors, in place |
 //! | [`aggregate`] | avg and sum |
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`analyze`] | statistics that read no vector |
@@ -19,3 +20,4 @@ pub mod distance;
 pub mod inspect;
 pub mod io;
 pub mod operators;
+pub mod stored;

@@ -32,6 +32,7 @@ struct Resolved {
 
 thread_local! {
     static RESOLVED: RefCell<Vec<Resolved>> = const { RefCell::new(Vec::new()) };
+    static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How many (table, segment) pairs are remembered.
@@ -159,6 +160,31 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
             take(&page.page()[PAYLOAD_START + piece.offset..PAYLOAD_START + piece.offset + piece.len]);
         }
     });
+}
+
+/// Whether relation `oid`, named by an on-disk TOAST pointer, is a table with a vector store. Every other pointer
+/// names a TOAST relation.
+#[inline]
+#[must_use]
+pub fn is_stored_in(oid: u32) -> bool {
+    let epoch = map::epoch();
+    if let Some((_, _, known)) = KINDS.with_borrow(|kinds| kinds.iter().find(|k| k.0 == epoch && k.1 == oid).copied()) {
+        return known;
+    }
+    map::watch_relation_cache();
+    let rel = OpenRelation::open(pg_sys::Oid::from(oid), pg_sys::AccessShareLock as _);
+    // SAFETY: rel is open
+    let stored = unsafe { (*(*rel.raw()).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE };
+    drop(rel);
+    let epoch = map::epoch();
+    KINDS.with_borrow_mut(|kinds| {
+        kinds.retain(|k| k.0 == epoch);
+        if kinds.len() >= MOST {
+            kinds.remove(0);
+        }
+        kinds.push((epoch, oid, stored));
+    });
+    stored
 }
 
 /// A slot number and shape as carried by a pointer.
