@@ -188,3 +188,34 @@ CREATE AGGREGATE sum(zvec) (
     INITCOND = '{0}',
     PARALLEL = SAFE
 );
+
+
+-- Table access methods. zvec_segment is for the TOAST relations of zvec tables, which hold their vectors.
+
+CREATE FUNCTION zvec_tableam_handler(internal) RETURNS table_am_handler
+    AS 'MODULE_PATHNAME', 'zvec_tableam_handler' LANGUAGE C STRICT;
+CREATE FUNCTION zvec_segment_tableam_handler(internal) RETURNS table_am_handler
+    AS 'MODULE_PATHNAME', 'zvec_segment_tableam_handler' LANGUAGE C STRICT;
+
+CREATE ACCESS METHOD zvec TYPE TABLE HANDLER zvec_tableam_handler;
+COMMENT ON ACCESS METHOD zvec IS 'tables that store their vectors natively';
+CREATE ACCESS METHOD zvec_segment TYPE TABLE HANDLER zvec_segment_tableam_handler;
+COMMENT ON ACCESS METHOD zvec_segment IS 'vector stores of zvec tables (internal)';
+
+-- Inspection.
+
+CREATE FUNCTION zvec_segments(
+    "table" regclass,
+    OUT segment integer, OUT column_name text, OUT dimensions integer,
+    OUT slots bigint, OUT live bigint, OUT dead bigint, OUT free bigint, OUT dead_share double precision,
+    OUT slot_bytes bigint, OUT data_bytes bigint
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_segments' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION zvec_segments(regclass) IS 'segments of a zvec table''s vector store, their slots by state, their size';
+
+CREATE FUNCTION zvec_check(
+    "table" regclass,
+    OUT invariant text, OUT location text, OUT message text
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION zvec_check(regclass) IS 'broken invariants between a zvec table''s rows and its vectors; none if healthy';

@@ -1,9 +1,21 @@
-//! The only home of raw server calls that have a safe or nearly safe face: errors, functions called from SQL,
-//! buffers, WAL, relations. Nothing in here knows vectors.
+//! The home of raw server calls: relations, buffers, WAL, transactions, memory, errors, functions called from SQL.
+//! Nothing in here knows vectors.
+//!
+//! Guards release their lock, pin or reference when they are dropped; while an error unwinds they do nothing, because
+//! the server's own abort releases what it granted.
+
+#![allow(clippy::missing_safety_doc)]
 
 pub mod array;
+pub mod buffer;
 pub mod error;
 pub mod function;
 pub mod memory;
 pub mod message;
+pub mod relation;
+pub mod rewrite;
+pub mod srf;
 pub mod varlena;
+pub mod wal;
+
+pub mod xact;

@@ -3,6 +3,7 @@
 //! A datum may be a plain value, one behind a short header (without alignment), or a TOAST pointer. The pointer of a
 //! zvec table names the table itself; fetching dispatches to the table's access method like any other.
 
+use super::stored;
 use crate::distance::{Metric, distance};
 use crate::error::Result;
 use crate::pg::function::Call;
@@ -96,6 +97,13 @@ pub fn dims_of(call: Call<'_>, n: usize) -> Result<usize> {
 /// `DataException` for different dimensions.
 #[inline(always)]
 pub fn distance_of(call: Call<'_>, metric: Metric) -> Result<f64> {
+    // L2, inner product, cosine and L1 distance are all symmetric
+    if let Some(pointer) = stored::pointer(call.arg(0).datum()) {
+        return stored::distance(metric, &VectorArg::of(call, 1)?, pointer);
+    }
+    if let Some(pointer) = stored::pointer(call.arg(1).datum()) {
+        return stored::distance(metric, &VectorArg::of(call, 0)?, pointer);
+    }
     let (a, b) = pair_of(call)?;
     Ok(distance(metric, &a, &b))
 }

@@ -7,7 +7,9 @@
 //! | [`cast`] | casts from and to arrays, length coercion |
 //! | [`distance`] | the four distances and their operators |
 //! | [`operators`] | arithmetic, comparison, norms and parts |
+//! | [`stored`] | distances to stored vectors, in place |
 //! | [`aggregate`] | avg and sum |
+//! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`analyze`] | statistics that read no vector |
 
 pub mod aggregate;
@@ -15,5 +17,7 @@ pub mod analyze;
 pub mod arg;
 pub mod cast;
 pub mod distance;
+pub mod inspect;
 pub mod io;
 pub mod operators;
+pub mod stored;

@@ -1,1 +1,82 @@
-//! store
+//! The vector store of one table: segments on the pages of the table's TOAST relation.
+//!
+//! Duty: reserve slots, write vectors and slots, read vectors, reclaim what no snapshot needs. It knows no rows; what
+//! it must learn of a row it asks through a closure.
+//!
+//! Invariants (see `design/mvcc.md`):
+//! * a slot becomes LIVE only after all bytes of its vector are on their pages and logged;
+//! * the bytes of a LIVE slot's vector never change, so they may be read with a pin and no lock;
+//! * extents never move while the relation's file lives, so a backend may remember them.
+//!
+//! Lock order: extension lock, root page, segment page, slot page, data page; pages of one kind in ascending order. No
+//! function returns with a lock held, and none calls back into rows or the executor with one.
+
+#![allow(clippy::missing_safety_doc)]
+
+mod grow;
+mod map;
+mod read;
+mod reclaim;
+mod reserve;
+pub mod resolve;
+pub mod visibility;
+mod write;
+
+pub use map::{Segment, Store, epoch};
+pub use read::StoredVector;
+pub use reclaim::{Census, Reclaimed, RowVersion};
+pub use reserve::Reservation;
+pub use write::{NewVector, Turn};
+
+use crate::error::{Error, SqlState};
+use crate::pg::{error::raise, relation};
+use crate::segment::page::{Damage, PageHeader};
+use pgrx::pg_sys;
+
+/// Creates the store's root page in a fork that was just created and is empty.
+pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
+    // SAFETY: by contract
+    unsafe { crate::pg::wal::write_first_page(rel, node, fork, &crate::segment::RootPage::HEADER, log) }
+}
+
+/// Puts the root page back after the relation was truncated to nothing.
+pub unsafe fn recreate(rel: pg_sys::Relation) {
+    // SAFETY: by contract; the caller holds the relation exclusively
+    unsafe {
+        let lock = relation::ExtensionLock::acquire(rel);
+        let page = [crate::pg::buffer::extend(rel)];
+        crate::pg::wal::initialise(rel, &page);
+        let mut change = crate::pg::wal::Change::new(&page[0]);
+        change.make_store_page(&crate::segment::RootPage::HEADER);
+        crate::pg::wal::apply(rel, &[change]);
+        drop(page);
+        drop(lock);
+        map::forget(relation::oid(rel));
+    }
+}
+
+/// Raises the error for a damaged page, naming relation and block.
+pub(crate) unsafe fn damaged(rel: pg_sys::Relation, blkno: u32, damage: &Damage) -> ! {
+    // SAFETY: by contract
+    let name = unsafe { relation::name(rel) };
+    raise(
+        Error::new(
+            SqlState::DataCorrupted,
+            format!("invalid vector store page in block {blkno} of relation \"{name}\": {}", damage.0),
+        )
+        .hint("Restore the table from a backup or a replica; rows whose vectors lie elsewhere can still be read."),
+    )
+}
+
+/// Checks that a page is the store page it should be.
+pub(crate) unsafe fn check_header(
+    rel: pg_sys::Relation,
+    blkno: u32,
+    page: &crate::segment::page::PageBytes,
+    header: &PageHeader,
+) {
+    if let Err(damage) = header.check(page) {
+        // SAFETY: by contract
+        unsafe { damaged(rel, blkno, &damage) }
+    }
+}

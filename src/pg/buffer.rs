@@ -1,0 +1,156 @@
+//! Buffers: pins and content locks as guards.
+
+use crate::segment::page::PageBytes;
+use pgrx::pg_sys;
+
+/// A pinned buffer.
+pub struct Pinned(pg_sys::Buffer);
+
+/// A pinned buffer with its content lock held in share mode.
+pub struct Shared(pg_sys::Buffer);
+
+/// A pinned buffer with its content lock held in exclusive mode.
+pub struct Exclusive(pg_sys::Buffer);
+
+unsafe fn page<'a>(buffer: pg_sys::Buffer) -> &'a PageBytes {
+    // SAFETY: the caller holds a pin, so the block's memory stays
+    unsafe { &*pg_sys::BufferGetPage(buffer).cast() }
+}
+
+/// Reads block `blkno` of `rel`'s main fork and pins it.
+#[must_use]
+pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
+    // SAFETY: by contract; the server checks the block number
+    Pinned(unsafe { pg_sys::ReadBuffer(rel, blkno) })
+}
+
+/// Adds a block to `rel`, zeroed and locked. The caller holds the extension lock.
+#[must_use]
+pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
+    // SAFETY: by contract
+    Exclusive(unsafe {
+        pg_sys::ReadBufferExtended(
+            rel,
+            pg_sys::ForkNumber::MAIN_FORKNUM,
+            pg_sys::InvalidBlockNumber,
+            pg_sys::ReadBufferMode::RBM_ZERO_AND_LOCK,
+            std::ptr::null_mut(),
+        )
+    })
+}
+
+impl Pinned {
+    /// Takes over a pin.
+    #[must_use]
+    pub fn adopt(buffer: pg_sys::Buffer) -> Self {
+        Self(buffer)
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+
+    /// Locks for reading.
+    #[must_use]
+    pub fn share(self) -> Shared {
+        // SAFETY: pinned
+        unsafe { pg_sys::LockBuffer(self.0, pg_sys::BUFFER_LOCK_SHARE as i32) };
+        let buffer = self.0;
+        std::mem::forget(self);
+        Shared(buffer)
+    }
+
+    /// Locks for writing.
+    #[must_use]
+    pub fn exclusive(self) -> Exclusive {
+        // SAFETY: pinned
+        unsafe { pg_sys::LockBuffer(self.0, pg_sys::BUFFER_LOCK_EXCLUSIVE as i32) };
+        let buffer = self.0;
+        std::mem::forget(self);
+        Exclusive(buffer)
+    }
+
+    /// The page, without a lock: only for bytes that do not change while the caller may see them.
+    #[must_use]
+    #[inline]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+}
+
+impl Shared {
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+}
+
+impl Exclusive {
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+
+    /// The block's number.
+    #[must_use]
+    pub fn block(&self) -> u32 {
+        // SAFETY: pinned
+        unsafe { pg_sys::BufferGetBlockNumber(self.0) }
+    }
+
+    /// Changes bytes that need no log record of their own: a lost change is harmless, and so is any mix of old and
+    /// new bytes. Checksums are honoured as for the server's hint bits.
+    pub fn hint(&mut self, change: impl FnOnce(&mut PageBytes)) {
+        // SAFETY: pinned and exclusively locked
+        unsafe {
+            change(&mut *pg_sys::BufferGetPage(self.0).cast());
+            pg_sys::MarkBufferDirtyHint(self.0, false);
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned by us
+            unsafe { pg_sys::ReleaseBuffer(self.0) }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned and locked by us
+            unsafe { pg_sys::UnlockReleaseBuffer(self.0) }
+        }
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned and locked by us
+            unsafe { pg_sys::UnlockReleaseBuffer(self.0) }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Open relations.
+
+use pgrx::pg_sys;
+use std::ffi::CStr;
+
+const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
+
+/// An open relation that is closed (its lock kept to the end of the transaction) when dropped.
+pub struct OpenRelation {
+    rel: pg_sys::Relation,
+}
+
+impl OpenRelation {
+    /// Opens the relation `oid` with `lockmode`, or raises the server's error.
+    #[must_use]
+    pub fn open(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Self {
+        // SAFETY: relation_open takes any oid and raises an error for a wrong one
+        Self { rel: unsafe { pg_sys::relation_open(oid, lockmode) } }
+    }
+
+    /// The server's handle.
+    #[must_use]
+    pub fn raw(&self) -> pg_sys::Relation {
+        self.rel
+    }
+}
+
+impl Drop for OpenRelation {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: opened by `open` and not closed since
+            unsafe { pg_sys::relation_close(self.rel, pg_sys::NoLock as _) }
+        }
+    }
+}
+
+/// The relation's name without its schema.
+#[must_use]
+pub unsafe fn name(rel: pg_sys::Relation) -> String {
+    // SAFETY: an open relation has a valid pg_class row
+    unsafe { CStr::from_ptr((*(*rel).rd_rel).relname.data.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+/// Oid of an open relation.
+#[must_use]
+#[inline(always)]
+pub unsafe fn oid(rel: pg_sys::Relation) -> pg_sys::Oid {
+    // SAFETY: by contract
+    unsafe { (*rel).rd_id }
+}
+
+/// Whether changes of the relation's pages must be logged.
+#[must_use]
+pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation has a valid pg_class row
+    unsafe {
+        is_permanent(rel)
+            && (pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
+                || ((*rel).rd_createSubid == NO_SUBTRANSACTION && (*rel).rd_firstRelfilenodeSubid == NO_SUBTRANSACTION))
+    }
+}
+
+/// Whether the relation is neither temporary nor unlogged.
+#[must_use]
+pub unsafe fn is_permanent(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation has a valid pg_class row
+    unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT }
+}
+
+/// Whether the relation is a temporary one (of this session, or it could not have been opened for its pages).
+#[must_use]
+pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation has a valid pg_class row
+    unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP }
+}
+
+/// Number of blocks of the main fork.
+#[must_use]
+pub unsafe fn blocks(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: by contract
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
+}
+
+/// Holds the relation's extension lock.
+pub struct ExtensionLock(pg_sys::Relation);
+
+impl ExtensionLock {
+    /// Waits for the lock.
+    #[must_use]
+    pub unsafe fn acquire(rel: pg_sys::Relation) -> Self {
+        // SAFETY: by contract
+        unsafe { pg_sys::LockRelationForExtension(rel, pg_sys::ExclusiveLock as _) };
+        Self(rel)
+    }
+}
+
+impl Drop for ExtensionLock {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: acquired by `acquire`
+            unsafe { pg_sys::UnlockRelationForExtension(self.0, pg_sys::ExclusiveLock as _) }
+        }
+    }
+}

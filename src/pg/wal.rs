@@ -1,0 +1,189 @@
+//! Logged changes of pages, as records of the server's generic resource manager: replay needs no library of ours.
+//!
+//! A generic record holds, for each page, fragments (offset u16, length u16, bytes) that replay copies in. The callers
+//! know exactly which bytes they change, so the record is made of them directly instead of by comparing page images.
+
+use super::buffer::Exclusive;
+use super::relation;
+use crate::segment::page::{PAGE_BYTES, PageHeader};
+use pgrx::pg_sys;
+
+/// The most pages that one generic record can change.
+pub const MAX_PAGES: usize = 4;
+
+/// The fragments to be put on one page.
+pub struct Change<'p> {
+    page: &'p Exclusive,
+    delta: Vec<u8>,
+}
+
+impl<'p> Change<'p> {
+    /// No change yet of `page`.
+    #[must_use]
+    pub fn new(page: &'p Exclusive) -> Self {
+        Self { page, delta: Vec::new() }
+    }
+
+    /// Puts `bytes` at `offset` of the page.
+    pub fn put(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= PAGE_BYTES, "fragment leaves the page");
+        if !bytes.is_empty() {
+            self.delta.extend_from_slice(&(offset as u16).to_ne_bytes());
+            self.delta.extend_from_slice(&(bytes.len() as u16).to_ne_bytes());
+            self.delta.extend_from_slice(bytes);
+        }
+    }
+
+    /// Makes the (new, empty) page a store page with `header`: neither items nor free space for the server's code.
+    pub fn make_store_page(&mut self, header: &PageHeader) {
+        let empty = (PAGE_HEADER as u16).to_ne_bytes();
+        let flags = (pg_sys::PD_ALL_VISIBLE as u16).to_ne_bytes();
+        // pd_flags, pd_lower, pd_upper, pd_special
+        self.put(10, &[flags, empty, empty, empty].concat());
+        self.put(PAGE_HEADER, &header.encode());
+    }
+}
+
+const PAGE_HEADER: usize = crate::segment::page::SERVER_HEADER_BYTES;
+
+struct CriticalSection;
+
+impl CriticalSection {
+    fn start() -> Self {
+        // SAFETY: a counter of this backend
+        unsafe { pg_sys::CritSectionCount += 1 };
+        Self
+    }
+}
+
+impl Drop for CriticalSection {
+    fn drop(&mut self) {
+        // SAFETY: as in start
+        unsafe { pg_sys::CritSectionCount -= 1 };
+    }
+}
+
+/// Applies `changes` (at most [`MAX_PAGES`]) and logs them in one record, so that all or none survive a crash.
+pub unsafe fn apply(rel: pg_sys::Relation, changes: &[Change<'_>]) {
+    assert!(changes.len() <= MAX_PAGES, "too many pages for one record");
+    // SAFETY: pages are pinned and exclusively locked by their guards; fragments were checked by `put`
+    unsafe {
+        let log = relation::needs_wal(rel);
+        let critical = CriticalSection::start();
+        for change in changes {
+            let page: *mut u8 = pg_sys::BufferGetPage(change.page.buffer()).cast();
+            let mut at = 0;
+            while at < change.delta.len() {
+                let field = |i: usize| u16::from_ne_bytes([change.delta[at + i], change.delta[at + i + 1]]) as usize;
+                let (offset, len) = (field(0), field(2));
+                std::ptr::copy_nonoverlapping(change.delta.as_ptr().add(at + 4), page.add(offset), len);
+                at += 4 + len;
+            }
+            pg_sys::MarkBufferDirty(change.page.buffer());
+        }
+        if log {
+            pg_sys::XLogBeginInsert();
+            for (id, change) in changes.iter().enumerate() {
+                pg_sys::XLogRegisterBuffer(id as u8, change.page.buffer(), 0);
+                let data = change.delta.as_ptr().cast_mut().cast();
+                pg_sys::XLogRegisterBufData(id as u8, data, change.delta.len() as _);
+            }
+            let lsn = pg_sys::XLogInsert(pg_sys::RmgrIds::RM_GENERIC_ID as _, 0);
+            for change in changes {
+                set_lsn(change.page, lsn);
+            }
+        }
+        drop(critical);
+    }
+}
+
+unsafe fn set_lsn(page: &Exclusive, lsn: pg_sys::XLogRecPtr) {
+    // SAFETY: the caller holds the page exclusively
+    unsafe {
+        let header: *mut pg_sys::PageHeaderData = pg_sys::BufferGetPage(page.buffer()).cast();
+        (*header).pd_lsn.xlogid = (lsn >> 32) as u32;
+        (*header).pd_lsn.xrecoff = lsn as u32;
+    }
+}
+
+/// Initialises newly added pages (at most [`MAX_PAGES`]) as empty pages of the server and logs them. Should a crash
+/// come right after, they are ordinary free pages of the relation.
+pub unsafe fn initialise(rel: pg_sys::Relation, pages: &[Exclusive]) {
+    assert!(pages.len() <= MAX_PAGES, "too many pages for one record");
+    // SAFETY: pages are pinned and exclusively locked by their guards
+    unsafe {
+        let log = relation::needs_wal(rel);
+        let critical = CriticalSection::start();
+        for page in pages {
+            pg_sys::PageInit(pg_sys::BufferGetPage(page.buffer()), PAGE_BYTES, 0);
+            pg_sys::MarkBufferDirty(page.buffer());
+        }
+        if log {
+            pg_sys::XLogBeginInsert();
+            for (id, page) in pages.iter().enumerate() {
+                let flags = pg_sys::REGBUF_FORCE_IMAGE | pg_sys::REGBUF_STANDARD;
+                pg_sys::XLogRegisterBuffer(id as u8, page.buffer(), flags as u8);
+            }
+            let lsn = pg_sys::XLogInsert(pg_sys::RmgrIds::RM_XLOG_ID as _, pg_sys::XLOG_FPI as _);
+            for page in pages {
+                set_lsn(page, lsn);
+            }
+        }
+        drop(critical);
+    }
+}
+
+/// Marks a page that holds no rows as all-visible and all-frozen, so that VACUUM of the relation passes it by.
+pub unsafe fn set_all_frozen(rel: pg_sys::Relation, page: &Exclusive) {
+    // SAFETY: the page is pinned and exclusively locked by its guard
+    unsafe {
+        let mut map = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        pg_sys::visibilitymap_pin(rel, page.block(), &mut map);
+        pg_sys::visibilitymap_set(
+            rel,
+            page.block(),
+            page.buffer(),
+            pg_sys::InvalidXLogRecPtr as _,
+            map,
+            pg_sys::InvalidTransactionId,
+            (pg_sys::VISIBILITYMAP_ALL_VISIBLE | pg_sys::VISIBILITYMAP_ALL_FROZEN) as u8,
+        );
+        pg_sys::ReleaseBuffer(map);
+    }
+}
+
+/// Writes block 0 of a fork that was just created, past the shared buffers, and logs it where `log` says so.
+///
+/// The write comes before the record: a checkpoint between the two already knows the file must be synced.
+pub unsafe fn write_first_page(
+    rel: pg_sys::Relation,
+    node: &pg_sys::RelFileNode,
+    fork: pg_sys::ForkNumber::Type,
+    header: &PageHeader,
+    log: bool,
+) {
+    #[repr(C, align(4096))]
+    struct Aligned([u8; PAGE_BYTES]);
+    let mut image = Aligned([0; PAGE_BYTES]);
+    // SAFETY: image is a whole page; the fork exists and is empty
+    unsafe {
+        let page: pg_sys::Page = image.0.as_mut_ptr().cast();
+        pg_sys::PageInit(page, PAGE_BYTES, 0);
+        let fields: *mut pg_sys::PageHeaderData = page.cast();
+        (*fields).pd_lower = PAGE_HEADER as u16;
+        (*fields).pd_upper = PAGE_HEADER as u16;
+        (*fields).pd_special = PAGE_HEADER as u16;
+        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header.encode());
+        let page: pg_sys::Page = image.0.as_mut_ptr().cast();
+        pg_sys::PageSetChecksumInplace(page, 0);
+        let smgr = pg_sys::smgropen(*node, (*rel).rd_backend);
+        pg_sys::smgrextend(smgr, fork, 0, page, false);
+        if log {
+            let mut node = *node;
+            pg_sys::log_newpage(&mut node, fork, 0, page, false);
+        }
+        if fork == pg_sys::ForkNumber::INIT_FORKNUM {
+            pg_sys::smgrimmedsync(smgr, fork);
+        }
+    }
+}

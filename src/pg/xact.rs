@@ -1,0 +1,54 @@
+//! Transactions: ids and their fate.
+
+use pgrx::pg_sys;
+
+/// What became of a transaction, as far as it can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// still running (ours included)
+    Running,
+    /// committed
+    Committed,
+    /// aborted, or lost in a crash
+    Aborted,
+    /// too old: its status is no longer kept
+    Unknown,
+}
+
+fn xid(raw: u32) -> pg_sys::TransactionId {
+    pg_sys::TransactionId::from_inner(raw)
+}
+
+/// Id of the current (sub)transaction, assigned now if it had none.
+#[must_use]
+pub fn current_xid() -> u32 {
+    // SAFETY: raises an error outside a transaction or in recovery
+    unsafe { pg_sys::GetCurrentTransactionId() }.into_inner()
+}
+
+/// What became of transaction `raw`.
+#[must_use]
+pub fn fate(raw: u32) -> Fate {
+    if raw < pg_sys::FirstNormalTransactionId.into_inner() {
+        return if raw == 0 { Fate::Aborted } else { Fate::Committed };
+    }
+    // SAFETY: reads shared state of the transaction log; the oldest id that it still keeps is checked first
+    unsafe {
+        if pg_sys::TransactionIdIsCurrentTransactionId(xid(raw)) || pg_sys::TransactionIdIsInProgress(xid(raw)) {
+            return Fate::Running;
+        }
+        let oldest = (*pg_sys::ShmemVariableCache).oldestClogXid;
+        let next = (*pg_sys::ShmemVariableCache).nextXid.value as u32;
+        if pg_sys::TransactionIdPrecedes(xid(raw), oldest) || !pg_sys::TransactionIdPrecedes(xid(raw), xid(next)) {
+            return Fate::Unknown;
+        }
+        if pg_sys::TransactionIdDidCommit(xid(raw)) { Fate::Committed } else { Fate::Aborted }
+    }
+}
+
+/// Whether `a` is older than `b` (both normal ids of the same half of the circle).
+#[must_use]
+pub fn precedes(a: u32, b: u32) -> bool {
+    // SAFETY: a pure comparison
+    unsafe { pg_sys::TransactionIdPrecedes(xid(a), xid(b)) }
+}

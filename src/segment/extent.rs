@@ -1,0 +1,115 @@
+//! Extents: runs of contiguous blocks, and the list of them that maps a segment's page ordinals to block numbers.
+
+/// A run of `pages` contiguous blocks from block `start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// first block
+    pub start: u32,
+    /// number of blocks, at least 1
+    pub pages: u32,
+}
+
+/// A segment's slot or data pages in the order of their ordinals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtentList {
+    extents: Vec<Extent>,
+    /// ordinal after the last page of each extent
+    ends: Vec<u32>,
+}
+
+impl ExtentList {
+    /// Number of pages in all.
+    #[must_use]
+    pub fn pages(&self) -> u32 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    /// The extents in order.
+    #[must_use]
+    pub fn extents(&self) -> &[Extent] {
+        &self.extents
+    }
+
+    /// Appends `extent`, joining it to the last one where they touch. False when the page count would overflow.
+    #[must_use]
+    pub fn push(&mut self, extent: Extent) -> bool {
+        let Some(end) = self.pages().checked_add(extent.pages) else { return false };
+        match (self.extents.last_mut(), self.ends.last_mut()) {
+            (Some(last), Some(last_end)) if last.start.checked_add(last.pages) == Some(extent.start) => {
+                last.pages += extent.pages;
+                *last_end = end;
+            }
+            _ => {
+                self.extents.push(extent);
+                self.ends.push(end);
+            }
+        }
+        true
+    }
+
+    /// Block number of the page with `ordinal`; `None` past the end.
+    #[inline]
+    #[must_use]
+    pub fn block(&self, ordinal: u32) -> Option<u32> {
+        let at = match self.extents.len() {
+            1 => 0,
+            _ => self.ends.partition_point(|&end| end <= ordinal),
+        };
+        let extent = self.extents.get(at)?;
+        let end = self.ends[at];
+        (ordinal < end).then(|| extent.start + (ordinal - (end - extent.pages)))
+    }
+}
+
+/// How many pages to add to a run of `pages` that must hold at least `needed` more: at least what is needed, otherwise
+/// a 32nd of what is there (4 pages once there are 8), so that unused space stays about 3 % and the number of extents grows with the logarithm
+/// of the size; at most 8,192 pages beyond the need, so that no insert pays for more than 64 MB.
+#[must_use]
+pub fn growth(pages: u32, needed: u32) -> u32 {
+    let least = if pages < 8 { 1 } else { 4 };
+    needed.max(least).max((pages / 32).min(8192))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn block_agrees_with_a_plain_list(runs in prop::collection::vec((0u32..3, 1u32..9), 0..20)) {
+            let mut list = ExtentList::default();
+            let mut plain = Vec::new();
+            let mut next = 5;
+            for (gap, pages) in runs {
+                next += gap;
+                let joined = list.push(Extent { start: next, pages });
+                prop_assert!(joined);
+                plain.extend(next..next + pages);
+                next += pages;
+            }
+            prop_assert_eq!(list.pages() as usize, plain.len());
+            for (ordinal, block) in plain.iter().enumerate() {
+                prop_assert_eq!(list.block(ordinal as u32), Some(*block));
+            }
+            prop_assert_eq!(list.block(plain.len() as u32), None);
+            prop_assert!(list.extents().windows(2).all(|w| w[0].start + w[0].pages != w[1].start));
+        }
+    }
+
+    #[test]
+    fn growth_is_bounded() {
+        assert_eq!(growth(0, 3), 3);
+        assert_eq!(growth(8, 1), 4);
+        assert_eq!(growth(3200, 1), 100);
+        assert_eq!(growth(u32::MAX, 1), 8192);
+        assert_eq!(growth(0, 100_000), 100_000);
+    }
+
+    #[test]
+    fn an_overflowing_list_is_refused() {
+        let mut list = ExtentList::default();
+        assert!(list.push(Extent { start: 0, pages: u32::MAX }));
+        assert!(!list.push(Extent { start: 7, pages: 1 }));
+    }
+}

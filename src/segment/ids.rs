@@ -1,0 +1,70 @@
+//! Numbers that name a vector: slot number = segment number (high bits) and position (low bits).
+
+/// Bits of a slot number that hold the position within its segment.
+pub const POSITION_BITS: u32 = 22;
+
+/// The most positions a segment can have.
+pub const MAX_POSITIONS: u32 = 1 << POSITION_BITS;
+
+/// The most segments a store can have.
+pub const MAX_SEGMENTS: u32 = 1 << (32 - POSITION_BITS);
+
+/// Number of a segment within its store, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentNo(pub u32);
+
+/// Position of a slot within its segment, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u32);
+
+/// A slot's number within its store; it is what a vector reference and a vector's TOAST pointer carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SlotNo(pub u32);
+
+/// How often a slot was freed, modulo 2^16: whoever remembers (slot, generation) can tell that the slot has since been
+/// given to another vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Generation(pub u16);
+
+impl SlotNo {
+    /// The slot at `position` of `segment`.
+    #[must_use]
+    pub fn new(segment: SegmentNo, position: Position) -> Self {
+        debug_assert!(segment.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS);
+        Self(segment.0 << POSITION_BITS | position.0)
+    }
+
+    /// Its segment.
+    #[must_use]
+    pub fn segment(self) -> SegmentNo {
+        SegmentNo(self.0 >> POSITION_BITS)
+    }
+
+    /// Its position within the segment.
+    #[must_use]
+    pub fn position(self) -> Position {
+        Position(self.0 & (MAX_POSITIONS - 1))
+    }
+}
+
+impl Generation {
+    /// The generation after the slot was freed once more.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slot_number_round_trip() {
+        for (segment, position) in [(0, 0), (0, MAX_POSITIONS - 1), (MAX_SEGMENTS - 1, 0), (7, 4321)] {
+            let slot = SlotNo::new(SegmentNo(segment), Position(position));
+            assert_eq!((slot.segment().0, slot.position().0), (segment, position));
+        }
+        assert_eq!(SlotNo::new(SegmentNo(MAX_SEGMENTS - 1), Position(MAX_POSITIONS - 1)).0, u32::MAX);
+    }
+}

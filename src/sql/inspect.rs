@@ -1,0 +1,104 @@
+//! Functions that show and check a table's vector store.
+
+use crate::pg::relation::OpenRelation;
+use crate::pg::srf::{self, Rows};
+use crate::sql_function;
+use crate::store::Store;
+use crate::tableam;
+use pgrx::pg_sys::{self, Datum};
+
+/// Opens the table and its vector store for reading, or raises why that can't be done.
+fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
+    let table = OpenRelation::open(oid, lockmode);
+    // SAFETY: the table is open
+    unsafe {
+        let rel = table.raw();
+        let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), pg_sys::ACL_SELECT.into());
+        if granted != pg_sys::AclResult::ACLCHECK_OK {
+            let name = (*(*rel).rd_rel).relname.data.as_ptr();
+            pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
+        }
+        tableam::require_zvec_table(rel);
+        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        (table, toast)
+    }
+}
+
+/// Name of a column, or what stands for a dropped one.
+unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> String {
+    // SAFETY: rel is open; the number is checked
+    unsafe {
+        let desc = (*rel).rd_att;
+        if attnum < 1 || i32::from(attnum) > (*desc).natts {
+            return format!("column {attnum}");
+        }
+        let attribute = (*desc).attrs.as_ptr().add(attnum as usize - 1);
+        let name = std::ffi::CStr::from_ptr((*attribute).attname.data.as_ptr()).to_string_lossy();
+        name.into_owned()
+    }
+}
+
+sql_function! {
+    /// `zvec_segments(regclass)`: a row for each segment, with its slots by state and its size.
+    zvec_segments(call) {
+        // SAFETY: the function manager's own call
+        let mut rows = unsafe { Rows::of(call.fcinfo()) };
+        let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
+        let (table, toast) = open_table(oid, pg_sys::AccessShareLock as _);
+        // SAFETY: both relations are open
+        unsafe {
+            let store = Store::of(toast.raw());
+            store.refresh_all();
+            for segment in store.segments() {
+                let census = store.census(&segment);
+                let total = census.live + census.dead + census.free;
+                let share = if census.live + census.dead == 0 {
+                    0.0
+                } else {
+                    census.dead as f64 / (census.live + census.dead) as f64
+                };
+                let block_bytes = u64::from(pg_sys::BLCKSZ);
+                let count = |value: u64| Some(Datum::from(value as i64));
+                rows.push(&[
+                    Some(Datum::from(segment.no.0 as i32)),
+                    Some(srf::text(&column_name(table.raw(), segment.page.attnum))),
+                    Some(Datum::from(i32::from(segment.page.geometry.dims))),
+                    count(total),
+                    count(census.live),
+                    count(census.dead),
+                    count(census.free),
+                    Some(srf::float8(share)),
+                    count(u64::from(segment.page.slots.pages()) * block_bytes),
+                    count(u64::from(segment.page.data.pages()) * block_bytes),
+                ]);
+            }
+        }
+        Ok(call.null())
+    }
+}
+
+sql_function! {
+    /// `zvec_check(regclass)`: a row for each broken invariant; none for a healthy table.
+    zvec_check(call) {
+        // SAFETY: the function manager's own call
+        let mut rows = unsafe { Rows::of(call.fcinfo()) };
+        let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
+        // keeps VACUUM and other structural changes out, lets writers in
+        let (table, toast) = open_table(oid, pg_sys::ShareUpdateExclusiveLock as _);
+        // SAFETY: both relations are open; the snapshot is kept until the check is done
+        unsafe {
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let store = Store::of(toast.raw());
+            store.refresh_all();
+            for violation in tableam::check::check(table.raw(), &store, snapshot) {
+                rows.push(&[
+                    Some(srf::text(violation.invariant)),
+                    Some(srf::text(&violation.location)),
+                    Some(srf::text(&violation.message)),
+                ]);
+            }
+            pg_sys::UnregisterSnapshot(snapshot);
+        }
+        Ok(call.null())
+    }
+}

@@ -1,0 +1,36 @@
+//! Distances to vectors that lie in a zvec table's store, computed where they lie: no detoasting, no copy.
+
+use crate::distance::{Accumulator, Metric};
+use crate::error::Result;
+use crate::store::resolve;
+use crate::tableam::vectors::Pointer;
+use crate::vector::check_same_dims;
+use pgrx::pg_sys::Datum;
+use zerocopy::FromBytes;
+
+/// The pointer that `value` is, if it leads into a zvec table's store.
+#[inline(always)]
+#[must_use]
+pub fn pointer(value: Datum) -> Option<Pointer> {
+    // SAFETY: the value is a vector argument's, not NULL
+    let pointer = unsafe { Pointer::read(value) }?;
+    resolve::is_stored_in(pointer.table).then_some(pointer)
+}
+
+/// The distance of `query` and the stored vector.
+///
+/// # Errors
+/// `DataException` for different dimensions.
+pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> Result<f64> {
+    check_same_dims(query.len(), usize::from(stored.dims))?;
+    let mut sum = Accumulator::new(metric);
+    let mut at = 0;
+    resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes| {
+        // pieces start at multiples of 4 of an aligned page
+        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
+        let end = (at + piece.len()).min(query.len());
+        sum.add(&query[at..end], &piece[..end - at]);
+        at = end;
+    });
+    Ok(sum.finish())
+}

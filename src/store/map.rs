@@ -1,0 +1,232 @@
+//! What a backend remembers of a store: the segments and their extents.
+//!
+//! Kept until the relation cache says that the relation changed. An old map is never wrong about what it holds, only
+//! short of what was added since; whoever misses something refreshes.
+
+use super::{check_header, damaged};
+use crate::pg::{buffer, relation};
+use crate::segment::page::{Damage, RootPage, SegmentPage};
+use crate::segment::{SegmentNo, SlotNo};
+use pgrx::pg_sys;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// One segment as last read.
+pub struct Segment {
+    /// its number
+    pub no: SegmentNo,
+    /// block of its page
+    pub block: u32,
+    /// its page's contents
+    pub page: SegmentPage,
+    /// slot page where this backend looks for a free slot first
+    pub(super) target: Cell<u32>,
+}
+
+pub(super) struct Map {
+    node: pg_sys::RelFileNode,
+    segments: RefCell<Vec<Rc<Segment>>>,
+}
+
+thread_local! {
+    static MAPS: RefCell<HashMap<u32, Rc<Map>>> = RefCell::new(HashMap::new());
+    static EPOCH: Cell<u64> = const { Cell::new(1) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Goes up whenever anything remembered of relations may be out of date.
+#[inline]
+#[must_use]
+pub fn epoch() -> u64 {
+    EPOCH.get()
+}
+
+unsafe extern "C-unwind" fn invalidate(_arg: pg_sys::Datum, relid: pg_sys::Oid) {
+    EPOCH.set(EPOCH.get() + 1);
+    MAPS.with(|maps| {
+        if let Ok(mut maps) = maps.try_borrow_mut() {
+            if relid == pg_sys::InvalidOid {
+                maps.clear();
+            } else {
+                maps.remove(&relid.to_u32());
+            }
+        }
+    });
+}
+
+/// Has the relation cache tell us of changes. Idempotent.
+pub(super) fn watch_relation_cache() {
+    if !REGISTERED.replace(true) {
+        // SAFETY: the callback neither allocates server memory nor raises errors
+        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(invalidate), pg_sys::Datum::from(0)) }
+    }
+}
+
+/// Forgets the map of relation `relid`.
+pub(super) fn forget(relid: pg_sys::Oid) {
+    EPOCH.set(EPOCH.get() + 1);
+    MAPS.with(|maps| maps.borrow_mut().remove(&relid.to_u32()));
+}
+
+/// The store of one table, over its open TOAST relation.
+pub struct Store {
+    pub(super) rel: pg_sys::Relation,
+    map: Rc<Map>,
+}
+
+fn same_node(a: &pg_sys::RelFileNode, b: &pg_sys::RelFileNode) -> bool {
+    a.spcNode == b.spcNode && a.dbNode == b.dbNode && a.relNode == b.relNode
+}
+
+impl Store {
+    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives.
+    #[must_use]
+    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        watch_relation_cache();
+        // SAFETY: rel is open
+        let (relid, node) = unsafe { (relation::oid(rel).to_u32(), (*rel).rd_node) };
+        let known = MAPS.with(|maps| maps.borrow().get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
+        let map = known.unwrap_or_else(|| {
+            let map = Rc::new(Map { node, segments: RefCell::new(Vec::new()) });
+            MAPS.with(|maps| maps.borrow_mut().insert(relid, map.clone()));
+            map
+        });
+        let store = Self { rel, map };
+        if store.map.segments.borrow().is_empty() {
+            // SAFETY: rel is open
+            unsafe { store.refresh() };
+        }
+        store
+    }
+
+    /// Block numbers of the segments' pages, as the root page has them now.
+    pub(super) unsafe fn root(&self) -> RootPage {
+        // SAFETY: rel is open
+        unsafe {
+            if relation::blocks(self.rel) == 0 {
+                damaged(self.rel, 0, &Damage("the relation is empty, its root page is missing".into()));
+            }
+            let page = buffer::read(self.rel, 0).share();
+            let root = RootPage::decode(page.page());
+            drop(page);
+            root.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
+        }
+    }
+
+    /// Learns of segments made since.
+    pub(super) unsafe fn refresh(&self) {
+        // SAFETY: rel is open
+        unsafe {
+            let blocks = self.root().segments;
+            let known = self.map.segments.borrow().len();
+            for (no, &block) in blocks.iter().enumerate().skip(known) {
+                let segment = self.read_segment(SegmentNo(no as u32), block);
+                self.map.segments.borrow_mut().push(Rc::new(segment));
+            }
+        }
+    }
+
+    /// Learns of everything that was added since.
+    pub unsafe fn refresh_all(&self) {
+        // SAFETY: rel is open
+        unsafe {
+            self.refresh();
+            for segment in self.segments() {
+                self.refresh_segment(&segment);
+            }
+        }
+    }
+
+    unsafe fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
+        // SAFETY: rel is open
+        unsafe {
+            let shared = buffer::read(self.rel, block).share();
+            let page = SegmentPage::decode(shared.page(), no);
+            drop(shared);
+            let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+            Segment { no, block, target: Cell::new(page.free_hint), page }
+        }
+    }
+
+    /// Reads the segment's page anew.
+    pub(super) unsafe fn refresh_segment(&self, segment: &Segment) -> Rc<Segment> {
+        // SAFETY: rel is open
+        let new = unsafe { self.read_segment(segment.no, segment.block) };
+        new.target.set(segment.target.get());
+        self.remember(new)
+    }
+
+    /// Replaces what is remembered of a segment.
+    pub(super) fn remember(&self, segment: Segment) -> Rc<Segment> {
+        let at = segment.no.0 as usize;
+        let segment = Rc::new(segment);
+        let mut segments = self.map.segments.borrow_mut();
+        if at < segments.len() {
+            segments[at] = segment.clone();
+        } else if at == segments.len() {
+            segments.push(segment.clone());
+        }
+        segment
+    }
+
+    /// All segments.
+    #[must_use]
+    pub fn segments(&self) -> Vec<Rc<Segment>> {
+        self.map.segments.borrow().clone()
+    }
+
+    /// Segment `no`, or an error when the store has none of that number.
+    #[must_use]
+    pub fn segment(&self, no: SegmentNo) -> Option<Rc<Segment>> {
+        let known = self.map.segments.borrow().get(no.0 as usize).cloned();
+        known.or_else(|| {
+            // SAFETY: rel is open
+            unsafe { self.refresh() };
+            self.map.segments.borrow().get(no.0 as usize).cloned()
+        })
+    }
+
+    /// The segment that `slot` lies in, covering the slot; `None` when the store has no such slot.
+    #[must_use]
+    pub fn segment_of(&self, slot: SlotNo) -> Option<Rc<Segment>> {
+        let segment = self.segment(slot.segment())?;
+        let covered = |segment: &Segment| {
+            let position = slot.position();
+            let geometry = &segment.page.geometry;
+            position.0 < geometry.capacity
+                && crate::segment::Geometry::slot_at(position).0 < segment.page.slots.pages()
+                && geometry.data_pages(position.0 + 1) <= segment.page.data.pages()
+        };
+        if covered(&segment) {
+            return Some(segment);
+        }
+        // SAFETY: rel is open
+        let segment = unsafe { self.refresh_segment(&segment) };
+        covered(&segment).then_some(segment)
+    }
+
+    /// The open TOAST relation.
+    #[must_use]
+    pub fn relation(&self) -> pg_sys::Relation {
+        self.rel
+    }
+
+    /// Reads page `ordinal` of the list and checks that it is what `header` says.
+    pub(super) unsafe fn page(
+        &self,
+        list: &crate::segment::ExtentList,
+        header: &crate::segment::PageHeader,
+    ) -> buffer::Pinned {
+        // SAFETY: rel is open
+        unsafe {
+            let Some(block) = list.block(header.ordinal) else {
+                let what = format!("page {} of segment {} is not in its extents", header.ordinal, header.segment.0);
+                damaged(self.rel, 0, &Damage(what))
+            };
+            let page = buffer::read(self.rel, block);
+            check_header(self.rel, block, page.page(), header);
+            page
+        }
+    }
+}

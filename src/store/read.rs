@@ -1,0 +1,44 @@
+//! Reading vectors through an open relation.
+
+use super::map::Store;
+use crate::segment::page::{PAYLOAD_START, PageKind};
+use crate::segment::{PageHeader, SlotNo};
+
+/// A stored vector's name and shape.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredVector {
+    /// its slot
+    pub slot: SlotNo,
+    /// its dimensions
+    pub dims: u16,
+}
+
+impl Store {
+    /// Hands the vector's bytes to `take`, piece by piece: (offset in the vector, bytes). False when the store has no
+    /// vector of that shape at that slot, or `take` said to stop by returning false.
+    pub unsafe fn read(&self, vector: StoredVector, mut take: impl FnMut(usize, &[u8]) -> bool) -> bool {
+        let Some(segment) = self.segment_of(vector.slot) else { return false };
+        if segment.page.geometry.dims != vector.dims {
+            return false;
+        }
+        let mut at = 0;
+        for piece in segment.page.geometry.pieces(vector.slot.position()) {
+            let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal: piece.ordinal };
+            // SAFETY: rel is open; the bytes of a stored vector do not change, so a pin is enough
+            let page = unsafe { self.page(&segment.page.data, &header) };
+            if !take(at, &page.page()[PAYLOAD_START + piece.offset..PAYLOAD_START + piece.offset + piece.len]) {
+                return false;
+            }
+            at += piece.len;
+        }
+        true
+    }
+
+    /// Whether the stored vector has exactly these bytes.
+    #[must_use]
+    pub unsafe fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
+        bytes.len() == usize::from(vector.dims) * 4
+            // SAFETY: as read
+            && unsafe { self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece) }
+    }
+}

@@ -1,0 +1,299 @@
+//! VACUUM's pass over the slots: 24 bytes a vector, never a vector.
+//!
+//! Runs after the rows' VACUUM. Frees what no snapshot can see, takes TIDs of removed row versions out, and freezes
+//! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is marked so and
+//! passed by the next time.
+
+use super::map::{Segment, Store};
+use super::write::put_slot;
+use crate::pg::wal::{self, Change};
+use crate::pg::xact::{self, Fate};
+use crate::pg::{buffer, relation};
+use crate::segment::page::{PageBytes, SLOTS_PER_PAGE, SlotPage};
+use crate::segment::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
+use crate::segment::{Generation, Position, Slot, SlotNo, SlotState, Tid};
+use pgrx::pg_sys;
+
+/// What a row address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowVersion {
+    /// a version that references the slot and that some snapshot may see
+    Needed,
+    /// nothing that references the slot, or only what is dead to all
+    Gone,
+}
+
+/// What a pass found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reclaimed {
+    /// slots that were freed
+    pub freed: u64,
+    /// slots that hold a vector
+    pub live: u64,
+}
+
+/// What is known of the outside world while a pass decides about slots.
+pub(super) struct Judge<'a> {
+    oldest_xmin: u32,
+    row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
+    latest_removed: Option<u32>,
+}
+
+impl Judge<'_> {
+    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
+        [slot.tail, slot.head]
+            .into_iter()
+            .any(|tid| tid.is_some() && (self.row)(tid, number, slot.generation) == RowVersion::Needed)
+    }
+
+    fn removed(&mut self, xid: u32) {
+        if self.latest_removed.is_none_or(|latest| xact::precedes(latest, xid)) {
+            self.latest_removed = Some(xid);
+        }
+    }
+
+    /// What the slot becomes; `None` = free.
+    fn judge(&mut self, mut slot: Slot, number: SlotNo) -> Option<Slot> {
+        if !slot.has(XMIN_FROZEN) {
+            match xact::fate(slot.xmin) {
+                Fate::Running => return Some(slot),
+                Fate::Aborted => return None,
+                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => slot.flags |= XMIN_FROZEN,
+                Fate::Committed => {}
+                Fate::Unknown if self.asks(&slot, number) => slot.flags |= XMIN_FROZEN,
+                Fate::Unknown => return None,
+            }
+            slot.flags |= XMIN_COMMITTED;
+            if slot.has(XMIN_FROZEN) {
+                slot.xmin = pg_sys::FrozenTransactionId.into_inner();
+            }
+        }
+        if slot.xmax != 0 {
+            match xact::fate(slot.xmax) {
+                Fate::Running => return Some(slot),
+                Fate::Aborted => slot.set_xmax(0),
+                Fate::Committed if xact::precedes(slot.xmax, self.oldest_xmin) => {
+                    self.removed(slot.xmax);
+                    return None;
+                }
+                Fate::Committed => slot.flags |= XMAX_COMMITTED,
+                Fate::Unknown if self.asks(&slot, number) => slot.set_xmax(0),
+                Fate::Unknown => return None,
+            }
+        }
+        if slot.head.is_some() {
+            let mut needed = |tid| (self.row)(tid, number, slot.generation) == RowVersion::Needed;
+            if !needed(slot.head) {
+                slot.head = Tid::NONE;
+            } else if !needed(slot.tail) {
+                slot.tail = std::mem::take(&mut slot.head);
+            }
+        }
+        Some(slot)
+    }
+}
+
+fn settled(slot: &Slot) -> bool {
+    match slot.state() {
+        Some(SlotState::Free) => true,
+        Some(SlotState::Live) => slot.has(XMIN_FROZEN) && slot.xmax == 0 && !slot.head.is_some(),
+        _ => false,
+    }
+}
+
+impl Store {
+    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon that the rows' VACUUM has honoured; `dropped` tells
+    /// whether a column was dropped (its vectors are unreachable); `row` tells what a row address leads to.
+    pub unsafe fn reclaim(
+        &self,
+        oldest_xmin: u32,
+        dropped: &dyn Fn(i16) -> bool,
+        row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
+    ) -> Reclaimed {
+        let mut total = Reclaimed::default();
+        let mut judge = Judge { oldest_xmin, row, latest_removed: None };
+        let mut announced = None;
+        // SAFETY: rel is open
+        unsafe {
+            self.refresh();
+            for segment in self.segments() {
+                let segment = self.refresh_segment(&segment);
+                let unreachable = dropped(segment.page.attnum);
+                let mut lowest_free = None;
+                for ordinal in 0..segment.page.slots.pages() {
+                    pg_sys::vacuum_delay_point();
+                    let freed =
+                        self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
+                    if freed && lowest_free.is_none() {
+                        lowest_free = Some(ordinal);
+                    }
+                }
+                if let Some(ordinal) = lowest_free {
+                    self.set_free_hint(&segment, |now| now.min(ordinal));
+                    segment.target.set(segment.target.get().min(ordinal));
+                }
+            }
+        }
+        total
+    }
+
+    unsafe fn reclaim_page(
+        &self,
+        segment: &Segment,
+        ordinal: u32,
+        unreachable: bool,
+        judge: &mut Judge<'_>,
+        announced: &mut Option<u32>,
+        total: &mut Reclaimed,
+    ) -> bool {
+        let header = SlotPage::header(segment.no, ordinal);
+        let number = |index: usize| SlotNo::new(segment.no, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
+        // SAFETY: rel is open
+        unsafe {
+            let shared = self.page(&segment.page.slots, &header).share();
+            let seen: Box<PageBytes> = Box::new(*shared.page());
+            drop(shared);
+            let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
+            if SlotPage::all_frozen(&seen) && !unreachable {
+                total.live += (0..SLOTS_PER_PAGE).map(|i| live(&SlotPage::slot(&seen, i))).sum::<u64>();
+                return false;
+            }
+            let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
+            for index in 0..SLOTS_PER_PAGE {
+                let slot = SlotPage::slot(&seen, index);
+                let free = Slot::free(slot.generation.next());
+                let new = match slot.state() {
+                    Some(SlotState::Free) | None => continue,
+                    Some(SlotState::Reserved) if xact::fate(slot.xmin) == Fate::Running => continue,
+                    Some(SlotState::Reserved) => free,
+                    Some(SlotState::Live) if unreachable => free,
+                    Some(SlotState::Live) => judge.judge(slot, number(index)).unwrap_or(free),
+                };
+                total.live += live(&new);
+                if new != slot {
+                    turns.push((index, slot, new));
+                }
+            }
+            if let Some(latest) = judge.latest_removed
+                && announced.is_none_or(|before| xact::precedes(before, latest))
+            {
+                announce_removal(self.rel, latest);
+                *announced = Some(latest);
+            }
+            let page = self.page(&segment.page.slots, &header).exclusive();
+            turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
+            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
+            let freed: Vec<usize> = turns.iter().filter(|t| is_free(&t.2)).map(|t| t.0).collect();
+            total.freed += freed.len() as u64;
+            let mut change = Change::new(&page);
+            for (index, _, new) in &turns {
+                put_slot(&mut change, page.page(), *index, new);
+            }
+            if let Some(&lowest) = freed.first() {
+                let first_free = SlotPage::first_free(page.page()).min(lowest) as u16;
+                change.put(SlotPage::FIRST_FREE, &first_free.to_le_bytes());
+            }
+            let turned = |index: usize| turns.iter().find(|t| t.0 == index).map(|t| t.2);
+            let all_settled = (0..SLOTS_PER_PAGE)
+                .all(|index| settled(&turned(index).unwrap_or_else(|| SlotPage::slot(page.page(), index))));
+            let flags = if all_settled { SlotPage::ALL_FROZEN } else { 0 };
+            if !turns.is_empty() || all_settled != SlotPage::all_frozen(page.page()) {
+                change.put(SlotPage::FLAGS, &flags.to_le_bytes());
+                wal::apply(self.rel, &[change]);
+            }
+            let has_free = !freed.is_empty() || SlotPage::first_free(page.page()) < SLOTS_PER_PAGE;
+            let last = ordinal + 1 == segment.page.slots.pages();
+            has_free && (!freed.is_empty() || last)
+        }
+    }
+}
+
+/// Tells standbys that slots freed next may have been visible to snapshots not newer than `latest_removed`, so that
+/// they settle the conflict as they do for removed rows. It is the record by which index pages are given back, whose
+/// replay does just that and touches no page.
+unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
+    #[repr(C)]
+    struct ReusePage {
+        node: pg_sys::RelFileNode,
+        block: u32,
+        latest_removed_full_xid: u64,
+    }
+    const XLOG_BTREE_REUSE_PAGE: u8 = 0xD0;
+    const _: () = assert!(size_of::<ReusePage>() == 24);
+    // SAFETY: the record's bytes outlive the call; the layout is that of xl_btree_reuse_page
+    unsafe {
+        if !relation::needs_wal(rel) || pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32 {
+            return;
+        }
+        let next = pg_sys::ReadNextFullTransactionId().value;
+        let age = (next as u32).wrapping_sub(latest_removed);
+        let mut record =
+            ReusePage { node: (*rel).rd_node, block: 0, latest_removed_full_xid: next.saturating_sub(u64::from(age)) };
+        pg_sys::XLogBeginInsert();
+        pg_sys::XLogRegisterData((&raw mut record).cast(), size_of::<ReusePage>() as _);
+        pg_sys::XLogInsert(pg_sys::RmgrIds::RM_BTREE_ID as _, XLOG_BTREE_REUSE_PAGE);
+    }
+}
+
+/// Slots of a segment by state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Census {
+    /// hold a vector of a row that is not known to be deleted
+    pub live: u64,
+    /// hold a vector that VACUUM can free now or later: its row was deleted, or its transaction aborted
+    pub dead: u64,
+    /// hold nothing
+    pub free: u64,
+}
+
+impl Store {
+    /// Counts a segment's slots by state.
+    #[must_use]
+    pub unsafe fn census(&self, segment: &Segment) -> Census {
+        let mut census = Census::default();
+        // SAFETY: rel is open
+        unsafe {
+            self.each_slot(segment, |_, slot| {
+                let gone = |xid| matches!(xact::fate(xid), Fate::Aborted);
+                let dead = match slot.state() {
+                    Some(SlotState::Free) => {
+                        census.free += 1;
+                        return;
+                    }
+                    Some(SlotState::Reserved) => xact::fate(slot.xmin) != Fate::Running,
+                    _ => {
+                        let ended = slot.xmax != 0 && matches!(xact::fate(slot.xmax), Fate::Committed);
+                        ended || (!slot.has(XMIN_FROZEN) && gone(slot.xmin))
+                    }
+                };
+                if dead {
+                    census.dead += 1;
+                } else {
+                    census.live += 1;
+                }
+            });
+        }
+        census
+    }
+
+    /// Visits the segment's slots in order; no lock is held during a visit.
+    pub unsafe fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
+        // SAFETY: rel is open
+        unsafe {
+            let capacity = segment.page.geometry.capacity;
+            for ordinal in 0..segment.page.slots.pages() {
+                pgrx::check_for_interrupts!();
+                let header = SlotPage::header(segment.no, ordinal);
+                let shared: buffer::Shared = self.page(&segment.page.slots, &header).share();
+                let seen: Box<PageBytes> = Box::new(*shared.page());
+                drop(shared);
+                for index in 0..SLOTS_PER_PAGE {
+                    let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
+                    if position < capacity {
+                        visit(SlotNo::new(segment.no, Position(position)), SlotPage::slot(&seen, index));
+                    }
+                }
+            }
+        }
+    }
+}

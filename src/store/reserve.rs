@@ -1,0 +1,163 @@
+//! Reserving slots.
+//!
+//! A reservation marks a free slot RESERVED with our transaction's id, as an unlogged hint: after a crash the slot is
+//! free or reserved by a dead transaction, and VACUUM frees the latter.
+
+use super::map::{Segment, Store};
+use crate::pg::buffer::Exclusive;
+use crate::pg::{buffer, xact};
+use crate::segment::Slot;
+use crate::segment::page::{PageKind, SLOTS_PER_PAGE, SegmentPage, SlotPage};
+use crate::segment::{Generation, Geometry, Position, SlotNo, SlotState};
+use std::rc::Rc;
+
+/// A slot that is ours to fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// the slot
+    pub slot: SlotNo,
+    /// its generation now
+    pub generation: Generation,
+}
+
+/// Puts `slot` at `index` of an exclusively locked slot page, unlogged.
+pub(super) fn hint_slot(page: &mut Exclusive, index: usize, slot: &Slot, first_free: usize) {
+    page.hint(|bytes| {
+        let at = SlotPage::offset(index);
+        bytes[at..at + crate::segment::slot::SLOT_BYTES].copy_from_slice(&slot.encode());
+        bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&(first_free as u16).to_le_bytes());
+    });
+}
+
+impl Store {
+    /// Reserves `count` slots for vectors of column `attnum` with `dims` dimensions, in ascending order as far as one
+    /// segment reaches.
+    #[must_use]
+    pub unsafe fn reserve(&self, attnum: i16, dims: u16, count: usize) -> Vec<Reservation> {
+        let mut taken = Vec::with_capacity(count);
+        // SAFETY: rel is open
+        unsafe {
+            loop {
+                let segments = self.segments();
+                for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
+                    self.reserve_in(segment.clone(), count, &mut taken);
+                    if taken.len() == count {
+                        return taken;
+                    }
+                }
+                let segment = self.create_segment(attnum, dims, segments.len());
+                self.reserve_in(segment, count, &mut taken);
+                if taken.len() == count {
+                    return taken;
+                }
+            }
+        }
+    }
+
+    unsafe fn reserve_in(&self, mut segment: Rc<Segment>, count: usize, taken: &mut Vec<Reservation>) {
+        let before = taken.len();
+        let most_pages = Geometry::slot_pages(segment.page.geometry.capacity);
+        // SAFETY: rel is open
+        unsafe {
+            let mut searched_from = segment.target.get();
+            while taken.len() < count {
+                pgrx::check_for_interrupts!();
+                let at = segment.target.get();
+                if at < segment.page.slots.pages() {
+                    if self.reserve_on(&segment, at, count, taken) {
+                        segment.target.set(at + 1);
+                    }
+                    continue;
+                }
+                // past the end of what we know: look again before making more
+                segment = self.refresh_segment(&segment);
+                if at < segment.page.slots.pages() {
+                    continue;
+                }
+                if segment.page.free_hint < searched_from {
+                    searched_from = segment.page.free_hint;
+                    segment.target.set(searched_from);
+                    continue;
+                }
+                self.raise_free_hint(&segment, at);
+                if at >= most_pages {
+                    break;
+                }
+                segment = self.extend(&segment, PageKind::Slots, at + 1);
+            }
+            if let Some(last) = taken[before..].iter().map(|r| r.slot.position().0).max() {
+                let needed = segment.page.geometry.data_pages(last + 1);
+                if segment.page.data.pages() < needed {
+                    self.extend(&segment, PageKind::Data, needed);
+                }
+            }
+        }
+    }
+
+    /// Takes free slots of one page; true when it has no more.
+    unsafe fn reserve_on(&self, segment: &Segment, ordinal: u32, count: usize, taken: &mut Vec<Reservation>) -> bool {
+        // SAFETY: rel is open
+        unsafe {
+            let xid = xact::current_xid();
+            let header = SlotPage::header(segment.no, ordinal);
+            let mut page = self.page(&segment.page.slots, &header).exclusive();
+            let first = ordinal * SLOTS_PER_PAGE as u32;
+            let end = SLOTS_PER_PAGE.min((segment.page.geometry.capacity - first) as usize);
+            let mut index = SlotPage::first_free(page.page());
+            while index < end && taken.len() < count {
+                let slot = SlotPage::slot(page.page(), index);
+                if slot.state() == Some(SlotState::Free) {
+                    hint_slot(&mut page, index, &Slot::reserved(slot.generation, xid), index + 1);
+                    let number = SlotNo::new(segment.no, Position(first + index as u32));
+                    taken.push(Reservation { slot: number, generation: slot.generation });
+                }
+                index += 1;
+            }
+            index >= end
+        }
+    }
+
+    /// Gives reservations back that were not used. Must be called by the transaction that made them.
+    pub unsafe fn release(&self, reservations: &[Reservation]) {
+        // SAFETY: rel is open
+        unsafe {
+            for reservation in reservations {
+                let Some(segment) = self.segment_of(reservation.slot) else { continue };
+                let (ordinal, index) = Geometry::slot_at(reservation.slot.position());
+                let header = SlotPage::header(segment.no, ordinal);
+                let mut page = self.page(&segment.page.slots, &header).exclusive();
+                let slot = SlotPage::slot(page.page(), index);
+                if slot.state() == Some(SlotState::Reserved) && slot.generation == reservation.generation {
+                    let first_free = SlotPage::first_free(page.page()).min(index);
+                    hint_slot(&mut page, index, &Slot::free(slot.generation), first_free);
+                }
+                drop(page);
+                if ordinal < segment.target.get() {
+                    segment.target.set(ordinal);
+                }
+            }
+        }
+    }
+
+    /// Tells other sessions that no page before `ordinal` has a free slot.
+    unsafe fn raise_free_hint(&self, segment: &Segment, ordinal: u32) {
+        // SAFETY: rel is open
+        unsafe {
+            if segment.page.free_hint < ordinal {
+                self.set_free_hint(segment, |now| now.max(ordinal));
+            }
+        }
+    }
+
+    pub(super) unsafe fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) {
+        // SAFETY: rel is open
+        unsafe {
+            let mut page = buffer::read(self.rel, segment.block).exclusive();
+            page.hint(|bytes| {
+                let at = SegmentPage::FREE_HINT;
+                let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+                bytes[at..at + 4].copy_from_slice(&new(now).to_le_bytes());
+            });
+        }
+    }
+}

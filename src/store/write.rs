@@ -1,0 +1,235 @@
+//! Writing vectors and changing slots.
+//!
+//! Publishing puts a vector's bytes on its data pages and then makes its slot LIVE: in one record where they fit
+//! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
+
+use super::map::{Segment, Store};
+use super::reserve::Reservation;
+use crate::pg::wal::{self, Change};
+use crate::pg::xact;
+use crate::segment::page::{PageKind, SlotPage};
+use crate::segment::slot::{XMIN_COMMITTED, XMIN_FROZEN};
+use crate::segment::{Generation, Geometry, PageHeader, Slot, SlotNo, SlotState, Tid};
+use smallvec::SmallVec;
+use std::rc::Rc;
+
+/// A vector to be stored in a reserved slot.
+pub struct NewVector<'v> {
+    /// where it goes
+    pub reservation: Reservation,
+    /// row that it belongs to
+    pub tid: Tid,
+    /// its elements' bytes, `4 * dims` of them
+    pub bytes: &'v [u8],
+}
+
+/// What an edit makes of a slot.
+pub enum Turn {
+    /// leave it
+    Keep,
+    /// put this in its place
+    Into(Slot),
+}
+
+fn damage_of_missing(slot: SlotNo) -> crate::segment::page::Damage {
+    crate::segment::page::Damage(format!("slot {} is not in any segment", slot.0))
+}
+
+/// Puts `slot` at `index`, keeping the page's flags and hint true.
+pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::page::PageBytes, index: usize, slot: &Slot) {
+    change.put(SlotPage::offset(index), &slot.encode());
+    if SlotPage::all_frozen(page) {
+        change.put(SlotPage::FLAGS, &0u16.to_le_bytes());
+    }
+    if slot.state() == Some(SlotState::Free) && index < SlotPage::first_free(page) {
+        change.put(SlotPage::FIRST_FREE, &(index as u16).to_le_bytes());
+    }
+}
+
+impl Store {
+    fn must_find(&self, slot: SlotNo) -> Rc<Segment> {
+        match self.segment_of(slot) {
+            Some(segment) => segment,
+            // SAFETY: rel is open
+            None => unsafe { super::damaged(self.rel, 0, &damage_of_missing(slot)) },
+        }
+    }
+
+    /// Stores vectors and makes their slots LIVE, as of the current (sub)transaction, or frozen where `frozen` says
+    /// that the rows are.
+    pub unsafe fn publish(&self, vectors: &[NewVector<'_>], frozen: bool) {
+        let xid = xact::current_xid();
+        let slot_of = |vector: &NewVector<'_>| {
+            let mut slot = Slot::live(vector.reservation.generation, xid, vector.tid);
+            if frozen {
+                slot.xmin = pgrx::pg_sys::FrozenTransactionId.into_inner();
+                slot.flags |= XMIN_COMMITTED | XMIN_FROZEN;
+            }
+            slot
+        };
+        // SAFETY: rel is open
+        unsafe {
+            if let [vector] = vectors {
+                let segment = self.must_find(vector.reservation.slot);
+                let pieces = segment.page.geometry.pieces(vector.reservation.slot.position());
+                let pieces: SmallVec<[_; 4]> = pieces.take(wal::MAX_PAGES).collect();
+                if pieces.len() < wal::MAX_PAGES {
+                    return self.publish_one(&segment, vector, &slot_of(vector), &pieces);
+                }
+            }
+            self.write_data(vectors);
+            let slots: Vec<_> = vectors.iter().map(|v| (v.reservation.slot, slot_of(v))).collect();
+            self.write_slots(&slots);
+        }
+    }
+
+    unsafe fn publish_one(
+        &self,
+        segment: &Segment,
+        vector: &NewVector<'_>,
+        slot: &Slot,
+        pieces: &[crate::segment::geometry::Piece],
+    ) {
+        let (ordinal, index) = Geometry::slot_at(vector.reservation.slot.position());
+        // SAFETY: rel is open
+        unsafe {
+            let slots = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
+            let data: SmallVec<[_; 3]> = pieces
+                .iter()
+                .map(|piece| {
+                    let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal: piece.ordinal };
+                    self.page(&segment.page.data, &header).exclusive()
+                })
+                .collect();
+            let mut changes: SmallVec<[Change<'_>; 4]> = SmallVec::new();
+            let mut change = Change::new(&slots);
+            put_slot(&mut change, slots.page(), index, slot);
+            changes.push(change);
+            let mut at = 0;
+            for (page, piece) in data.iter().zip(pieces) {
+                let mut change = Change::new(page);
+                change.put(crate::segment::page::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
+                at += piece.len;
+                changes.push(change);
+            }
+            wal::apply(self.rel, &changes);
+        }
+    }
+
+    /// Writes the vectors' bytes, a record for each data page. `vectors` are in ascending slot order.
+    pub unsafe fn write_data(&self, vectors: &[NewVector<'_>]) {
+        let mut pending: Vec<(usize, &[u8])> = Vec::new();
+        let mut current: Option<(Rc<Segment>, u32)> = None;
+        // SAFETY: rel is open
+        unsafe {
+            for vector in vectors {
+                let position = vector.reservation.slot.position();
+                let segment = match &current {
+                    Some((segment, _))
+                        if segment.no == vector.reservation.slot.segment()
+                            && segment.page.geometry.data_pages(position.0 + 1) <= segment.page.data.pages() =>
+                    {
+                        segment.clone()
+                    }
+                    _ => self.must_find(vector.reservation.slot),
+                };
+                let mut at = 0;
+                for piece in segment.page.geometry.pieces(position) {
+                    if let Some((last, ordinal)) = &current
+                        && (last.no != segment.no || *ordinal != piece.ordinal)
+                    {
+                        self.put_data(last, *ordinal, &pending);
+                        pending.clear();
+                    }
+                    pending.push((piece.offset, &vector.bytes[at..at + piece.len]));
+                    at += piece.len;
+                    current = Some((segment.clone(), piece.ordinal));
+                }
+            }
+            if let Some((segment, ordinal)) = &current {
+                self.put_data(segment, *ordinal, &pending);
+            }
+        }
+    }
+
+    unsafe fn put_data(&self, segment: &Segment, ordinal: u32, fragments: &[(usize, &[u8])]) {
+        // SAFETY: rel is open
+        unsafe {
+            pgrx::check_for_interrupts!();
+            let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
+            let page = self.page(&segment.page.data, &header).exclusive();
+            let mut change = Change::new(&page);
+            for (offset, bytes) in fragments {
+                change.put(crate::segment::page::PAYLOAD_START + offset, bytes);
+            }
+            wal::apply(self.rel, &[change]);
+        }
+    }
+
+    /// Puts slots, a record for each slot page. They are in ascending order.
+    pub unsafe fn write_slots(&self, slots: &[(SlotNo, Slot)]) {
+        let page_of = |slot: SlotNo| (slot.segment(), Geometry::slot_at(slot.position()).0);
+        // SAFETY: rel is open
+        unsafe {
+            for group in slots.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
+                let segment = self.must_find(group[0].0);
+                let header = SlotPage::header(segment.no, page_of(group[0].0).1);
+                let page = self.page(&segment.page.slots, &header).exclusive();
+                let mut change = Change::new(&page);
+                for (number, slot) in group {
+                    put_slot(&mut change, page.page(), Geometry::slot_at(number.position()).1, slot);
+                }
+                wal::apply(self.rel, &[change]);
+            }
+        }
+    }
+
+    /// Changes the LIVE slot `slot` of `generation`; does nothing when it is something else by now.
+    pub unsafe fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> Turn) {
+        let Some(segment) = self.segment_of(slot) else { return };
+        let (ordinal, index) = Geometry::slot_at(slot.position());
+        // SAFETY: rel is open
+        unsafe {
+            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
+            let now = SlotPage::slot(page.page(), index);
+            if now.state() != Some(SlotState::Live) || now.generation != generation {
+                return;
+            }
+            if let Turn::Into(new) = turn(now) {
+                let mut change = Change::new(&page);
+                put_slot(&mut change, page.page(), index, &new);
+                wal::apply(self.rel, &[change]);
+            }
+        }
+    }
+
+    /// Notes that the current (sub)transaction deleted the row, or replaced the vector, that `slot` belongs to.
+    pub unsafe fn delete(&self, slot: SlotNo, generation: Generation) {
+        let xid = xact::current_xid();
+        // SAFETY: rel is open
+        unsafe {
+            self.edit(slot, generation, |mut slot| {
+                slot.set_xmax(xid);
+                Turn::Into(slot)
+            });
+        }
+    }
+
+    /// Frees a slot that the current transaction made LIVE for a row that it took back (a lost speculative insertion).
+    pub unsafe fn discard(&self, slot: SlotNo, generation: Generation) {
+        // SAFETY: rel is open
+        unsafe { self.edit(slot, generation, |slot| Turn::Into(Slot::free(slot.generation.next()))) }
+    }
+
+    /// Slot `slot` as it is now; `None` when the store has no such slot.
+    #[must_use]
+    pub unsafe fn slot(&self, slot: SlotNo) -> Option<Slot> {
+        let segment = self.segment_of(slot)?;
+        let (ordinal, index) = Geometry::slot_at(slot.position());
+        // SAFETY: rel is open
+        unsafe {
+            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+            Some(SlotPage::slot(page.page(), index))
+        }
+    }
+}

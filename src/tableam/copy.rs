@@ -1,0 +1,441 @@
+//! VACUUM FULL and CLUSTER: rows through the server's rewrite module, which keeps their transactions and chains, and
+//! their vectors into the new store, densely, in the order of the rows.
+//!
+//! Every row version that is copied gets a slot and a copy of its vector of its own, so a slot has one address. The
+//! rewrite module keeps a version back until its successor is written; where that hides its new address, a scan of the
+//! new table finds it afterwards.
+
+use super::rows::{item_pointer, tid};
+use super::slot::{self, as_heap_slot};
+use super::vectors::{self, VectorColumns, VectorValue, vector_columns};
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation::{self, OpenRelation};
+use crate::pg::rewrite::Rewrite;
+use crate::pg::xact::{self, Fate};
+use crate::segment::reference::REFERENCE_BYTES;
+use crate::segment::slot::{XMIN_COMMITTED, XMIN_FROZEN};
+use crate::segment::{Reference, Slot, SlotNo, SlotState, Tid};
+use crate::store::{NewVector, Reservation, Store, StoredVector};
+use pgrx::pg_sys::{self, Datum, HTSV_Result, HeapTuple, MultiXactId, Relation, TransactionId};
+use std::collections::HashSet;
+
+/// Rows are written in batches of about this many bytes of vectors.
+const BATCH_BYTES: usize = 4 << 20;
+/// ... and at most this many rows.
+const BATCH_ROWS: usize = 4096;
+
+/// A row version on its way.
+struct Row {
+    tuple: HeapTuple,
+    /// for each vector column that is not NULL: its index and the elements' bytes
+    vectors: Vec<(u16, Vec<u8>)>,
+}
+
+struct Copier {
+    new: Relation,
+    old: Relation,
+    columns: VectorColumns,
+    old_store: Store,
+    new_store: Store,
+    rewrite: Option<Rewrite>,
+    oldest_xmin: u32,
+    batch: Vec<Row>,
+    batch_bytes: usize,
+    values: Vec<Datum>,
+    isnull: Vec<bool>,
+    /// slots whose row's address was not known when it was handed over
+    unplaced: HashSet<u32>,
+    _open: [OpenRelation; 2],
+}
+
+impl Copier {
+    /// Takes a row version along. `tuple` is copied.
+    unsafe fn take(&mut self, tuple: HeapTuple, recently_dead: bool) {
+        // SAFETY: tuple is a row of the old table
+        unsafe {
+            let tuple = pg_sys::heap_copytuple(tuple);
+            let desc = (*self.old).rd_att;
+            pg_sys::heap_deform_tuple(tuple, desc, self.values.as_mut_ptr(), self.isnull.as_mut_ptr());
+            let mut vectors = Vec::with_capacity(self.columns.len());
+            for &column in &self.columns {
+                let at = usize::from(column);
+                if self.isnull[at] {
+                    continue;
+                }
+                let bytes = match vectors::reference_at(self.values[at]) {
+                    Some(reference) => self.fetch(reference, recently_dead),
+                    None => Some(VectorValue::of(self.values[at]).bytes().to_vec()),
+                };
+                if let Some(bytes) = bytes {
+                    self.batch_bytes += bytes.len();
+                    vectors.push((column, bytes));
+                }
+            }
+            self.batch.push(Row { tuple, vectors });
+            if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_ROWS {
+                self.flush();
+            }
+        }
+    }
+
+    /// The vector's bytes. A version that nobody can see may have lost its vector to VACUUM already.
+    unsafe fn fetch(&self, reference: Reference, recently_dead: bool) -> Option<Vec<u8>> {
+        // SAFETY: the old store's relation is open
+        unsafe {
+            let mut bytes = Vec::with_capacity(usize::from(reference.dims) * 4);
+            let vector = StoredVector { slot: reference.slot, dims: reference.dims };
+            let there = self
+                .old_store
+                .slot(reference.slot)
+                .is_some_and(|slot| slot.state() == Some(SlotState::Live) && slot.generation == reference.generation);
+            let found = there
+                && self.old_store.read(vector, |_, piece| {
+                    bytes.extend_from_slice(piece);
+                    true
+                });
+            if !found && !recently_dead {
+                let name = relation::name(self.old);
+                raise(
+                    Error::new(
+                        SqlState::DataCorrupted,
+                        format!("vector {} of table \"{name}\" is not in its vector store", reference.slot.0),
+                    )
+                    .hint("Run zvec_check() on the table to see which rows are concerned."),
+                );
+            }
+            found.then_some(bytes)
+        }
+    }
+
+    unsafe fn flush(&mut self) {
+        // SAFETY: both tables and stores are open
+        unsafe {
+            let batch = std::mem::take(&mut self.batch);
+            self.batch_bytes = 0;
+            let mut placed: Vec<Vec<Reservation>> =
+                batch.iter().map(|row| Vec::with_capacity(row.vectors.len())).collect();
+            for &column in &self.columns {
+                let mut wanted: Vec<(u16, usize)> = batch
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(i, row)| {
+                        let (_, bytes) = row.vectors.iter().find(|(c, _)| *c == column)?;
+                        Some(((bytes.len() / 4) as u16, i))
+                    })
+                    .collect();
+                wanted.sort_unstable();
+                for group in wanted.chunk_by(|a, b| a.0 == b.0) {
+                    let reserved = self.new_store.reserve(column as i16 + 1, group[0].0, group.len());
+                    for ((_, row), reservation) in group.iter().zip(reserved) {
+                        placed[*row].push(reservation);
+                    }
+                }
+            }
+            let mut data: Vec<NewVector<'_>> = Vec::new();
+            for (row, reservations) in batch.iter().zip(&placed) {
+                for ((_, bytes), reservation) in row.vectors.iter().zip(reservations) {
+                    data.push(NewVector { reservation: *reservation, tid: Tid::NONE, bytes });
+                }
+            }
+            data.sort_by_key(|vector| vector.reservation.slot);
+            self.new_store.write_data(&data);
+            drop(data);
+            let mut slots: Vec<(SlotNo, Slot)> = Vec::new();
+            for (row, reservations) in batch.iter().zip(&placed) {
+                let at = self.rewrite_row(row, reservations);
+                for reservation in reservations {
+                    if !at.is_some() {
+                        self.unplaced.insert(reservation.slot.0);
+                    }
+                    slots.push((reservation.slot, self.slot_for(row.tuple, reservation, at)));
+                }
+                pg_sys::heap_freetuple(row.tuple);
+            }
+            slots.sort_by_key(|(number, _)| *number);
+            self.new_store.write_slots(&slots);
+        }
+    }
+
+    /// Writes the row with its new references; its new address, if that is known now.
+    unsafe fn rewrite_row(&mut self, row: &Row, reservations: &[Reservation]) -> Tid {
+        // SAFETY: both tables are open
+        unsafe {
+            let desc = (*self.new).rd_att;
+            let natts = (*desc).natts as usize;
+            let (values, isnull) = (&mut self.values, &mut self.isnull);
+            pg_sys::heap_deform_tuple(row.tuple, (*self.old).rd_att, values.as_mut_ptr(), isnull.as_mut_ptr());
+            for (i, isnull) in isnull.iter_mut().enumerate().take(natts) {
+                // a dropped column's value is not carried along
+                *isnull |= (*(*desc).attrs.as_ptr().add(i)).attisdropped;
+            }
+            for &column in &self.columns {
+                isnull[usize::from(column)] = true;
+            }
+            let encoded: Vec<[u8; REFERENCE_BYTES]> = row
+                .vectors
+                .iter()
+                .zip(reservations)
+                .map(|((_, bytes), r)| {
+                    Reference { slot: r.slot, generation: r.generation, dims: (bytes.len() / 4) as u16 }.encode()
+                })
+                .collect();
+            for ((column, _), bytes) in row.vectors.iter().zip(&encoded) {
+                values[usize::from(*column)] = Datum::from(bytes.as_ptr());
+                isnull[usize::from(*column)] = false;
+            }
+            let new = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), isnull.as_mut_ptr());
+            (*new).t_self = item_pointer(Tid { block: u32::MAX, offset: 0 });
+            if let Some(rewrite) = &mut self.rewrite {
+                rewrite.tuple(row.tuple, new);
+            }
+            let at = tid(&(*new).t_self);
+            pg_sys::heap_freetuple(new);
+            if at.is_some() { at } else { Tid::NONE }
+        }
+    }
+
+    /// The slot of a copied version: it has the version's own transactions.
+    unsafe fn slot_for(&self, tuple: HeapTuple, reservation: &Reservation, at: Tid) -> Slot {
+        // SAFETY: a valid tuple
+        unsafe {
+            let header = (*tuple).t_data;
+            let xmin = (*header).t_choice.t_heap.t_xmin.into_inner();
+            let mut slot = Slot::live(reservation.generation, xmin, at);
+            let frozen = pg_sys::htup::HeapTupleHeaderFrozen(header)
+                || (xact::fate(xmin) == Fate::Committed && xact::precedes(xmin, self.oldest_xmin));
+            if frozen {
+                slot.xmin = pg_sys::FrozenTransactionId.into_inner();
+                slot.flags |= XMIN_COMMITTED | XMIN_FROZEN;
+            }
+            let mask = u32::from((*header).t_infomask);
+            if mask & pg_sys::HEAP_XMAX_INVALID == 0 && !pg_sys::HeapTupleHeaderIsOnlyLocked(header) {
+                slot.set_xmax(super::rows::update_xid(header).into_inner());
+            }
+            slot
+        }
+    }
+
+    /// Finds the rows whose addresses were not known when they were handed over.
+    unsafe fn place_rest(&mut self) {
+        if self.unplaced.is_empty() {
+            return;
+        }
+        // SAFETY: the new table is open
+        unsafe {
+            let mut found: Vec<(SlotNo, Tid)> = Vec::new();
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_STRAT;
+            let any = &raw mut pg_sys::SnapshotAnyData;
+            let none = std::ptr::null_mut();
+            let scan = pg_sys::heap_beginscan(self.new, any, 0, none, std::ptr::null_mut(), flags);
+            let slot = pg_sys::table_slot_create(self.new, std::ptr::null_mut());
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            while as_heap_slot(slot, || pg_sys::heap_getnextslot(scan, forward, slot)) {
+                pgrx::check_for_interrupts!();
+                let tuple = slot::stored_tuple(slot);
+                let references = super::rows::references((*self.new).rd_att, tuple, &self.columns);
+                for reference in references.iter().flatten() {
+                    if self.unplaced.contains(&reference.slot.0) {
+                        found.push((reference.slot, tid(&(*tuple).t_self)));
+                    }
+                }
+            }
+            pg_sys::ExecDropSingleTupleTableSlot(slot);
+            pg_sys::heap_endscan(scan);
+            for (number, at) in found {
+                if let Some(slot) = self.new_store.slot(number) {
+                    self.new_store.write_slots(&[(number, Slot { tail: at, ..slot })]);
+                }
+            }
+        }
+    }
+}
+
+fn progress(index: u32, value: i64) {
+    // SAFETY: a counter of this backend
+    unsafe { pg_sys::pgstat_progress_update_param(index as i32, value) }
+}
+
+/// What becomes of a version of the old table.
+enum Fare {
+    Dead,
+    RecentlyDead,
+    Live,
+}
+
+unsafe fn judge(rel: Relation, tuple: HeapTuple, oldest_xmin: TransactionId, buffer: pg_sys::Buffer) -> Fare {
+    // SAFETY: the tuple is on the pinned page of `buffer`
+    unsafe {
+        pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+        let state = pg_sys::HeapTupleSatisfiesVacuum(tuple, oldest_xmin, buffer);
+        pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+        let ours = |xid| pg_sys::TransactionIdIsCurrentTransactionId(xid);
+        match state {
+            HTSV_Result::HEAPTUPLE_DEAD => Fare::Dead,
+            HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => Fare::RecentlyDead,
+            HTSV_Result::HEAPTUPLE_LIVE => Fare::Live,
+            HTSV_Result::HEAPTUPLE_INSERT_IN_PROGRESS => {
+                if !ours(pg_sys::htup::HeapTupleHeaderGetXmin((*tuple).t_data)) {
+                    pgrx::warning!("concurrent insert in progress within table \"{}\"", relation::name(rel));
+                }
+                Fare::Live
+            }
+            _ => {
+                if !ours(super::rows::update_xid((*tuple).t_data)) {
+                    pgrx::warning!("concurrent delete in progress within table \"{}\"", relation::name(rel));
+                }
+                Fare::RecentlyDead
+            }
+        }
+    }
+}
+
+/// Whether rows can be sorted by `index` on their stored form: it must have no expression and no vector as a key.
+unsafe fn sorts_stored_rows(index: Relation, columns: &VectorColumns) -> bool {
+    // SAFETY: the index is open
+    unsafe {
+        let form = (*index).rd_index;
+        let keys = std::slice::from_raw_parts((*form).indkey.values.as_ptr(), (*form).indnatts as usize);
+        keys.iter().all(|&attnum| attnum > 0 && !columns.contains(&(attnum as u16 - 1)))
+    }
+}
+
+/// The callback `relation_copy_for_cluster`.
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
+    old: Relation,
+    new: Relation,
+    index: Relation,
+    use_sort: bool,
+    oldest_xmin: TransactionId,
+    xid_cutoff: *mut TransactionId,
+    multi_cutoff: *mut MultiXactId,
+    num_tuples: *mut f64,
+    tups_vacuumed: *mut f64,
+    tups_recently_dead: *mut f64,
+) {
+    // SAFETY: the server's own arguments; what is opened here is closed at the end, or by the server after an error
+    unsafe {
+        let open = [
+            OpenRelation::open((*(*old).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _),
+            OpenRelation::open((*(*new).rd_rel).reltoastrelid, pg_sys::RowExclusiveLock as _),
+        ];
+        let columns = vector_columns((*old).rd_att);
+        let natts = (*(*old).rd_att).natts as usize;
+        let sort = use_sort && !index.is_null() && sorts_stored_rows(index, &columns);
+        let mut copier = Copier {
+            new,
+            old,
+            columns,
+            old_store: Store::of(open[0].raw()),
+            new_store: Store::of(open[1].raw()),
+            rewrite: Some(Rewrite::begin(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff)),
+            oldest_xmin: oldest_xmin.into_inner(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            values: vec![Datum::from(0); natts],
+            isnull: vec![true; natts],
+            unplaced: HashSet::new(),
+            _open: open,
+        };
+        let sorter = sort.then(|| {
+            let memory = pg_sys::maintenance_work_mem;
+            pg_sys::tuplesort_begin_cluster((*old).rd_att, index, memory, std::ptr::null_mut(), 0)
+        });
+        let by_index = !index.is_null() && !sort;
+        let any = &raw mut pg_sys::SnapshotAnyData;
+        let (mut index_scan, mut table_scan) = (std::ptr::null_mut(), std::ptr::null_mut());
+        if by_index {
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_INDEX_SCAN_HEAP.into());
+            progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, relation::oid(index).to_u32().into());
+            index_scan = pg_sys::index_beginscan(old, index, any, 0, 0);
+            pg_sys::index_rescan(index_scan, std::ptr::null_mut(), 0, std::ptr::null_mut(), 0);
+        } else {
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SEQ_SCAN_HEAP.into());
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
+                | pg_sys::ScanOptions::SO_ALLOW_STRAT
+                | pg_sys::ScanOptions::SO_ALLOW_SYNC;
+            table_scan = pg_sys::heap_beginscan(old, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
+            let heap_scan: *mut pg_sys::HeapScanDescData = table_scan.cast();
+            progress(pg_sys::PROGRESS_CLUSTER_TOTAL_HEAP_BLKS, (*heap_scan).rs_nblocks.into());
+        }
+        let slot = pg_sys::table_slot_create(old, std::ptr::null_mut());
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        let mut blocks: i64 = 0;
+        let mut last_block = pg_sys::InvalidBlockNumber;
+        loop {
+            pgrx::check_for_interrupts!();
+            let more = if by_index {
+                pg_sys::index_getnext_slot(index_scan, forward, slot)
+            } else {
+                as_heap_slot(slot, || pg_sys::heap_getnextslot(table_scan, forward, slot))
+            };
+            if !more {
+                break;
+            }
+            let tuple = slot::stored_tuple(slot);
+            if !by_index && tid(&(*tuple).t_self).block != last_block {
+                last_block = tid(&(*tuple).t_self).block;
+                blocks += 1;
+                progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, blocks);
+            }
+            let recently_dead = match judge(old, tuple, oldest_xmin, slot::buffer(slot)) {
+                Fare::Dead => {
+                    *tups_vacuumed += 1.0;
+                    if copier.rewrite.as_mut().is_some_and(|rewrite| rewrite.dead_tuple(tuple)) {
+                        // a version counted as recently dead before is now known to be dead
+                        *tups_vacuumed += 1.0;
+                        *tups_recently_dead -= 1.0;
+                    }
+                    continue;
+                }
+                Fare::RecentlyDead => {
+                    *tups_recently_dead += 1.0;
+                    true
+                }
+                Fare::Live => false,
+            };
+            *num_tuples += 1.0;
+            progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_SCANNED, *num_tuples as i64);
+            match sorter {
+                Some(sorter) => pg_sys::tuplesort_putheaptuple(sorter, tuple),
+                None => {
+                    copier.take(tuple, recently_dead);
+                    progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, *num_tuples as i64);
+                }
+            }
+        }
+        if by_index {
+            pg_sys::index_endscan(index_scan);
+        } else {
+            let heap_scan: *mut pg_sys::HeapScanDescData = table_scan.cast();
+            progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, (*heap_scan).rs_nblocks.into());
+            pg_sys::heap_endscan(table_scan);
+        }
+        pg_sys::ExecDropSingleTupleTableSlot(slot);
+        if let Some(sorter) = sorter {
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SORT_TUPLES.into());
+            pg_sys::tuplesort_performsort(sorter);
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_WRITE_NEW_HEAP.into());
+            let mut written = 0;
+            loop {
+                pgrx::check_for_interrupts!();
+                let tuple = pg_sys::tuplesort_getheaptuple(sorter, true);
+                if tuple.is_null() {
+                    break;
+                }
+                written += 1;
+                let mask = u32::from((*(*tuple).t_data).t_infomask);
+                copier.take(tuple, mask & pg_sys::HEAP_XMAX_INVALID == 0);
+                progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, written);
+            }
+            pg_sys::tuplesort_end(sorter);
+        }
+        copier.flush();
+        if let Some(rewrite) = copier.rewrite.take() {
+            rewrite.end();
+        }
+        copier.place_rest();
+    }
+}

@@ -1,0 +1,88 @@
+//! Storage of tables and of their vector stores: created, truncated, refused.
+
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation;
+use crate::store;
+use pgrx::pg_sys::{self, ForkNumber, MultiXactId, RelFileNode, Relation, TransactionId};
+
+/// A zvec table always has a TOAST relation: it holds the vector store.
+pub unsafe extern "C-unwind" fn relation_needs_toast_table(_rel: Relation) -> bool {
+    true
+}
+
+/// The TOAST relation's access method: `zvec_segment`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn relation_toast_am(_rel: Relation) -> pg_sys::Oid {
+    // SAFETY: a catalog look-up
+    unsafe { pg_sys::get_table_am_oid(c"zvec_segment".as_ptr(), false) }
+}
+
+/// Creates the storage of a TOAST relation, and the store's root page in it.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn segment_set_new_filenode(
+    rel: Relation,
+    node: *const RelFileNode,
+    persistence: std::ffi::c_char,
+    freeze_xid: *mut TransactionId,
+    minmulti: *mut MultiXactId,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        if (*(*rel).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE {
+            raise(
+                Error::new(
+                    SqlState::WrongObjectType,
+                    "access method \"zvec_segment\" is only for the vector stores of zvec tables",
+                )
+                .hint("Create the table USING zvec; its vector store is made along with it."),
+            );
+        }
+        let create = super::heap().relation_set_new_filenode.unwrap_unchecked();
+        pg_sys::ffi::pg_guard_ffi_boundary(|| create(rel, node, persistence, freeze_xid, minmulti));
+        let persistence = persistence as u8;
+        let permanent = persistence == pg_sys::RELPERSISTENCE_PERMANENT;
+        let log = permanent && pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
+        store::create(rel, &*node, ForkNumber::MAIN_FORKNUM, log);
+        if persistence == pg_sys::RELPERSISTENCE_UNLOGGED {
+            store::create(rel, &*node, ForkNumber::INIT_FORKNUM, true);
+        }
+    }
+}
+
+/// Empties a TOAST relation in place and puts the store's root page back.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation) {
+    // SAFETY: the server's own argument
+    unsafe {
+        let truncate = super::heap().relation_nontransactional_truncate.unwrap_unchecked();
+        pg_sys::ffi::pg_guard_ffi_boundary(|| truncate(rel));
+        store::recreate(rel);
+    }
+}
+
+/// VACUUM FULL and CLUSTER of a vector store by its own name are refused.
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C-unwind" fn segment_copy_for_cluster(
+    old: Relation,
+    _new: Relation,
+    _index: Relation,
+    _use_sort: bool,
+    _oldest_xmin: TransactionId,
+    _xid_cutoff: *mut TransactionId,
+    _multi_cutoff: *mut MultiXactId,
+    _num_tuples: *mut f64,
+    _tups_vacuumed: *mut f64,
+    _tups_recently_dead: *mut f64,
+) {
+    // SAFETY: rel is open
+    let name = unsafe { relation::name(old) };
+    raise(
+        Error::new(
+            SqlState::FeatureNotSupported,
+            format!("cannot rewrite \"{name}\", the vector store of a zvec table, on its own"),
+        )
+        .hint("Run VACUUM FULL or CLUSTER on the table itself: its vectors are rewritten with it."),
+    )
+}

@@ -1,0 +1,59 @@
+//! Detoasting: the server asks the table named in a vector's pointer for the bytes.
+
+use super::{require_zvec_table, vectors::VECTOR_HEADER_BYTES};
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation::{self, OpenRelation};
+use crate::segment::{SlotNo, SlotState};
+use crate::store::{Store, StoredVector};
+use pgrx::pg_sys;
+
+/// The callback `relation_fetch_toast_slice` of a zvec table: `valueid` is a slot number, `attrsize` the size of the
+/// vector's varlena without its header.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
+    rel: pg_sys::Relation,
+    valueid: pg_sys::Oid,
+    attrsize: i32,
+    sliceoffset: i32,
+    slicelength: i32,
+    result: *mut pg_sys::varlena,
+) {
+    // SAFETY: rel is open and has a TOAST relation; result has room for slicelength bytes after its header
+    unsafe {
+        require_zvec_table(rel);
+        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let store = Store::of(toast.raw());
+        let prefix_bytes = VECTOR_HEADER_BYTES - 4;
+        let dims = ((attrsize as usize - prefix_bytes) / 4) as u16;
+        let vector = StoredVector { slot: SlotNo(valueid.to_u32()), dims };
+        let out = std::slice::from_raw_parts_mut(result.cast::<u8>().add(4), slicelength as usize);
+        let wanted = sliceoffset as usize..(sliceoffset + slicelength) as usize;
+        // copies the part of `bytes`, which stand at `at` of the value, that lies in the slice
+        let mut copy = |at: usize, bytes: &[u8]| {
+            let (from, to) = (wanted.start.max(at), wanted.end.min(at + bytes.len()));
+            if from < to {
+                out[from - wanted.start..to - wanted.start].copy_from_slice(&bytes[from - at..to - at]);
+            }
+        };
+        let mut prefix = [0; VECTOR_HEADER_BYTES - 4];
+        prefix[0..2].copy_from_slice(&dims.to_ne_bytes());
+        copy(0, &prefix);
+        let live = store.slot(vector.slot).is_some_and(|slot| slot.state() == Some(SlotState::Live));
+        let found = live
+            && store.read(vector, |at, bytes| {
+                copy(prefix_bytes + at, bytes);
+                true
+            });
+        if !found {
+            let name = relation::name(rel);
+            raise(
+                Error::new(
+                    SqlState::DataCorrupted,
+                    format!("vector {} of table \"{name}\" is not in its vector store", valueid.to_u32()),
+                )
+                .hint("Run zvec_check() on the table."),
+            );
+        }
+    }
+}

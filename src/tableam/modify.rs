@@ -1,0 +1,513 @@
+//! Writing rows: vectors go to the store around the heap's own insert, delete and update.
+//!
+//! Order, and what a crash or an error leaves (`design/mvcc.md`): reserve slots; let the heap write the row with the
+//! references; publish the vectors. Until the last step the slots are RESERVED by a transaction that, if the step is
+//! not reached, is aborted.
+
+use super::rows::{self, OldRow, item_pointer, tid};
+use super::slot::{self, as_heap_slot};
+use super::vectors::{Pointer, VectorColumns, VectorValue, vector_columns};
+use super::{heap, row_version};
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation::{self, OpenRelation};
+use crate::segment::reference::REFERENCE_BYTES;
+use crate::segment::{Reference, Tid};
+use crate::store::{NewVector, Reservation, RowVersion, Store, StoredVector, Turn};
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use pgrx::pg_sys::{
+    self, BulkInsertState, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result,
+    TableAmRoutine, TupleTableSlot,
+};
+use smallvec::SmallVec;
+
+/// Puts our callbacks for writing into `routine`.
+pub fn replace(routine: &mut TableAmRoutine) {
+    routine.tuple_insert = Some(tuple_insert);
+    routine.tuple_insert_speculative = Some(tuple_insert_speculative);
+    routine.tuple_complete_speculative = Some(tuple_complete_speculative);
+    routine.multi_insert = Some(multi_insert);
+    routine.tuple_delete = Some(tuple_delete);
+    routine.tuple_update = Some(tuple_update);
+}
+
+/// The table's vector store, opened for writing.
+struct Writer {
+    store: Store,
+    _toast: OpenRelation,
+}
+
+impl Writer {
+    unsafe fn open(rel: Relation) -> Self {
+        // SAFETY: rel is open
+        unsafe {
+            let toast = (*(*rel).rd_rel).reltoastrelid;
+            if toast == pg_sys::InvalidOid {
+                let name = relation::name(rel);
+                raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no vector store")));
+            }
+            let toast = OpenRelation::open(toast, pg_sys::RowExclusiveLock as _);
+            Self { store: Store::of(toast.raw()), _toast: toast }
+        }
+    }
+}
+
+/// A vector that a row about to be written brings along.
+struct Incoming {
+    /// index of its column
+    column: u16,
+    value: VectorValue,
+}
+
+/// The values of `slot`, whatever its type.
+unsafe fn slot_values(slot: *mut TupleTableSlot) {
+    // SAFETY: a filled slot
+    unsafe {
+        let natts = (*(*slot).tts_tupleDescriptor).natts;
+        if i32::from((*slot).tts_nvalid) < natts {
+            pg_sys::slot_getsomeattrs_int(slot, natts);
+        }
+    }
+}
+
+unsafe fn value(slot: *mut TupleTableSlot, column: u16) -> Option<Datum> {
+    // SAFETY: the slot's values were read
+    unsafe {
+        let i = usize::from(column);
+        (!*(*slot).tts_isnull.add(i)).then(|| *(*slot).tts_values.add(i))
+    }
+}
+
+unsafe fn incoming(slot: *mut TupleTableSlot, columns: &VectorColumns) -> SmallVec<[Incoming; 2]> {
+    // SAFETY: a filled slot
+    unsafe {
+        slot_values(slot);
+        let bring = |&column: &u16| {
+            let value = VectorValue::of(value(slot, column)?);
+            (value.dims() > 0).then_some(Incoming { column, value })
+        };
+        columns.iter().filter_map(bring).collect()
+    }
+}
+
+fn attnum(column: u16) -> i16 {
+    column as i16 + 1
+}
+
+/// Forms the row as stored: the slot's values with `references` (column, reference) in the vectors' places. The tuple
+/// is allocated in the slot's memory context.
+unsafe fn form_stored(rel: Relation, slot: *mut TupleTableSlot, references: &[(u16, Reference)]) -> HeapTuple {
+    // SAFETY: a filled slot whose row type is the relation's
+    unsafe {
+        let desc = (*rel).rd_att;
+        let natts = (*desc).natts as usize;
+        let mut values: SmallVec<[Datum; 16]> =
+            SmallVec::from_slice(std::slice::from_raw_parts((*slot).tts_values, natts));
+        let encoded: SmallVec<[[u8; REFERENCE_BYTES]; 4]> = references.iter().map(|(_, r)| r.encode()).collect();
+        for ((column, _), bytes) in references.iter().zip(&encoded) {
+            values[usize::from(*column)] = Datum::from(bytes.as_ptr());
+        }
+        let context = pg_sys::MemoryContextSwitchTo((*slot).tts_mcxt);
+        let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), (*slot).tts_isnull);
+        pg_sys::MemoryContextSwitchTo(context);
+        (*tuple).t_tableOid = relation::oid(rel);
+        tuple
+    }
+}
+
+fn reference(reservation: &Reservation, dims: u16) -> Reference {
+    Reference { slot: reservation.slot, generation: reservation.generation, dims }
+}
+
+/// Leaves the stored row in the slot, as after the heap's insert, so that RETURNING, triggers and indexes see it.
+unsafe fn keep_stored(slot: *mut TupleTableSlot, tuple: HeapTuple) {
+    // SAFETY: the tuple was formed in the slot's memory context
+    unsafe {
+        if slot::is_ours(slot) {
+            let before = slot::store(slot, tuple);
+            if !before.is_null() {
+                pg_sys::heap_freetuple(before);
+            }
+        } else {
+            (*slot).tts_tid = (*tuple).t_self;
+            pg_sys::heap_freetuple(tuple);
+        }
+    }
+}
+
+unsafe fn insert(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+    token: Option<u32>,
+) {
+    const SPECULATIVE_OFFSET: u16 = 0xfffe;
+    // SAFETY: the server's own arguments
+    unsafe {
+        (*slot).tts_tableOid = relation::oid(rel);
+        let columns = vector_columns((*rel).rd_att);
+        let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
+        if vectors.is_empty() {
+            return as_heap_slot(slot, || match token {
+                None => {
+                    let insert = heap().tuple_insert.unwrap_unchecked();
+                    pg_guard_ffi_boundary(|| insert(rel, slot, cid, options, bistate))
+                }
+                Some(token) => {
+                    let insert = heap().tuple_insert_speculative.unwrap_unchecked();
+                    pg_guard_ffi_boundary(|| insert(rel, slot, cid, options, bistate, token))
+                }
+            });
+        }
+        let writer = Writer::open(rel);
+        let reserved: SmallVec<[Reservation; 2]> = vectors
+            .iter()
+            .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.dims(), 1)[0])
+            .collect();
+        let references: SmallVec<[_; 2]> = vectors
+            .iter()
+            .zip(&reserved)
+            .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.dims())))
+            .collect();
+        let tuple = form_stored(rel, slot, &references);
+        let mut heap_options = options;
+        if let Some(token) = token {
+            (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
+            heap_options |= pg_sys::HEAP_INSERT_SPECULATIVE as i32;
+        }
+        pg_sys::heap_insert(rel, tuple, cid, heap_options, bistate);
+        let at = tid(&(*tuple).t_self);
+        let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
+        for (vector, reservation) in vectors.iter().zip(&reserved) {
+            let new = NewVector { reservation: *reservation, tid: at, bytes: vector.value.bytes() };
+            writer.store.publish(&[new], frozen);
+        }
+        drop(vectors);
+        keep_stored(slot, tuple);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn tuple_insert(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe { insert(rel, slot, cid, options, bistate, None) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn tuple_insert_speculative(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+    token: u32,
+) {
+    // SAFETY: the server's own arguments
+    unsafe { insert(rel, slot, cid, options, bistate, Some(token)) }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn tuple_complete_speculative(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    token: u32,
+    succeeded: bool,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let columns = vector_columns((*rel).rd_att);
+        let lost =
+            if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns, false) };
+        let complete = heap().tuple_complete_speculative.unwrap_unchecked();
+        as_heap_slot(slot, || pg_guard_ffi_boundary(|| complete(rel, slot, token, succeeded)));
+        if let Some(row) = lost {
+            let writer = Writer::open(rel);
+            for reference in row.references.iter().flatten() {
+                writer.store.discard(reference.slot, reference.generation);
+            }
+        }
+    }
+}
+
+/// A vector of a batch: its row's index, its column and value.
+struct Batched {
+    row: usize,
+    vector: Incoming,
+    reservation: Reservation,
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn multi_insert(
+    rel: Relation,
+    slots: *mut *mut TupleTableSlot,
+    nslots: i32,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let slots = std::slice::from_raw_parts(slots, nslots as usize);
+        let columns = vector_columns((*rel).rd_att);
+        if !slots.iter().all(|&slot| slot::is_ours(slot)) {
+            for &slot in slots {
+                insert(rel, slot, cid, options, bistate, None);
+            }
+            return;
+        }
+        let mut batch: Vec<Batched> = Vec::new();
+        for (row, &slot) in slots.iter().enumerate().filter(|_| !columns.is_empty()) {
+            for vector in incoming(slot, &columns) {
+                let reservation =
+                    Reservation { slot: crate::segment::SlotNo(0), generation: crate::segment::Generation(0) };
+                batch.push(Batched { row, vector, reservation });
+            }
+        }
+        if batch.is_empty() {
+            return heap_multi_insert(rel, slots, cid, options, bistate);
+        }
+        let writer = Writer::open(rel);
+        let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
+        batch.sort_by_key(|b| (shape(b), b.row));
+        for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
+            let (column, dims) = shape(&group[0]);
+            let reserved = writer.store.reserve(attnum(column), dims, group.len());
+            for (batched, reservation) in group.iter_mut().zip(reserved) {
+                batched.reservation = reservation;
+            }
+        }
+        let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
+        for batched in &batch {
+            let reference = reference(&batched.reservation, batched.vector.value.dims());
+            references[batched.row].push((batched.vector.column, reference));
+        }
+        let mut owned = Vec::with_capacity(slots.len());
+        for (&slot, references) in slots.iter().zip(&references) {
+            (*slot).tts_tableOid = relation::oid(rel);
+            slot_values(slot);
+            let tuple = form_stored(rel, slot, references);
+            owned.push(slot::store(slot, tuple));
+        }
+        heap_multi_insert(rel, slots, cid, options, bistate);
+        batch.sort_by_key(|b| b.reservation.slot);
+        let new: Vec<NewVector<'_>> = batch
+            .iter()
+            .map(|b| NewVector {
+                reservation: b.reservation,
+                tid: tid(&(*slots[b.row]).tts_tid),
+                bytes: b.vector.value.bytes(),
+            })
+            .collect();
+        writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+        drop(new);
+        drop(batch);
+        for before in owned.into_iter().filter(|before| !before.is_null()) {
+            pg_sys::heap_freetuple(before);
+        }
+    }
+}
+
+unsafe fn heap_multi_insert(
+    rel: Relation,
+    slots: &[*mut TupleTableSlot],
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: all slots are ours, laid out as the heap's
+    unsafe {
+        let ours = (*slots[0]).tts_ops;
+        for &slot in slots {
+            (*slot).tts_ops = &raw const pg_sys::TTSOpsBufferHeapTuple;
+        }
+        let array = slots.as_ptr().cast_mut();
+        pg_sys::heap_multi_insert(rel, array, slots.len() as i32, cid, options, bistate);
+        for &slot in slots {
+            (*slot).tts_ops = ours;
+        }
+    }
+}
+
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn tuple_delete(
+    rel: Relation,
+    at: ItemPointer,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    changing_part: bool,
+) -> TM_Result::Type {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let at = *at;
+        let mut target = at;
+        let delete = heap().tuple_delete.unwrap_unchecked();
+        let result =
+            pg_guard_ffi_boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+        let columns = vector_columns((*rel).rd_att);
+        if result == TM_Result::TM_Ok
+            && !columns.is_empty()
+            && let Some(row) = rows::old_row(rel, &at, &columns, false)
+            && row.references.iter().any(Option::is_some)
+        {
+            let writer = Writer::open(rel);
+            for reference in row.references.iter().flatten() {
+                writer.store.delete(reference.slot, reference.generation);
+            }
+        }
+        result
+    }
+}
+
+/// What an update does with one vector column.
+enum Plan {
+    /// the new row has no vector there
+    Null,
+    /// the row's vector stays
+    Keep(Reference),
+    /// a new vector is stored
+    Store(VectorValue, Reservation),
+}
+
+/// Whether the slot can be told of one more address of its row, the present version being reached by `old.root`.
+unsafe fn has_room(rel: Relation, store: &Store, column: u16, reference: Reference, old: &OldRow) -> bool {
+    // SAFETY: rel and the store's relation are open
+    unsafe {
+        store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
+            let gone =
+                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) == RowVersion::Gone;
+            if slot.tail == old.root { !slot.head.is_some() || gone(slot.head) } else { slot.head == old.root }
+        })
+    }
+}
+
+/// What the update to the slot's values does with each vector column.
+unsafe fn plan(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    columns: &VectorColumns,
+    old: &OldRow,
+    writer: &Writer,
+) -> SmallVec<[Plan; 2]> {
+    // SAFETY: a filled slot whose row type is the relation's
+    unsafe {
+        let table = relation::oid(rel).to_u32();
+        let mut plans = SmallVec::new();
+        for (&column, &before) in columns.iter().zip(&old.references) {
+            let Some(datum) = value(slot, column) else {
+                plans.push(Plan::Null);
+                continue;
+            };
+            let same_pointer = |r: Reference| Pointer::read(datum).is_some_and(|p| p.table == table && p.is_of(r));
+            if let Some(reference) = before {
+                let vector = StoredVector { slot: reference.slot, dims: reference.dims };
+                let unchanged = same_pointer(reference) || writer.store.equals(vector, VectorValue::of(datum).bytes());
+                if unchanged && has_room(rel, &writer.store, column, reference, old) {
+                    plans.push(Plan::Keep(reference));
+                    continue;
+                }
+            }
+            let value = VectorValue::of(datum);
+            let reservation = writer.store.reserve(attnum(column), value.dims(), 1)[0];
+            plans.push(Plan::Store(value, reservation));
+        }
+        plans
+    }
+}
+
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn tuple_update(
+    rel: Relation,
+    otid: ItemPointer,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    lockmode: *mut pg_sys::LockTupleMode::Type,
+    update_indexes: *mut bool,
+) -> TM_Result::Type {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let mut otid = *otid;
+        let columns = vector_columns((*rel).rd_att);
+        let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns, true) };
+        if !columns.is_empty() {
+            slot_values(slot);
+        }
+        let involved = |old: &OldRow| {
+            old.references.iter().any(Option::is_some) || columns.iter().any(|&column| value(slot, column).is_some())
+        };
+        let Some(old) = old.filter(involved) else {
+            let update = heap().tuple_update.unwrap_unchecked();
+            return as_heap_slot(slot, || {
+                pg_guard_ffi_boundary(|| {
+                    update(rel, &mut otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes)
+                })
+            });
+        };
+        let writer = Writer::open(rel);
+        (*slot).tts_tableOid = relation::oid(rel);
+        let plans = plan(rel, slot, &columns, &old, &writer);
+        let references: SmallVec<[_; 2]> = columns
+            .iter()
+            .zip(&plans)
+            .filter_map(|(&column, plan)| match plan {
+                Plan::Null => None,
+                Plan::Keep(kept) => Some((column, *kept)),
+                Plan::Store(value, reservation) => Some((column, reference(reservation, value.dims()))),
+            })
+            .collect();
+        let tuple = form_stored(rel, slot, &references);
+        let result = pg_sys::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode);
+        if result != TM_Result::TM_Ok {
+            *update_indexes = false;
+            for plan in &plans {
+                if let Plan::Store(_, reservation) = plan {
+                    writer.store.release(&[*reservation]);
+                }
+            }
+            pg_sys::heap_freetuple(tuple);
+            return result;
+        }
+        let hot = rows::is_heap_only(tuple);
+        *update_indexes = !hot;
+        let at = rows::index_tid(rel, tuple);
+        for (plan, before) in plans.iter().zip(&old.references) {
+            if let Plan::Store(value, reservation) = plan {
+                let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
+                writer.store.publish(&[new], false);
+            }
+            match (plan, before) {
+                (Plan::Keep(reference), _) if !hot => {
+                    let (from, to) = (old.root, at);
+                    writer.store.edit(reference.slot, reference.generation, |mut slot| {
+                        if slot.head != from {
+                            slot.head = from;
+                        }
+                        slot.tail = to;
+                        Turn::Into(slot)
+                    });
+                }
+                (Plan::Keep(_), _) | (_, None) => {}
+                (_, Some(replaced)) => writer.store.delete(replaced.slot, replaced.generation),
+            }
+        }
+        drop(plans);
+        keep_stored(slot, tuple);
+        result
+    }
+}

@@ -1,0 +1,213 @@
+//! Reading rows for what they say of vectors.
+
+use super::vectors::{self, VectorColumns};
+use crate::pg::buffer;
+use crate::segment::{Generation, Reference, SlotNo, Tid};
+use crate::store::RowVersion;
+use pgrx::pg_sys;
+use smallvec::SmallVec;
+
+/// The most row versions on a page (MaxHeapTuplesPerPage of the server): each takes a header and a line pointer.
+pub const MOST_ROWS: usize = (pg_sys::BLCKSZ as usize - 24) / (24 + 4);
+
+/// The server's address for `tid`.
+#[must_use]
+pub fn item_pointer(tid: Tid) -> pg_sys::ItemPointerData {
+    pg_sys::ItemPointerData {
+        ip_blkid: pg_sys::BlockIdData { bi_hi: (tid.block >> 16) as u16, bi_lo: tid.block as u16 },
+        ip_posid: tid.offset,
+    }
+}
+
+/// Our address for the server's.
+#[must_use]
+pub fn tid(pointer: &pg_sys::ItemPointerData) -> Tid {
+    let block = u32::from(pointer.ip_blkid.bi_hi) << 16 | u32::from(pointer.ip_blkid.bi_lo);
+    Tid { block, offset: pointer.ip_posid }
+}
+
+/// Whether a row version has no index entries of its own, being reached through its chain's root.
+#[must_use]
+pub unsafe fn is_heap_only(tuple: pg_sys::HeapTuple) -> bool {
+    // SAFETY: a valid tuple
+    unsafe { pg_sys::htup::HeapTupleHeaderIsHeapOnly((*tuple).t_data) }
+}
+
+/// What a row version that is to be replaced says of its vectors.
+pub struct OldRow {
+    /// the version's own address
+    pub tid: Tid,
+    /// the address by which indexes reach it
+    pub root: Tid,
+    /// for each vector column, in the order of [`VectorColumns`], its reference
+    pub references: SmallVec<[Option<Reference>; 4]>,
+}
+
+/// The references in a stored tuple.
+#[must_use]
+pub unsafe fn references(
+    desc: pg_sys::TupleDesc,
+    tuple: pg_sys::HeapTuple,
+    columns: &VectorColumns,
+) -> SmallVec<[Option<Reference>; 4]> {
+    // SAFETY: desc describes tuple
+    unsafe {
+        let natts = (*desc).natts as usize;
+        let mut values: SmallVec<[pg_sys::Datum; 16]> = SmallVec::from_elem(pg_sys::Datum::from(0), natts);
+        let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
+        pg_sys::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
+        columns
+            .iter()
+            .map(|&i| usize::from(i))
+            .map(|i| if isnull[i] { None } else { vectors::reference_at(values[i]) })
+            .collect()
+    }
+}
+
+/// Reads the row version at `at`, whoever can see it; `None` when there is none.
+#[must_use]
+pub unsafe fn old_row(
+    rel: pg_sys::Relation,
+    at: &pg_sys::ItemPointerData,
+    columns: &VectorColumns,
+    with_root: bool,
+) -> Option<OldRow> {
+    // SAFETY: rel is open
+    unsafe {
+        let mut tuple = pg_sys::HeapTupleData { t_self: *at, ..Default::default() };
+        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
+        if !pg_sys::heap_fetch(rel, &raw mut pg_sys::SnapshotAnyData, &mut tuple, &mut buffer, false) {
+            return None;
+        }
+        let pin = buffer::Pinned::adopt(buffer);
+        let references = references((*rel).rd_att, &mut tuple, columns);
+        let own = tid(at);
+        let root = if with_root && is_heap_only(&mut tuple) { root_of(pin, own) } else { own };
+        Some(OldRow { tid: own, root, references })
+    }
+}
+
+/// The address by which indexes reach the heap-only version at `tid` of the pinned page.
+unsafe fn root_of(pin: buffer::Pinned, tid: Tid) -> Tid {
+    // SAFETY: the array has room for every line pointer of a page
+    unsafe {
+        let shared = pin.share();
+        let mut roots = [0 as pg_sys::OffsetNumber; MOST_ROWS];
+        pg_sys::heap_get_root_tuples(pg_sys::BufferGetPage(shared.buffer()), roots.as_mut_ptr());
+        match roots.get(usize::from(tid.offset) - 1) {
+            Some(&root) if root != 0 => Tid { block: tid.block, offset: root },
+            _ => tid,
+        }
+    }
+}
+
+/// The address by which indexes reach the row version at `at`.
+#[must_use]
+pub unsafe fn index_tid(rel: pg_sys::Relation, tuple: pg_sys::HeapTuple) -> Tid {
+    // SAFETY: rel is open, tuple was just stored in it
+    unsafe {
+        let own = tid(&(*tuple).t_self);
+        if is_heap_only(tuple) { root_of(buffer::read(rel, own.block), own) } else { own }
+    }
+}
+
+/// Follows the chain of row versions on one page from the line pointer `at`, calling `visit` for each version until it
+/// returns true; returns whether it did.
+unsafe fn any_in_chain(
+    rel: pg_sys::Relation,
+    at: Tid,
+    mut visit: impl FnMut(pg_sys::HeapTuple, pg_sys::Buffer) -> bool,
+) -> bool {
+    // SAFETY: rel is open; line pointers are checked before they are followed
+    unsafe {
+        if at.block >= crate::pg::relation::blocks(rel) {
+            return false;
+        }
+        let shared = buffer::read(rel, at.block).share();
+        let page = pg_sys::BufferGetPage(shared.buffer());
+        let most = pg_sys::PageGetMaxOffsetNumber(page);
+        let mut offset = at.offset;
+        let mut previous_xmax = None;
+        for _ in 0..=most {
+            if offset == 0 || offset > most {
+                return false;
+            }
+            let item = &*pg_sys::PageGetItemId(page, offset);
+            match item.lp_flags() {
+                pg_sys::LP_REDIRECT => {
+                    offset = item.lp_off() as u16;
+                    previous_xmax = None;
+                    continue;
+                }
+                pg_sys::LP_NORMAL => {}
+                _ => return false,
+            }
+            let mut tuple = pg_sys::HeapTupleData {
+                t_len: item.lp_len(),
+                t_self: item_pointer(Tid { block: at.block, offset }),
+                t_tableOid: (*rel).rd_id,
+                t_data: pg_sys::PageGetItem(page, std::ptr::from_ref(item).cast_mut()).cast(),
+            };
+            let header = tuple.t_data;
+            if previous_xmax.is_some_and(|xmax| xmax != pg_sys::htup::HeapTupleHeaderGetXmin(header)) {
+                return false;
+            }
+            if visit(&mut tuple, shared.buffer()) {
+                return true;
+            }
+            if !pg_sys::htup::HeapTupleHeaderIsHotUpdated(header) {
+                return false;
+            }
+            previous_xmax = Some(update_xid(header));
+            offset = (*header).t_ctid.ip_posid;
+        }
+        false
+    }
+}
+
+/// The transaction that updated or deleted the version, behind a multixact where there is one.
+pub(super) unsafe fn update_xid(header: pg_sys::HeapTupleHeader) -> pg_sys::TransactionId {
+    // SAFETY: a valid header
+    unsafe {
+        let mask = u32::from((*header).t_infomask);
+        let multi = pg_sys::HEAP_XMAX_IS_MULTI;
+        if mask & multi != 0 && mask & pg_sys::HEAP_XMAX_INVALID == 0 && mask & pg_sys::HEAP_XMAX_LOCK_ONLY == 0 {
+            pg_sys::HeapTupleGetUpdateXid(header)
+        } else {
+            (*header).t_choice.t_heap.t_xmax
+        }
+    }
+}
+
+/// What the address `at` leads to, for the vector of column `attnum` in `slot`: a version that references it and is
+/// not dead to every snapshot, or nothing that matters.
+#[must_use]
+pub unsafe fn row_version(
+    rel: pg_sys::Relation,
+    at: Tid,
+    attnum: i16,
+    slot: SlotNo,
+    generation: Generation,
+) -> RowVersion {
+    // SAFETY: rel is open
+    unsafe {
+        let horizon = pg_sys::GlobalVisTestFor(rel);
+        let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
+        let needed = any_in_chain(rel, at, |tuple, buffer| {
+            let names_us = references((*rel).rd_att, tuple, &columns)[0]
+                .is_some_and(|r| r.slot == slot && r.generation == generation);
+            if !names_us {
+                return false;
+            }
+            let mut dead_after = pg_sys::InvalidTransactionId;
+            match pg_sys::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
+                pg_sys::HTSV_Result::HEAPTUPLE_DEAD => false,
+                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => {
+                    !pg_sys::GlobalVisTestIsRemovableXid(horizon, dead_after)
+                }
+                _ => true,
+            }
+        });
+        if needed { RowVersion::Needed } else { RowVersion::Gone }
+    }
+}

@@ -1,0 +1,273 @@
+//! The slot type of zvec tables: a buffer heap slot whose vector columns read as pointers.
+//!
+//! The slot is laid out as the heap's own, so heap code fills it directly; while it does, the slot says that it is a
+//! buffer heap slot ([`as_heap_slot`]). Its physical tuple, where it has one, is the row as stored, with references;
+//! everything that reads values or copies the tuple out sees pointers instead. Values stored into the slot by others
+//! (a virtual tuple) are never references and pass unchanged.
+
+use super::vectors::{self, POINTER_BYTES};
+use pgrx::pg_sys::{self, BufferHeapTupleTableSlot, TupleTableSlot, TupleTableSlotOps};
+
+#[repr(C)]
+struct VectorColumn {
+    index: u16,
+    pointer: [u8; POINTER_BYTES],
+}
+
+#[repr(C)]
+struct ZvecSlot {
+    base: BufferHeapTupleTableSlot,
+    /// descriptor that `columns` was made for
+    desc: pg_sys::TupleDesc,
+    count: usize,
+    columns: *mut VectorColumn,
+}
+
+static OPS: TupleTableSlotOps = TupleTableSlotOps {
+    base_slot_size: size_of::<ZvecSlot>(),
+    init: Some(init),
+    release: Some(release),
+    clear: Some(clear),
+    getsomeattrs: Some(getsomeattrs),
+    getsysattr: Some(getsysattr),
+    materialize: Some(materialize),
+    copyslot: Some(copyslot),
+    get_heap_tuple: None,
+    get_minimal_tuple: None,
+    copy_heap_tuple: Some(copy_heap_tuple),
+    copy_minimal_tuple: Some(copy_minimal_tuple),
+};
+
+fn heap_ops() -> &'static TupleTableSlotOps {
+    // SAFETY: a constant of the server
+    unsafe { &pg_sys::TTSOpsBufferHeapTuple }
+}
+
+/// The callback `slot_callbacks`.
+pub unsafe extern "C-unwind" fn slot_callbacks(_rel: pg_sys::Relation) -> *const TupleTableSlotOps {
+    &OPS
+}
+
+/// Whether `slot` is of our type.
+#[inline(always)]
+#[must_use]
+pub unsafe fn is_ours(slot: *mut TupleTableSlot) -> bool {
+    // SAFETY: by contract
+    unsafe { std::ptr::eq((*slot).tts_ops, &OPS) }
+}
+
+/// Runs heap code on a slot of ours. Should the code raise an error, the statement that owns the slot is over.
+#[inline(always)]
+pub unsafe fn as_heap_slot<R>(slot: *mut TupleTableSlot, code: impl FnOnce() -> R) -> R {
+    // SAFETY: the layout begins with the heap's
+    unsafe {
+        let ours = is_ours(slot);
+        if ours {
+            (*slot).tts_ops = heap_ops();
+        }
+        let result = code();
+        if ours {
+            (*slot).tts_ops = &OPS;
+        }
+        result
+    }
+}
+
+/// The physical tuple of a slot of ours: the row as stored, or null for a virtual tuple.
+#[must_use]
+pub unsafe fn stored_tuple(slot: *mut TupleTableSlot) -> pg_sys::HeapTuple {
+    // SAFETY: the slot is ours
+    unsafe { (*slot.cast::<BufferHeapTupleTableSlot>()).base.tuple }
+}
+
+/// The buffer that holds the physical tuple of a slot of ours.
+#[must_use]
+pub unsafe fn buffer(slot: *mut TupleTableSlot) -> pg_sys::Buffer {
+    // SAFETY: the slot is ours
+    unsafe { (*slot.cast::<BufferHeapTupleTableSlot>()).buffer }
+}
+
+/// Makes `tuple`, a row as stored and allocated in the slot's memory context, the contents of a slot of ours. What the
+/// slot owned before is returned to be freed by the caller, who may still need its values.
+#[must_use]
+pub unsafe fn store(slot: *mut TupleTableSlot, tuple: pg_sys::HeapTuple) -> pg_sys::HeapTuple {
+    // SAFETY: the slot is ours
+    unsafe {
+        let heap_slot = slot.cast::<BufferHeapTupleTableSlot>();
+        let owned = (*slot).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0;
+        let before = if owned { (*heap_slot).base.tuple } else { std::ptr::null_mut() };
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
+        let (table, clear) = ((*slot).tts_tableOid, heap_ops().clear);
+        if let Some(clear) = clear {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
+        }
+        (*heap_slot).base.tuple = tuple;
+        (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
+        (*slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;
+        (*slot).tts_tid = (*tuple).t_self;
+        (*slot).tts_tableOid = table;
+        before
+    }
+}
+
+unsafe extern "C-unwind" fn init(slot: *mut TupleTableSlot) {
+    // SAFETY: a new slot of ours, zeroed
+    unsafe {
+        if !(*slot).tts_tupleDescriptor.is_null() {
+            learn_columns(slot);
+        }
+    }
+}
+
+/// Finds the vector columns of the slot's descriptor.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn learn_columns(slot: *mut TupleTableSlot) {
+    // SAFETY: a slot of ours with a descriptor
+    unsafe {
+        let ours = slot.cast::<ZvecSlot>();
+        let columns = vectors::vector_columns((*slot).tts_tupleDescriptor);
+        (*ours).desc = (*slot).tts_tupleDescriptor;
+        (*ours).count = columns.len();
+        if !columns.is_empty() {
+            let bytes = columns.len() * size_of::<VectorColumn>();
+            (*ours).columns = pg_sys::MemoryContextAllocZero((*slot).tts_mcxt, bytes).cast();
+            for (i, index) in columns.iter().enumerate() {
+                (*(*ours).columns.add(i)).index = *index;
+            }
+        }
+    }
+}
+
+/// Number of vector columns.
+#[inline(always)]
+unsafe fn vector_count(slot: *mut TupleTableSlot) -> usize {
+    // SAFETY: a slot of ours
+    unsafe {
+        let ours = slot.cast::<ZvecSlot>();
+        if (*ours).desc != (*slot).tts_tupleDescriptor {
+            learn_columns(slot);
+        }
+        (*ours).count
+    }
+}
+
+unsafe extern "C-unwind" fn release(slot: *mut TupleTableSlot) {
+    // SAFETY: as the heap's
+    unsafe { heap_ops().release.unwrap_unchecked()(slot) }
+}
+
+unsafe extern "C-unwind" fn clear(slot: *mut TupleTableSlot) {
+    // SAFETY: as the heap's
+    unsafe { heap_ops().clear.unwrap_unchecked()(slot) }
+}
+
+unsafe extern "C-unwind" fn getsysattr(slot: *mut TupleTableSlot, attnum: i32, isnull: *mut bool) -> pg_sys::Datum {
+    // SAFETY: as the heap's
+    unsafe { heap_ops().getsysattr.unwrap_unchecked()(slot, attnum, isnull) }
+}
+
+unsafe extern "C-unwind" fn materialize(slot: *mut TupleTableSlot) {
+    // SAFETY: as the heap's: a stored tuple is copied as stored, a virtual one formed of its values
+    unsafe { heap_ops().materialize.unwrap_unchecked()(slot) }
+}
+
+unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) {
+    // SAFETY: as the heap's; then references among the new values become pointers
+    unsafe {
+        let before = (*slot).tts_nvalid;
+        heap_ops().getsomeattrs.unwrap_unchecked()(slot, natts);
+        let after = (*slot).tts_nvalid;
+        let count = vector_count(slot);
+        let ours = slot.cast::<ZvecSlot>();
+        for i in 0..count {
+            let column = (*ours).columns.add(i);
+            let index = (*column).index as i16;
+            if index < before || index >= after || *(*slot).tts_isnull.add(index as usize) {
+                continue;
+            }
+            let value = (*slot).tts_values.add(index as usize);
+            if let Some(reference) = vectors::reference_at(*value) {
+                let table = (*(*ours).base.base.tuple).t_tableOid.to_u32();
+                vectors::write_pointer(&mut (*column).pointer, table, reference);
+                *value = pg_sys::Datum::from(&raw mut (*column).pointer);
+            }
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn copyslot(dst: *mut TupleTableSlot, src: *mut TupleTableSlot) {
+    // SAFETY: between two slots of ours the heap's copy keeps the stored form; from any other slot it copies values
+    unsafe { as_heap_slot(src, || as_heap_slot(dst, || heap_ops().copyslot.unwrap_unchecked()(dst, src))) }
+}
+
+unsafe fn has_references(slot: *mut TupleTableSlot) -> bool {
+    // SAFETY: a slot of ours
+    unsafe { !stored_tuple(slot).is_null() && vector_count(slot) > 0 }
+}
+
+unsafe extern "C-unwind" fn copy_heap_tuple(slot: *mut TupleTableSlot) -> pg_sys::HeapTuple {
+    // SAFETY: a filled slot of ours
+    unsafe {
+        if !has_references(slot) {
+            return heap_ops().copy_heap_tuple.unwrap_unchecked()(slot);
+        }
+        copy_with_pointers(slot)
+    }
+}
+
+unsafe extern "C-unwind" fn copy_minimal_tuple(slot: *mut TupleTableSlot) -> pg_sys::MinimalTuple {
+    // SAFETY: a filled slot of ours
+    unsafe {
+        if !has_references(slot) {
+            return heap_ops().copy_minimal_tuple.unwrap_unchecked()(slot);
+        }
+        copy_minimal_with_pointers(slot)
+    }
+}
+
+unsafe fn all_values(slot: *mut TupleTableSlot) {
+    // SAFETY: a filled slot
+    unsafe {
+        let natts = (*(*slot).tts_tupleDescriptor).natts;
+        if i32::from((*slot).tts_nvalid) < natts {
+            pg_sys::slot_getsomeattrs_int(slot, natts);
+        }
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn copy_with_pointers(slot: *mut TupleTableSlot) -> pg_sys::HeapTuple {
+    // SAFETY: a slot of ours with a stored tuple
+    unsafe {
+        all_values(slot);
+        let tuple = pg_sys::heap_form_tuple((*slot).tts_tupleDescriptor, (*slot).tts_values, (*slot).tts_isnull);
+        copy_row_header(stored_tuple(slot), tuple);
+        tuple
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn copy_minimal_with_pointers(slot: *mut TupleTableSlot) -> pg_sys::MinimalTuple {
+    // SAFETY: a slot of ours with a stored tuple
+    unsafe {
+        all_values(slot);
+        pg_sys::heap_form_minimal_tuple((*slot).tts_tupleDescriptor, (*slot).tts_values, (*slot).tts_isnull)
+    }
+}
+
+/// Gives `to` the identity, transactions and locks of `from`.
+pub unsafe fn copy_row_header(from: pg_sys::HeapTuple, to: pg_sys::HeapTuple) {
+    const TRANSACTION_BITS: u16 = 0xFFF0;
+    const TRANSACTION_BITS_2: u16 = 0xE000;
+    // SAFETY: two heap tuples
+    unsafe {
+        (*to).t_self = (*from).t_self;
+        (*to).t_tableOid = (*from).t_tableOid;
+        let (source, target) = ((*from).t_data, (*to).t_data);
+        (*target).t_choice.t_heap = (*source).t_choice.t_heap;
+        (*target).t_ctid = (*source).t_ctid;
+        (*target).t_infomask = (*target).t_infomask & !TRANSACTION_BITS | (*source).t_infomask & TRANSACTION_BITS;
+        (*target).t_infomask2 =
+            (*target).t_infomask2 & !TRANSACTION_BITS_2 | (*source).t_infomask2 & TRANSACTION_BITS_2;
+    }
+}

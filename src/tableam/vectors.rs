@@ -1,0 +1,256 @@
+//! Vector columns, references in rows and pointers in flight.
+//!
+//! In flight a stored vector is an on-disk TOAST pointer: `va_toastrelid` is the table, `va_valueid` the slot number,
+//! `va_rawsize` tells the dimensions. The two bits of `va_extinfo` that name a compression method, unused where
+//! nothing is compressed, carry the lowest bits of the slot's generation.
+
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::segment::reference::REFERENCE_BYTES;
+use crate::segment::{Generation, Reference, SlotNo};
+use pgrx::pg_sys;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// Bytes of an on-disk TOAST pointer.
+pub const POINTER_BYTES: usize = 18;
+const EXTERNAL_HEADER: u8 = 0x01;
+const ONDISK_TAG: u8 = 18;
+/// Bytes of a vector before its elements: varlena header, dimensions, a reserved field.
+pub const VECTOR_HEADER_BYTES: usize = 8;
+const EXTSIZE_BITS: u32 = 30;
+/// Oid of the language `c`.
+const C_LANGUAGE: u32 = 13;
+
+/// Indexes (from 0) of a row type's vector columns.
+pub type VectorColumns = SmallVec<[u16; 4]>;
+
+thread_local! {
+    static TYPES: RefCell<HashMap<u32, bool>> = RefCell::new(HashMap::new());
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+}
+
+unsafe extern "C-unwind" fn forget_types(_arg: pg_sys::Datum, _cache: i32, _hash: u32) {
+    TYPES.with(|types| {
+        if let Ok(mut types) = types.try_borrow_mut() {
+            types.clear();
+        }
+    });
+}
+
+/// Whether `typid` is the vector type or a domain over it. Types are told by their input function, so the extension may
+/// live in any schema.
+#[must_use]
+pub fn is_vector_type(typid: pg_sys::Oid) -> bool {
+    if typid.to_u32() < pg_sys::FirstNormalObjectId {
+        return false;
+    }
+    if let Some(known) = TYPES.with_borrow(|types| types.get(&typid.to_u32()).copied()) {
+        return known;
+    }
+    if !WATCHING.replace(true) {
+        // SAFETY: the callback neither allocates server memory nor raises errors
+        unsafe {
+            let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+            pg_sys::CacheRegisterSyscacheCallback(cache, Some(forget_types), pg_sys::Datum::from(0));
+        }
+    }
+    let answer = look_up(typid);
+    TYPES.with_borrow_mut(|types| types.insert(typid.to_u32(), answer));
+    answer
+}
+
+fn look_up(typid: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups; the rows are released before their copies are used
+    unsafe {
+        let base = pg_sys::getBaseType(typid);
+        let cache = |id: pg_sys::SysCacheIdentifier::Type, oid: pg_sys::Oid| {
+            pg_sys::SearchSysCache1(id as i32, pg_sys::Datum::from(oid))
+        };
+        let tuple = cache(pg_sys::SysCacheIdentifier::TYPEOID, base);
+        if tuple.is_null() {
+            return false;
+        }
+        let typ: *const pg_sys::FormData_pg_type = pg_sys::GETSTRUCT(tuple).cast();
+        let (length, input) = ((*typ).typlen, (*typ).typinput);
+        pg_sys::ReleaseSysCache(tuple);
+        if length != -1 {
+            return false;
+        }
+        let tuple = cache(pg_sys::SysCacheIdentifier::PROCOID, input);
+        if tuple.is_null() {
+            return false;
+        }
+        let function: *const pg_sys::FormData_pg_proc = pg_sys::GETSTRUCT(tuple).cast();
+        let in_c = (*function).prolang == pg_sys::Oid::from(C_LANGUAGE);
+        let mut isnull = false;
+        let source = pg_sys::SysCacheGetAttr(
+            pg_sys::SysCacheIdentifier::PROCOID as i32,
+            tuple,
+            pg_sys::Anum_pg_proc_prosrc as i16,
+            &mut isnull,
+        );
+        let is_ours = in_c && !isnull && {
+            let text = pg_sys::text_to_cstring(source.cast_mut_ptr());
+            let ours = std::ffi::CStr::from_ptr(text) == c"zvec_in";
+            pg_sys::pfree(text.cast());
+            ours
+        };
+        pg_sys::ReleaseSysCache(tuple);
+        is_ours
+    }
+}
+
+/// The vector columns of a row type.
+#[must_use]
+pub unsafe fn vector_columns(desc: pg_sys::TupleDesc) -> VectorColumns {
+    // SAFETY: desc is a valid descriptor
+    unsafe {
+        (0..(*desc).natts as u16)
+            .filter(|&i| {
+                let attribute = (*desc).attrs.as_ptr().add(usize::from(i));
+                (*attribute).attlen == -1 && !(*attribute).attisdropped && is_vector_type((*attribute).atttypid)
+            })
+            .collect()
+    }
+}
+
+/// The reference that a row's value is, if it is one. `value` points at a varlena of a vector column.
+#[inline(always)]
+#[must_use]
+pub unsafe fn reference_at(value: pg_sys::Datum) -> Option<Reference> {
+    // SAFETY: a varlena has at least one byte, and as many as its header says
+    unsafe {
+        let bytes: *const u8 = value.cast_mut_ptr();
+        if !Reference::has_header(*bytes) {
+            return None;
+        }
+        let reference = Reference::decode(&*bytes.cast::<[u8; REFERENCE_BYTES]>());
+        if reference.is_none() {
+            unknown_reference();
+        }
+        reference
+    }
+}
+
+/// Raises the error for a reference of a format that this version does not know.
+#[cold]
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn unknown_reference() {
+    raise(
+        Error::new(SqlState::DataCorrupted, "a row holds a vector reference of an unknown format")
+            .hint("The table was written by a newer version of pg_zvec, or the row is damaged."),
+    )
+}
+
+/// Writes the pointer by which the vector of `table` travels.
+#[inline(always)]
+pub fn write_pointer(pointer: &mut [u8; POINTER_BYTES], table: u32, reference: Reference) {
+    let elements = 4 * u32::from(reference.dims);
+    let raw_size = elements + VECTOR_HEADER_BYTES as u32;
+    let generation = u32::from(reference.generation.0) & 3;
+    pointer[0] = EXTERNAL_HEADER;
+    pointer[1] = ONDISK_TAG;
+    pointer[2..6].copy_from_slice(&raw_size.to_ne_bytes());
+    pointer[6..10].copy_from_slice(&((raw_size - 4) | generation << EXTSIZE_BITS).to_ne_bytes());
+    pointer[10..14].copy_from_slice(&reference.slot.0.to_ne_bytes());
+    pointer[14..18].copy_from_slice(&table.to_ne_bytes());
+}
+
+/// A pointer in flight, read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pointer {
+    /// the table
+    pub table: u32,
+    /// the vector's slot
+    pub slot: SlotNo,
+    /// its dimensions
+    pub dims: u16,
+    generation_bits: u16,
+}
+
+impl Pointer {
+    /// Reads the varlena at `value`; `None` when it is not an uncompressed on-disk TOAST pointer of a vector's size.
+    /// The pointer may be heap's own: only [`Pointer::table`] tells.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn read(value: pg_sys::Datum) -> Option<Self> {
+        // SAFETY: a varlena that starts with these two bytes has POINTER_BYTES bytes
+        unsafe {
+            let bytes: *const u8 = value.cast_mut_ptr();
+            if *bytes != EXTERNAL_HEADER || *bytes.add(1) != ONDISK_TAG {
+                return None;
+            }
+            let field = |at: usize| bytes.add(at).cast::<u32>().read_unaligned();
+            let (raw_size, info) = (field(2), field(6));
+            let stored = info & ((1 << EXTSIZE_BITS) - 1);
+            let elements = raw_size.checked_sub(VECTOR_HEADER_BYTES as u32)?;
+            (stored + 4 == raw_size && elements % 4 == 0 && elements / 4 <= u32::from(u16::MAX)).then(|| Self {
+                table: field(14),
+                slot: SlotNo(field(10)),
+                dims: (elements / 4) as u16,
+                generation_bits: (info >> EXTSIZE_BITS) as u16,
+            })
+        }
+    }
+
+    /// Whether the pointer was made of `reference`.
+    #[must_use]
+    pub fn is_of(&self, reference: Reference) -> bool {
+        self.slot == reference.slot && self.dims == reference.dims && self.generation_bits == reference.generation.0 & 3
+    }
+
+    /// Whether `generation` is the one the pointer was made with, as far as it remembers.
+    #[must_use]
+    pub fn may_be(&self, generation: Generation) -> bool {
+        self.generation_bits == generation.0 & 3
+    }
+}
+
+/// A vector's bytes in memory, detoasted where need be.
+pub struct VectorValue {
+    varlena: *mut pg_sys::varlena,
+    owned: bool,
+}
+
+impl VectorValue {
+    /// The vector that `value` is, or leads to.
+    #[must_use]
+    pub unsafe fn of(value: pg_sys::Datum) -> Self {
+        // SAFETY: value is a vector column's, not NULL
+        unsafe {
+            let given: *mut pg_sys::varlena = value.cast_mut_ptr();
+            let varlena = pg_sys::pg_detoast_datum(given);
+            Self { varlena, owned: varlena != given }
+        }
+    }
+
+    fn size(&self) -> usize {
+        // SAFETY: a plain varlena with a 4-byte header
+        unsafe { (self.varlena.cast::<u32>().read_unaligned() >> 2) as usize }
+    }
+
+    /// Dimensions, as the value's size has them.
+    #[must_use]
+    pub fn dims(&self) -> u16 {
+        (self.size().saturating_sub(VECTOR_HEADER_BYTES) / 4) as u16
+    }
+
+    /// The elements' bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        let len = usize::from(self.dims()) * 4;
+        // SAFETY: the varlena has that many bytes after its header
+        unsafe { std::slice::from_raw_parts(self.varlena.cast::<u8>().add(VECTOR_HEADER_BYTES), len) }
+    }
+}
+
+impl Drop for VectorValue {
+    fn drop(&mut self) {
+        if self.owned && !std::thread::panicking() {
+            // SAFETY: made by pg_detoast_datum for us
+            unsafe { pg_sys::pfree(self.varlena.cast()) }
+        }
+    }
+}
