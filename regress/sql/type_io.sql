@@ -22,7 +22,8 @@ WHERE attrelid = 'io'::regclass AND attnum > 1 ORDER BY attnum;
 -- binary form: int16 dimensions, int16 zero, float4 elements, in network order
 SELECT encode(zvec_send('[1,-2.5]'), 'hex');
 CREATE TABLE io_copy (LIKE io);
-SELECT current_setting('data_directory') || '/type_io.copy' AS path, 'rm ' || current_setting('data_directory') || '/type_io.copy' AS remove \gset
+SELECT path, format('rm %L', path) AS remove
+FROM (SELECT current_setting('data_directory') || '/type_io.copy') AS f(path) \gset
 COPY io TO :'path' (FORMAT binary);
 COPY io_copy FROM :'path' (FORMAT binary);
 COPY io_copy FROM PROGRAM :'remove';
