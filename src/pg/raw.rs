@@ -1,7 +1,11 @@
-//! Server functions that raise no error on what we pass them, bound without pgrx's guard, which costs as much as they
-//! do. Where they are called no Rust value waits to be dropped because of them.
+//! Server functions bound without pgrx's guard: such as raise no error on what we pass them, where the guard costs as
+//! much as they do; and such as raise errors whose every field must reach the client (the guard keeps only some),
+//! called only where no Rust value waits to be dropped.
 
-use pgrx::pg_sys::{Buffer, ForkNumber, RelFileNode, RmgrId, XLogRecPtr};
+use pgrx::pg_sys::{
+    Buffer, Datum, ForkNumber, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, RelFileNode, Relation, RmgrId,
+    TupleDesc, XLogRecPtr,
+};
 
 unsafe extern "C-unwind" {
     /// Takes or releases a pinned buffer's content lock.
@@ -16,6 +20,21 @@ unsafe extern "C-unwind" {
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
     /// Pins `recent` if it still holds that block.
     pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
+    /// Frees a row.
+    pub fn heap_freetuple(tuple: HeapTuple);
+    /// Takes a row apart.
+    pub fn heap_deform_tuple(tuple: HeapTuple, desc: TupleDesc, values: *mut Datum, isnull: *mut bool);
+    /// Adds an entry to an index. Raises errors (unique violations above all).
+    pub fn index_insert(
+        index: Relation,
+        values: *mut Datum,
+        isnull: *mut bool,
+        tid: ItemPointer,
+        table: Relation,
+        check: IndexUniqueCheck::Type,
+        unchanged: bool,
+        info: *mut IndexInfo,
+    ) -> bool;
     /// Starts a record (in a critical section, where an error would stop the server anyway).
     pub fn XLogBeginInsert();
     /// Names a block of the record.

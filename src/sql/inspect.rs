@@ -3,12 +3,13 @@
 use crate::pg::relation::OpenRelation;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
-use crate::store::Store;
+use crate::store::{Store, pending};
 use crate::tableam;
 use pgrx::pg_sys::{self, Datum};
 
 /// Opens the table and its vector store for reading, or raises why that can't be done.
 fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
+    pending::flush();
     let table = OpenRelation::open(oid, lockmode);
     // SAFETY: the table is open
     unsafe {

@@ -4,6 +4,7 @@
 //! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
 
 use super::map::{Segment, Store};
+use super::pending::Move;
 use super::reserve::Reservation;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact;
@@ -198,6 +199,36 @@ impl Store {
             if let Turn::Into(new) = turn(now) {
                 let mut change = Change::new(&page);
                 put_slot(&mut change, page.page(), index, &new);
+                wal::apply(self.rel, &[change]);
+            }
+        }
+    }
+
+    /// Tells slots of their rows' new addresses, a record for each slot page. `moves` are in ascending slot order, those
+    /// of one slot in the order in which they happened.
+    pub(super) unsafe fn move_rows(&self, moves: &[Move]) {
+        let page_of = |slot: SlotNo| (slot.segment(), Geometry::slot_at(slot.position()).0);
+        // SAFETY: rel is open
+        unsafe {
+            for on_page in moves.chunk_by(|a, b| page_of(a.slot) == page_of(b.slot)) {
+                let Some(segment) = self.segment_of(on_page[0].slot) else { continue };
+                let header = SlotPage::header(segment.no, page_of(on_page[0].slot).1);
+                let page = self.page(&segment.page.slots, &header).exclusive();
+                let mut change = Change::new(&page);
+                for of_slot in on_page.chunk_by(|a, b| a.slot == b.slot) {
+                    let index = Geometry::slot_at(of_slot[0].slot.position()).1;
+                    let before = SlotPage::slot(page.page(), index);
+                    let mut slot = before;
+                    for moved in of_slot {
+                        if slot.state() == Some(SlotState::Live) && slot.generation == moved.generation {
+                            slot.head = moved.from;
+                            slot.tail = moved.to;
+                        }
+                    }
+                    if slot != before {
+                        put_slot(&mut change, page.page(), index, &slot);
+                    }
+                }
                 wal::apply(self.rel, &[change]);
             }
         }

@@ -1,11 +1,12 @@
 //! Reading rows for what they say of vectors.
 
 use super::vectors::{self, VectorColumns};
-use crate::pg::buffer;
+use crate::pg::{buffer, raw};
 use crate::segment::{Generation, Reference, SlotNo, Tid};
 use crate::store::RowVersion;
 use pgrx::pg_sys;
 use smallvec::SmallVec;
+use std::cell::OnceCell;
 
 /// The most row versions on a page (MaxHeapTuplesPerPage of the server): each takes a header and a line pointer.
 pub const MOST_ROWS: usize = (pg_sys::BLCKSZ as usize - 24) / (24 + 4);
@@ -37,10 +38,22 @@ pub unsafe fn is_heap_only(tuple: pg_sys::HeapTuple) -> bool {
 pub struct OldRow {
     /// the version's own address
     pub tid: Tid,
-    /// the address by which indexes reach it
-    pub root: Tid,
+    /// whether an UPDATE made it
+    pub updated: bool,
+    heap_only: bool,
+    root: OnceCell<Tid>,
     /// for each vector column, in the order of [`VectorColumns`], its reference
     pub references: SmallVec<[Option<Reference>; 4]>,
+}
+
+impl OldRow {
+    /// The address by which indexes reach the version.
+    #[must_use]
+    pub unsafe fn root(&self, rel: pg_sys::Relation) -> Tid {
+        // SAFETY: rel is the version's table; the version is still there, since the caller's snapshot sees it
+        let find = || unsafe { root_of(buffer::read(rel, self.tid.block), self.tid) };
+        if self.heap_only { *self.root.get_or_init(find) } else { self.tid }
+    }
 }
 
 /// The references in a stored tuple.
@@ -55,7 +68,7 @@ pub unsafe fn references(
         let natts = (*desc).natts as usize;
         let mut values: SmallVec<[pg_sys::Datum; 16]> = SmallVec::from_elem(pg_sys::Datum::from(0), natts);
         let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
-        pg_sys::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
+        raw::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
         columns
             .iter()
             .map(|&i| usize::from(i))
@@ -66,24 +79,36 @@ pub unsafe fn references(
 
 /// Reads the row version at `at`, whoever can see it; `None` when there is none.
 #[must_use]
-pub unsafe fn old_row(
-    rel: pg_sys::Relation,
-    at: &pg_sys::ItemPointerData,
-    columns: &VectorColumns,
-    with_root: bool,
-) -> Option<OldRow> {
-    // SAFETY: rel is open
+pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, columns: &VectorColumns) -> Option<OldRow> {
+    // SAFETY: rel is open; the line pointer is checked before it is followed
     unsafe {
-        let mut tuple = pg_sys::HeapTupleData { t_self: *at, ..Default::default() };
-        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        if !pg_sys::heap_fetch(rel, &raw mut pg_sys::SnapshotAnyData, &mut tuple, &mut buffer, false) {
+        let own = tid(at);
+        let shared = buffer::read(rel, own.block).share();
+        let page = pg_sys::BufferGetPage(shared.buffer());
+        if own.offset == 0 || own.offset > pg_sys::PageGetMaxOffsetNumber(page) {
             return None;
         }
-        let pin = buffer::Pinned::adopt(buffer);
+        let item = pg_sys::PageGetItemId(page, own.offset);
+        if (*item).lp_flags() != pg_sys::LP_NORMAL {
+            return None;
+        }
+        let mut tuple = tuple_at(rel, page, item, own);
         let references = references((*rel).rd_att, &mut tuple, columns);
-        let own = tid(at);
-        let root = if with_root && is_heap_only(&mut tuple) { root_of(pin, own) } else { own };
-        Some(OldRow { tid: own, root, references })
+        let heap_only = is_heap_only(&mut tuple);
+        let updated = u32::from((*tuple.t_data).t_infomask) & pg_sys::HEAP_UPDATED != 0;
+        Some(OldRow { tid: own, updated, heap_only, root: OnceCell::new(), references })
+    }
+}
+
+unsafe fn tuple_at(rel: pg_sys::Relation, page: pg_sys::Page, item: pg_sys::ItemId, at: Tid) -> pg_sys::HeapTupleData {
+    // SAFETY: a normal line pointer of a locked page
+    unsafe {
+        pg_sys::HeapTupleData {
+            t_len: (*item).lp_len(),
+            t_self: item_pointer(at),
+            t_tableOid: (*rel).rd_id,
+            t_data: pg_sys::PageGetItem(page, item).cast(),
+        }
     }
 }
 
@@ -143,12 +168,7 @@ unsafe fn any_in_chain(
                 pg_sys::LP_NORMAL => {}
                 _ => return false,
             }
-            let mut tuple = pg_sys::HeapTupleData {
-                t_len: item.lp_len(),
-                t_self: item_pointer(Tid { block: at.block, offset }),
-                t_tableOid: (*rel).rd_id,
-                t_data: pg_sys::PageGetItem(page, std::ptr::from_ref(item).cast_mut()).cast(),
-            };
+            let mut tuple = tuple_at(rel, page, std::ptr::from_ref(item).cast_mut(), Tid { block: at.block, offset });
             let header = tuple.t_data;
             if previous_xmax.is_some_and(|xmax| xmax != pg_sys::htup::HeapTupleHeaderGetXmin(header)) {
                 return false;
