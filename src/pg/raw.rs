@@ -3,8 +3,8 @@
 //! called only where no Rust value waits to be dropped.
 
 use pgrx::pg_sys::{
-    Buffer, Datum, ForkNumber, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, RelFileNode, Relation, RmgrId,
-    TupleDesc, XLogRecPtr,
+    Buffer, Datum, ForkNumber, GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, RelFileNode,
+    Relation, RmgrId, TransactionId, TupleDesc, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -20,6 +20,10 @@ unsafe extern "C-unwind" {
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
     /// Pins `recent` if it still holds that block.
     pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
+    /// The horizons that hold for a relation.
+    pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
+    /// Whether no snapshot can take `xid` for running.
+    pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
     /// Frees a row.
     pub fn heap_freetuple(tuple: HeapTuple);
     /// Takes a row apart.

@@ -396,9 +396,9 @@ enum Plan {
 }
 
 /// Whether the slot can be told of one more address of its row, the present version, `old`, being one that it
-/// knows. A version that an INSERT made is the first one its slot knew, so the slot has no older one to keep.
+/// knows. Where no snapshot needs an older version, what the slot knows of one can go.
 unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Reference, old: &OldRow) -> bool {
-    if !old.updated {
+    if old.oldest {
         return true;
     }
     // SAFETY: rel and the store's relation are open

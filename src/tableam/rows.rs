@@ -38,8 +38,8 @@ pub unsafe fn is_heap_only(tuple: pg_sys::HeapTuple) -> bool {
 pub struct OldRow {
     /// the version's own address
     pub tid: Tid,
-    /// whether an UPDATE made it
-    pub updated: bool,
+    /// whether no snapshot can need a version before it: an INSERT made it, or an UPDATE that every snapshot sees
+    pub oldest: bool,
     heap_only: bool,
     root: OnceCell<Tid>,
     /// for each vector column, in the order of [`VectorColumns`], its reference
@@ -96,7 +96,19 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
         let references = references((*rel).rd_att, &mut tuple, columns);
         let heap_only = is_heap_only(&mut tuple);
         let updated = u32::from((*tuple.t_data).t_infomask) & pg_sys::HEAP_UPDATED != 0;
-        Some(OldRow { tid: own, updated, heap_only, root: OnceCell::new(), references })
+        let oldest = !updated || seen_by_all(rel, tuple.t_data);
+        Some(OldRow { tid: own, oldest, heap_only, root: OnceCell::new(), references })
+    }
+}
+
+/// Whether every snapshot sees that the version was made.
+unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) -> bool {
+    // SAFETY: a valid header
+    unsafe {
+        let xmin = pg_sys::htup::HeapTupleHeaderGetXmin(header);
+        pg_sys::htup::HeapTupleHeaderFrozen(header)
+            || (u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_COMMITTED != 0
+                && raw::GlobalVisTestIsRemovableXid(raw::GlobalVisTestFor(rel), xmin))
     }
 }
 
