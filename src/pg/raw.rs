@@ -3,8 +3,8 @@
 //! called only where no Rust value waits to be dropped.
 
 use pgrx::pg_sys::{
-    Buffer, Datum, ForkNumber, GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, RelFileNode,
-    Relation, RmgrId, TransactionId, TupleDesc, XLogRecPtr,
+    Buffer, Datum, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer,
+    OffsetNumber, Page, RelFileNode, Relation, RmgrId, TransactionId, TupleDesc, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -24,6 +24,14 @@ unsafe extern "C-unwind" {
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
     /// Whether no snapshot can take `xid` for running.
     pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
+    /// What a row version is to VACUUM; `dead_after` is set for one that is dead to some.
+    pub fn HeapTupleSatisfiesVacuumHorizon(
+        tuple: HeapTuple,
+        buffer: Buffer,
+        dead_after: *mut TransactionId,
+    ) -> HTSV_Result::Type;
+    /// The root line pointer of each heap-only version of a locked page.
+    pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
     /// Frees a row.
     pub fn heap_freetuple(tuple: HeapTuple);
     /// Takes a row apart.

@@ -101,14 +101,14 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
     }
 }
 
-/// Whether every snapshot sees that the version was made.
+/// Whether every snapshot sees that the version was made. It did not come of an aborted transaction: that is for the
+/// caller to know, who means to update it.
 unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) -> bool {
     // SAFETY: a valid header
     unsafe {
         let xmin = pg_sys::htup::HeapTupleHeaderGetXmin(header);
         pg_sys::htup::HeapTupleHeaderFrozen(header)
-            || (u32::from((*header).t_infomask) & pg_sys::HEAP_XMIN_COMMITTED != 0
-                && raw::GlobalVisTestIsRemovableXid(raw::GlobalVisTestFor(rel), xmin))
+            || raw::GlobalVisTestIsRemovableXid(raw::GlobalVisTestFor(rel), xmin)
     }
 }
 
@@ -130,7 +130,7 @@ unsafe fn root_of(pin: buffer::Pinned, tid: Tid) -> Tid {
     unsafe {
         let shared = pin.share();
         let mut roots = [0 as pg_sys::OffsetNumber; MOST_ROWS];
-        pg_sys::heap_get_root_tuples(pg_sys::BufferGetPage(shared.buffer()), roots.as_mut_ptr());
+        raw::heap_get_root_tuples(pg_sys::BufferGetPage(shared.buffer()), roots.as_mut_ptr());
         match roots.get(usize::from(tid.offset) - 1) {
             Some(&root) if root != 0 => Tid { block: tid.block, offset: root },
             _ => tid,
@@ -224,7 +224,7 @@ pub unsafe fn row_version(
 ) -> RowVersion {
     // SAFETY: rel is open
     unsafe {
-        let horizon = pg_sys::GlobalVisTestFor(rel);
+        let horizon = raw::GlobalVisTestFor(rel);
         let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
         let needed = any_in_chain(rel, at, |tuple, buffer| {
             let names_us = references((*rel).rd_att, tuple, &columns)[0]
@@ -233,11 +233,9 @@ pub unsafe fn row_version(
                 return false;
             }
             let mut dead_after = pg_sys::InvalidTransactionId;
-            match pg_sys::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
+            match raw::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
                 pg_sys::HTSV_Result::HEAPTUPLE_DEAD => false,
-                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => {
-                    !pg_sys::GlobalVisTestIsRemovableXid(horizon, dead_after)
-                }
+                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => !raw::GlobalVisTestIsRemovableXid(horizon, dead_after),
                 _ => true,
             }
         });
