@@ -67,6 +67,25 @@ pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
     })
 }
 
+/// Has the processor fetch `len` bytes from `offset` of the page in shared buffer `buffer`, which need not be pinned:
+/// nothing is read.
+#[inline]
+pub fn prefetch(buffer: pg_sys::Buffer, offset: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the address is in the shared buffers; a prefetch of any address is harmless
+        unsafe {
+            let page = pg_sys::BufferBlocks.cast::<i8>().wrapping_add((buffer as usize - 1) * pg_sys::BLCKSZ as usize);
+            for line in (0..len).step_by(64) {
+                _mm_prefetch::<_MM_HINT_T0>(page.wrapping_add(offset + line));
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (buffer, offset, len);
+}
+
 impl Pinned {
     /// Takes over a pin.
     #[must_use]

@@ -36,12 +36,9 @@ fn damage_of_missing(slot: SlotNo) -> crate::segment::page::Damage {
     crate::segment::page::Damage(format!("slot {} is not in any segment", slot.0))
 }
 
-/// Puts `slot` at `index`, keeping the page's flags and hint true.
+/// Puts `slot` at `index`, keeping the page's hint true.
 pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::page::PageBytes, index: usize, slot: &Slot) {
     change.put(SlotPage::offset(index), &slot.encode());
-    if SlotPage::all_frozen(page) {
-        change.put(SlotPage::FLAGS, &0u16.to_le_bytes());
-    }
     if slot.state() == Some(SlotState::Free) && index < SlotPage::first_free(page) {
         change.put(SlotPage::FIRST_FREE, &(index as u16).to_le_bytes());
     }
