@@ -5,15 +5,23 @@
 
 use super::stored;
 use crate::distance::{Metric, distance};
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 use crate::pg::function::Call;
 use crate::pg::varlena::{Detoasted, Form, NewVarlena, Varlena};
+use crate::segment::reference::REFERENCE_BYTES;
 use crate::vector::{check_same_dims, layout};
 use pgrx::pg_sys::Datum;
 use std::ops::Deref;
 
 /// Elements that fit behind a 1-byte header, whose size counts itself and ends at 127.
 const SHORT_ELEMENTS: usize = (127 - 1) / layout::ELEMENT_BYTES;
+
+/// The error for a row's vector reference that reached a function: only logical decoding reads rows without their table.
+#[cold]
+fn bare_reference() -> Error {
+    Error::new(SqlState::FeatureNotSupported, "cannot decode the vectors of a zvec table from the write-ahead log")
+        .hint("Logical decoding of zvec tables is not supported: use physical replication, or heap tables.")
+}
 
 /// A contiguous, aligned vector for the time of a call; a copy, if one was needed, is freed on drop.
 pub struct VectorArg<'a>(Bytes<'a>);
@@ -48,6 +56,7 @@ impl<'a> VectorArg<'a> {
 
     fn copied(value: Varlena<'a>, form: Form<'a>) -> Result<Self> {
         let vector = match form {
+            Form::Short(bytes) if bytes.len() + 1 == REFERENCE_BYTES => return Err(bare_reference()),
             Form::Short(bytes) => {
                 let mut payload = [0u32; SHORT_ELEMENTS];
                 // bytes.len() is at most 126, which is what the array holds

@@ -84,8 +84,11 @@ sql_function! {
         // SAFETY: the function manager's own call
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
         let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
-        // keeps VACUUM and other structural changes out, lets writers in
-        let (table, toast) = open_table(oid, pg_sys::ShareUpdateExclusiveLock as _);
+        // keeps VACUUM and other structural changes out, lets writers in; on a standby there are none
+        // SAFETY: a look at shared state
+        let standby = unsafe { pg_sys::RecoveryInProgress() };
+        let lockmode = if standby { pg_sys::AccessShareLock } else { pg_sys::ShareUpdateExclusiveLock };
+        let (table, toast) = open_table(oid, lockmode as _);
         // SAFETY: both relations are open; the snapshot is kept until the check is done
         unsafe {
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());

@@ -137,7 +137,7 @@ impl Resolved {
 }
 
 /// How much of the next vector is fetched ahead; the processor goes on by itself from there.
-const PREFETCH_BYTES: usize = 1024;
+const PREFETCH_BYTES: usize = 4096;
 
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. An error is raised when there is
 /// no such vector.

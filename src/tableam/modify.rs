@@ -55,6 +55,45 @@ impl Writer {
     }
 }
 
+/// What is written to a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// Raises an error if the write would be published: logical decoding reads rows from WAL, where vectors are not, and
+/// its subscribers would get references in their place.
+unsafe fn refuse_published(rel: Relation, written: Written) {
+    // SAFETY: rel is open
+    unsafe {
+        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 || !relation::needs_wal(rel) {
+            return;
+        }
+        let mut desc = pg_sys::PublicationDesc::default();
+        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
+        let published = match written {
+            Written::Insert => desc.pubactions.pubinsert,
+            Written::Update => desc.pubactions.pubupdate,
+            Written::Delete => desc.pubactions.pubdelete,
+        };
+        if published {
+            let name = relation::name(rel);
+            raise(
+                Error::new(
+                    SqlState::FeatureNotSupported,
+                    format!("cannot write to table \"{name}\": it is published, and its vectors cannot be replicated logically"),
+                )
+                .hint(
+                    "Take it out of the publication (also of those FOR ALL TABLES), or convert it with ALTER TABLE \
+                     ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
+                ),
+            );
+        }
+    }
+}
+
 /// The table's vector store, opened when it is first needed: most updates leave it alone.
 struct Lazy<'w> {
     rel: Relation,
@@ -164,6 +203,9 @@ unsafe fn insert(
     unsafe {
         (*slot).tts_tableOid = relation::oid(rel);
         let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Insert);
+        }
         let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
         if vectors.is_empty() {
             return as_heap_slot(slot, || match token {
@@ -272,6 +314,9 @@ unsafe extern "C-unwind" fn multi_insert(
     unsafe {
         let slots = std::slice::from_raw_parts(slots, nslots as usize);
         let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Insert);
+        }
         if !slots.iter().all(|&slot| slot::is_ours(slot)) {
             for &slot in slots {
                 insert(rel, slot, cid, options, bistate, None);
@@ -365,12 +410,15 @@ unsafe extern "C-unwind" fn tuple_delete(
 ) -> TM_Result::Type {
     // SAFETY: the server's own arguments
     unsafe {
+        let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Delete);
+        }
         let at = *at;
         let mut target = at;
         let delete = heap().tuple_delete.unwrap_unchecked();
         let result =
             pg_guard_ffi_boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
-        let columns = columns_of(rel);
         if result == TM_Result::TM_Ok
             && !columns.is_empty()
             && let Some(row) = rows::old_row(rel, &at, &columns)
@@ -472,6 +520,7 @@ unsafe extern "C-unwind" fn tuple_update(
         let columns = columns_of(rel);
         let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns) };
         if !columns.is_empty() {
+            refuse_published(rel, Written::Update);
             slot_values(slot);
         }
         let involved = |old: &OldRow| {
