@@ -22,7 +22,8 @@ WHERE attrelid = 'io'::regclass AND attnum > 1 ORDER BY attnum;
 -- binary form: int16 dimensions, int16 zero, float4 elements, in network order
 SELECT encode(zvec_send('[1,-2.5]'), 'hex');
 CREATE TABLE io_copy (LIKE io);
-SELECT current_setting('data_directory') || '/type_io.copy' AS path, 'rm ' || current_setting('data_directory') || '/type_io.copy' AS remove \gset
+SELECT path, format('rm %L', path) AS remove
+FROM (SELECT current_setting('data_directory') || '/type_io.copy') AS f(path) \gset
 COPY io TO :'path' (FORMAT binary);
 COPY io_copy FROM :'path' (FORMAT binary);
 COPY io_copy FROM PROGRAM :'remove';
@@ -37,10 +38,20 @@ SELECT dims, vector_dims(v), pg_column_size(v),
     v::real[] = (SELECT array_agg(i::real) FROM generate_series(1, dims) AS i) AS equal,
     v <-> v AS distance
 FROM io_sizes ORDER BY dims;
+-- compressed, inline and out of line
+CREATE TABLE io_compressed (dims int, v zvec);
+ALTER TABLE io_compressed ALTER v SET STORAGE extended;
+INSERT INTO io_compressed SELECT n, (SELECT array_agg(7)::zvec FROM generate_series(1, n) AS i)
+FROM unnest(ARRAY[100, 3000]) AS n;
+INSERT INTO io_compressed SELECT 16000, (SELECT array_agg(hashint4(i) % 9)::zvec FROM generate_series(1, 16000) AS i);
+SELECT dims, vector_dims(v), pg_column_compression(v), pg_column_size(v) < 4 * dims AS smaller,
+    l2_norm(v) = l2_norm(v::real[]::zvec) AS equal, v <-> v AS distance
+FROM io_compressed ORDER BY dims;
+SELECT pg_relation_size(reltoastrelid) > 0 AS out_of_line FROM pg_class WHERE oid = 'io_compressed'::regclass;
 -- statistics: null fraction and width, nothing that needs the elements
 INSERT INTO io_sizes SELECT 0, NULL FROM generate_series(1, 11);
 ANALYZE io_sizes;
 SELECT null_frac, avg_width > 0 AS has_width, n_distinct, most_common_vals IS NULL AS no_values,
     histogram_bounds IS NULL AS no_histogram
 FROM pg_stats WHERE tablename = 'io_sizes' AND attname = 'v';
-DROP TABLE io, io_copy, io_sizes;
+DROP TABLE io, io_copy, io_sizes, io_compressed;

@@ -144,20 +144,29 @@ pub fn from_datums(mut datums: Vec<Datum>, element: ElementType) -> Datum {
     }
 }
 
-/// A new array of `len` elements of type `double precision`, zero until `fill` has set them.
-pub fn float8_array(len: usize, fill: impl FnOnce(&mut [f64])) -> Datum {
-    let bytes = HEADER_1D_BYTES + len * size_of::<f64>();
+/// A new array of `len` elements of the fixed-width type that `element` and `T` both stand for, zero until `fill` has
+/// set them.
+///
+/// # Errors
+/// Those of `fill`.
+pub fn new_fixed<T: zerocopy::FromBytes + zerocopy::IntoBytes>(
+    element: ElementType,
+    len: usize,
+    fill: impl FnOnce(&mut [T]) -> Result<()>,
+) -> Result<Datum> {
+    debug_assert_eq!(element.len as usize, size_of::<T>());
+    let bytes = HEADER_1D_BYTES + len * size_of::<T>();
     // SAFETY: palloc0 answers with that much memory, aligned for any type; the header is complete for one dimension
     // with lower bound 1, and the elements start right after it
     unsafe {
         let array = pg_sys::palloc0(bytes).cast::<ArrayType>();
         pgrx::varlena::set_varsize_4b(array.cast(), bytes as i32);
         (*array).ndim = 1;
-        (*array).elemtype = FLOAT8.oid;
+        (*array).elemtype = element.oid;
         let bounds = array.add(1).cast::<[i32; 2]>();
         *bounds = [len as i32, 1];
-        fill(std::slice::from_raw_parts_mut(array.cast::<u8>().add(HEADER_1D_BYTES).cast::<f64>(), len));
-        Datum::from(array)
+        fill(std::slice::from_raw_parts_mut(array.cast::<u8>().add(HEADER_1D_BYTES).cast::<T>(), len))?;
+        Ok(Datum::from(array))
     }
 }
 

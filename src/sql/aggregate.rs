@@ -4,11 +4,18 @@
 
 use super::arg::{VectorArg, new_vector};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::array::{Array, float8_array};
+use crate::pg::array::{self, Array};
 use crate::pg::function::Call;
 use crate::sql_function;
 use crate::vector::{check_same_dims, out_of_range};
 use pgrx::pg_sys::Datum;
+
+fn new_state(len: usize, fill: impl FnOnce(&mut [f64])) -> Result<Datum> {
+    array::new_fixed(array::FLOAT8, len, |out| {
+        fill(out);
+        Ok(())
+    })
+}
 
 /// Rows and sums of a state.
 fn split<'s>(state: &'s Array<'_>) -> Result<(f64, &'s [f64])> {
@@ -26,10 +33,10 @@ sql_function! {
         let vector = VectorArg::of(call, 1)?;
         let (rows, sums) = split(&state)?;
         if rows == 0.0 {
-            return Ok(float8_array(1 + vector.len(), |out| {
+            return new_state(1 + vector.len(), |out| {
                 out[0] = 1.0;
                 out[1..].iter_mut().zip(vector.iter()).for_each(|(o, &v)| *o = f64::from(v));
-            }));
+            });
         }
         check_same_dims(sums.len(), vector.len())?;
         let step = |state: &mut [f64]| {
@@ -40,10 +47,10 @@ sql_function! {
             step(state.float8_in_place());
             return Ok(call.arg(0).datum());
         }
-        Ok(float8_array(1 + sums.len(), |out| {
+        new_state(1 + sums.len(), |out| {
             out.copy_from_slice(state.fixed());
             step(out);
-        }))
+        })
     }
 }
 
@@ -53,17 +60,17 @@ sql_function! {
         let (a, b) = (Array::new(call.arg(0).varlena())?, Array::new(call.arg(1).varlena())?);
         let ((a_rows, a_sums), (b_rows, b_sums)) = (split(&a)?, split(&b)?);
         if b_rows == 0.0 {
-            return Ok(float8_array(a.len(), |out| out.copy_from_slice(a.fixed())));
+            return new_state(a.len(), |out| out.copy_from_slice(a.fixed()));
         }
         if a_rows == 0.0 {
-            return Ok(float8_array(b.len(), |out| out.copy_from_slice(b.fixed())));
+            return new_state(b.len(), |out| out.copy_from_slice(b.fixed()));
         }
         check_same_dims(a_sums.len(), b_sums.len())?;
-        Ok(float8_array(a.len(), |out| {
+        new_state(a.len(), |out| {
             for ((o, a), b) in out.iter_mut().zip(a.fixed::<f64>()).zip(b.fixed::<f64>()) {
                 *o = a + b;
             }
-        }))
+        })
     }
 }
 

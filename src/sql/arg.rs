@@ -99,10 +99,14 @@ pub fn dims_of(call: Call<'_>, n: usize) -> Result<usize> {
 pub fn distance_of(call: Call<'_>, metric: Metric) -> Result<f64> {
     // L2, inner product, cosine and L1 distance are all symmetric
     if let Some(pointer) = stored::pointer(call.arg(0).datum()) {
-        return stored::distance(metric, &VectorArg::of(call, 1)?, pointer);
+        let other = VectorArg::of(call, 1)?;
+        check_same_dims(usize::from(pointer.dims), other.len())?;
+        return Ok(stored::distance(metric, &other, pointer));
     }
     if let Some(pointer) = stored::pointer(call.arg(1).datum()) {
-        return stored::distance(metric, &VectorArg::of(call, 0)?, pointer);
+        let other = VectorArg::of(call, 0)?;
+        check_same_dims(other.len(), usize::from(pointer.dims))?;
+        return Ok(stored::distance(metric, &other, pointer));
     }
     let (a, b) = pair_of(call)?;
     Ok(distance(metric, &a, &b))

@@ -7,6 +7,7 @@ use crate::pg::function::Call;
 use crate::sql_function;
 use crate::vector::{check_dims, check_element, check_typmod, out_of_range, text};
 use pgrx::pg_sys::Datum;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// The vector of an array's elements, each made by `convert`, checked against the type modifier in argument 1.
 fn from_array<'a, T: Copy>(
@@ -76,23 +77,31 @@ sql_function! {
 }
 
 /// An array of a vector's elements, each made by `convert`.
-fn to_array(call: Call<'_>, element: array::ElementType, convert: impl Fn(f32) -> Result<Datum>) -> Result<Datum> {
+fn to_array<T: FromBytes + IntoBytes>(
+    call: Call<'_>,
+    element: array::ElementType,
+    convert: impl Fn(f32) -> Result<T>,
+) -> Result<Datum> {
     let vector = VectorArg::of(call, 0)?;
-    let datums = vector.iter().map(|&value| convert(value)).collect::<Result<Vec<_>>>()?;
-    Ok(array::from_datums(datums, element))
+    array::new_fixed(element, vector.len(), |out| {
+        for (o, &value) in out.iter_mut().zip(vector.iter()) {
+            *o = convert(value)?;
+        }
+        Ok(())
+    })
 }
 
 sql_function! {
     /// `zvec_to_float4(zvec, integer, boolean) returns real[]`
     zvec_to_float4(call) {
-        to_array(call, array::FLOAT4, |value| Ok(array::f32_datum(value)))
+        to_array(call, array::FLOAT4, Ok)
     }
 }
 
 sql_function! {
     /// `zvec_to_float8(zvec, integer, boolean) returns double precision[]`
     zvec_to_float8(call) {
-        to_array(call, array::FLOAT8, |value| Ok(array::f64_datum(f64::from(value))))
+        to_array(call, array::FLOAT8, |value| Ok(f64::from(value)))
     }
 }
 
@@ -105,7 +114,7 @@ sql_function! {
                 return Err(Error::new(SqlState::NumericValueOutOfRange, "integer out of range")
                     .hint("Cast the zvec to double precision[] or numeric[] instead."));
             }
-            Ok(Datum::from(rounded as i32))
+            Ok(rounded as i32)
         })
     }
 }
@@ -113,6 +122,8 @@ sql_function! {
 sql_function! {
     /// `zvec_to_numeric(zvec, integer, boolean) returns numeric[]`
     zvec_to_numeric(call) {
-        to_array(call, array::NUMERIC, |value| Ok(array::f32_to_numeric(value)))
+        let vector = VectorArg::of(call, 0)?;
+        let numerics = vector.iter().map(|&value| array::f32_to_numeric(value)).collect();
+        Ok(array::from_datums(numerics, array::NUMERIC))
     }
 }

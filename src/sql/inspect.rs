@@ -13,7 +13,7 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
     // SAFETY: the table is open
     unsafe {
         let rel = table.raw();
-        let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), pg_sys::ACL_SELECT.into());
+        let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), pg_sys::ACL_SELECT);
         if granted != pg_sys::AclResult::ACLCHECK_OK {
             let name = (*(*rel).rd_rel).relname.data.as_ptr();
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);

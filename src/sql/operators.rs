@@ -9,7 +9,7 @@ use crate::vector::{arith, order};
 use pgrx::pg_sys::Datum;
 use std::cmp::Ordering;
 
-fn element_wise(call: Call<'_>, op: fn(&[f32], &[f32], &mut [f32]) -> Result<()>) -> Result<Datum> {
+fn element_wise(call: Call<'_>, op: arith::ElementWise) -> Result<Datum> {
     let (a, b) = pair_of(call)?;
     new_vector(a.len(), |out| op(&a, &b, out))
 }

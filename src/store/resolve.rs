@@ -9,6 +9,7 @@ use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::Pinned;
 use crate::pg::error::raise;
+use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentNo, SlotNo};
@@ -104,7 +105,7 @@ impl Resolved {
         // SAFETY: the server checks that the buffer still holds this very block
         unsafe {
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if recent.0 == block && pg_sys::ReadRecentBuffer(self.node, main, block, recent.1) {
+            if recent.0 == block && raw::ReadRecentBuffer(self.node, main, block, recent.1) {
                 return Pinned::adopt(recent.1);
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;

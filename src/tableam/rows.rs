@@ -120,6 +120,7 @@ unsafe fn any_in_chain(
 ) -> bool {
     // SAFETY: rel is open; line pointers are checked before they are followed
     unsafe {
+        // VACUUM may have cut the block off
         if at.block >= crate::pg::relation::blocks(rel) {
             return false;
         }

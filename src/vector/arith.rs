@@ -8,6 +8,9 @@ use crate::distance;
 use crate::error::{Error, Result, SqlState};
 use std::ops::Range;
 
+/// An operation on matching elements of two vectors, whose result goes into the third slice.
+pub type ElementWise = fn(&[f32], &[f32], &mut [f32]) -> Result<()>;
+
 fn element_wise(a: &[f32], b: &[f32], out: &mut [f32], op: impl Fn(f32, f32) -> f32, what: &'static str) -> Result<()> {
     let mut finite = true;
     for ((o, &x), &y) in out.iter_mut().zip(a).zip(b) {
@@ -87,11 +90,9 @@ pub fn subvector_range(dims: usize, start: i32, count: i32) -> Result<Range<usiz
 mod tests {
     use super::*;
 
-    type Operation = fn(&[f32], &[f32], &mut [f32]) -> Result<()>;
-
     #[test]
     fn element_by_element() {
-        let run = |op: Operation| {
+        let run = |op: ElementWise| {
             let mut out = [0.0; 2];
             op(&[3.0, -1.5], &[0.5, 2.0], &mut out).map(|()| out)
         };
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn overflow_and_underflow() {
-        let run = |op: Operation, x: f32, y: f32| {
+        let run = |op: ElementWise, x: f32, y: f32| {
             let mut out = [0.0; 2];
             op(&[1.0, x], &[1.0, y], &mut out).map_err(|e| e.state)
         };

@@ -84,7 +84,7 @@ fn not_finite(nan: bool) -> Error {
 #[cold]
 pub fn out_of_range(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(SqlState::NumericValueOutOfRange, message)
-        .hint("Elements of a zvec are of type real: their magnitude must stay below 3.4028235e+38; scale the vectors.")
+        .hint("Elements of a zvec are of type real: their magnitude cannot exceed 3.4028235e+38; scale the vectors.")
 }
 
 #[cfg(test)]

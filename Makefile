@@ -1,0 +1,58 @@
+# pg_zvec: build, install, try and test. `make help` lists the targets.
+
+# PostgreSQL 15's, unless the environment or the command line says otherwise.
+PG_CONFIG ?= $(shell bash -c '. regress/cluster.sh && zvec_pg_config')
+DESTDIR ?=
+# Where rustup puts cargo, in case the shell has not heard of it.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+LIBRARY = target/release/libpg_zvec.so
+CARGO = PGRX_PG_CONFIG_PATH='$(PG_CONFIG)' cargo
+# Read when an install recipe runs, not before: PostgreSQL may not be there yet.
+PKGLIBDIR = $(shell '$(PG_CONFIG)' --pkglibdir)
+EXTENSIONDIR = $(shell '$(PG_CONFIG)' --sharedir)/extension
+PG_REGRESS = $(dir $(shell '$(PG_CONFIG)' --pgxs))../test/regress/pg_regress
+
+.PHONY: all help setup install install-files installcheck check demo bench lint clean
+
+all: ## build the release library (the default)
+	@test -x '$(PG_CONFIG)' || \
+		{ echo "no pg_config at $(PG_CONFIG): run 'make setup', or give PG_CONFIG=..." >&2; exit 1; }
+	$(CARGO) build --release
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## install what is missing to build and test (Debian; says what and why)
+	@PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
+
+install: all install-files ## install into the PostgreSQL of PG_CONFIG (honours DESTDIR)
+
+install-files:
+	install -d '$(DESTDIR)$(PKGLIBDIR)' '$(DESTDIR)$(EXTENSIONDIR)'
+	install -m 755 $(LIBRARY) '$(DESTDIR)$(PKGLIBDIR)/pg_zvec.so'
+	install -m 644 pg_zvec.control $(wildcard sql/pg_zvec--*.sql) '$(DESTDIR)$(EXTENSIONDIR)/'
+
+installcheck: ## run the SQL tests against a running server (after make install; PGHOST, PGPORT, PGUSER choose it)
+	@mkdir -p .scratch/installcheck
+	$(PG_REGRESS) --bindir='$(shell '$(PG_CONFIG)' --bindir)' --inputdir=regress --outputdir=.scratch/installcheck \
+		--dbname=pg_zvec_regression --load-extension=pg_zvec --schedule=regress/schedule
+	@rm -rf .scratch/installcheck; rmdir .scratch 2>/dev/null || true
+
+check: ## set up, build, then run every test; ends with "N passed, N failed"
+	@PG_CONFIG='$(PG_CONFIG)' regress/check.sh
+
+demo: ## set up, build, and show 5,000 Debian packages in a private server (KEEP=1 leaves it running)
+	@PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
+
+bench: ## compare a zvec table with a heap table in a private server (DATA=folder for larger data)
+	@PG_CONFIG='$(PG_CONFIG)' DATA='$(DATA)' benches/bench.sh
+
+lint: ## formatting, and clippy with warnings denied, with and without the server part
+	cargo fmt --check
+	$(CARGO) clippy --release --all-targets -- -D warnings
+	cargo clippy --release --no-default-features --all-targets -- -D warnings
+
+clean: ## remove everything that was built
+	cargo clean
+	rm -rf .scratch

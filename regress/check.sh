@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# Every test of pg_zvec, from a bare checkout: `make check` runs this. See design/testing.md.
+# The last line is "N passed, N failed"; the exit status is 0 only if something passed and nothing failed.
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 1
+exec </dev/null
+. regress/cluster.sh
+PG_CONFIG=$(zvec_pg_config)
+export PG_CONFIG PATH=$PATH:${HOME:-/root}/.cargo/bin CARGO_TERM_PROGRESS_WHEN=never
+
+passed=0
+failed=0
+failures=()
+
+pass() { passed=$((passed + ${1:-1})); }
+
+# fail COUNT WHAT
+fail() {
+    failed=$((failed + $1))
+    failures+=("$2")
+}
+
+section() { printf '\n== %s (%d s)\n' "$1" $SECONDS; }
+
+# one NAME COMMAND...: one test, which is the command's success.
+one() {
+    local name=$1
+    shift
+    section "$name"
+    if "$@" 2>&1; then pass; else fail 1 "$name"; fi
+}
+
+finish() {
+    section "summary"
+    [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
+    printf '%d passed, %d failed\n' $passed $failed
+    [ $passed -gt 0 ] && [ $failed -eq 0 ]
+    exit
+}
+
+# count_lines NAME FILE GOOD BAD STATUS: adds up the tests that a log tells of. A run that failed without naming a
+# failed test, or that named no test at all, is a failure of its own.
+count_lines() {
+    local good bad
+    good=$(grep -cE -- "$3" "$2")
+    bad=$(grep -cE -- "$4" "$2")
+    pass "$good"
+    [ "$bad" -eq 0 ] || fail "$bad" "$1: $(grep -E -- "$4" "$2" | tr -s ' ' | paste -sd';')"
+    [ "$5" -eq 0 ] || [ "$bad" -gt 0 ] || fail 1 "$1 (exit status $5)"
+    [ "$good" -gt 0 ] || [ "$bad" -gt 0 ] || [ "$5" -ne 0 ] || fail 1 "$1 (ran no test)"
+}
+
+rust_tests() {
+    local log=$ZVEC_LOGS/cargo-test.log status good bad
+    section "tests of the pure modules, without PostgreSQL"
+    cargo test --no-default-features 2>&1 | tee "$log"
+    status=$?
+    good=$(sed -nE 's/^test result: .* ([0-9]+) passed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+    bad=$(sed -nE 's/^test result: .* ([0-9]+) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+    pass "$good"
+    [ "$bad" -eq 0 ] || fail "$bad" "cargo test"
+    [ $status -eq 0 ] || [ "$bad" -gt 0 ] || fail 1 "cargo test (exit status $status)"
+    [ "$good" -gt 0 ] || [ "$bad" -gt 0 ] || [ $status -ne 0 ] || fail 1 "cargo test (ran no test)"
+}
+
+# Sums "1+2+3" from standard input; nothing is 0.
+bc_sum() {
+    local sum
+    read -r sum || sum=0
+    echo $((${sum:-0}))
+}
+
+# Each test file is in its schedule and has its expected output, and no schedule names a test that is not there.
+everything_is_scheduled() {
+    local status=0 kind ext schedule name file
+    while read -r kind ext schedule; do
+        for file in regress/"$kind"/*."$ext"; do
+            [ -e "$file" ] || continue
+            name=$(basename "$file" ".$ext")
+            scheduled "$schedule" | grep -qxF "$name" || { echo "$file is not in $schedule" && status=1; }
+            [ -e "regress/expected/$name.out" ] || { echo "$file has no regress/expected/$name.out" && status=1; }
+            [ "$ext" = sql ] || [ ! -e "regress/sql/$name.sql" ] ||
+                { echo "$file has the name of a test in regress/sql" && status=1; }
+        done
+        for name in $(scheduled "$schedule"); do
+            [ -e "regress/$kind/$name.$ext" ] || { echo "$schedule names $name, which is not there" && status=1; }
+        done
+        [ -z "$(scheduled "$schedule" | sort | uniq -d)" ] || { echo "$schedule names a test twice" && status=1; }
+    done <<'END'
+sql sql regress/schedule
+specs spec regress/isolation_schedule
+END
+    for file in regress/crash/*.sh regress/server/*.sh; do
+        [ ! -e "$file" ] || [ -x "$file" ] || { echo "$file is not executable" && status=1; }
+    done
+    return $status
+}
+
+# The tests that a schedule names, one a line.
+scheduled() {
+    sed -nE 's/^test: *//p' "$1" | tr -s ' ' '\n' | sed '/^$/d'
+}
+
+# suite NAME PROGRAM SCHEDULE DATABASE
+suite() {
+    local name=$1 program=$2 schedule=$3 log=$ZVEC_LOGS/$1.log output=$ZVEC_SCRATCH/$1 status
+    [ -n "$(scheduled "$schedule")" ] || return 0
+    section "$name"
+    zvec_as_server mkdir -p "$output/results"
+    "$program" --bindir="$ZVEC_BINDIR" --inputdir=regress --outputdir="$output" --dbname="$4" \
+        --load-extension=pg_zvec --encoding=UTF8 --schedule="$schedule" 2>&1 | tee "$log"
+    status=$?
+    count_lines "$name" "$log" '\.\.\. ok( |$)|^ok [0-9]' '\.\.\. (FAILED|failed)|^not ok [0-9]' $status
+    if [ $status -ne 0 ]; then
+        cat "$output/regression.diffs" 2>/dev/null
+        tail -n 30 "$ZVEC_SCRATCH/regress/log"
+    fi
+}
+
+# A script prints `ok NAME` and `not ok NAME` lines; it may start servers of its own through cluster.sh.
+script() {
+    local name log status
+    name=${1#regress/}
+    log=$ZVEC_LOGS/${name//\//-}.log
+    section "$name"
+    "$1" 2>&1 | tee "$log"
+    status=$?
+    count_lines "$name" "$log" '^ok ' '^not ok ' $status
+}
+
+section "set-up"
+if ! regress/setup.sh 2>&1; then
+    fail 1 "set-up"
+    finish
+fi
+one "build" make --no-print-directory all
+one "cargo fmt --check" cargo fmt --check
+for features in "" --no-default-features; do
+    # The release profile, so that the build scripts of the release build serve here too.
+    # shellcheck disable=SC2086
+    one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" \
+        cargo clippy --release $features --all-targets -- -D warnings
+done
+one "every test is scheduled" everything_is_scheduled
+
+if [ ! -f target/release/libpg_zvec.so ]; then
+    ZVEC_LOGS=$(mktemp -d)
+    trap 'rm -rf "$ZVEC_LOGS"' EXIT
+    rust_tests
+    finish
+fi
+zvec_begin check
+ZVEC_LOGS=$ZVEC_SCRATCH/logs
+mkdir "$ZVEC_LOGS"
+rust_tests
+
+section "a private server"
+if zvec_start regress; then
+    pgxs=$("$PG_CONFIG" --pgxs)
+    tests=${pgxs%/makefiles/*}/test
+    suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
+    suite isolation "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+    one "the server stops" zvec_stop regress
+    one "the server's log is clean" zvec_log_is_clean regress
+else
+    fail 1 "start of the private server"
+fi
+for file in regress/server/*.sh regress/crash/*.sh; do
+    [ ! -x "$file" ] || script "$file"
+done
+finish

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and test pg_zvec on Debian: silent when everything is there.
+#
+# PG_CONFIG may name another PostgreSQL's pg_config; that one is then checked, and nothing of PostgreSQL is installed.
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd)
+debian=/usr/lib/postgresql/15/bin/pg_config
+pg_config=${PG_CONFIG:-$debian}
+PATH=$PATH:${HOME:-/root}/.cargo/bin
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+# Rust comes from rustup, by the user's own hand.
+rust_wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml")
+rust_found=$(cargo --version 2>/dev/null | cut -d' ' -f2) ||:
+[ -n "$rust_found" ] ||
+    fail "cargo, Rust's build tool, is missing: install Rust $rust_wanted or later from https://rustup.rs"
+[ "$(printf '%s\n' "$rust_wanted" "$rust_found" | sort -V | head -n 1)" = "$rust_wanted" ] ||
+    fail "Rust $rust_found is too old: $rust_wanted or later is needed; run 'rustup update stable'"
+
+has_libclang() {
+    compgen -G "${LIBCLANG_PATH:-/nonexistent}/libclang*.so*" >/dev/null ||
+        compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || ldconfig -p | grep -q 'libclang[-.]'
+}
+
+missing=()
+need() {
+    echo "setup: will install $1: $2"
+    # shellcheck disable=SC2206 # one argument, several packages
+    missing+=($1)
+}
+command -v cc >/dev/null || need "gcc libc6-dev" "no C compiler, which Rust links with and one dependency is built by"
+command -v clang >/dev/null && has_libclang ||
+    need "clang libclang-dev" "no clang and libclang, which read PostgreSQL's headers for the build"
+bin=$("$pg_config" --bindir 2>/dev/null) ||:
+include=$("$pg_config" --includedir-server 2>/dev/null) ||:
+pgxs=$("$pg_config" --pgxs 2>/dev/null) ||:
+tests=${pgxs%/makefiles/*}/test
+if [ ! -x "$bin/postgres" ] || [ ! -x "$bin/initdb" ] || [ ! -x "$bin/psql" ]; then
+    server_missing=1
+    need "postgresql-15" "no PostgreSQL 15 server (only its programs: no cluster is made or started)"
+fi
+if [ ! -f "$include/postgres.h" ] || [ ! -x "$tests/regress/pg_regress" ] ||
+    [ ! -x "$tests/isolation/pg_isolation_regress" ]; then
+    need "postgresql-server-dev-15" "no headers of PostgreSQL 15's server, which the extension is built with"
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+[ "$pg_config" = $debian ] || case " ${missing[*]} " in
+*" postgresql-"*) fail "$pg_config is not complete; install the server, its headers and its test programs, or leave" \
+    "PG_CONFIG away to use Debian's PostgreSQL 15" ;;
+esac
+command -v apt-get >/dev/null || fail "this machine has no apt: install ${missing[*]} (Debian's names) by hand"
+as_root=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || fail "not root and no sudo: ask the machine's owner to install ${missing[*]}"
+    as_root=sudo
+fi
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+apt update || fail "apt-get update failed"
+if [ -n "${server_missing:-}" ] && ! compgen -G '/etc/postgresql/15/*' >/dev/null; then
+    # Debian's server package makes and starts a cluster when it comes to a machine for the first time, unless this
+    # setting says no. Set it for this installation only.
+    conf=/etc/postgresql-common/createcluster.conf
+    apt install --no-install-recommends postgresql-common || fail "could not install postgresql-common"
+    saved=$(mktemp)
+    cp $conf "$saved"
+    trap '$as_root cp "$saved" $conf; rm -f "$saved"' EXIT
+    trap 'exit 1' HUP INT TERM
+    echo 'create_main_cluster = false' | $as_root tee -a $conf >/dev/null
+fi
+apt install --no-install-recommends "${missing[@]}" || fail "could not install ${missing[*]}"
