@@ -2,7 +2,7 @@
 CREATE SCHEMA table_basic;
 SET search_path = table_basic, public;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 101) / 4.0)::real ORDER BY i)::zvec
+    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 4093) / 4.0)::real ORDER BY i)::zvec
           FROM generate_series(1, dims) i $$;
 
 CREATE TABLE item (id int PRIMARY KEY, name text, embedding zvec(3)) USING zvec;

@@ -2,7 +2,7 @@
 CREATE SCHEMA table_index;
 SET search_path = table_index, public;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 101) / 4.0)::real ORDER BY i)::zvec
+    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 4093) / 4.0)::real ORDER BY i)::zvec
           FROM generate_series(1, dims) i $$;
 CREATE TABLE t (
     id int PRIMARY KEY, code text UNIQUE, tags int[], spot point, day date, doc jsonb, words tsvector, v zvec(16)
@@ -44,8 +44,8 @@ INSERT INTO query VALUES
     ('t_spot', $$spot <@ box '((10,3),(20,6))'$$), ('t_spot_sp', $$spot <@ box '((50,13),(52,16))'$$),
     ('t_words', $$words @@ 'w4'$$), ('t_day', $$day = '2020-03-01'$$),
     ('t_some', $$id % 10 = 3 AND day < '2020-02-01'$$), ('t_expression', $$id % 100 = 7 AND lower(code) < 'c3'$$),
-    ('t_dims', 'vector_dims(v) = 16 AND l2_norm(v) < 55'), ('t_vector', 'v = table_index.vec(1500, 16)'),
-    ('t_vector', $$v < '[0.5]'$$), ('t_concurrently', $$day = '2020-05-05' AND id > 1254$$),
+    ('t_dims', 'vector_dims(v) = 16 AND l2_norm(v) < 1900'), ('t_vector', 'v = table_index.vec(1500, 16)'),
+    ('t_vector', $$v < '[20]'$$), ('t_concurrently', $$day = '2020-05-05' AND id > 1254$$),
     ('t_unique', $$code = 'c99' AND id = 99$$);
 CREATE FUNCTION answer(condition text, OUT rows bigint, OUT ids bigint, OUT vectors bigint) LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,7 +2,7 @@
 CREATE SCHEMA table_scan;
 SET search_path = table_scan, public;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 101) / 4.0)::real ORDER BY i)::zvec
+    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 4093) / 4.0)::real ORDER BY i)::zvec
           FROM generate_series(1, dims) i $$;
 CREATE TABLE t (id int, grp int, pad text, v zvec(8)) USING zvec WITH (autovacuum_enabled = off);
 INSERT INTO t SELECT i, i % 50, repeat('p', 200), CASE WHEN i % 7 <> 0 THEN vec(i, 8) END FROM generate_series(1, 5000) i;

@@ -16,7 +16,7 @@ BEGIN
     IF NEW.n = 5 THEN RETURN NULL; END IF;                      -- nothing happens
     IF NEW.n = 7 THEN NEW.v := (SELECT avg(t.v) FROM t); END IF;
     IF NEW.n = 8 THEN NEW.n := NEW.n * 10; END IF;              -- another column
-    IF NEW.n = 6 THEN NEW := ROW(NEW.id, '[6,6]', 60); END IF;  -- the whole row
+    IF NEW.n = 6 THEN NEW := ROW(NEW.id, '[6,6]'::zvec(2), 60); END IF;  -- the whole row
     RETURN NEW;
 END $$;
 CREATE FUNCTION after_row() RETURNS trigger LANGUAGE plpgsql AS $$

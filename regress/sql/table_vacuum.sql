@@ -2,7 +2,7 @@
 CREATE SCHEMA table_vacuum;
 SET search_path = table_vacuum, public;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 101) / 4.0)::real ORDER BY i)::zvec
+    AS $$ SELECT array_agg((((seed * 37 + i * 11 + seed * i) % 4093) / 4.0)::real ORDER BY i)::zvec
           FROM generate_series(1, dims) i $$;
 CREATE TABLE t (id int PRIMARY KEY, v zvec(6), n int DEFAULT 0) USING zvec WITH (autovacuum_enabled = off);
 CREATE VIEW slots AS SELECT column_name, dimensions, live, dead, round(dead_share::numeric, 3) AS dead_share
