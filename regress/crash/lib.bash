@@ -1,6 +1,8 @@
 # What the crash tests share; sourced after regress/cluster.sh. design/testing.md tells the idea.
 
 ZVEC_CRASH=$ZVEC_ROOT/regress/crash
+# else errors carry a backtrace as their DETAIL
+unset RUST_BACKTRACE
 
 # crash_cluster NAME SETTING...: starts a server with the tables of model.sql.
 crash_cluster() {
