@@ -182,6 +182,11 @@ zvec_log_is_clean() {
         "$ZVEC_SCRATCH/$1/log"
 }
 
+# Builds the test drivers, which are clients written in Rust, into target/debug.
+zvec_cargo_drivers() {
+    (cd "$ZVEC_ROOT" && cargo build --quiet --no-default-features --features drivers --bins)
+}
+
 # zvec_result STATUS NAME: prints `ok NAME` or `not ok NAME`, which make check counts.
 zvec_result() {
     if [ "$1" = 0 ]; then echo "ok $2"; else echo "not ok $2"; fi
