@@ -44,7 +44,11 @@ fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
         Error::new(
             SqlState::DataCorrupted,
-            format!("vector {} of table with OID {table} is not in its vector store", vector.slot.0),
+            format!(
+                "vector {} of {} is not in its vector store",
+                vector.slot.0,
+                relation::name_of(pg_sys::Oid::from(table))
+            ),
         )
         .hint("Run zvec_check() on the table."),
     )
