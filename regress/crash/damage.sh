@@ -92,7 +92,7 @@ slots 62 0100 seen
 slots 62 0300 seen
 slots 8176 ffff hint
 slots 8176 0000 hint
-slots 8178 0000 hint
+slots 8178 0100 hint
 slots 0 zero seen
 slots 0 noise seen
 data 24 00000000 seen
@@ -210,8 +210,9 @@ says_it_well() {
     ! grep -E '^(ERROR|FATAL|PANIC|server|connection|psql)' | grep -vE \
         -e '^ERROR:  XX001: invalid vector store page in block [0-9]+ of relation "pg_toast_[0-9]+": ' \
         -e '^ERROR:  XX001: vector [0-9]+ of table "d[0-9]+" is not in its vector store' \
+        -e '^ERROR:  XX001: a row of table "d[0-9]+" holds a vector reference of an unknown format' \
         -e '^ERROR:  XX001: (invalid page in|could not read) block [0-9]+ (of relation|in file) ' \
-        -e '^ERROR:  25P02: ' -e '^ERROR:  22000: different vector dimensions 400 and [0-9]+' -e '^ERROR:  XX001: unexpected data beyond EOF in block [0-9]+ of relation '
+        -e '^ERROR:  25P02: ' -e '^ERROR:  22000: different vector dimensions [0-9]+ and 400' -e '^ERROR:  XX001: unexpected data beyond EOF in block [0-9]+ of relation '
 }
 
 # endures NUMBER WHERE OFFSET WHAT EFFECT: uses a damaged table.
