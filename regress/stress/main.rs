@@ -87,6 +87,7 @@ fn work(run: &Run, options: &Options) -> Vec<Option<State>> {
         }
         scope.spawn(move || report("vacuum".to_owned(), maintenance::vacuum(run)));
         scope.spawn(move || report("rewrite".to_owned(), maintenance::rewrite(run)));
+        scope.spawn(move || report("build".to_owned(), maintenance::build(run)));
         if let Some(statement) = &options.tamper {
             scope.spawn(move || report("tamper".to_owned(), tamper(run, statement)));
         }
