@@ -40,7 +40,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Ten nearest for each query, one timing for each query and table; the answers must agree.
+-- Ten nearest for each query, one timing for each query and table. The answers must agree, up to rounding: a vector that
+-- crosses a page border is added up in pieces.
 CREATE OR REPLACE PROCEDURE measure_knn(input text, what text, operator text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,6 +50,8 @@ DECLARE
     query zvec;
     answer float8[];
     other float8[];
+    difference float8;
+    largest float8;
 BEGIN
     FOR query IN SELECT v FROM queries LOOP
         other := NULL;
@@ -58,12 +61,17 @@ BEGIN
                 operator, am, operator) INTO answer USING query;
             INSERT INTO measured (input, what, am, ms)
             VALUES (input, what, am, 1000 * extract(epoch FROM clock_timestamp() - started));
-            IF answer IS DISTINCT FROM coalesce(other, answer) THEN
-                RAISE EXCEPTION 'the tables give different nearest neighbours by %', operator;
+            difference := (SELECT max(abs(a - b) / greatest(1, abs(a)))
+                FROM unnest(answer, coalesce(other, answer)) AS pairs(a, b));
+            IF difference IS NULL OR difference > 1e-5 THEN
+                RAISE EXCEPTION 'the tables differ by % in the distances of the nearest by %', difference, operator;
             END IF;
+            largest := greatest(largest, difference);
             other := answer;
         END LOOP;
     END LOOP;
+    INSERT INTO facts (input, what, heap, zvec)
+    VALUES (input, what || ': largest difference of distances', '', round(largest::numeric, 9)::text);
 END $$;
 
 \echo '  copy' :input
@@ -93,7 +101,10 @@ INSERT INTO facts (input, what, heap, zvec)
 SELECT :'input', 'log records of the vector store in an UPDATE of a scalar, up to 10,000 rows', '',
     coalesce(sum(count), 0)::text
 FROM pg_get_wal_stats(:'before', :'after') WHERE "resource_manager/record_type" = 'Generic';
+-- The heap table goes through the same, to be compared as an equal.
 UPDATE items_zvec SET label = label - 1 WHERE id <= 10000;
+UPDATE items_heap SET label = label + 1 WHERE id <= 10000;
+UPDATE items_heap SET label = label - 1 WHERE id <= 10000;
 VACUUM items_heap, items_zvec;
 CALL measure(:'input', 'UPDATE of a scalar, up to 10,000 rows', 'UPDATE %s SET label = label + 1 WHERE id <= 10000', 5,
     'SELECT count(*) FROM %s WHERE label = 3');

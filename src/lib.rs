@@ -28,4 +28,6 @@ pub mod store;
 pub mod tableam;
 
 #[cfg(feature = "pg")]
+mod init;
+#[cfg(feature = "pg")]
 pgrx::pg_module_magic!();

@@ -1,7 +1,9 @@
 //! Buffers: pins and content locks as guards.
 
+use super::{raw, relation};
 use crate::segment::page::PageBytes;
 use pgrx::pg_sys;
+use std::cell::Cell;
 
 /// A pinned buffer.
 pub struct Pinned(pg_sys::Buffer);
@@ -17,11 +19,37 @@ unsafe fn page<'a>(buffer: pg_sys::Buffer) -> &'a PageBytes {
     unsafe { &*pg_sys::BufferGetPage(buffer).cast() }
 }
 
+/// How many blocks' last buffers are remembered; a power of two.
+const RECENT: usize = 64;
+
+thread_local! {
+    /// (file, block, buffer) of blocks that were read lately: the server pins such a buffer, if it still holds the
+    /// block, without a search.
+    static LATELY: [Cell<(u32, u32, pg_sys::Buffer)>; RECENT] = const { [const { Cell::new((0, 0, 0)) }; RECENT] };
+}
+
 /// Reads block `blkno` of `rel`'s main fork and pins it.
 #[must_use]
 pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
-    // SAFETY: by contract; the server checks the block number
-    Pinned(unsafe { pg_sys::ReadBuffer(rel, blkno) })
+    // SAFETY: by contract; the server checks the block number, and that a buffer holds the very block
+    unsafe {
+        if relation::is_temporary(rel) {
+            return Pinned(pg_sys::ReadBuffer(rel, blkno));
+        }
+        let node = (*rel).rd_node;
+        let file = node.relNode.to_u32();
+        LATELY.with(|lately| {
+            let entry = &lately[blkno as usize % RECENT];
+            let (known_file, known_block, known) = entry.get();
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+            if (known_file, known_block) == (file, blkno) && raw::ReadRecentBuffer(node, main, blkno, known) {
+                return Pinned(known);
+            }
+            let buffer = pg_sys::ReadBuffer(rel, blkno);
+            entry.set((file, blkno, buffer));
+            Pinned(buffer)
+        })
+    }
 }
 
 /// Adds a block to `rel`, zeroed and locked. The caller holds the extension lock.
@@ -37,6 +65,25 @@ pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
             std::ptr::null_mut(),
         )
     })
+}
+
+/// Has the processor fetch `len` bytes from `offset` of the page in shared buffer `buffer`, which need not be pinned:
+/// nothing is read.
+#[inline]
+pub fn prefetch(buffer: pg_sys::Buffer, offset: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the address is in the shared buffers; a prefetch of any address is harmless
+        unsafe {
+            let page = pg_sys::BufferBlocks.cast::<i8>().wrapping_add((buffer as usize - 1) * pg_sys::BLCKSZ as usize);
+            for line in (0..len).step_by(64) {
+                _mm_prefetch::<_MM_HINT_T0>(page.wrapping_add(offset + line));
+            }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (buffer, offset, len);
 }
 
 impl Pinned {
@@ -56,7 +103,7 @@ impl Pinned {
     #[must_use]
     pub fn share(self) -> Shared {
         // SAFETY: pinned
-        unsafe { pg_sys::LockBuffer(self.0, pg_sys::BUFFER_LOCK_SHARE as i32) };
+        unsafe { raw::LockBuffer(self.0, pg_sys::BUFFER_LOCK_SHARE as i32) };
         let buffer = self.0;
         std::mem::forget(self);
         Shared(buffer)
@@ -66,7 +113,7 @@ impl Pinned {
     #[must_use]
     pub fn exclusive(self) -> Exclusive {
         // SAFETY: pinned
-        unsafe { pg_sys::LockBuffer(self.0, pg_sys::BUFFER_LOCK_EXCLUSIVE as i32) };
+        unsafe { raw::LockBuffer(self.0, pg_sys::BUFFER_LOCK_EXCLUSIVE as i32) };
         let buffer = self.0;
         std::mem::forget(self);
         Exclusive(buffer)
@@ -114,7 +161,7 @@ impl Exclusive {
     #[must_use]
     pub fn block(&self) -> u32 {
         // SAFETY: pinned
-        unsafe { pg_sys::BufferGetBlockNumber(self.0) }
+        unsafe { raw::BufferGetBlockNumber(self.0) }
     }
 
     /// Changes bytes that need no log record of their own: a lost change is harmless, and so is any mix of old and
@@ -132,7 +179,7 @@ impl Drop for Pinned {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: pinned by us
-            unsafe { pg_sys::ReleaseBuffer(self.0) }
+            unsafe { raw::ReleaseBuffer(self.0) }
         }
     }
 }
@@ -141,7 +188,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: pinned and locked by us
-            unsafe { pg_sys::UnlockReleaseBuffer(self.0) }
+            unsafe { raw::UnlockReleaseBuffer(self.0) }
         }
     }
 }
@@ -150,7 +197,7 @@ impl Drop for Exclusive {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: pinned and locked by us
-            unsafe { pg_sys::UnlockReleaseBuffer(self.0) }
+            unsafe { raw::UnlockReleaseBuffer(self.0) }
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod error;
 pub mod function;
 pub mod memory;
 pub mod message;
+pub mod raw;
 pub mod relation;
 pub mod rewrite;
 pub mod srf;

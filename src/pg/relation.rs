@@ -1,6 +1,7 @@
 //! Open relations.
 
 use pgrx::pg_sys;
+use std::cell::Cell;
 use std::ffi::CStr;
 
 const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
@@ -16,6 +17,21 @@ impl OpenRelation {
     pub fn open(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Self {
         // SAFETY: relation_open takes any oid and raises an error for a wrong one
         Self { rel: unsafe { pg_sys::relation_open(oid, lockmode) } }
+    }
+
+    /// Opens the relation `oid` with a writer's lock, which is kept to the end of the (sub)transaction.
+    #[must_use]
+    pub fn open_for_writing(oid: pg_sys::Oid) -> Self {
+        thread_local! {
+            /// the relation locked last, and the transaction and subtransaction that hold the lock
+            static LOCKED: Cell<(u32, u32, u32)> = const { Cell::new((0, 0, 0)) };
+        }
+        // SAFETY: reads of this backend's own state
+        let now = unsafe { (oid.to_u32(), (*pg_sys::MyProc).lxid, pg_sys::GetCurrentSubTransactionId()) };
+        let mode = if LOCKED.get() == now { pg_sys::NoLock } else { pg_sys::RowExclusiveLock };
+        let opened = Self::open(oid, mode as _);
+        LOCKED.set(now);
+        opened
     }
 
     /// The server's handle.

@@ -4,7 +4,7 @@
 //! know exactly which bytes they change, so the record is made of them directly instead of by comparing page images.
 
 use super::buffer::Exclusive;
-use super::relation;
+use super::{raw, relation};
 use crate::segment::page::{PAGE_BYTES, PageHeader};
 use pgrx::pg_sys;
 
@@ -79,16 +79,16 @@ pub unsafe fn apply(rel: pg_sys::Relation, changes: &[Change<'_>]) {
                 std::ptr::copy_nonoverlapping(change.delta.as_ptr().add(at + 4), page.add(offset), len);
                 at += 4 + len;
             }
-            pg_sys::MarkBufferDirty(change.page.buffer());
+            raw::MarkBufferDirty(change.page.buffer());
         }
         if log {
-            pg_sys::XLogBeginInsert();
+            raw::XLogBeginInsert();
             for (id, change) in changes.iter().enumerate() {
-                pg_sys::XLogRegisterBuffer(id as u8, change.page.buffer(), 0);
+                raw::XLogRegisterBuffer(id as u8, change.page.buffer(), 0);
                 let data = change.delta.as_ptr().cast_mut().cast();
-                pg_sys::XLogRegisterBufData(id as u8, data, change.delta.len() as _);
+                raw::XLogRegisterBufData(id as u8, data, change.delta.len() as _);
             }
-            let lsn = pg_sys::XLogInsert(pg_sys::RmgrIds::RM_GENERIC_ID as _, 0);
+            let lsn = raw::XLogInsert(pg_sys::RmgrIds::RM_GENERIC_ID as _, 0);
             for change in changes {
                 set_lsn(change.page, lsn);
             }
@@ -116,15 +116,15 @@ pub unsafe fn initialise(rel: pg_sys::Relation, pages: &[Exclusive]) {
         let critical = CriticalSection::start();
         for page in pages {
             pg_sys::PageInit(pg_sys::BufferGetPage(page.buffer()), PAGE_BYTES, 0);
-            pg_sys::MarkBufferDirty(page.buffer());
+            raw::MarkBufferDirty(page.buffer());
         }
         if log {
-            pg_sys::XLogBeginInsert();
+            raw::XLogBeginInsert();
             for (id, page) in pages.iter().enumerate() {
                 let flags = pg_sys::REGBUF_FORCE_IMAGE | pg_sys::REGBUF_STANDARD;
-                pg_sys::XLogRegisterBuffer(id as u8, page.buffer(), flags as u8);
+                raw::XLogRegisterBuffer(id as u8, page.buffer(), flags as u8);
             }
-            let lsn = pg_sys::XLogInsert(pg_sys::RmgrIds::RM_XLOG_ID as _, pg_sys::XLOG_FPI as _);
+            let lsn = raw::XLogInsert(pg_sys::RmgrIds::RM_XLOG_ID as _, pg_sys::XLOG_FPI as _);
             for page in pages {
                 set_lsn(page, lsn);
             }

@@ -306,17 +306,12 @@ impl SegmentPage {
 const _: () = assert!(SegmentPage::DATA_EXTENTS + 8 * SegmentPage::MAX_DATA_EXTENTS <= PAGE_BYTES);
 
 /// A slot page's payload: 339 slots, then a trailer (`u16` first index that may be free, a hint that is not logged by
-/// itself; `u16` flags, bit 0 = every slot is free or frozen without xmax, so VACUUM need not look).
+/// itself; rest zero).
 pub struct SlotPage;
 
 impl SlotPage {
     /// Offset of the hint where to look for a free slot.
     pub const FIRST_FREE: usize = SLOT_TRAILER;
-    /// Offset of the flags.
-    pub const FLAGS: usize = SLOT_TRAILER + 2;
-    /// Flag: nothing on the page for VACUUM.
-    pub const ALL_FROZEN: u16 = 1;
-
     /// Header of the segment's slot page `ordinal`.
     #[must_use]
     pub fn header(segment: SegmentNo, ordinal: u32) -> PageHeader {
@@ -345,12 +340,6 @@ impl SlotPage {
     #[must_use]
     pub fn first_free(page: &PageBytes) -> usize {
         usize::from(u16_at(page, Self::FIRST_FREE)).min(SLOTS_PER_PAGE)
-    }
-
-    /// Whether VACUUM may pass the page by.
-    #[must_use]
-    pub fn all_frozen(page: &PageBytes) -> bool {
-        u16_at(page, Self::FLAGS) & Self::ALL_FROZEN != 0
     }
 
     /// Free slots of a new page are those of zero bytes.

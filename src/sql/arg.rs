@@ -5,15 +5,23 @@
 
 use super::stored;
 use crate::distance::{Metric, distance};
-use crate::error::Result;
+use crate::error::{Error, Result, SqlState};
 use crate::pg::function::Call;
 use crate::pg::varlena::{Detoasted, Form, NewVarlena, Varlena};
+use crate::segment::reference::REFERENCE_BYTES;
 use crate::vector::{check_same_dims, layout};
 use pgrx::pg_sys::Datum;
 use std::ops::Deref;
 
 /// Elements that fit behind a 1-byte header, whose size counts itself and ends at 127.
 const SHORT_ELEMENTS: usize = (127 - 1) / layout::ELEMENT_BYTES;
+
+/// The error for a row's vector reference that reached a function: only logical decoding reads rows without their table.
+#[cold]
+fn bare_reference() -> Error {
+    Error::new(SqlState::FeatureNotSupported, "cannot decode the vectors of a zvec table from the write-ahead log")
+        .hint("Logical decoding of zvec tables is not supported: use physical replication, or heap tables.")
+}
 
 /// A contiguous, aligned vector for the time of a call; a copy, if one was needed, is freed on drop.
 pub struct VectorArg<'a>(Bytes<'a>);
@@ -48,6 +56,7 @@ impl<'a> VectorArg<'a> {
 
     fn copied(value: Varlena<'a>, form: Form<'a>) -> Result<Self> {
         let vector = match form {
+            Form::Short(bytes) if bytes.len() + 1 == REFERENCE_BYTES => return Err(bare_reference()),
             Form::Short(bytes) => {
                 let mut payload = [0u32; SHORT_ELEMENTS];
                 // bytes.len() is at most 126, which is what the array holds
@@ -99,10 +108,14 @@ pub fn dims_of(call: Call<'_>, n: usize) -> Result<usize> {
 pub fn distance_of(call: Call<'_>, metric: Metric) -> Result<f64> {
     // L2, inner product, cosine and L1 distance are all symmetric
     if let Some(pointer) = stored::pointer(call.arg(0).datum()) {
-        return stored::distance(metric, &VectorArg::of(call, 1)?, pointer);
+        let other = VectorArg::of(call, 1)?;
+        check_same_dims(usize::from(pointer.dims), other.len())?;
+        return Ok(stored::distance(metric, &other, pointer));
     }
     if let Some(pointer) = stored::pointer(call.arg(1).datum()) {
-        return stored::distance(metric, &VectorArg::of(call, 0)?, pointer);
+        let other = VectorArg::of(call, 0)?;
+        check_same_dims(other.len(), usize::from(pointer.dims))?;
+        return Ok(stored::distance(metric, &other, pointer));
     }
     let (a, b) = pair_of(call)?;
     Ok(distance(metric, &a, &b))

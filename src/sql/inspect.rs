@@ -3,12 +3,13 @@
 use crate::pg::relation::OpenRelation;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
-use crate::store::Store;
+use crate::store::{Store, pending};
 use crate::tableam;
 use pgrx::pg_sys::{self, Datum};
 
 /// Opens the table and its vector store for reading, or raises why that can't be done.
 fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
+    pending::flush();
     let table = OpenRelation::open(oid, lockmode);
     // SAFETY: the table is open
     unsafe {
@@ -83,8 +84,11 @@ sql_function! {
         // SAFETY: the function manager's own call
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
         let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
-        // keeps VACUUM and other structural changes out, lets writers in
-        let (table, toast) = open_table(oid, pg_sys::ShareUpdateExclusiveLock as _);
+        // keeps VACUUM and other structural changes out, lets writers in; on a standby there are none
+        // SAFETY: a look at shared state
+        let standby = unsafe { pg_sys::RecoveryInProgress() };
+        let lockmode = if standby { pg_sys::AccessShareLock } else { pg_sys::ShareUpdateExclusiveLock };
+        let (table, toast) = open_table(oid, lockmode as _);
         // SAFETY: both relations are open; the snapshot is kept until the check is done
         unsafe {
             let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());

@@ -1,10 +1,8 @@
 //! Distances to vectors that lie in a zvec table's store, computed where they lie: no detoasting, no copy.
 
 use crate::distance::{Accumulator, Metric};
-use crate::error::Result;
 use crate::store::resolve;
 use crate::tableam::vectors::Pointer;
-use crate::vector::check_same_dims;
 use pgrx::pg_sys::Datum;
 use zerocopy::FromBytes;
 
@@ -17,12 +15,9 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
     resolve::is_stored_in(pointer.table).then_some(pointer)
 }
 
-/// The distance of `query` and the stored vector.
-///
-/// # Errors
-/// `DataException` for different dimensions.
-pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> Result<f64> {
-    check_same_dims(query.len(), usize::from(stored.dims))?;
+/// The distance of `query` and the stored vector, whose dimensions are the same.
+#[must_use]
+pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     let mut sum = Accumulator::new(metric);
     let mut at = 0;
     resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes| {
@@ -32,5 +27,5 @@ pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> Result<f64> {
         sum.add(&query[at..end], &piece[..end - at]);
         at = end;
     });
-    Ok(sum.finish())
+    sum.finish()
 }

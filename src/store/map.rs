@@ -31,6 +31,8 @@ pub(super) struct Map {
 
 thread_local! {
     static MAPS: RefCell<HashMap<u32, Rc<Map>>> = RefCell::new(HashMap::new());
+    /// the store asked for last: its relation, the epoch then
+    static LAST: RefCell<Option<(u32, u64, Rc<Map>)>> = const { RefCell::new(None) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
@@ -56,7 +58,7 @@ unsafe extern "C-unwind" fn invalidate(_arg: pg_sys::Datum, relid: pg_sys::Oid) 
 }
 
 /// Has the relation cache tell us of changes. Idempotent.
-pub(super) fn watch_relation_cache() {
+pub fn watch_relation_cache() {
     if !REGISTERED.replace(true) {
         // SAFETY: the callback neither allocates server memory nor raises errors
         unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(invalidate), pg_sys::Datum::from(0)) }
@@ -86,16 +88,26 @@ impl Store {
         watch_relation_cache();
         // SAFETY: rel is open
         let (relid, node) = unsafe { (relation::oid(rel).to_u32(), (*rel).rd_node) };
-        let known = MAPS.with(|maps| maps.borrow().get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
+        let last = LAST.with_borrow(|last| match last {
+            Some((of, at, map)) if (*of, *at) == (relid, epoch()) && same_node(&map.node, &node) => Some(map.clone()),
+            _ => None,
+        });
+        if let Some(map) = last {
+            return Self { rel, map };
+        }
+        let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
         let map = known.unwrap_or_else(|| {
             let map = Rc::new(Map { node, segments: RefCell::new(Vec::new()) });
-            MAPS.with(|maps| maps.borrow_mut().insert(relid, map.clone()));
+            MAPS.with_borrow_mut(|maps| maps.insert(relid, map.clone()));
             map
         });
         let store = Self { rel, map };
         if store.map.segments.borrow().is_empty() {
             // SAFETY: rel is open
             unsafe { store.refresh() };
+        }
+        if !store.map.segments.borrow().is_empty() {
+            LAST.with_borrow_mut(|last| *last = Some((relid, epoch(), store.map.clone())));
         }
         store
     }

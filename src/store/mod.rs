@@ -15,6 +15,7 @@
 
 mod grow;
 mod map;
+pub mod pending;
 mod read;
 mod reclaim;
 mod reserve;
@@ -22,7 +23,7 @@ pub mod resolve;
 pub mod visibility;
 mod write;
 
-pub use map::{Segment, Store, epoch};
+pub use map::{Segment, Store, epoch, watch_relation_cache};
 pub use read::StoredVector;
 pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;

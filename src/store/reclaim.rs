@@ -1,8 +1,7 @@
 //! VACUUM's pass over the slots: 24 bytes a vector, never a vector.
 //!
 //! Runs after the rows' VACUUM. Frees what no snapshot can see, takes TIDs of removed row versions out, and freezes
-//! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is marked so and
-//! passed by the next time.
+//! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is only read.
 
 use super::map::{Segment, Store};
 use super::write::put_slot;
@@ -93,6 +92,7 @@ impl Judge<'_> {
     }
 }
 
+/// Whether there is nothing left to do about a slot until its row is deleted or moved.
 fn settled(slot: &Slot) -> bool {
     match slot.state() {
         Some(SlotState::Free) => true,
@@ -154,14 +154,14 @@ impl Store {
             let seen: Box<PageBytes> = Box::new(*shared.page());
             drop(shared);
             let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
-            if SlotPage::all_frozen(&seen) && !unreachable {
-                total.live += (0..SLOTS_PER_PAGE).map(|i| live(&SlotPage::slot(&seen, i))).sum::<u64>();
-                return false;
-            }
             let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
             for index in 0..SLOTS_PER_PAGE {
                 let slot = SlotPage::slot(&seen, index);
                 let free = Slot::free(slot.generation.next());
+                if settled(&slot) && !unreachable {
+                    total.live += live(&slot);
+                    continue;
+                }
                 let new = match slot.state() {
                     Some(SlotState::Free) | None => continue,
                     Some(SlotState::Reserved) if xact::fate(slot.xmin) == Fate::Running => continue,
@@ -180,6 +180,10 @@ impl Store {
                 announce_removal(self.rel, latest);
                 *announced = Some(latest);
             }
+            if turns.is_empty() {
+                let last = ordinal + 1 == segment.page.slots.pages();
+                return last && SlotPage::first_free(&seen) < SLOTS_PER_PAGE;
+            }
             let page = self.page(&segment.page.slots, &header).exclusive();
             turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
             let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
@@ -193,12 +197,7 @@ impl Store {
                 let first_free = SlotPage::first_free(page.page()).min(lowest) as u16;
                 change.put(SlotPage::FIRST_FREE, &first_free.to_le_bytes());
             }
-            let turned = |index: usize| turns.iter().find(|t| t.0 == index).map(|t| t.2);
-            let all_settled = (0..SLOTS_PER_PAGE)
-                .all(|index| settled(&turned(index).unwrap_or_else(|| SlotPage::slot(page.page(), index))));
-            let flags = if all_settled { SlotPage::ALL_FROZEN } else { 0 };
-            if !turns.is_empty() || all_settled != SlotPage::all_frozen(page.page()) {
-                change.put(SlotPage::FLAGS, &flags.to_le_bytes());
+            if !turns.is_empty() {
                 wal::apply(self.rel, &[change]);
             }
             let has_free = !freed.is_empty() || SlotPage::first_free(page.page()) < SLOTS_PER_PAGE;

@@ -7,8 +7,9 @@
 use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::Pinned;
+use crate::pg::buffer::{self, Pinned};
 use crate::pg::error::raise;
+use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentNo, SlotNo};
@@ -16,8 +17,8 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// How many blocks' last buffers are remembered; a power of two.
-const RECENT: usize = 16;
+/// Of how many data pages the last buffer is remembered at the most (4 bytes each).
+const MOST_RECENT: usize = 1 << 20;
 
 struct Resolved {
     epoch: u64,
@@ -27,7 +28,8 @@ struct Resolved {
     permanent: bool,
     temporary: bool,
     segment: Rc<map::Segment>,
-    recent: [(u32, pg_sys::Buffer); RECENT],
+    /// the buffer that a data page was last found in, by the page's ordinal; 0 = none
+    recent: Vec<pg_sys::Buffer>,
 }
 
 thread_local! {
@@ -78,8 +80,8 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             node: (*toast.raw()).rd_node,
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
+            recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
             segment,
-            recent: [(0, 0); RECENT],
         };
         drop(rel);
         resolved
@@ -98,23 +100,44 @@ impl Resolved {
         self.epoch == epoch && self.table == table && self.segment.no == segment
     }
 
+    /// Pins data page `ordinal`, which is block `block`.
     #[inline]
-    fn pin(&mut self, block: u32) -> Pinned {
-        let recent = &mut self.recent[block as usize % RECENT];
+    fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
+        let recent = self.recent.get_mut(ordinal as usize);
         // SAFETY: the server checks that the buffer still holds this very block
         unsafe {
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if recent.0 == block && pg_sys::ReadRecentBuffer(self.node, main, block, recent.1) {
-                return Pinned::adopt(recent.1);
+            if let Some(&mut buffer) = recent
+                && buffer != 0
+                && raw::ReadRecentBuffer(self.node, main, block, buffer)
+            {
+                return Pinned::adopt(buffer);
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let none = std::ptr::null_mut();
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
-            *recent = (block, buffer);
+            if let Some(recent) = self.recent.get_mut(ordinal as usize) {
+                *recent = buffer;
+            }
             Pinned::adopt(buffer)
         }
     }
+
+    /// Has the processor fetch the beginning of the vector at `position`, which a scan comes to next, if its page is
+    /// likely in memory. Wrong guesses cost nothing but the fetch.
+    #[inline]
+    fn prefetch(&self, position: crate::segment::Position) {
+        let Some(piece) = self.segment.page.geometry.pieces(position).next() else { return };
+        if let Some(&buffer) = self.recent.get(piece.ordinal as usize)
+            && buffer > 0
+        {
+            buffer::prefetch(buffer, PAYLOAD_START + piece.offset, piece.len.min(PREFETCH_BYTES));
+        }
+    }
 }
+
+/// How much of the next vector is fetched ahead; the processor goes on by itself from there.
+const PREFETCH_BYTES: usize = 4096;
 
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. An error is raised when there is
 /// no such vector.
@@ -148,10 +171,11 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
             return;
         }
         let geometry = resolved.segment.page.geometry;
+        resolved.prefetch(crate::segment::Position(vector.slot.position().0 + 1));
         for piece in geometry.pieces(vector.slot.position()) {
             let Some(block) = resolved.segment.page.data.block(piece.ordinal) else { missing(table, vector) };
             let header = PageHeader { kind: PageKind::Data, segment, ordinal: piece.ordinal };
-            let page = resolved.pin(block);
+            let page = resolved.pin(piece.ordinal, block);
             if !header.matches(page.page()) {
                 let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
                 // SAFETY: toast is open

@@ -4,6 +4,7 @@
 //! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
 
 use super::map::{Segment, Store};
+use super::pending::Move;
 use super::reserve::Reservation;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact;
@@ -35,12 +36,9 @@ fn damage_of_missing(slot: SlotNo) -> crate::segment::page::Damage {
     crate::segment::page::Damage(format!("slot {} is not in any segment", slot.0))
 }
 
-/// Puts `slot` at `index`, keeping the page's flags and hint true.
+/// Puts `slot` at `index`, keeping the page's hint true.
 pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::page::PageBytes, index: usize, slot: &Slot) {
     change.put(SlotPage::offset(index), &slot.encode());
-    if SlotPage::all_frozen(page) {
-        change.put(SlotPage::FLAGS, &0u16.to_le_bytes());
-    }
     if slot.state() == Some(SlotState::Free) && index < SlotPage::first_free(page) {
         change.put(SlotPage::FIRST_FREE, &(index as u16).to_le_bytes());
     }
@@ -198,6 +196,36 @@ impl Store {
             if let Turn::Into(new) = turn(now) {
                 let mut change = Change::new(&page);
                 put_slot(&mut change, page.page(), index, &new);
+                wal::apply(self.rel, &[change]);
+            }
+        }
+    }
+
+    /// Tells slots of their rows' new addresses, a record for each slot page. `moves` are in ascending slot order, those
+    /// of one slot in the order in which they happened.
+    pub(super) unsafe fn move_rows(&self, moves: &[Move]) {
+        let page_of = |slot: SlotNo| (slot.segment(), Geometry::slot_at(slot.position()).0);
+        // SAFETY: rel is open
+        unsafe {
+            for on_page in moves.chunk_by(|a, b| page_of(a.slot) == page_of(b.slot)) {
+                let Some(segment) = self.segment_of(on_page[0].slot) else { continue };
+                let header = SlotPage::header(segment.no, page_of(on_page[0].slot).1);
+                let page = self.page(&segment.page.slots, &header).exclusive();
+                let mut change = Change::new(&page);
+                for of_slot in on_page.chunk_by(|a, b| a.slot == b.slot) {
+                    let index = Geometry::slot_at(of_slot[0].slot.position()).1;
+                    let before = SlotPage::slot(page.page(), index);
+                    let mut slot = before;
+                    for moved in of_slot {
+                        if slot.state() == Some(SlotState::Live) && slot.generation == moved.generation {
+                            slot.head = moved.from;
+                            slot.tail = moved.to;
+                        }
+                    }
+                    if slot != before {
+                        put_slot(&mut change, page.page(), index, &slot);
+                    }
+                }
                 wal::apply(self.rel, &[change]);
             }
         }

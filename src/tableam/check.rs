@@ -5,7 +5,7 @@
 
 use super::rows::{self, tid};
 use super::slot::{self, as_heap_slot};
-use super::vectors::vector_columns;
+use super::vectors::columns_of;
 use crate::pg::buffer;
 use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SlotNo, SlotState, Tid};
@@ -52,7 +52,7 @@ unsafe fn check_rows(
     let mut referenced: HashMap<u32, Tid> = HashMap::new();
     // SAFETY: both relations are open
     unsafe {
-        let columns = vector_columns((*rel).rd_att);
+        let columns = columns_of(rel);
         let none = std::ptr::null_mut();
         let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
             | pg_sys::ScanOptions::SO_ALLOW_STRAT
@@ -117,7 +117,7 @@ unsafe fn check_slots(
 ) {
     // SAFETY: both relations are open
     unsafe {
-        let columns = vector_columns((*rel).rd_att);
+        let columns = columns_of(rel);
         for segment in store.segments() {
             if !columns.contains(&(segment.page.attnum as u16 - 1)) {
                 continue;

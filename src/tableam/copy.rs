@@ -7,7 +7,7 @@
 
 use super::rows::{item_pointer, tid};
 use super::slot::{self, as_heap_slot};
-use super::vectors::{self, VectorColumns, VectorValue, vector_columns};
+use super::vectors::{self, VectorColumns, VectorValue, columns_of};
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
 use crate::pg::relation::{self, OpenRelation};
@@ -317,11 +317,12 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
 ) {
     // SAFETY: the server's own arguments; what is opened here is closed at the end, or by the server after an error
     unsafe {
+        crate::store::pending::flush();
         let open = [
             OpenRelation::open((*(*old).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _),
             OpenRelation::open((*(*new).rd_rel).reltoastrelid, pg_sys::RowExclusiveLock as _),
         ];
-        let columns = vector_columns((*old).rd_att);
+        let columns = columns_of(old);
         let natts = (*(*old).rd_att).natts as usize;
         let sort = use_sort && !index.is_null() && sorts_stored_rows(index, &columns);
         let mut copier = Copier {

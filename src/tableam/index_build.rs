@@ -9,7 +9,7 @@ use super::rows::{MOST_ROWS, is_heap_only, item_pointer, tid};
 use super::slot::as_heap_slot;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::{raw, relation};
 use crate::segment::Tid;
 use pgrx::pg_sys::htup::{HeapTupleHeaderGetXmin, HeapTupleHeaderIsHotUpdated};
 use pgrx::pg_sys::{self, Datum, HTSV_Result, HeapTuple, IndexInfo, Relation, TupleTableSlot};
@@ -429,7 +429,7 @@ pub unsafe extern "C-unwind" fn index_validate_scan(
                 pg_sys::IndexUniqueCheck::UNIQUE_CHECK_NO
             };
             let (values, isnull) = (evaluation.values.as_mut_ptr(), evaluation.isnull.as_mut_ptr());
-            pg_sys::index_insert(index, values, isnull, &mut address, rel, unique, false, info);
+            raw::index_insert(index, values, isnull, &mut address, rel, unique, false, info);
             (*state).tups_inserted += 1.0;
         }
         evaluation.end(info, rows);

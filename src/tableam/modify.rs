@@ -6,20 +6,23 @@
 
 use super::rows::{self, OldRow, item_pointer, tid};
 use super::slot::{self, as_heap_slot};
-use super::vectors::{Pointer, VectorColumns, VectorValue, vector_columns};
+use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
 use super::{heap, row_version};
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::reference::REFERENCE_BYTES;
 use crate::segment::{Reference, Tid};
-use crate::store::{NewVector, Reservation, RowVersion, Store, StoredVector, Turn};
+use crate::store::pending::{self, Move};
+use crate::store::{NewVector, Reservation, RowVersion, Store, StoredVector};
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{
     self, BulkInsertState, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result,
     TableAmRoutine, TupleTableSlot,
 };
 use smallvec::SmallVec;
+use std::cell::OnceCell;
 
 /// Puts our callbacks for writing into `routine`.
 pub fn replace(routine: &mut TableAmRoutine) {
@@ -46,9 +49,61 @@ impl Writer {
                 let name = relation::name(rel);
                 raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no vector store")));
             }
-            let toast = OpenRelation::open(toast, pg_sys::RowExclusiveLock as _);
+            let toast = OpenRelation::open_for_writing(toast);
             Self { store: Store::of(toast.raw()), _toast: toast }
         }
+    }
+}
+
+/// What is written to a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// Raises an error if the write would be published: logical decoding reads rows from WAL, where vectors are not, and
+/// its subscribers would get references in their place.
+unsafe fn refuse_published(rel: Relation, written: Written) {
+    // SAFETY: rel is open
+    unsafe {
+        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 || !relation::needs_wal(rel) {
+            return;
+        }
+        let mut desc = pg_sys::PublicationDesc::default();
+        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
+        let published = match written {
+            Written::Insert => desc.pubactions.pubinsert,
+            Written::Update => desc.pubactions.pubupdate,
+            Written::Delete => desc.pubactions.pubdelete,
+        };
+        if published {
+            let name = relation::name(rel);
+            raise(
+                Error::new(
+                    SqlState::FeatureNotSupported,
+                    format!("cannot write to table \"{name}\": it is published, and its vectors cannot be replicated logically"),
+                )
+                .hint(
+                    "Take it out of the publication (also of those FOR ALL TABLES), or convert it with ALTER TABLE \
+                     ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
+                ),
+            );
+        }
+    }
+}
+
+/// The table's vector store, opened when it is first needed: most updates leave it alone.
+struct Lazy<'w> {
+    rel: Relation,
+    opened: &'w OnceCell<Writer>,
+}
+
+impl Lazy<'_> {
+    unsafe fn get(&self) -> &Writer {
+        // SAFETY: rel is open
+        self.opened.get_or_init(|| unsafe { Writer::open(self.rel) })
     }
 }
 
@@ -126,11 +181,11 @@ unsafe fn keep_stored(slot: *mut TupleTableSlot, tuple: HeapTuple) {
         if slot::is_ours(slot) {
             let before = slot::store(slot, tuple);
             if !before.is_null() {
-                pg_sys::heap_freetuple(before);
+                raw::heap_freetuple(before);
             }
         } else {
             (*slot).tts_tid = (*tuple).t_self;
-            pg_sys::heap_freetuple(tuple);
+            raw::heap_freetuple(tuple);
         }
     }
 }
@@ -147,7 +202,10 @@ unsafe fn insert(
     // SAFETY: the server's own arguments
     unsafe {
         (*slot).tts_tableOid = relation::oid(rel);
-        let columns = vector_columns((*rel).rd_att);
+        let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Insert);
+        }
         let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
         if vectors.is_empty() {
             return as_heap_slot(slot, || match token {
@@ -223,9 +281,8 @@ unsafe extern "C-unwind" fn tuple_complete_speculative(
 ) {
     // SAFETY: the server's own arguments
     unsafe {
-        let columns = vector_columns((*rel).rd_att);
-        let lost =
-            if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns, false) };
+        let columns = columns_of(rel);
+        let lost = if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
         let complete = heap().tuple_complete_speculative.unwrap_unchecked();
         as_heap_slot(slot, || pg_guard_ffi_boundary(|| complete(rel, slot, token, succeeded)));
         if let Some(row) = lost {
@@ -256,7 +313,10 @@ unsafe extern "C-unwind" fn multi_insert(
     // SAFETY: the server's own arguments
     unsafe {
         let slots = std::slice::from_raw_parts(slots, nslots as usize);
-        let columns = vector_columns((*rel).rd_att);
+        let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Insert);
+        }
         if !slots.iter().all(|&slot| slot::is_ours(slot)) {
             for &slot in slots {
                 insert(rel, slot, cid, options, bistate, None);
@@ -310,7 +370,7 @@ unsafe extern "C-unwind" fn multi_insert(
         drop(new);
         drop(batch);
         for before in owned.into_iter().filter(|before| !before.is_null()) {
-            pg_sys::heap_freetuple(before);
+            raw::heap_freetuple(before);
         }
     }
 }
@@ -350,15 +410,18 @@ unsafe extern "C-unwind" fn tuple_delete(
 ) -> TM_Result::Type {
     // SAFETY: the server's own arguments
     unsafe {
+        let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Delete);
+        }
         let at = *at;
         let mut target = at;
         let delete = heap().tuple_delete.unwrap_unchecked();
         let result =
             pg_guard_ffi_boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
-        let columns = vector_columns((*rel).rd_att);
         if result == TM_Result::TM_Ok
             && !columns.is_empty()
-            && let Some(row) = rows::old_row(rel, &at, &columns, false)
+            && let Some(row) = rows::old_row(rel, &at, &columns)
             && row.references.iter().any(Option::is_some)
         {
             let writer = Writer::open(rel);
@@ -380,14 +443,24 @@ enum Plan {
     Store(VectorValue, Reservation),
 }
 
-/// Whether the slot can be told of one more address of its row, the present version being reached by `old.root`.
-unsafe fn has_room(rel: Relation, store: &Store, column: u16, reference: Reference, old: &OldRow) -> bool {
+/// Whether the slot can be told of one more address of its row, the present version, `old`, being one that it
+/// knows. Where no snapshot needs an older version, what the slot knows of one can go.
+unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Reference, old: &OldRow) -> bool {
+    if old.oldest {
+        return true;
+    }
     // SAFETY: rel and the store's relation are open
     unsafe {
+        let store = &writer.get().store;
+        pending::settle(reference.slot);
         store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
             let gone =
                 |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) == RowVersion::Gone;
-            if slot.tail == old.root { !slot.head.is_some() || gone(slot.head) } else { slot.head == old.root }
+            if !slot.head.is_some() {
+                return true;
+            }
+            let root = old.root(rel);
+            if slot.tail == root { gone(slot.head) } else { slot.head == root }
         })
     }
 }
@@ -398,7 +471,7 @@ unsafe fn plan(
     slot: *mut TupleTableSlot,
     columns: &VectorColumns,
     old: &OldRow,
-    writer: &Writer,
+    writer: &Lazy<'_>,
 ) -> SmallVec<[Plan; 2]> {
     // SAFETY: a filled slot whose row type is the relation's
     unsafe {
@@ -412,14 +485,15 @@ unsafe fn plan(
             let same_pointer = |r: Reference| Pointer::read(datum).is_some_and(|p| p.table == table && p.is_of(r));
             if let Some(reference) = before {
                 let vector = StoredVector { slot: reference.slot, dims: reference.dims };
-                let unchanged = same_pointer(reference) || writer.store.equals(vector, VectorValue::of(datum).bytes());
-                if unchanged && has_room(rel, &writer.store, column, reference, old) {
+                let unchanged =
+                    same_pointer(reference) || writer.get().store.equals(vector, VectorValue::of(datum).bytes());
+                if unchanged && has_room(rel, writer, column, reference, old) {
                     plans.push(Plan::Keep(reference));
                     continue;
                 }
             }
             let value = VectorValue::of(datum);
-            let reservation = writer.store.reserve(attnum(column), value.dims(), 1)[0];
+            let reservation = writer.get().store.reserve(attnum(column), value.dims(), 1)[0];
             plans.push(Plan::Store(value, reservation));
         }
         plans
@@ -443,9 +517,10 @@ unsafe extern "C-unwind" fn tuple_update(
     // SAFETY: the server's own arguments
     unsafe {
         let mut otid = *otid;
-        let columns = vector_columns((*rel).rd_att);
-        let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns, true) };
+        let columns = columns_of(rel);
+        let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns) };
         if !columns.is_empty() {
+            refuse_published(rel, Written::Update);
             slot_values(slot);
         }
         let involved = |old: &OldRow| {
@@ -459,7 +534,8 @@ unsafe extern "C-unwind" fn tuple_update(
                 })
             });
         };
-        let writer = Writer::open(rel);
+        let opened = OnceCell::new();
+        let writer = Lazy { rel, opened: &opened };
         (*slot).tts_tableOid = relation::oid(rel);
         let plans = plan(rel, slot, &columns, &old, &writer);
         let references: SmallVec<[_; 2]> = columns
@@ -477,33 +553,29 @@ unsafe extern "C-unwind" fn tuple_update(
             *update_indexes = false;
             for plan in &plans {
                 if let Plan::Store(_, reservation) = plan {
-                    writer.store.release(&[*reservation]);
+                    writer.get().store.release(&[*reservation]);
                 }
             }
-            pg_sys::heap_freetuple(tuple);
+            raw::heap_freetuple(tuple);
             return result;
         }
         let hot = rows::is_heap_only(tuple);
         *update_indexes = !hot;
-        let at = rows::index_tid(rel, tuple);
+        let stores = plans.iter().any(|plan| matches!(plan, Plan::Store(..)));
+        let at = if stores { rows::index_tid(rel, tuple) } else { tid(&(*tuple).t_self) };
         for (plan, before) in plans.iter().zip(&old.references) {
             if let Plan::Store(value, reservation) = plan {
                 let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
-                writer.store.publish(&[new], false);
+                writer.get().store.publish(&[new], false);
             }
             match (plan, before) {
                 (Plan::Keep(reference), _) if !hot => {
-                    let (from, to) = (old.root, at);
-                    writer.store.edit(reference.slot, reference.generation, |mut slot| {
-                        if slot.head != from {
-                            slot.head = from;
-                        }
-                        slot.tail = to;
-                        Turn::Into(slot)
-                    });
+                    let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
+                    let (slot, generation) = (reference.slot, reference.generation);
+                    pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to });
                 }
                 (Plan::Keep(_), _) | (_, None) => {}
-                (_, Some(replaced)) => writer.store.delete(replaced.slot, replaced.generation),
+                (_, Some(replaced)) => writer.get().store.delete(replaced.slot, replaced.generation),
             }
         }
         drop(plans);

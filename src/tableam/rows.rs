@@ -1,11 +1,12 @@
 //! Reading rows for what they say of vectors.
 
 use super::vectors::{self, VectorColumns};
-use crate::pg::buffer;
+use crate::pg::{buffer, raw};
 use crate::segment::{Generation, Reference, SlotNo, Tid};
 use crate::store::RowVersion;
 use pgrx::pg_sys;
 use smallvec::SmallVec;
+use std::cell::OnceCell;
 
 /// The most row versions on a page (MaxHeapTuplesPerPage of the server): each takes a header and a line pointer.
 pub const MOST_ROWS: usize = (pg_sys::BLCKSZ as usize - 24) / (24 + 4);
@@ -37,10 +38,22 @@ pub unsafe fn is_heap_only(tuple: pg_sys::HeapTuple) -> bool {
 pub struct OldRow {
     /// the version's own address
     pub tid: Tid,
-    /// the address by which indexes reach it
-    pub root: Tid,
+    /// whether no snapshot can need a version before it: an INSERT made it, or an UPDATE that every snapshot sees
+    pub oldest: bool,
+    heap_only: bool,
+    root: OnceCell<Tid>,
     /// for each vector column, in the order of [`VectorColumns`], its reference
     pub references: SmallVec<[Option<Reference>; 4]>,
+}
+
+impl OldRow {
+    /// The address by which indexes reach the version.
+    #[must_use]
+    pub unsafe fn root(&self, rel: pg_sys::Relation) -> Tid {
+        // SAFETY: rel is the version's table; the version is still there, since the caller's snapshot sees it
+        let find = || unsafe { root_of(buffer::read(rel, self.tid.block), self.tid) };
+        if self.heap_only { *self.root.get_or_init(find) } else { self.tid }
+    }
 }
 
 /// The references in a stored tuple.
@@ -55,7 +68,7 @@ pub unsafe fn references(
         let natts = (*desc).natts as usize;
         let mut values: SmallVec<[pg_sys::Datum; 16]> = SmallVec::from_elem(pg_sys::Datum::from(0), natts);
         let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
-        pg_sys::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
+        raw::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
         columns
             .iter()
             .map(|&i| usize::from(i))
@@ -66,24 +79,48 @@ pub unsafe fn references(
 
 /// Reads the row version at `at`, whoever can see it; `None` when there is none.
 #[must_use]
-pub unsafe fn old_row(
-    rel: pg_sys::Relation,
-    at: &pg_sys::ItemPointerData,
-    columns: &VectorColumns,
-    with_root: bool,
-) -> Option<OldRow> {
-    // SAFETY: rel is open
+pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, columns: &VectorColumns) -> Option<OldRow> {
+    // SAFETY: rel is open; the line pointer is checked before it is followed
     unsafe {
-        let mut tuple = pg_sys::HeapTupleData { t_self: *at, ..Default::default() };
-        let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        if !pg_sys::heap_fetch(rel, &raw mut pg_sys::SnapshotAnyData, &mut tuple, &mut buffer, false) {
+        let own = tid(at);
+        let shared = buffer::read(rel, own.block).share();
+        let page = pg_sys::BufferGetPage(shared.buffer());
+        if own.offset == 0 || own.offset > pg_sys::PageGetMaxOffsetNumber(page) {
             return None;
         }
-        let pin = buffer::Pinned::adopt(buffer);
+        let item = pg_sys::PageGetItemId(page, own.offset);
+        if (*item).lp_flags() != pg_sys::LP_NORMAL {
+            return None;
+        }
+        let mut tuple = tuple_at(rel, page, item, own);
         let references = references((*rel).rd_att, &mut tuple, columns);
-        let own = tid(at);
-        let root = if with_root && is_heap_only(&mut tuple) { root_of(pin, own) } else { own };
-        Some(OldRow { tid: own, root, references })
+        let heap_only = is_heap_only(&mut tuple);
+        let updated = u32::from((*tuple.t_data).t_infomask) & pg_sys::HEAP_UPDATED != 0;
+        let oldest = !updated || seen_by_all(rel, tuple.t_data);
+        Some(OldRow { tid: own, oldest, heap_only, root: OnceCell::new(), references })
+    }
+}
+
+/// Whether every snapshot sees that the version was made. It did not come of an aborted transaction: that is for the
+/// caller to know, who means to update it.
+unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) -> bool {
+    // SAFETY: a valid header
+    unsafe {
+        let xmin = pg_sys::htup::HeapTupleHeaderGetXmin(header);
+        pg_sys::htup::HeapTupleHeaderFrozen(header)
+            || raw::GlobalVisTestIsRemovableXid(raw::GlobalVisTestFor(rel), xmin)
+    }
+}
+
+unsafe fn tuple_at(rel: pg_sys::Relation, page: pg_sys::Page, item: pg_sys::ItemId, at: Tid) -> pg_sys::HeapTupleData {
+    // SAFETY: a normal line pointer of a locked page
+    unsafe {
+        pg_sys::HeapTupleData {
+            t_len: (*item).lp_len(),
+            t_self: item_pointer(at),
+            t_tableOid: (*rel).rd_id,
+            t_data: pg_sys::PageGetItem(page, item).cast(),
+        }
     }
 }
 
@@ -93,7 +130,7 @@ unsafe fn root_of(pin: buffer::Pinned, tid: Tid) -> Tid {
     unsafe {
         let shared = pin.share();
         let mut roots = [0 as pg_sys::OffsetNumber; MOST_ROWS];
-        pg_sys::heap_get_root_tuples(pg_sys::BufferGetPage(shared.buffer()), roots.as_mut_ptr());
+        raw::heap_get_root_tuples(pg_sys::BufferGetPage(shared.buffer()), roots.as_mut_ptr());
         match roots.get(usize::from(tid.offset) - 1) {
             Some(&root) if root != 0 => Tid { block: tid.block, offset: root },
             _ => tid,
@@ -120,6 +157,7 @@ unsafe fn any_in_chain(
 ) -> bool {
     // SAFETY: rel is open; line pointers are checked before they are followed
     unsafe {
+        // VACUUM may have cut the block off
         if at.block >= crate::pg::relation::blocks(rel) {
             return false;
         }
@@ -142,12 +180,7 @@ unsafe fn any_in_chain(
                 pg_sys::LP_NORMAL => {}
                 _ => return false,
             }
-            let mut tuple = pg_sys::HeapTupleData {
-                t_len: item.lp_len(),
-                t_self: item_pointer(Tid { block: at.block, offset }),
-                t_tableOid: (*rel).rd_id,
-                t_data: pg_sys::PageGetItem(page, std::ptr::from_ref(item).cast_mut()).cast(),
-            };
+            let mut tuple = tuple_at(rel, page, std::ptr::from_ref(item).cast_mut(), Tid { block: at.block, offset });
             let header = tuple.t_data;
             if previous_xmax.is_some_and(|xmax| xmax != pg_sys::htup::HeapTupleHeaderGetXmin(header)) {
                 return false;
@@ -191,7 +224,7 @@ pub unsafe fn row_version(
 ) -> RowVersion {
     // SAFETY: rel is open
     unsafe {
-        let horizon = pg_sys::GlobalVisTestFor(rel);
+        let horizon = raw::GlobalVisTestFor(rel);
         let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
         let needed = any_in_chain(rel, at, |tuple, buffer| {
             let names_us = references((*rel).rd_att, tuple, &columns)[0]
@@ -200,11 +233,9 @@ pub unsafe fn row_version(
                 return false;
             }
             let mut dead_after = pg_sys::InvalidTransactionId;
-            match pg_sys::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
+            match raw::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
                 pg_sys::HTSV_Result::HEAPTUPLE_DEAD => false,
-                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => {
-                    !pg_sys::GlobalVisTestIsRemovableXid(horizon, dead_after)
-                }
+                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => !raw::GlobalVisTestIsRemovableXid(horizon, dead_after),
                 _ => true,
             }
         });

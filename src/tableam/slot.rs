@@ -97,10 +97,9 @@ pub unsafe fn store(slot: *mut TupleTableSlot, tuple: pg_sys::HeapTuple) -> pg_s
         let owned = (*slot).tts_flags & pg_sys::TTS_FLAG_SHOULDFREE as u16 != 0;
         let before = if owned { (*heap_slot).base.tuple } else { std::ptr::null_mut() };
         (*slot).tts_flags &= !(pg_sys::TTS_FLAG_SHOULDFREE as u16);
-        let (table, clear) = ((*slot).tts_tableOid, heap_ops().clear);
-        if let Some(clear) = clear {
-            pg_sys::ffi::pg_guard_ffi_boundary(|| clear(slot));
-        }
+        let table = (*slot).tts_tableOid;
+        // no guard: it releases a pin and raises no error
+        heap_ops().clear.unwrap_unchecked()(slot);
         (*heap_slot).base.tuple = tuple;
         (*slot).tts_flags &= !(pg_sys::TTS_FLAG_EMPTY as u16);
         (*slot).tts_flags |= pg_sys::TTS_FLAG_SHOULDFREE as u16;

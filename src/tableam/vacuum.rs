@@ -1,6 +1,6 @@
 //! VACUUM: the heap's for the rows, then the pass over the slots.
 
-use super::{row_version, vectors::vector_columns};
+use super::{row_version, vectors::columns_of};
 use crate::pg::relation::{self, OpenRelation};
 use crate::store::Store;
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
@@ -27,8 +27,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
         if store.segments().is_empty() {
             return;
         }
-        let desc = (*rel).rd_att;
-        let columns = vector_columns(desc);
+        let columns = columns_of(rel);
         let dropped = |attnum: i16| !columns.iter().any(|&column| column as i16 + 1 == attnum);
         let attnum_of = |slot: crate::segment::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
         let done = store.reclaim(horizon.into_inner(), &dropped, &mut |at, slot, generation| match attnum_of(slot) {

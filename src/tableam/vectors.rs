@@ -116,6 +116,27 @@ pub unsafe fn vector_columns(desc: pg_sys::TupleDesc) -> VectorColumns {
     }
 }
 
+thread_local! {
+    /// the table whose columns were asked for last: its oid, its descriptor, the relation cache's epoch
+    static LAST: RefCell<(u32, usize, u64, VectorColumns)> = RefCell::new((0, 0, 0, VectorColumns::new()));
+}
+
+/// The vector columns of an open table.
+#[must_use]
+pub unsafe fn columns_of(rel: pg_sys::Relation) -> VectorColumns {
+    crate::store::watch_relation_cache();
+    // SAFETY: rel is open
+    let (oid, desc) = unsafe { ((*rel).rd_id.to_u32(), (*rel).rd_att) };
+    let key = (oid, desc as usize, crate::store::epoch());
+    LAST.with_borrow_mut(|last| {
+        if (last.0, last.1, last.2) != key {
+            // SAFETY: an open relation has a valid descriptor
+            *last = (key.0, key.1, key.2, unsafe { vector_columns(desc) });
+        }
+        last.3.clone()
+    })
+}
+
 /// The reference that a row's value is, if it is one. `value` points at a varlena of a vector column.
 #[inline(always)]
 #[must_use]

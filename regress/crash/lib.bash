@@ -1,0 +1,86 @@
+# What the crash tests share; sourced after regress/cluster.sh. design/testing.md tells the idea.
+
+ZVEC_CRASH=$ZVEC_ROOT/regress/crash
+# else errors carry a backtrace as their DETAIL
+unset RUST_BACKTRACE
+
+# crash_cluster NAME SETTING...: starts a server with the tables of model.sql.
+crash_cluster() {
+    crash_init "$@" && zvec_start "$1" && psql -Xqb -v ON_ERROR_STOP=1 -c "CREATE EXTENSION pg_zvec" \
+        -f "$ZVEC_CRASH/model.sql"
+}
+
+# crash_init NAME SETTING...: as zvec_init, but copies a cluster that is made once. Those named checksums* have data
+# checksums.
+crash_init() {
+    local name=$1 dir=$ZVEC_SCRATCH/$1 template=$ZVEC_SCRATCH/template
+    shift
+    if [ ! -d "$template" ]; then
+        zvec_init template || return 1
+    fi
+    zvec_as_server mkdir -p "$dir" && zvec_as_server mkdir -m 700 "$dir/socket" &&
+        zvec_as_server cp -a "$template/data" "$dir/" || return 1
+    zvec_conf "$name" "unix_socket_directories = '$dir/socket'" "$@"
+    case $name in
+    checksums*) zvec_as_server "$ZVEC_BINDIR/pg_checksums" --enable --no-sync -D "$dir/data" >/dev/null ;;
+    esac
+}
+
+# server_pids CLUSTER: prints the postmaster's id, then its children's.
+server_pids() {
+    local pid
+    read -r pid <"$ZVEC_SCRATCH/$1/data/postmaster.pid" && echo "$pid" && cat "/proc/$pid/task/$pid/children"
+}
+
+# crash CLUSTER immediate|kill|backend: the server dies and is started again. "backend": one process of a session is
+# killed, upon which the server ends all the others and recovers by itself.
+crash() {
+    local pids n i
+    case $2 in
+    immediate)
+        zvec_stop "$1" immediate
+        ;;
+    kill)
+        pids=$(server_pids "$1")
+        # shellcheck disable=SC2086
+        kill -KILL $pids
+        for n in $pids; do
+            while [ -d "/proc/$n" ] && ! grep -q '^State:.Z' "/proc/$n/status" 2>/dev/null; do sleep 0.02; done
+        done
+        # where nobody reaps orphans, the postmaster's id would look taken
+        rm -f "$ZVEC_SCRATCH/$1/data/postmaster.pid" "$ZVEC_SCRATCH/$1"/socket/.s.*
+        ;;
+    backend)
+        n=$(psql -XAtc "SELECT pid FROM pg_stat_activity WHERE query ~ 'CALL work' AND pid <> pg_backend_pid()
+                        ORDER BY random() LIMIT 1") && [ -n "$n" ] && kill -KILL "$n"
+        for ((i = 0; i < 300; i++)); do
+            sleep 0.1
+            psql -Xqc "SELECT 1" >/dev/null 2>&1 && return 0
+        done
+        return 1
+        ;;
+    esac
+    zvec_start "$1"
+}
+
+# crash_log_is_clean CLUSTER: as zvec_log_is_clean, but for the processes that the test itself kills.
+crash_log_is_clean() {
+    ! grep -nEi 'PANIC: |TRAP: |terminated by signal ([1-8]|1[0-9]|[2-9][0-9])\b|(refcount|reference|file|shared memory) leak' \
+        "$ZVEC_SCRATCH/$1/log"
+}
+
+# says_nothing QUERY...: runs queries and prints what they return; true if that is nothing and they succeed.
+says_nothing() {
+    local output query
+    for query in "$@"; do
+        output=$(psql -XAtq -v ON_ERROR_STOP=1 -c "$query" 2>&1) && [ -z "$output" ] ||
+            { head -n 20 <<<"$output" && return 1; }
+    done
+}
+
+# is QUERY EXPECTED: runs a query; true if it returns that (unaligned), otherwise prints what it does return.
+is() {
+    local output
+    output=$(psql -XAtq -v ON_ERROR_STOP=1 -c "$1" 2>&1)
+    [ "$output" = "$2" ] || { printf '%s\n  returns %s\n  instead of %s\n' "$1" "$output" "$2" && return 1; }
+}

@@ -1,0 +1,134 @@
+-- Tables with known contents for the crash tests. Every transaction that changes a zvec table changes a heap table in
+-- the same way, which tells after a crash what must be there. A row's vector follows from its id and version alone.
+
+-- numbers from -1 to 1 that look random and are the same in every cluster
+CREATE TABLE base AS SELECT array_agg(sin(i * i)::real ORDER BY i)::zvec AS numbers FROM generate_series(1, 16000) i;
+
+-- dimensions 5, 400, 2100 and 7000: several vectors on a page, two pages, and more than a log record can hold
+CREATE FUNCTION v(id integer, ver integer) RETURNS zvec LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN subvector((SELECT numbers FROM base), 1 + ((id::bigint * 31 + ver * 7919) % 8999)::integer,
+                     CASE WHEN id % 16 = 0 THEN 7000 WHEN id % 8 = 1 THEN 2100 WHEN id % 2 = 0 THEN 400 ELSE 5 END);
+END $$;
+
+CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec) USING zvec WITH (fillfactor = 80);
+CREATE INDEX ON t (tag);
+CREATE TABLE mt (id integer PRIMARY KEY, tag integer, pad text, ver integer);
+CREATE TABLE a (id integer, ver integer, e zvec) USING zvec;
+CREATE TABLE ma (id integer, ver integer);
+CREATE TABLE w (id integer, ver integer, e zvec) USING zvec;
+CREATE TABLE mw (id integer, ver integer);
+CREATE TABLE c (id integer, ver integer, e zvec) USING zvec;
+CREATE TABLE mc (id integer, ver integer);
+INSERT INTO ma SELECT i, 1 FROM generate_series(1, 60) i;
+INSERT INTO a SELECT id, ver, v(id, ver) FROM ma;
+CREATE TABLE steps (session integer PRIMARY KEY, n integer);
+INSERT INTO steps SELECT i, 0 FROM generate_series(1, 9) i;
+
+-- One session's changes, a transaction for each step, until the server dies. Each commit is acknowledged by a notice.
+CREATE PROCEDURE work(s integer, folder text) LANGUAGE plpgsql AS $$
+DECLARE
+    step integer := (SELECT n FROM steps WHERE session = s);
+    lo integer := s * 10000000;
+    hi integer := lo + 9999999;
+    new integer;
+    x integer;
+    file text := format('%s/rows.%s', folder, s);
+BEGIN
+    LOOP
+        step := step + 1;
+        new := lo + step * 50;
+        x := step / 10 % 11;
+        CASE step % 10
+        WHEN 0 THEN -- COPY
+            INSERT INTO mt SELECT i, i % 97, 'copied', 0 FROM generate_series(new, new + 39) i;
+            EXECUTE format('COPY (SELECT *, v(id, ver) FROM mt WHERE id BETWEEN %s AND %s) TO %L (FORMAT binary)',
+                           new, new + 39, file);
+            EXECUTE format('COPY t (id, tag, pad, ver, e) FROM %L (FORMAT binary)', file);
+        WHEN 1, 2 THEN -- one row
+            INSERT INTO mt VALUES (new, step % 97, 'one', 0);
+            INSERT INTO t (id, tag, pad, ver, e) VALUES (new, step % 97, 'one', 0, v(new, 0));
+        WHEN 3 THEN -- other columns only, no index concerned
+            UPDATE mt SET pad = 'hot ' || step WHERE id BETWEEN lo AND hi AND id % 11 = x;
+            UPDATE t SET pad = 'hot ' || step WHERE id BETWEEN lo AND hi AND id % 11 = x;
+        WHEN 4 THEN -- other columns only, an indexed one
+            UPDATE mt SET tag = tag + 1 WHERE id BETWEEN lo AND hi AND id % 5 = x % 5;
+            UPDATE t SET tag = tag + 1 WHERE id BETWEEN lo AND hi AND id % 5 = x % 5;
+        WHEN 5 THEN -- the vector
+            UPDATE mt SET ver = ver + 1 WHERE id BETWEEN lo AND hi AND id % 11 = x;
+            UPDATE t SET ver = ver + 1, e = v(id, ver + 1) WHERE id BETWEEN lo AND hi AND id % 11 = x;
+        WHEN 6 THEN -- the vector and an indexed column, and an equal vector
+            UPDATE mt SET ver = ver + 1, tag = tag + 1 WHERE id BETWEEN lo AND hi AND id % 13 = x;
+            UPDATE t SET ver = ver + 1, e = v(id, ver + 1), tag = tag + 1 WHERE id BETWEEN lo AND hi AND id % 13 = x;
+            UPDATE t SET e = v(id, ver), tag = tag WHERE id BETWEEN lo AND hi AND id % 13 = x;
+        WHEN 7 THEN
+            DELETE FROM mt WHERE id BETWEEN lo AND hi AND id % 11 = x;
+            DELETE FROM t WHERE id BETWEEN lo AND hi AND id % 11 = x;
+        WHEN 8 THEN -- part of a transaction rolled back
+            INSERT INTO mt VALUES (new, step % 97, 'kept', 0);
+            INSERT INTO t (id, tag, pad, ver, e) VALUES (new, step % 97, 'kept', 0, v(new, 0));
+            BEGIN
+                UPDATE t SET ver = 99, e = v(id, 99) WHERE id BETWEEN lo AND hi AND id % 11 = x;
+                INSERT INTO t (id, tag, pad, ver, e) SELECT i, 0, 'lost', 0, v(i, 0) FROM generate_series(new + 1, new + 9) i;
+                DELETE FROM t WHERE id BETWEEN lo AND hi AND id % 7 = x % 7;
+                RAISE division_by_zero;
+            EXCEPTION WHEN division_by_zero THEN NULL;
+            END;
+        ELSE -- all of it rolled back
+            INSERT INTO t (id, tag, pad, ver, e) SELECT i, 0, 'lost', 0, v(i, 0) FROM generate_series(new, new + 19) i;
+            UPDATE t SET tag = tag + 1, ver = 99, e = v(id, 99) WHERE id BETWEEN lo AND hi AND id % 3 = 0;
+            ROLLBACK;
+        END CASE;
+        UPDATE steps SET n = step WHERE session = s;
+        COMMIT;
+        RAISE NOTICE 'ack %', step;
+    END LOOP;
+END $$;
+
+-- How many rows of a zvec table are not what its heap table says, or have another vector than they should.
+CREATE FUNCTION wrong(zvec regclass, model regclass) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    wrong bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s) m FULL JOIN (SELECT * FROM %s) z USING (id, ver)
+                    WHERE m IS NULL OR z IS NULL OR z.e IS DISTINCT FROM v(id, ver)
+                    OR to_jsonb(m) IS DISTINCT FROM to_jsonb(z) - ''e'' - ''extra''', model, zvec) INTO wrong;
+    RETURN wrong;
+END $$;
+
+-- Everything that is not as it should be, a line each.
+CREATE FUNCTION problems() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    zvec text;
+    wrong bigint;
+BEGIN
+    FOREACH zvec IN ARRAY ARRAY['t', 'a', 'w', 'c'] LOOP
+        wrong := wrong(zvec::regclass, ('m' || zvec)::regclass);
+        IF wrong > 0 THEN
+            RETURN NEXT format('%s: %s rows are missing, too many or wrong', zvec, wrong);
+        END IF;
+        IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
+            RETURN QUERY SELECT format('%s: %s, %s: %s', zvec, invariant, location, message)
+                FROM zvec_check(zvec::regclass) LIMIT 5;
+        END IF;
+    END LOOP;
+END $$;
+
+-- After VACUUM with nobody else there: slots that hold a vector which no row has, or rows without one.
+CREATE FUNCTION leftovers() RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    zvec text;
+    counted bigint;
+    counts record;
+BEGIN
+    FOREACH zvec IN ARRAY ARRAY['t', 'a', 'w', 'c'] LOOP
+        IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
+            EXECUTE format('SELECT count(*) FROM %s', zvec) INTO counted;
+            SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead INTO counts
+                FROM zvec_segments(zvec::regclass);
+            IF counts.live <> counted OR counts.dead <> 0 THEN
+                RETURN NEXT format('%s: %s rows, but %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
+            END IF;
+        END IF;
+    END LOOP;
+END $$;

@@ -1,0 +1,13 @@
+//! What happens when a backend loads the library.
+
+/// Called by the server when the library is loaded.
+///
+/// # Safety
+/// Called by the server only.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn _PG_init() {
+    // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not
+    // put stack traces into what clients see, nor slow each error down.
+    // SAFETY: a backend has one thread
+    unsafe { std::env::set_var("RUST_LIB_BACKTRACE", "0") }
+}

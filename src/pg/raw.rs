@@ -1,0 +1,58 @@
+//! Server functions bound without pgrx's guard: such as raise no error on what we pass them, where the guard costs as
+//! much as they do; and such as raise errors whose every field must reach the client (the guard keeps only some),
+//! called only where no Rust value waits to be dropped.
+
+use pgrx::pg_sys::{
+    Buffer, Datum, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer,
+    OffsetNumber, Page, RelFileNode, Relation, RmgrId, TransactionId, TupleDesc, XLogRecPtr,
+};
+
+unsafe extern "C-unwind" {
+    /// Takes or releases a pinned buffer's content lock.
+    pub fn LockBuffer(buffer: Buffer, mode: i32);
+    /// Drops a pin.
+    pub fn ReleaseBuffer(buffer: Buffer);
+    /// Drops a content lock and a pin.
+    pub fn UnlockReleaseBuffer(buffer: Buffer);
+    /// Marks a pinned, exclusively locked buffer as changed.
+    pub fn MarkBufferDirty(buffer: Buffer);
+    /// The block that a pinned buffer holds.
+    pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
+    /// Pins `recent` if it still holds that block.
+    pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
+    /// The horizons that hold for a relation.
+    pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
+    /// Whether no snapshot can take `xid` for running.
+    pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
+    /// What a row version is to VACUUM; `dead_after` is set for one that is dead to some.
+    pub fn HeapTupleSatisfiesVacuumHorizon(
+        tuple: HeapTuple,
+        buffer: Buffer,
+        dead_after: *mut TransactionId,
+    ) -> HTSV_Result::Type;
+    /// The root line pointer of each heap-only version of a locked page.
+    pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
+    /// Frees a row.
+    pub fn heap_freetuple(tuple: HeapTuple);
+    /// Takes a row apart.
+    pub fn heap_deform_tuple(tuple: HeapTuple, desc: TupleDesc, values: *mut Datum, isnull: *mut bool);
+    /// Adds an entry to an index. Raises errors (unique violations above all).
+    pub fn index_insert(
+        index: Relation,
+        values: *mut Datum,
+        isnull: *mut bool,
+        tid: ItemPointer,
+        table: Relation,
+        check: IndexUniqueCheck::Type,
+        unchanged: bool,
+        info: *mut IndexInfo,
+    ) -> bool;
+    /// Starts a record (in a critical section, where an error would stop the server anyway).
+    pub fn XLogBeginInsert();
+    /// Names a block of the record.
+    pub fn XLogRegisterBuffer(id: u8, buffer: Buffer, flags: u8);
+    /// Adds bytes that belong to a block of the record.
+    pub fn XLogRegisterBufData(id: u8, data: *mut std::ffi::c_char, len: i32);
+    /// Writes the record.
+    pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
+}
