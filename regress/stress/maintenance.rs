@@ -150,7 +150,8 @@ fn now_and_then(
         let (what, sql) = choose(&mut rng, statements);
         let sql = sql.replace("{}", relation);
         client.batch_execute(&format!("SET lock_timeout = '{wait}'")).map_err(|e| words(&e))?;
-        for _ in 0..8 {
+        // A build beside the sessions that gives up leaves an invalid index, to be removed before the next try.
+        for _ in 0..if wait.ends_with("ms") { 8 } else { 1 } {
             if run_statement(&mut client, &sql, &mut counts)? {
                 *counts.entry(what).or_default() += 1;
                 break;
