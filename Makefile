@@ -13,7 +13,7 @@ PKGLIBDIR = $(shell '$(PG_CONFIG)' --pkglibdir)
 EXTENSIONDIR = $(shell '$(PG_CONFIG)' --sharedir)/extension
 PG_REGRESS = $(dir $(shell '$(PG_CONFIG)' --pgxs))../test/regress/pg_regress
 
-.PHONY: all help setup install install-files installcheck check demo bench lint clean
+.PHONY: all help setup install install-files installcheck check stress demo bench lint clean
 
 all: ## build the release library (the default)
 	@test -x '$(PG_CONFIG)' || \
@@ -42,16 +42,22 @@ installcheck: ## run the SQL tests against a running server (after make install;
 check: ## set up, build, then run every test; ends with "N passed, N failed"
 	@PG_CONFIG='$(PG_CONFIG)' regress/check.sh
 
+stress: ## sessions at random against zvec tables in a private server (MINUTES=10 SEED=... SESSIONS=8)
+	@PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
+	@$(MAKE) --no-print-directory all
+	@PG_CONFIG='$(PG_CONFIG)' MINUTES='$(or $(MINUTES),10)' SEED='$(SEED)' SESSIONS='$(SESSIONS)' regress/server/stress.sh
+
 demo: ## set up, build, and show 5,000 Debian packages in a private server (KEEP=1 leaves it running)
 	@PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
 
 bench: ## compare a zvec table with a heap table in a private server (DATA=folder for larger data)
 	@PG_CONFIG='$(PG_CONFIG)' DATA='$(DATA)' benches/bench.sh
 
-lint: ## formatting, and clippy with warnings denied, with and without the server part
+lint: ## formatting, and clippy with warnings denied, with and without the server part, and of the test drivers
 	cargo fmt --check
 	$(CARGO) clippy --release --all-targets -- -D warnings
 	cargo clippy --release --no-default-features --all-targets -- -D warnings
+	cargo clippy --no-default-features --features drivers --bins -- -D warnings
 
 clean: ## remove everything that was built
 	cargo clean

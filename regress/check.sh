@@ -141,6 +141,7 @@ for features in "" --no-default-features; do
     one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" \
         cargo clippy --release $features --all-targets -- -D warnings
 done
+one "clippy of the test drivers" cargo clippy --no-default-features --features drivers --bins -- -D warnings
 one "every test is scheduled" everything_is_scheduled
 
 if [ ! -f target/release/libpg_zvec.so ]; then

@@ -1,28 +1,45 @@
 #!/usr/bin/env bash
 # Sessions change zvec tables at random, beside VACUUM, rewrites and long readers, and find what they must: see
-# regress/stress/main.rs. SECONDS_LONG, SEED and SESSIONS in the environment choose; `make stress MINUTES=10` sets them.
+# regress/stress/main.rs. A minute with a random seed, which is printed; MINUTES, SEED and SESSIONS in the environment
+# choose others, as `make stress` does.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
 zvec_begin stress-test
-seconds=${SECONDS_LONG:-60}
+minutes=${MINUTES:-1}
 sessions=${SESSIONS:-8}
 seed=${SEED:-$(date +%s)}
-
-# start CLUSTER: a server under pressure. Few buffers, many checkpoints, an eager autovacuum.
-start() {
-    zvec_start "$1" "shared_buffers = 32MB" "checkpoint_timeout = 30s" "autovacuum_naptime = 1s" \
-        "autovacuum_vacuum_threshold = 20" "autovacuum_vacuum_scale_factor = 0.05" "autovacuum_vacuum_cost_delay = 0" \
-        "autovacuum_vacuum_insert_threshold = 50" "autovacuum_freeze_max_age = 100000" "vacuum_freeze_min_age = 1000" \
-        "deadlock_timeout = 100ms" "max_wal_size = 256MB"
-}
 
 zvec_cargo_drivers || exit 1
 driver=$ZVEC_ROOT/target/debug/zvec_stress
 
-start stress || exit 1
-"$driver" --seconds "$seconds" --seed "$seed" --sessions "$sessions"
-zvec_result $? "stress: $sessions sessions for $seconds s, seed $seed"
+# A server under pressure: few buffers, many checkpoints, an eager autovacuum.
+zvec_start stress "shared_buffers = 32MB" "checkpoint_timeout = 30s" "max_wal_size = 256MB" \
+    "autovacuum_naptime = 1s" "autovacuum_vacuum_threshold = 20" "autovacuum_vacuum_scale_factor = 0.05" \
+    "autovacuum_vacuum_cost_delay = 0" "autovacuum_vacuum_insert_threshold = 50" \
+    "autovacuum_freeze_max_age = 100000" "vacuum_freeze_min_age = 1000" "deadlock_timeout = 100ms" || exit 1
+
+# noticed NAME SQL MESSAGE: a short run fails when the statement changes something behind the sessions' backs.
+noticed() {
+    local output=$ZVEC_SCRATCH/tamper status=1
+    createdb tamper
+    if ! PGDATABASE=tamper "$driver" --seconds 4 --seed 1 --sessions 3 --tamper "$2" >"$output" 2>&1; then
+        grep -q "^FAILED: .*$3" "$output" && status=0
+    fi
+    if [ $status = 0 ]; then grep -m 1 "^FAILED: .*$3" "$output" | cut -c 1-200; else cat "$output"; fi
+    zvec_result $status "stress: $1 is noticed"
+    dropdb tamper
+}
+
+if [ "${MINUTES:-}" = "" ]; then
+    noticed "another row's vector" "UPDATE several SET v1 = (SELECT min(v1::text) FROM several)::zvec" "wrong vector"
+    noticed "a lost row" "DELETE FROM small WHERE id IN (SELECT max(id) FROM small GROUP BY id / 1000000)" "row"
+    noticed "a lost update" "UPDATE wide SET num = num - 1 WHERE id < 100" "shared rows"
+fi
+
+createdb stress
+PGDATABASE=stress "$driver" --seconds $((minutes * 60)) --seed "$seed" --sessions "$sessions"
+zvec_result $? "stress: $sessions sessions, $minutes min, seed $seed"
 zvec_stop stress
 zvec_result $? "stress: the server stops"
 zvec_log_is_clean stress

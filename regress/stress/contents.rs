@@ -42,7 +42,7 @@ pub struct Stamp {
 /// First key of a session's own rows; keys below a million are shared.
 pub const KEYS: i32 = 1_000_000;
 /// The shared rows are those from 1 to this.
-pub const SHARED: i32 = 8;
+pub const SHARED: i32 = 12;
 
 /// First key of a session's own rows.
 pub fn first_key(session: usize) -> i32 {

@@ -30,7 +30,12 @@ fn run_statement(client: &mut Client, sql: &str, counts: &mut Counts) -> Result<
 /// The violations that zvec_check reports.
 pub fn check(client: &mut Client, relation: &str) -> Result<(), String> {
     let sql = format!("SELECT invariant, location, message FROM zvec_check('{relation}') LIMIT 20");
-    let rows = client.query(&sql, &[]).map_err(|e| format!("{}\n  in: {sql}", words(&e)))?;
+    let rows = match client.query(&sql, &[]) {
+        Ok(rows) => rows,
+        // It did not get its lock.
+        Err(e) if matches!(sqlstate(&e), "40P01" | "55P03") => return Ok(()),
+        Err(e) => return Err(format!("{}\n  in: {sql}", words(&e))),
+    };
     if rows.is_empty() {
         return Ok(());
     }
@@ -47,7 +52,7 @@ pub fn vacuum(run: &Run) -> Result<(), String> {
     let mut rng = Rng::with_seed(run.seed.wrapping_mul(1000) + 600);
     let mut counts = Counts::new();
     let relations = relations(run);
-    client.batch_execute("SET lock_timeout = '5s'").map_err(|e| words(&e))?;
+    client.batch_execute("SET lock_timeout = '300ms'").map_err(|e| words(&e))?;
     let mut result = Ok(());
     while !run.is_over() && result.is_ok() {
         let relation = *choose(&mut rng, &relations);
@@ -57,7 +62,7 @@ pub fn vacuum(run: &Run) -> Result<(), String> {
         } else {
             vacuum_once(&mut client, relation, &mut rng, &mut counts)
         };
-        run.pause(rng.u64(0..150));
+        run.pause(rng.u64(0..100));
     }
     run.count(&counts);
     result
@@ -94,43 +99,82 @@ fn vacuum_once(client: &mut Client, relation: &str, rng: &mut Rng, counts: &mut 
     Ok(())
 }
 
-/// Now and then a rewrite, an index build, an index rebuilt.
+/// Now and then a rewrite or an index built under an exclusive lock.
 pub fn rewrite(run: &Run) -> Result<(), String> {
+    // Whoever waits for an exclusive lock makes everybody else wait behind it, so that wait is short.
+    now_and_then(
+        run,
+        700,
+        600,
+        "300ms",
+        &[
+            ("VACUUM FULL", "VACUUM FULL {}"),
+            ("VACUUM FULL", "VACUUM (FULL, FREEZE) {}"),
+            ("CLUSTER", "CLUSTER {} USING {}_pkey"),
+            ("REINDEX", "REINDEX TABLE {}"),
+            ("CREATE INDEX", "CREATE INDEX {}_blocking ON {} (num, id)"),
+        ],
+    )
+}
+
+/// Now and then an index built beside the sessions.
+pub fn build(run: &Run) -> Result<(), String> {
+    now_and_then(
+        run,
+        800,
+        6000,
+        "20s",
+        &[
+            ("REINDEX CONCURRENTLY", "REINDEX TABLE CONCURRENTLY {}"),
+            ("CREATE INDEX CONCURRENTLY", "CREATE INDEX CONCURRENTLY {}_beside ON {} (nver)"),
+            ("CREATE INDEX CONCURRENTLY", "CREATE INDEX CONCURRENTLY {}_beside ON {} (num) WHERE nver > 0"),
+        ],
+    )
+}
+
+fn now_and_then(
+    run: &Run,
+    seed: u64,
+    pause: u64,
+    wait: &str,
+    statements: &[(&'static str, &str)],
+) -> Result<(), String> {
     let mut client = connect("stress rewrite", SETTINGS)?;
-    let mut rng = Rng::with_seed(run.seed.wrapping_mul(1000) + 700);
+    let mut rng = Rng::with_seed(run.seed.wrapping_mul(1000) + seed);
     let mut counts = Counts::new();
     let relations = relations(run);
-    client.batch_execute("SET lock_timeout = '3s'").map_err(|e| words(&e))?;
     let mut result = Ok(());
     while !run.is_over() && result.is_ok() {
-        run.pause(rng.u64(100..2000));
+        run.pause(rng.u64(100..pause));
         let relation = *choose(&mut rng, &relations);
-        result = rewrite_once(&mut client, relation, &mut rng, &mut counts);
+        let (what, sql) = choose(&mut rng, statements);
+        let sql = sql.replace("{}", relation);
+        client.batch_execute(&format!("SET lock_timeout = '{wait}'")).map_err(|e| words(&e))?;
+        // A build beside the sessions that gives up leaves an invalid index, to be removed before the next try.
+        for _ in 0..if wait.ends_with("ms") { 8 } else { 1 } {
+            if run_statement(&mut client, &sql, &mut counts)? {
+                *counts.entry(what).or_default() += 1;
+                break;
+            }
+            if run.is_over() {
+                break;
+            }
+        }
+        result = remove(run, &mut client, relation, seed == 700, &mut counts);
     }
     run.count(&counts);
     result
 }
 
-fn rewrite_once(client: &mut Client, relation: &str, rng: &mut Rng, counts: &mut Counts) -> Result<(), String> {
-    let (what, sql) = match rng.u8(0..8) {
-        0 | 1 => ("VACUUM FULL", format!("VACUUM FULL {relation}")),
-        2 => ("CLUSTER", format!("CLUSTER {relation} USING {relation}_pkey")),
-        3 => ("REINDEX", format!("REINDEX TABLE {relation}")),
-        4 => ("REINDEX CONCURRENTLY", format!("REINDEX TABLE CONCURRENTLY {relation}")),
-        5 => ("CREATE INDEX", format!("CREATE INDEX {relation}_more ON {relation} (num, id)")),
-        _ => ("CREATE INDEX CONCURRENTLY", format!("CREATE INDEX CONCURRENTLY {relation}_more ON {relation} (nver)")),
-    };
-    if run_statement(client, &sql, counts)? {
-        *counts.entry(what).or_default() += 1;
-    }
-    // What a failed or finished statement has left; the sessions are not made to wait long for it.
+/// Removes the index that a finished statement has made, or a failed one left half made.
+fn remove(run: &Run, client: &mut Client, relation: &str, blocking: bool, counts: &mut Counts) -> Result<(), String> {
+    let suffix = if blocking { "blocking" } else { "beside|_ccnew[0-9]*|_ccold[0-9]*" };
     let left = "SELECT indexrelid::regclass::text FROM pg_index
-                WHERE indrelid = $1::text::regclass AND (NOT indisvalid OR indexrelid::regclass::text ~ '_more$')";
-    for row in client.query(left, &[&relation]).map_err(|e| words(&e))? {
-        let mut tries = 0;
-        while !run_statement(client, &format!("DROP INDEX {}", row.get::<_, String>(0)), counts)? && tries < 20 {
-            tries += 1;
-        }
+                WHERE indrelid = $1::text::regclass AND indexrelid::regclass::text ~ ('_(' || $2::text || ')$')";
+    client.batch_execute("SET lock_timeout = '20s'").map_err(|e| words(&e))?;
+    for row in client.query(left, &[&relation, &suffix]).map_err(|e| words(&e))? {
+        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", row.get::<_, String>(0));
+        while !run_statement(client, &drop, counts)? && !run.is_over() {}
     }
     Ok(())
 }

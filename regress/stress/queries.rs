@@ -26,14 +26,20 @@ pub struct Cursor {
     pub depth: usize,
 }
 
-/// The settings that make the planner choose one kind of scan or another.
-pub fn plans(choice: u8) -> &'static str {
-    match choice % 4 {
-        0 => "SET enable_seqscan = on; SET enable_indexscan = off; SET enable_bitmapscan = off",
-        1 => "SET enable_seqscan = off; SET enable_indexscan = on; SET enable_bitmapscan = off",
-        2 => "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_bitmapscan = on",
-        _ => "SET enable_seqscan = on; SET enable_indexscan = on; SET enable_bitmapscan = on",
-    }
+/// The settings that make the planner choose one kind of scan or another; a few of the choices are parallel.
+pub fn plans(choice: u8) -> String {
+    let on = |yes: bool| if yes { "on" } else { "off" };
+    let kind = choice % 4;
+    let parallel = choice % 16 == 4 || choice % 64 == 7;
+    let (workers, cost) = if parallel { (2, 0) } else { (0, 1000) };
+    format!(
+        "SET enable_seqscan = {}; SET enable_indexscan = {}; SET enable_bitmapscan = {};
+         SET max_parallel_workers_per_gather = {workers}; SET parallel_setup_cost = {cost};
+         SET parallel_tuple_cost = {cost}",
+        on(kind == 0 || kind == 3),
+        on(kind == 1 || kind == 3),
+        on(kind >= 2),
+    )
 }
 
 /// A metric's distance and the sum of its terms' absolute values, which bounds the rounding error.
@@ -59,7 +65,7 @@ impl Session<'_> {
 
     fn choose_plan(&mut self) -> Result<(), Fail> {
         let plans = plans(self.rng.u8(..));
-        self.ask(plans).map(drop)
+        self.ask(&plans).map(drop)
     }
 
     /// Reads the session's rows of a table; they are what the model says.
@@ -292,10 +298,11 @@ impl Session<'_> {
         let strength = ["UPDATE", "NO KEY UPDATE", "SHARE", "KEY SHARE"][self.rng.usize(0..4)];
         let skip = if self.rng.bool() { "SKIP LOCKED" } else { "" };
         let sql = format!(
-            "SELECT {} FROM {} WHERE id <= {} FOR {strength} {skip}",
+            "SELECT {} FROM {} WHERE id IN ({}, {}) FOR {strength} {skip}",
             spec.columns(""),
             spec.name,
-            self.shared_key()
+            self.rng.i32(1..=SHARED),
+            self.rng.i32(1..=SHARED)
         );
         let mut rows = Rows::new();
         wire::text_rows(spec, &self.ask(&sql)?, &mut rows).map_err(|e| self.wrong(table, &e, &sql))?;

@@ -39,6 +39,7 @@ fn transaction(run: &Run, client: &mut Client, rng: &mut Rng, counts: &mut Count
     let shared: Vec<usize> = (0..run.tables.len()).filter(|&table| run.tables[table].owner.is_none()).collect();
     // With the locks given back between the passes, tables are rewritten meanwhile.
     let unlocked = rng.bool();
+    let pause = if rng.bool() { 900 } else { 50 };
     for _ in 0..rng.u8(3..6) {
         if unlocked {
             ask(client, "SAVEPOINT s")?;
@@ -65,7 +66,7 @@ fn transaction(run: &Run, client: &mut Client, rng: &mut Rng, counts: &mut Count
         if unlocked {
             ask(client, "ROLLBACK TO s")?;
         }
-        run.pause(rng.u64(0..900));
+        run.pause(rng.u64(0..pause));
     }
     ask(client, "COMMIT").map(drop)
 }
@@ -107,7 +108,7 @@ fn check_ledger(run: &Run, number: usize, rows: &Rows, ledger: &Ledger) -> Resul
 pub fn read(client: &mut Client, table: &Table, rng: &mut Rng) -> Result<Rows, Fail> {
     let way = rng.u8(..);
     let settings = plans(way);
-    client.batch_execute(settings).map_err(|e| fail(&e, settings))?;
+    client.batch_execute(&settings).map_err(|e| fail(&e, &settings))?;
     let select = format!("SELECT {} FROM {}", table.columns(""), table.name);
     let order = if way % 4 == 1 { " ORDER BY id" } else { "" };
     let mut rows = Rows::new();

@@ -39,8 +39,8 @@ impl From<String> for Fail {
 
 /// The settings of every connection. A statement that hangs is a failure.
 pub const SETTINGS: &str = "SET statement_timeout = '90s'; SET client_min_messages = error; \
-                            SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; \
-                            SET min_parallel_table_scan_size = 0; SET synchronous_commit = off";
+                            SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 0; \
+                            SET jit = off; SET synchronous_commit = off";
 
 impl Run {
     pub fn new(sessions: usize, seed: u64, seconds: u64) -> Self {

@@ -24,7 +24,7 @@ pub fn verify(run: &Run, states: &[State]) -> Result<Vec<String>, String> {
     let query = |client: &mut Client, sql: &str| client.query(sql, &[]).map_err(|e| format!("{sql}: {}", words(&e)));
     let prepared = query(&mut client, "SELECT gid FROM pg_prepared_xacts")?;
     wrong.extend(prepared.iter().map(|row| format!("a prepared transaction is left: {}", row.get::<_, String>(0))));
-    client.batch_execute(plans(3)).map_err(|e| words(&e))?;
+    client.batch_execute(&plans(3)).map_err(|e| words(&e))?;
     for table in run.tables.iter() {
         for relation in &table.relations {
             wrong.extend(check(&mut client, relation).err());

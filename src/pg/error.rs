@@ -26,6 +26,7 @@ impl SqlState {
             SqlState::WrongObjectType => ERRCODE_WRONG_OBJECT_TYPE,
             SqlState::FeatureNotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
             SqlState::ObjectNotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlState::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
             SqlState::DataCorrupted => ERRCODE_DATA_CORRUPTED,
             SqlState::Internal => ERRCODE_INTERNAL_ERROR,
         }
@@ -91,6 +92,10 @@ pub unsafe fn boundary<R>(call: impl FnOnce() -> R) -> R {
 pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: called in the outermost Rust frame, below which are only the server's
     unsafe {
+        let body = || {
+            super::reserve::check();
+            body()
+        };
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(result) => result,
             Err(payload) if payload.is::<ServerError>() => {

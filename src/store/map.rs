@@ -161,6 +161,8 @@ impl Store {
             let page = SegmentPage::decode(shared.page(), no);
             drop(shared);
             let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+            // the file has grown to hold an extent before the extent was entered
+            let blocks = relation::blocks(self.rel);
             let mut extents = page.slots.extents().iter().chain(page.data.extents());
             if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
                 damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));

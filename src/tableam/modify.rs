@@ -189,6 +189,23 @@ unsafe fn keep_stored(slot: *mut TupleTableSlot, tuple: HeapTuple) {
     }
 }
 
+/// Leaves the slot its own values, with the stored row's header: a speculative insertion may be taken back, and its
+/// vectors with it, while the values are still wanted.
+unsafe fn keep_given(slot: *mut TupleTableSlot, tuple: HeapTuple) {
+    // SAFETY: the tuple was formed of the slot's values
+    unsafe {
+        if slot::is_ours(slot) {
+            as_heap_slot(slot, || {
+                let materialize = (*(*slot).tts_ops).materialize.unwrap_unchecked();
+                boundary(|| materialize(slot));
+            });
+            slot::copy_row_header(tuple, slot::stored_tuple(slot));
+        }
+        (*slot).tts_tid = (*tuple).t_self;
+        raw::heap_freetuple(tuple);
+    }
+}
+
 unsafe fn insert(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -242,7 +259,11 @@ unsafe fn insert(
             writer.store.publish(&[new], frozen);
         }
         drop(vectors);
-        keep_stored(slot, tuple);
+        if token.is_some() {
+            keep_given(slot, tuple);
+        } else {
+            keep_stored(slot, tuple);
+        }
     }
 }
 

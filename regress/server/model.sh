@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The same random statements on heap tables and on zvec tables give the same results: see regress/model/main.rs.
+# CASES and SEED in the environment choose; the seed is printed. Scripts in regress/model/scripts are run first.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. regress/cluster.sh
+zvec_begin model-test
+cases=${CASES:-250}
+seed=${SEED:-$(date +%s)}
+
+zvec_cargo_drivers || exit 1
+driver=$ZVEC_ROOT/target/debug/zvec_model
+
+# Whoever waits in a deadlock first must have looked before the next statement is sent.
+zvec_start model "autovacuum = off" "deadlock_timeout = 10ms" || exit 1
+for script in regress/model/scripts/*.sql; do
+    [ -e "$script" ] || continue
+    "$driver" --script "$script"
+    zvec_result $? "model: $(basename "$script" .sql)"
+done
+"$driver" --cases "$cases" --seed "$seed"
+zvec_result $? "model: $cases random cases, seed $seed"
+zvec_stop model
+zvec_result $? "model: the server stops"
+zvec_log_is_clean model
+zvec_result $? "model: the server's log is clean"
