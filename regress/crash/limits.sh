@@ -74,7 +74,10 @@ while IFS='|' read -r name statement; do
         output=$(PGOPTIONS="-c statement_timeout=$ms" psql -XAtqc "$statement" 2>&1)
         ms_taken=$((($(date +%s%N) - begin) / 1000000 - ms))
         case $output in
-        *'canceling statement due to statement timeout'*) cancelled=$((cancelled + 1)) ;;
+        # the server says "user request" when the time is up between two statements
+        *'canceling statement due to statement timeout'* | *'canceling statement due to user request'*)
+            cancelled=$((cancelled + 1))
+            ;;
         *ERROR*) echo "$output" && status=1 ;;
         esac
         # generous: the machine may be busy
