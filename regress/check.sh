@@ -156,7 +156,7 @@ mkdir "$ZVEC_LOGS"
 rust_tests
 
 section "a private server"
-if zvec_start regress; then
+if zvec_start regress "autovacuum = off"; then
     pgxs=$("$PG_CONFIG" --pgxs)
     tests=${pgxs%/makefiles/*}/test
     suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression

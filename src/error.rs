@@ -29,6 +29,8 @@ pub enum SqlState {
     FeatureNotSupported,
     /// 55000 object_not_in_prerequisite_state
     ObjectNotInPrerequisiteState,
+    /// 53200 out_of_memory
+    OutOfMemory,
     /// XX001 data_corrupted
     DataCorrupted,
     /// XX000 internal_error

@@ -22,7 +22,7 @@ crash_init() {
         zvec_as_server cp -a "$template/data" "$dir/" || return 1
     zvec_conf "$name" "unix_socket_directories = '$dir/socket'" "$@"
     case $name in
-    checksums*) zvec_as_server "$ZVEC_BINDIR/pg_checksums" --enable --no-sync -D "$dir/data" >/dev/null ;;
+    checksums*) zvec_as_server "$ZVEC_BINDIR/pg_checksums" --enable --no-sync -D "$dir/data" >/dev/null 2>&1 ;;
     esac
 }
 

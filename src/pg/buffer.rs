@@ -1,6 +1,6 @@
 //! Buffers: pins and content locks as guards.
 
-use super::{raw, relation};
+use super::{raw, relation, reserve};
 use crate::segment::page::PageBytes;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -33,6 +33,7 @@ thread_local! {
 pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     // SAFETY: by contract; the server checks the block number, and that a buffer holds the very block
     unsafe {
+        reserve::check();
         if relation::is_temporary(rel) {
             return Pinned(pg_sys::ReadBuffer(rel, blkno));
         }
@@ -65,25 +66,6 @@ pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
             std::ptr::null_mut(),
         )
     })
-}
-
-/// Has the processor fetch `len` bytes from `offset` of the page in shared buffer `buffer`, which need not be pinned:
-/// nothing is read.
-#[inline]
-pub fn prefetch(buffer: pg_sys::Buffer, offset: usize, len: usize) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: the address is in the shared buffers; a prefetch of any address is harmless
-        unsafe {
-            let page = pg_sys::BufferBlocks.cast::<i8>().wrapping_add((buffer as usize - 1) * pg_sys::BLCKSZ as usize);
-            for line in (0..len).step_by(64) {
-                _mm_prefetch::<_MM_HINT_T0>(page.wrapping_add(offset + line));
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (buffer, offset, len);
 }
 
 impl Pinned {

@@ -1,8 +1,15 @@
-//! Maps [`crate::error::Error`] to the server's errors.
+//! Maps [`crate::error::Error`] to the server's errors, and lets the server's own errors pass.
+//!
+//! pgrx's guard keeps an error's code, message, detail and hint. [`boundary`] and [`guarded`] keep all of it (context,
+//! constraint, position, ...): the error stays on the server's error stack while Rust values are dropped, and is
+//! thrown on as it is. They are for calls under which users' code runs or which wait for others.
 
 use crate::error::{Error, SqlState};
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 impl SqlState {
     fn code(self) -> PgSqlErrorCode {
@@ -19,6 +26,7 @@ impl SqlState {
             SqlState::WrongObjectType => ERRCODE_WRONG_OBJECT_TYPE,
             SqlState::FeatureNotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
             SqlState::ObjectNotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            SqlState::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
             SqlState::DataCorrupted => ERRCODE_DATA_CORRUPTED,
             SqlState::Internal => ERRCODE_INTERNAL_ERROR,
         }
@@ -48,6 +56,53 @@ impl<T> OrRaise<T> for crate::error::Result<T> {
         match self {
             Ok(value) => value,
             Err(error) => raise(error),
+        }
+    }
+}
+
+/// What unwinds the Rust frames between [`boundary`] and [`guarded`] while an error waits on the server's stack.
+struct ServerError;
+
+/// Runs `call`, which calls the server and holds no Rust value that needs dropping. If it raises an error, the frames
+/// up to the enclosing [`guarded`] are unwound, and the error goes on from there unchanged.
+#[inline]
+pub unsafe fn boundary<R>(call: impl FnOnce() -> R) -> R {
+    // SAFETY: the saved values are put back on both ways; the jump ends in this frame
+    unsafe {
+        let stack = pg_sys::PG_exception_stack;
+        let context = pg_sys::error_context_stack;
+        let mut result = MaybeUninit::uninit();
+        let jumped = cee_scape::call_with_sigsetjmp(false, |jump| {
+            pg_sys::PG_exception_stack = std::ptr::from_ref(jump).cast_mut().cast();
+            result.write(call());
+            0
+        });
+        pg_sys::PG_exception_stack = stack;
+        pg_sys::error_context_stack = context;
+        if jumped != 0 {
+            resume_unwind(Box::new(ServerError));
+        }
+        result.assume_init()
+    }
+}
+
+/// Runs the body of a callback: a server error that [`boundary`] met, a panic or a raised [`Error`] becomes an error
+/// for whoever called.
+#[inline]
+pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: called in the outermost Rust frame, below which are only the server's
+    unsafe {
+        let body = || {
+            super::reserve::check();
+            body()
+        };
+        match catch_unwind(AssertUnwindSafe(body)) {
+            Ok(result) => result,
+            Err(payload) if payload.is::<ServerError>() => {
+                drop(payload);
+                super::raw::pg_re_throw()
+            }
+            Err(payload) => pg_sys::panic::pgrx_extern_c_guard(move || resume_unwind(payload)),
         }
     }
 }

@@ -17,7 +17,10 @@ macro_rules! pg_function {
             $fcinfo: pgrx::pg_sys::FunctionCallInfo,
         ) -> pgrx::pg_sys::Datum {
             // What #[pg_guard] makes of a function; the attribute does not accept a parameter named by a macro.
-            let body = move || $body;
+            let body = move || {
+                $crate::pg::reserve::check();
+                $body
+            };
             // SAFETY: the server calls, so an ERROR may be raised through the frame above
             unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(body) }
         }

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod message;
 pub mod raw;
 pub mod relation;
+pub mod reserve;
 pub mod rewrite;
 pub mod srf;
 pub mod varlena;

@@ -3,8 +3,9 @@
 //! called only where no Rust value waits to be dropped.
 
 use pgrx::pg_sys::{
-    Buffer, Datum, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer,
-    OffsetNumber, Page, RelFileNode, Relation, RmgrId, TransactionId, TupleDesc, XLogRecPtr,
+    Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
+    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, RelFileNode, Relation, RmgrId, Snapshot,
+    TM_FailureData, TM_Result, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -32,6 +33,38 @@ unsafe extern "C-unwind" {
     ) -> HTSV_Result::Type;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
+    /// Stores a row. Raises errors.
+    pub fn heap_insert(rel: Relation, tuple: HeapTuple, cid: CommandId, options: i32, bistate: BulkInsertState);
+    /// Stores rows. Raises errors.
+    pub fn heap_multi_insert(
+        rel: Relation,
+        slots: *mut *mut TupleTableSlot,
+        count: i32,
+        cid: CommandId,
+        options: i32,
+        bistate: BulkInsertState,
+    );
+    /// Replaces a row version. Raises errors, and waits for others.
+    pub fn heap_update(
+        rel: Relation,
+        at: ItemPointer,
+        tuple: HeapTuple,
+        cid: CommandId,
+        crosscheck: Snapshot,
+        wait: bool,
+        tmfd: *mut TM_FailureData,
+        lockmode: *mut LockTupleMode::Type,
+    ) -> TM_Result::Type;
+    /// The keys of an index entry. Runs users' functions.
+    pub fn FormIndexDatum(
+        info: *mut IndexInfo,
+        slot: *mut TupleTableSlot,
+        estate: *mut EState,
+        values: *mut Datum,
+        isnull: *mut bool,
+    );
+    /// Throws the error on top of the server's error stack on.
+    pub fn pg_re_throw() -> !;
     /// Frees a row.
     pub fn heap_freetuple(tuple: HeapTuple);
     /// Takes a row apart.

@@ -57,6 +57,20 @@ pub unsafe fn name(rel: pg_sys::Relation) -> String {
     unsafe { CStr::from_ptr((*(*rel).rd_rel).relname.data.as_ptr()) }.to_string_lossy().into_owned()
 }
 
+/// What a message calls relation `oid`, open or not: `table "name"`, or its oid when it has no name any more.
+#[must_use]
+pub fn name_of(oid: pg_sys::Oid) -> String {
+    // SAFETY: a catalog look-up; the result is a copy or null
+    unsafe {
+        let name = pg_sys::get_rel_name(oid);
+        if name.is_null() {
+            format!("the table with OID {}", oid.to_u32())
+        } else {
+            format!("table \"{}\"", CStr::from_ptr(name).to_string_lossy())
+        }
+    }
+}
+
 /// Oid of an open relation.
 #[must_use]
 #[inline(always)]

@@ -153,10 +153,20 @@ impl Store {
     unsafe fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
         // SAFETY: rel is open
         unsafe {
+            let blocks = relation::blocks(self.rel);
+            if block >= blocks {
+                damaged(self.rel, 0, &Damage(format!("block {block} of segment {} is past the end", no.0)));
+            }
             let shared = buffer::read(self.rel, block).share();
             let page = SegmentPage::decode(shared.page(), no);
             drop(shared);
             let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+            // the file has grown to hold an extent before the extent was entered
+            let blocks = relation::blocks(self.rel);
+            let mut extents = page.slots.extents().iter().chain(page.data.extents());
+            if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
+                damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
+            }
             Segment { no, block, target: Cell::new(page.free_hint), page }
         }
     }

@@ -7,7 +7,7 @@ use super::map::{Segment, Store};
 use crate::pg::buffer::Exclusive;
 use crate::pg::{buffer, xact};
 use crate::segment::Slot;
-use crate::segment::page::{PageKind, SLOTS_PER_PAGE, SegmentPage, SlotPage};
+use crate::segment::page::{Damage, PageKind, SLOTS_PER_PAGE, SegmentPage, SlotPage};
 use crate::segment::{Generation, Geometry, Position, SlotNo, SlotState};
 use std::rc::Rc;
 
@@ -85,11 +85,32 @@ impl Store {
                 }
                 segment = self.extend(&segment, PageKind::Slots, at + 1);
             }
-            if let Some(last) = taken[before..].iter().map(|r| r.slot.position().0).max() {
+            let positions = || taken[before..].iter().map(|r| r.slot.position().0);
+            if let (Some(first), Some(last)) = (positions().min(), positions().max()) {
                 let needed = segment.page.geometry.data_pages(last + 1);
                 if segment.page.data.pages() < needed {
+                    segment = self.refresh_segment(&segment);
+                    self.check_coverage(&segment, first);
                     self.extend(&segment, PageKind::Data, needed);
                 }
+            }
+        }
+    }
+
+    /// Makes sure that the data extents, about to grow for position `first`, have not lost pages before it.
+    unsafe fn check_coverage(&self, segment: &Segment, first: u32) {
+        if first == 0 || segment.page.geometry.data_pages(first) <= segment.page.data.pages() {
+            return;
+        }
+        // SAFETY: rel is open
+        unsafe {
+            let (ordinal, index) = Geometry::slot_at(Position(first - 1));
+            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+            let live = SlotPage::slot(page.page(), index).state() == Some(SlotState::Live);
+            drop(page);
+            if live {
+                let what = Damage("the data extents do not cover the slots in use".into());
+                super::damaged(self.rel, segment.block, &what);
             }
         }
     }

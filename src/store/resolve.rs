@@ -7,7 +7,7 @@
 use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::{self, Pinned};
+use crate::pg::buffer::Pinned;
 use crate::pg::error::raise;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
@@ -44,7 +44,11 @@ fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
         Error::new(
             SqlState::DataCorrupted,
-            format!("vector {} of table with OID {table} is not in its vector store", vector.slot.0),
+            format!(
+                "vector {} of {} is not in its vector store",
+                vector.slot.0,
+                relation::name_of(pg_sys::Oid::from(table))
+            ),
         )
         .hint("Run zvec_check() on the table."),
     )
@@ -122,22 +126,7 @@ impl Resolved {
             Pinned::adopt(buffer)
         }
     }
-
-    /// Has the processor fetch the beginning of the vector at `position`, which a scan comes to next, if its page is
-    /// likely in memory. Wrong guesses cost nothing but the fetch.
-    #[inline]
-    fn prefetch(&self, position: crate::segment::Position) {
-        let Some(piece) = self.segment.page.geometry.pieces(position).next() else { return };
-        if let Some(&buffer) = self.recent.get(piece.ordinal as usize)
-            && buffer > 0
-        {
-            buffer::prefetch(buffer, PAYLOAD_START + piece.offset, piece.len.min(PREFETCH_BYTES));
-        }
-    }
 }
-
-/// How much of the next vector is fetched ahead; the processor goes on by itself from there.
-const PREFETCH_BYTES: usize = 4096;
 
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. An error is raised when there is
 /// no such vector.
@@ -171,7 +160,6 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
             return;
         }
         let geometry = resolved.segment.page.geometry;
-        resolved.prefetch(crate::segment::Position(vector.slot.position().0 + 1));
         for piece in geometry.pieces(vector.slot.position()) {
             let Some(block) = resolved.segment.page.data.block(piece.ordinal) else { missing(table, vector) };
             let header = PageHeader { kind: PageKind::Data, segment, ordinal: piece.ordinal };

@@ -6,7 +6,9 @@
 use super::rows::{self, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::columns_of;
+use crate::error::{Error, SqlState};
 use crate::pg::buffer;
+use crate::pg::error::raise;
 use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SlotNo, SlotState, Tid};
 use crate::store::Store;
@@ -72,6 +74,9 @@ unsafe fn check_rows(
                     violations.push(Violation { invariant, location: row_at(own), message });
                 };
                 let number = reference.slot.0;
+                if referenced.try_reserve(1).is_err() {
+                    raise(Error::new(SqlState::OutOfMemory, "out of memory"));
+                }
                 if let Some(other) = referenced.insert(number, own) {
                     say("one row per slot", format!("slot {number} is also referenced by {}", row_at(other)));
                 }

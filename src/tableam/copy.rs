@@ -63,7 +63,7 @@ impl Copier {
                 if self.isnull[at] {
                     continue;
                 }
-                let bytes = match vectors::reference_at(self.values[at]) {
+                let bytes = match vectors::reference_at(relation::oid(self.old), self.values[at]) {
                     Some(reference) => self.fetch(reference, recently_dead),
                     None => Some(VectorValue::of(self.values[at]).bytes().to_vec()),
                 };

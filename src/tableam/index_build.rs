@@ -110,7 +110,8 @@ impl Evaluation {
         }
     }
 
-    /// Whether the slot's row belongs in the index; if so its keys are in `values` and `isnull`.
+    /// Whether the slot's row belongs in the index; if so its keys are in `values` and `isnull`. Users' functions run
+    /// without a guard: nothing here waits to be dropped, and an error keeps all that it says.
     unsafe fn keys(&mut self, info: *mut IndexInfo, slot: *mut TupleTableSlot) -> bool {
         // SAFETY: the slot holds a row
         unsafe {
@@ -120,14 +121,13 @@ impl Evaluation {
                 let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
                 let evaluate = (*predicate).evalfunc.unwrap_unchecked();
                 let mut isnull = false;
-                let holds =
-                    pg_sys::ffi::pg_guard_ffi_boundary(|| evaluate(predicate, econtext, &mut isnull)).value() != 0;
+                let holds = evaluate(predicate, econtext, &mut isnull).value() != 0;
                 pg_sys::MemoryContextSwitchTo(before);
                 if !holds {
                     return false;
                 }
             }
-            pg_sys::FormIndexDatum(info, slot, self.estate, self.values.as_mut_ptr(), self.isnull.as_mut_ptr());
+            raw::FormIndexDatum(info, slot, self.estate, self.values.as_mut_ptr(), self.isnull.as_mut_ptr());
             true
         }
     }

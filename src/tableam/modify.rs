@@ -9,14 +9,13 @@ use super::slot::{self, as_heap_slot};
 use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
 use super::{heap, row_version};
 use crate::error::{Error, SqlState};
-use crate::pg::error::raise;
+use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::reference::REFERENCE_BYTES;
 use crate::segment::{Reference, Tid};
 use crate::store::pending::{self, Move};
 use crate::store::{NewVector, Reservation, RowVersion, Store, StoredVector};
-use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{
     self, BulkInsertState, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result,
     TableAmRoutine, TupleTableSlot,
@@ -190,6 +189,23 @@ unsafe fn keep_stored(slot: *mut TupleTableSlot, tuple: HeapTuple) {
     }
 }
 
+/// Leaves the slot its own values, with the stored row's header: a speculative insertion may be taken back, and its
+/// vectors with it, while the values are still wanted.
+unsafe fn keep_given(slot: *mut TupleTableSlot, tuple: HeapTuple) {
+    // SAFETY: the tuple was formed of the slot's values
+    unsafe {
+        if slot::is_ours(slot) {
+            as_heap_slot(slot, || {
+                let materialize = (*(*slot).tts_ops).materialize.unwrap_unchecked();
+                boundary(|| materialize(slot));
+            });
+            slot::copy_row_header(tuple, slot::stored_tuple(slot));
+        }
+        (*slot).tts_tid = (*tuple).t_self;
+        raw::heap_freetuple(tuple);
+    }
+}
+
 unsafe fn insert(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -211,11 +227,11 @@ unsafe fn insert(
             return as_heap_slot(slot, || match token {
                 None => {
                     let insert = heap().tuple_insert.unwrap_unchecked();
-                    pg_guard_ffi_boundary(|| insert(rel, slot, cid, options, bistate))
+                    boundary(|| insert(rel, slot, cid, options, bistate))
                 }
                 Some(token) => {
                     let insert = heap().tuple_insert_speculative.unwrap_unchecked();
-                    pg_guard_ffi_boundary(|| insert(rel, slot, cid, options, bistate, token))
+                    boundary(|| insert(rel, slot, cid, options, bistate, token))
                 }
             });
         }
@@ -235,7 +251,7 @@ unsafe fn insert(
             (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
             heap_options |= pg_sys::HEAP_INSERT_SPECULATIVE as i32;
         }
-        pg_sys::heap_insert(rel, tuple, cid, heap_options, bistate);
+        boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
         let at = tid(&(*tuple).t_self);
         let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
         for (vector, reservation) in vectors.iter().zip(&reserved) {
@@ -243,11 +259,14 @@ unsafe fn insert(
             writer.store.publish(&[new], frozen);
         }
         drop(vectors);
-        keep_stored(slot, tuple);
+        if token.is_some() {
+            keep_given(slot, tuple);
+        } else {
+            keep_stored(slot, tuple);
+        }
     }
 }
 
-#[pgrx::pg_guard]
 unsafe extern "C-unwind" fn tuple_insert(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -256,10 +275,9 @@ unsafe extern "C-unwind" fn tuple_insert(
     bistate: BulkInsertState,
 ) {
     // SAFETY: the server's own arguments
-    unsafe { insert(rel, slot, cid, options, bistate, None) }
+    unsafe { guarded(|| insert(rel, slot, cid, options, bistate, None)) }
 }
 
-#[pgrx::pg_guard]
 unsafe extern "C-unwind" fn tuple_insert_speculative(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -269,10 +287,9 @@ unsafe extern "C-unwind" fn tuple_insert_speculative(
     token: u32,
 ) {
     // SAFETY: the server's own arguments
-    unsafe { insert(rel, slot, cid, options, bistate, Some(token)) }
+    unsafe { guarded(|| insert(rel, slot, cid, options, bistate, Some(token))) }
 }
 
-#[pgrx::pg_guard]
 unsafe extern "C-unwind" fn tuple_complete_speculative(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -280,11 +297,16 @@ unsafe extern "C-unwind" fn tuple_complete_speculative(
     succeeded: bool,
 ) {
     // SAFETY: the server's own arguments
+    unsafe { guarded(|| tuple_complete_speculative_guarded(rel, slot, token, succeeded)) }
+}
+
+unsafe fn tuple_complete_speculative_guarded(rel: Relation, slot: *mut TupleTableSlot, token: u32, succeeded: bool) {
+    // SAFETY: the server's own arguments
     unsafe {
         let columns = columns_of(rel);
         let lost = if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
         let complete = heap().tuple_complete_speculative.unwrap_unchecked();
-        as_heap_slot(slot, || pg_guard_ffi_boundary(|| complete(rel, slot, token, succeeded)));
+        as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
         if let Some(row) = lost {
             let writer = Writer::open(rel);
             for reference in row.references.iter().flatten() {
@@ -301,8 +323,19 @@ struct Batched {
     reservation: Reservation,
 }
 
-#[pgrx::pg_guard]
 unsafe extern "C-unwind" fn multi_insert(
+    rel: Relation,
+    slots: *mut *mut TupleTableSlot,
+    nslots: i32,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| multi_insert_guarded(rel, slots, nslots, cid, options, bistate)) }
+}
+
+unsafe fn multi_insert_guarded(
     rel: Relation,
     slots: *mut *mut TupleTableSlot,
     nslots: i32,
@@ -389,16 +422,31 @@ unsafe fn heap_multi_insert(
             (*slot).tts_ops = &raw const pg_sys::TTSOpsBufferHeapTuple;
         }
         let array = slots.as_ptr().cast_mut();
-        pg_sys::heap_multi_insert(rel, array, slots.len() as i32, cid, options, bistate);
+        let count = slots.len() as i32;
+        boundary(|| raw::heap_multi_insert(rel, array, count, cid, options, bistate));
         for &slot in slots {
             (*slot).tts_ops = ours;
         }
     }
 }
 
-#[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn tuple_delete(
+    rel: Relation,
+    at: ItemPointer,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    changing_part: bool,
+) -> TM_Result::Type {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| tuple_delete_guarded(rel, at, cid, snapshot, crosscheck, wait, tmfd, changing_part)) }
+}
+
+#[allow(clippy::too_many_arguments)]
+unsafe fn tuple_delete_guarded(
     rel: Relation,
     at: ItemPointer,
     cid: CommandId,
@@ -417,8 +465,7 @@ unsafe extern "C-unwind" fn tuple_delete(
         let at = *at;
         let mut target = at;
         let delete = heap().tuple_delete.unwrap_unchecked();
-        let result =
-            pg_guard_ffi_boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+        let result = boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
         if result == TM_Result::TM_Ok
             && !columns.is_empty()
             && let Some(row) = rows::old_row(rel, &at, &columns)
@@ -500,9 +547,29 @@ unsafe fn plan(
     }
 }
 
-#[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn tuple_update(
+    rel: Relation,
+    otid: ItemPointer,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    lockmode: *mut pg_sys::LockTupleMode::Type,
+    update_indexes: *mut bool,
+) -> TM_Result::Type {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            tuple_update_guarded(rel, otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes)
+        })
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+unsafe fn tuple_update_guarded(
     rel: Relation,
     otid: ItemPointer,
     slot: *mut TupleTableSlot,
@@ -529,7 +596,7 @@ unsafe extern "C-unwind" fn tuple_update(
         let Some(old) = old.filter(involved) else {
             let update = heap().tuple_update.unwrap_unchecked();
             return as_heap_slot(slot, || {
-                pg_guard_ffi_boundary(|| {
+                boundary(|| {
                     update(rel, &mut otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes)
                 })
             });
@@ -548,7 +615,7 @@ unsafe extern "C-unwind" fn tuple_update(
             })
             .collect();
         let tuple = form_stored(rel, slot, &references);
-        let result = pg_sys::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode);
+        let result = boundary(|| raw::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode));
         if result != TM_Result::TM_Ok {
             *update_indexes = false;
             for plan in &plans {

@@ -72,7 +72,7 @@ pub unsafe fn references(
         columns
             .iter()
             .map(|&i| usize::from(i))
-            .map(|i| if isnull[i] { None } else { vectors::reference_at(values[i]) })
+            .map(|i| if isnull[i] { None } else { vectors::reference_at((*tuple).t_tableOid, values[i]) })
             .collect()
     }
 }

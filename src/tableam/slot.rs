@@ -185,9 +185,9 @@ unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) 
                 continue;
             }
             let value = (*slot).tts_values.add(index as usize);
-            if let Some(reference) = vectors::reference_at(*value) {
-                let table = (*(*ours).base.base.tuple).t_tableOid.to_u32();
-                vectors::write_pointer(&mut (*column).pointer, table, reference);
+            let table = (*(*ours).base.base.tuple).t_tableOid;
+            if let Some(reference) = vectors::reference_at(table, *value) {
+                vectors::write_pointer(&mut (*column).pointer, table.to_u32(), reference);
                 *value = pg_sys::Datum::from(&raw mut (*column).pointer);
             }
         }

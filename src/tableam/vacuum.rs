@@ -17,7 +17,8 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
         // a horizon no newer than the one that the rows' VACUUM takes next
         let horizon = pg_sys::GetOldestNonRemovableTransactionId(rel);
         let vacuum = super::heap().relation_vacuum.unwrap_unchecked();
-        pg_sys::ffi::pg_guard_ffi_boundary(|| vacuum(rel, params, strategy));
+        // no guard: nothing here waits to be dropped, and an error keeps all that it says
+        vacuum(rel, params, strategy);
         let toast = (*(*rel).rd_rel).reltoastrelid;
         if toast == pg_sys::InvalidOid {
             return;
@@ -58,7 +59,6 @@ pub unsafe extern "C-unwind" fn segment_relation_vacuum(
         let mut params = *params;
         params.truncate = pg_sys::VacOptValue::VACOPTVALUE_DISABLED;
         let vacuum = super::heap().relation_vacuum.unwrap_unchecked();
-        let params = &raw mut params;
-        pg_sys::ffi::pg_guard_ffi_boundary(|| vacuum(rel, params, strategy));
+        vacuum(rel, &raw mut params, strategy);
     }
 }

@@ -137,10 +137,10 @@ pub unsafe fn columns_of(rel: pg_sys::Relation) -> VectorColumns {
     })
 }
 
-/// The reference that a row's value is, if it is one. `value` points at a varlena of a vector column.
+/// The reference that a value in a row of `table` is, if it is one. `value` points at a varlena of a vector column.
 #[inline(always)]
 #[must_use]
-pub unsafe fn reference_at(value: pg_sys::Datum) -> Option<Reference> {
+pub unsafe fn reference_at(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<Reference> {
     // SAFETY: a varlena has at least one byte, and as many as its header says
     unsafe {
         let bytes: *const u8 = value.cast_mut_ptr();
@@ -149,7 +149,7 @@ pub unsafe fn reference_at(value: pg_sys::Datum) -> Option<Reference> {
         }
         let reference = Reference::decode(&*bytes.cast::<[u8; REFERENCE_BYTES]>());
         if reference.is_none() {
-            unknown_reference();
+            unknown_reference(table);
         }
         reference
     }
@@ -158,9 +158,10 @@ pub unsafe fn reference_at(value: pg_sys::Datum) -> Option<Reference> {
 /// Raises the error for a reference of a format that this version does not know.
 #[cold]
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn unknown_reference() {
+unsafe extern "C-unwind" fn unknown_reference(table: pg_sys::Oid) {
+    let name = crate::pg::relation::name_of(table);
     raise(
-        Error::new(SqlState::DataCorrupted, "a row holds a vector reference of an unknown format")
+        Error::new(SqlState::DataCorrupted, format!("a row of {name} holds a vector reference of an unknown format"))
             .hint("The table was written by a newer version of pg_zvec, or the row is damaged."),
     )
 }

@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Vectors survive what moves whole databases: pg_dump and pg_restore in every format, pg_upgrade, a verified base backup
+# with archive recovery. The server's own tools for checking files find nothing wrong.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. regress/cluster.sh
+zvec_begin upgrade-test
+. regress/crash/lib.bash
+# a cluster with checksums
+name=checksums-old old=$ZVEC_SCRATCH/checksums-old
+crash_cluster $name "autovacuum = off" "archive_mode = on" "archive_command = 'cp %p $ZVEC_SCRATCH/archive/%f'" \
+    "wal_level = replica"
+zvec_result $? "upgrade: the server starts"
+zvec_as_server mkdir "$ZVEC_SCRATCH/archive"
+
+psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+INSERT INTO mt SELECT i, i % 10, 'row', i % 3 FROM generate_series(1, 400) i;
+INSERT INTO t SELECT *, v(id, ver) FROM mt;
+UPDATE t SET tag = tag + 1, pad = repeat(md5(id::text), 300) WHERE id % 7 = 0;
+UPDATE mt SET tag = tag + 1, pad = repeat(md5(id::text), 300) WHERE id % 7 = 0;
+DELETE FROM mt WHERE id % 11 = 0;
+DELETE FROM t WHERE id % 11 = 0;
+VACUUM t;
+INSERT INTO mw SELECT i, i FROM generate_series(1, 30) i;
+INSERT INTO w SELECT id, ver, v(id, ver) FROM mw;
+ALTER TABLE w ADD COLUMN gone zvec(3) DEFAULT '[1,2,3]';
+ALTER TABLE w DROP COLUMN gone;
+CREATE TABLE several (id integer PRIMARY KEY, a zvec(3) DEFAULT '[1,2,3]', b zvec(2) NOT NULL) USING zvec;
+INSERT INTO several (id, b) SELECT i, '[1,2]' FROM generate_series(1, 9) i;
+ALTER TABLE several ADD COLUMN c zvec(2) DEFAULT '[7,8]';
+INSERT INTO several VALUES (10, NULL, '[3,4]', '[5,6]');
+CREATE UNLOGGED TABLE u USING zvec AS SELECT * FROM w;
+CREATE MATERIALIZED VIEW mv USING zvec AS SELECT * FROM w;
+CREATE TABLE p (id integer, ver integer, e zvec) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10) USING zvec;
+CREATE TABLE p2 PARTITION OF p DEFAULT;
+INSERT INTO p SELECT * FROM w;
+CREATE VIEW everything AS
+    SELECT 't' AS source, format('%s %s %s %s %s', id, tag, pad, ver, e) AS row FROM t
+    UNION ALL SELECT 'w', w::text FROM w UNION ALL SELECT 'several', several::text FROM several
+    UNION ALL SELECT 'mv', mv::text FROM mv UNION ALL SELECT 'p', p::text FROM p UNION ALL SELECT 'u', u::text FROM u;
+CREATE TABLE sum AS SELECT md5(string_agg(row, E'\n' ORDER BY source, row)) FROM everything;
+SQL
+same="SELECT md5(string_agg(row, E'\n' ORDER BY source, row)), count(*) FROM everything"
+methods="SELECT string_agg(relname || ' ' || amname, ',' ORDER BY relname) FROM pg_class JOIN pg_am m ON m.oid = relam
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm')"
+expected=$(psql -XAtqc "$same") kinds=$(psql -XAtqc "$methods")
+[ "${expected#*|}" = 494 ] && grep -q 'mv zvec,mw heap,p1 zvec,p2 heap' <<<"$kinds"
+zvec_result $? "upgrade: tables to begin with"
+
+# whole DATABASE: it has everything.
+whole() {
+    local PGDATABASE=$1 table
+    is "$same" "$expected" && is "$methods" "$kinds" && says_nothing "SELECT problems()" &&
+        for table in several u mv p1; do says_nothing "SELECT zvec_check('$table')" || return 1; done
+}
+
+for format in plain custom inserts directory; do
+    createdb "$format"
+    dump=$ZVEC_SCRATCH/dump.$format
+    case $format in
+    plain) pg_dump >"$dump" && psql -Xq -v ON_ERROR_STOP=1 -d $format -f "$dump" >/dev/null ;;
+    inserts) pg_dump --inserts --rows-per-insert=50 >"$dump" && psql -Xq -v ON_ERROR_STOP=1 -d $format -f "$dump" >/dev/null ;;
+    custom) pg_dump -Fc -f "$dump" && pg_restore --exit-on-error -d $format "$dump" ;;
+    directory) pg_dump -Fd -j 2 -f "$dump" && pg_restore -j 2 --exit-on-error -d $format "$dump" ;;
+    esac && whole $format
+    zvec_result $? "upgrade: pg_dump and restore, $format"
+    dropdb $format
+done
+
+# A base backup, verified, and recovered to a point in time from the archive.
+backup=$ZVEC_SCRATCH/backup
+zvec_as_server mkdir "$backup" && zvec_as_server mkdir -m 700 "$backup/socket"
+zvec_as_server "$ZVEC_BINDIR/pg_basebackup" -h "$PGHOST" -p "$PGPORT" -U postgres -D "$backup/data" -c fast --no-sync &&
+    zvec_as_server "$ZVEC_BINDIR/pg_verifybackup" -q "$backup/data"
+zvec_result $? "upgrade: pg_basebackup and pg_verifybackup"
+psql -Xq -c "UPDATE t SET ver = 4, e = v(id, 4) WHERE id < 50" -c "VACUUM FULL w" -c "DELETE FROM t WHERE id > 350" -c "VACUUM t"
+# an unlogged table comes empty from a backup
+logged="SELECT md5(string_agg(row, E'\n' ORDER BY source, row)) FROM everything WHERE source <> 'u'"
+point=$(psql -XAtqc "$logged")
+psql -Xqc "SELECT pg_create_restore_point('here')" >/dev/null
+psql -Xq -c "TRUNCATE t" -c "DROP TABLE w CASCADE" -c "SELECT pg_switch_wal()" >/dev/null 2>&1
+psql -Xqc "CHECKPOINT"
+for ((i = 0; i < 100; i++)); do
+    [ "$(psql -XAtqc "SELECT last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 16777216) FROM pg_stat_archiver")" != t ] ||
+        break
+    sleep 0.1
+done
+zvec_conf backup "unix_socket_directories = '$backup/socket'" "restore_command = 'cp $ZVEC_SCRATCH/archive/%f %p'" \
+    "recovery_target_name = 'here'" "recovery_target_action = promote" "archive_mode = off"
+zvec_as_server touch "$backup/data/recovery.signal"
+zvec_start backup
+for ((i = 0; i < 100; i++)); do
+    [ "$(psql -XAtqc "SELECT pg_is_in_recovery()")" != f ] || break
+    sleep 0.1
+done
+is "$logged" "$point" && is "SELECT count(*) FROM u" 0 && says_nothing "SELECT zvec_check('t')" "SELECT zvec_check('w')" "VACUUM" &&
+    says_nothing "INSERT INTO t (id, ver, e) SELECT i, 1, v(i, 1) FROM generate_series(1001, 1100) i" "SELECT zvec_check('t')"
+zvec_result $? "upgrade: recovery to a point in time"
+zvec_stop backup
+crash_log_is_clean backup
+zvec_result $? "upgrade: the log of the restored server is clean"
+
+# pg_upgrade to the same version, which copies files and needs everything that --binary-upgrade writes.
+zvec_use $name
+psql -Xqd postgres -c "CREATE DATABASE moved"
+pg_restore --exit-on-error -d moved "$ZVEC_SCRATCH/dump.custom"
+whole moved
+zvec_result $? "upgrade: a database to move"
+pg_amcheck -d moved --install-missing --heapallindexed >"$ZVEC_SCRATCH/amcheck" 2>&1 || { cat "$ZVEC_SCRATCH/amcheck"; false; }
+# it passes tables of other access methods by, and looks at their btree indexes
+zvec_result $? "upgrade: pg_amcheck finds nothing"
+zvec_stop $name
+zvec_as_server "$ZVEC_BINDIR/pg_checksums" --check -D "$old/data" >/dev/null
+zvec_result $? "upgrade: pg_checksums finds nothing"
+for mode in copy --link; do
+    new=new${mode#copy}
+    crash_init checksums-$new "autovacuum = off"
+    zvec_result $? "upgrade: a cluster to move to ($mode)"
+    zvec_as_server sh -c "cd '$ZVEC_SCRATCH' && exec '$ZVEC_BINDIR/pg_upgrade' -b '$ZVEC_BINDIR' -B '$ZVEC_BINDIR' \
+        -d '$old/data' -D '$ZVEC_SCRATCH/checksums-$new/data' -s '$old/socket' -U postgres ${mode#copy}" >"$ZVEC_SCRATCH/upgrade" 2>&1 ||
+        { tail -n 30 "$ZVEC_SCRATCH/upgrade"; cat "$ZVEC_SCRATCH/checksums-$new"/data/pg_upgrade_output.d/*/log/*.log | tail -n 30; false; }
+    zvec_result $? "upgrade: pg_upgrade ($mode)"
+    zvec_start checksums-$new && whole moved &&
+        PGDATABASE=moved says_nothing "DELETE FROM t WHERE id % 3 = 0" "VACUUM" "SELECT zvec_check('t')" \
+            "INSERT INTO t (id, ver, e) SELECT i, 1, v(i, 1) FROM generate_series(1001, 1100) i" "SELECT zvec_check('t')" \
+            "SELECT id FROM t WHERE e IS DISTINCT FROM v(id, ver)" "DELETE FROM t WHERE id > 1000 OR id < 0" "VACUUM FULL t"
+    zvec_result $? "upgrade: everything is there and works ($mode)"
+    zvec_stop checksums-$new
+    crash_log_is_clean checksums-$new
+    zvec_result $? "upgrade: the new server's log is clean ($mode)"
+done
