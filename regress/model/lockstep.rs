@@ -33,6 +33,8 @@ struct Session {
 struct Pending {
     sql: String,
     outcomes: [Option<Outcome>; 2],
+    /// it was found to wait, on both sides
+    waits: bool,
 }
 
 /// How a case went on.
@@ -133,13 +135,14 @@ impl Lockstep {
         let session = &mut self.sessions[step.session];
         for (side, schema) in SCHEMAS.iter().enumerate() {
             let sql = match step.sql.strip_prefix("CHECK ") {
-                Some(table) if side == 1 && table != "p" => format!("SELECT * FROM zvec_check('{table}')"),
-                Some(_) => "SELECT 1 WHERE false".to_owned(),
+                Some(table) if side == 1 => format!("SELECT * FROM zvec_check('{table}')"),
+                // The lock that zvec_check takes.
+                Some(table) => format!("DO 'BEGIN LOCK {table} IN SHARE UPDATE EXCLUSIVE MODE; END'"),
                 None => step.sql.replace('@', schema),
             };
             session.sides[side].send(&sql)?;
         }
-        session.pending = Some(Pending { sql: step.sql.clone(), outcomes: [None, None] });
+        session.pending = Some(Pending { sql: step.sql.clone(), outcomes: [None, None], waits: false });
         self.settle()
     }
 
@@ -158,6 +161,13 @@ impl Lockstep {
             if self.sessions.iter().all(|session| session.pending.is_none()) {
                 return Ok(Next::Go);
             }
+            if self.sessions.iter().filter_map(|s| s.pending.as_ref()).all(|pending| pending.waits) {
+                // Whoever has released a lock had woken the waiters before it answered.
+                if self.all_wait()? {
+                    return Ok(Next::Go);
+                }
+                self.sessions.iter_mut().filter_map(|s| s.pending.as_mut()).for_each(|pending| pending.waits = false);
+            }
             polls += 1;
             if change.elapsed() < Duration::from_millis(5) {
                 if polls > 20 {
@@ -171,7 +181,10 @@ impl Lockstep {
                 let halves = |p: &Pending| p.outcomes[0].is_some() != p.outcomes[1].is_some();
                 match self.sessions.iter().find_map(|s| s.pending.as_ref().filter(|p| halves(p))) {
                     None => {
-                        self.waited += 1;
+                        for pending in self.sessions.iter_mut().filter_map(|s| s.pending.as_mut()) {
+                            self.waited += u64::from(!pending.waits);
+                            pending.waits = true;
+                        }
                         return Ok(Next::Go);
                     }
                     Some(pending) if change.elapsed() > Duration::from_secs(3) => {
@@ -226,7 +239,7 @@ impl Lockstep {
     fn finish(&mut self) -> Result<Next, String> {
         let serializable = self.sessions.iter().any(|session| session.serializable);
         for session in &mut self.sessions {
-            let Some(Pending { sql, outcomes }) = &mut session.pending else { continue };
+            let Some(Pending { sql, outcomes, .. }) = &mut session.pending else { continue };
             let died = |o: &Option<Outcome>, code| o.as_ref().is_some_and(|o| o.error.as_deref() == Some(code));
             if outcomes.iter().any(|outcome| died(outcome, "40P01")) {
                 return Ok(Next::Stop);

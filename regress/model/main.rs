@@ -35,7 +35,7 @@ struct Options {
 
 fn options() -> Result<Options, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut options = Options { cases: 200, seed: now.as_secs(), scripts: Vec::new() };
+    let mut options = Options { cases: 150, seed: now.as_secs(), scripts: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -82,7 +82,7 @@ fn run_cases(lockstep: Lockstep, options: &Options) -> Result<(), String> {
         cases: options.cases,
         failure_persistence: None,
         max_shrink_iters: 3000,
-        max_shrink_time: 180_000,
+        max_shrink_time: 120_000,
         ..Config::default()
     };
     let mut seed = [0; 32];

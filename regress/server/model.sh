@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
 zvec_begin model-test
-cases=${CASES:-250}
+cases=${CASES:-150}
 seed=${SEED:-$(date +%s)}
 
 zvec_cargo_drivers || exit 1
