@@ -50,7 +50,7 @@ fn missing(table: u32, vector: StoredVector) -> ! {
                 relation::name_of(pg_sys::Oid::from(table))
             ),
         )
-        .hint("Run zvec_check() on the table."),
+        .hint("The value may be older than a TRUNCATE or rewrite of the table; otherwise run zvec_check() on it."),
     )
 }
 
