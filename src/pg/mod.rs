@@ -10,6 +10,7 @@ pub mod array;
 pub mod buffer;
 pub mod error;
 pub mod function;
+pub mod guc;
 pub mod memory;
 pub mod message;
 pub mod raw;

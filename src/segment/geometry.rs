@@ -37,6 +37,12 @@ impl Geometry {
         Self { dims, stride_bytes, capacity: by_pages.min(u64::from(MAX_POSITIONS)) as u32 }
     }
 
+    /// The same shape with at most `most` positions (0 = as many as there may be).
+    #[must_use]
+    pub fn limited(self, most: u32) -> Self {
+        if most == 0 { self } else { Self { capacity: self.capacity.min(most), ..self } }
+    }
+
     /// Slot page (ordinal) and index on it of `position`.
     #[inline]
     #[must_use]
@@ -95,6 +101,13 @@ mod tests {
             }
             assert_eq!(next, 50 * u64::from(geometry.stride_bytes));
         }
+    }
+
+    #[test]
+    fn capacity_can_be_limited() {
+        assert_eq!(Geometry::new(8).limited(0), Geometry::new(8));
+        assert_eq!(Geometry::new(8).limited(500).capacity, 500);
+        assert_eq!(Geometry::new(8).limited(u32::MAX), Geometry::new(8));
     }
 
     #[test]

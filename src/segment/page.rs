@@ -230,14 +230,8 @@ impl SegmentPage {
 
     /// A segment without pages.
     #[must_use]
-    pub fn new(attnum: i16, dims: u16) -> Self {
-        Self {
-            attnum,
-            geometry: Geometry::new(dims),
-            slots: ExtentList::default(),
-            data: ExtentList::default(),
-            free_hint: 0,
-        }
+    pub fn new(attnum: i16, geometry: Geometry) -> Self {
+        Self { attnum, geometry, slots: ExtentList::default(), data: ExtentList::default(), free_hint: 0 }
     }
 
     /// The fixed fields and both extent lists as changes of the page; `None` when an extent list is full.
@@ -291,14 +285,16 @@ impl SegmentPage {
     pub fn decode(page: &PageBytes, segment: SegmentNo) -> Result<Self, Damage> {
         Self::header(segment).check(page)?;
         let dims = u16_at(page, 42);
-        let mut decoded = Self::new(u16_at(page, 40) as i16, dims);
+        let mut decoded = Self::new(u16_at(page, 40) as i16, Geometry::new(dims));
         let geometry = decoded.geometry;
         if dims == 0 || decoded.attnum <= 0 || page[44] != Self::ELEMENT_FLOAT4 {
             return Err(Damage("column, dimensions or element type are out of range".into()));
         }
-        if u32_at(page, 48) != geometry.stride_bytes || u32_at(page, 52) != geometry.capacity {
+        let capacity = u32_at(page, 52);
+        if u32_at(page, 48) != geometry.stride_bytes || capacity == 0 || capacity > geometry.capacity {
             return Err(Damage("stride or capacity do not fit the dimensions".into()));
         }
+        decoded.geometry.capacity = capacity;
         decoded.free_hint = u32_at(page, Self::FREE_HINT);
         for (list, count, max, start) in [
             (&mut decoded.slots, u16_at(page, 56), Self::MAX_SLOT_EXTENTS, Self::SLOT_EXTENTS),
@@ -421,7 +417,7 @@ mod tests {
         #[test]
         fn segment_round_trip(steps in prop::collection::vec((any::<bool>(), 1u32..1000, 1u32..100), 0..200)) {
             let mut page = page_with(SegmentPage::header(SegmentNo(3)));
-            let mut segment = SegmentPage::new(4, 784);
+            let mut segment = SegmentPage::new(4, Geometry::new(784).limited(1000));
             apply(&mut page, &segment.encode().unwrap());
             let mut next = 1;
             for (data, gap, pages) in steps {
@@ -439,7 +435,7 @@ mod tests {
         #[test]
         fn damaged_segment_pages_are_refused_or_sound(at in 40usize..200, bit in 0u8..8) {
             let mut page = page_with(SegmentPage::header(SegmentNo(0)));
-            let mut segment = SegmentPage::new(1, 8);
+            let mut segment = SegmentPage::new(1, Geometry::new(8));
             let slots = segment.slots.push(Extent { start: 2, pages: 1 });
             let data = segment.data.push(Extent { start: 3, pages: 1 });
             prop_assert!(slots && data);
@@ -453,11 +449,11 @@ mod tests {
 
     #[test]
     fn full_extent_lists_are_refused() {
-        let mut segment = SegmentPage::new(1, 8);
+        let mut segment = SegmentPage::new(1, Geometry::new(8));
         for i in 0..=SegmentPage::MAX_SLOT_EXTENTS as u32 {
             assert!(segment.slots.push(Extent { start: 1 + 2 * i, pages: 1 }));
         }
         assert_eq!(segment.encode(), None);
-        assert_eq!(segment.encode_growth(&SegmentPage::new(1, 8)), None);
+        assert_eq!(segment.encode_growth(&SegmentPage::new(1, Geometry::new(8))), None);
     }
 }

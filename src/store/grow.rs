@@ -9,12 +9,13 @@ use super::map::{Segment, Store};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::{self, Exclusive};
 use crate::pg::error::raise;
+use crate::pg::guc;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
 use crate::segment::extent::growth;
 use crate::segment::ids::MAX_SEGMENTS;
 use crate::segment::page::{Fragment, PageKind, SegmentPage};
-use crate::segment::{Extent, PageHeader, RootPage, SegmentNo};
+use crate::segment::{Extent, Geometry, PageHeader, RootPage, SegmentNo};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -63,7 +64,7 @@ impl Store {
             }
             let pages = self.add_pages(1);
             let block = pages[0].block();
-            let page = SegmentPage::new(attnum, dims);
+            let page = SegmentPage::new(attnum, Geometry::new(dims).limited(guc::segment_capacity()));
             let mut on_root = Change::new(&root);
             put_all(&mut on_root, &RootPage::append(segments.len(), block));
             let mut on_page = Change::new(&pages[0]);
@@ -74,7 +75,14 @@ impl Store {
             wal::set_all_frozen(self.rel, &pages[0]);
             drop(pages);
             drop(lock);
-            self.remember(Segment { no, tag: no.tag(self.base()), block, page, target: Cell::new(0) })
+            self.remember(Segment {
+                no,
+                tag: no.tag(self.base()),
+                block,
+                page,
+                target: Cell::new(0),
+                full_at: Cell::new(0),
+            })
         }
     }
 
@@ -126,7 +134,7 @@ impl Store {
                 drop(pages);
                 let target = now.target.get();
                 let (no, tag, block) = (now.no, now.tag, now.block);
-                now = self.remember(Segment { no, tag, block, page, target: Cell::new(target) });
+                now = self.remember(Segment { no, tag, block, page, target: Cell::new(target), full_at: Cell::new(0) });
                 left -= batch;
             }
             drop(lock);

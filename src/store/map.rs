@@ -24,6 +24,8 @@ pub struct Segment {
     pub page: SegmentPage,
     /// slot page where this backend looks for a free slot first
     pub(super) target: Cell<u32>,
+    /// the relation cache's epoch in which the segment was found to have no free slot; 0 = never
+    pub(super) full_at: Cell<u64>,
 }
 
 pub(super) struct Map {
@@ -172,7 +174,14 @@ impl Store {
             if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
                 damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
             }
-            Segment { no, tag: no.tag(self.map.base.get()), block, target: Cell::new(page.free_hint), page }
+            Segment {
+                no,
+                tag: no.tag(self.map.base.get()),
+                block,
+                target: Cell::new(page.free_hint),
+                full_at: Cell::new(0),
+                page,
+            }
         }
     }
 

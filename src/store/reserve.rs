@@ -3,7 +3,7 @@
 //! A reservation marks a free slot RESERVED with our transaction's id, as an unlogged hint: after a crash the slot is
 //! free or reserved by a dead transaction, and VACUUM frees the latter.
 
-use super::map::{Segment, Store};
+use super::map::{Segment, Store, epoch};
 use crate::pg::buffer::Exclusive;
 use crate::pg::{buffer, xact};
 use crate::segment::Slot;
@@ -40,6 +40,9 @@ impl Store {
             loop {
                 let segments = self.segments();
                 for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
+                    if segment.full_at.get() == epoch() {
+                        continue;
+                    }
                     self.reserve_in(segment.clone(), count, &mut taken);
                     if taken.len() == count {
                         return taken;
@@ -81,6 +84,7 @@ impl Store {
                 }
                 self.raise_free_hint(&segment, at);
                 if at >= most_pages {
+                    segment.full_at.set(epoch());
                     break;
                 }
                 segment = self.extend(&segment, PageKind::Slots, at + 1);

@@ -35,6 +35,10 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
             Some(attnum) => row_version(rel, at, attnum, slot, generation),
             None => crate::store::RowVersion::Gone,
         });
+        if done.freed > 0 {
+            // sessions that found the segments full look again
+            pg_sys::CacheInvalidateRelcache(toast.raw());
+        }
         if (*params).options & pg_sys::VACOPT_VERBOSE != 0 {
             let name = relation::name(rel);
             pgrx::ereport!(
