@@ -41,8 +41,8 @@ struct Pending {
 #[derive(PartialEq)]
 enum Next {
     Go,
-    /// the sides may differ from here, and rightly: who dies in a deadlock is chance, and false alarms of
-    /// serializability depend on pages
+    /// the sides may differ from here, and rightly: which of two waiters goes on first is chance, as is who dies in a
+    /// deadlock, and false alarms of serializability depend on pages
     Stop,
 }
 
@@ -151,9 +151,14 @@ impl Lockstep {
         let start = Instant::now();
         let mut change = Instant::now();
         let mut polls = 0_u32;
+        let several = self.sessions.iter().filter(|s| s.pending.as_ref().is_some_and(|p| p.waits)).count() > 1;
         loop {
             if self.receive()? {
                 change = Instant::now();
+            }
+            let woken = |p: &Pending| p.waits && p.outcomes.iter().any(Option::is_some);
+            if several && self.sessions.iter().any(|s| s.pending.as_ref().is_some_and(woken)) {
+                return Ok(Next::Stop);
             }
             if self.finish()? == Next::Stop {
                 return Ok(Next::Stop);
@@ -165,6 +170,9 @@ impl Lockstep {
                 // Whoever has released a lock had woken the waiters before it answered.
                 if self.all_wait()? {
                     return Ok(Next::Go);
+                }
+                if several {
+                    return Ok(Next::Stop);
                 }
                 self.sessions.iter_mut().filter_map(|s| s.pending.as_mut()).for_each(|pending| pending.waits = false);
             }
@@ -307,7 +315,8 @@ impl Lockstep {
                 }
             }
             for connection in &session.sides {
-                for sql in ["ROLLBACK", "CLOSE ALL"] {
+                // A cancellation that came late hits the first.
+                for sql in ["ROLLBACK", "ROLLBACK", "CLOSE ALL"] {
                     connection.send(sql)?;
                     connection.outcomes.recv_timeout(PATIENCE).map_err(|_| "cannot end a transaction")?;
                 }
