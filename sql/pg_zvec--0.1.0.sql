@@ -219,3 +219,11 @@ CREATE FUNCTION zvec_check(
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'zvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION zvec_check(regclass) IS 'broken invariants between a zvec table''s rows and its vectors; none if healthy';
+
+-- PostgreSQL notes which access method a table needs, but not which one its TOAST relation needs: without this, the two
+-- could be dropped in the wrong order, the tables' storage last.
+INSERT INTO pg_catalog.pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
+    SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, tables.oid, 0,
+           'pg_catalog.pg_am'::pg_catalog.regclass, stores.oid, 0, 'n'
+    FROM pg_catalog.pg_am tables, pg_catalog.pg_am stores
+    WHERE tables.amname = 'zvec' AND stores.amname = 'zvec_segment';

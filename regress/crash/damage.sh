@@ -198,7 +198,7 @@ overwrite() {
         block=$(block_of "$1" $kind) || return 1
         case $5 in
         zero) dd if=/dev/zero of="$1" bs=8192 count=1 seek="$block" conv=notrunc status=none ;;
-        noise) head -c 8192 "$ZVEC_BINDIR/postgres" | dd of="$1" bs=8192 count=1 seek="$block" conv=notrunc status=none ;;
+        noise) dd if="$ZVEC_BINDIR/postgres" of="$1" bs=8192 count=1 seek="$block" conv=notrunc status=none ;;
         *) put "$1" $((block * 8192 + $4)) "$5" ;;
         esac
         ;;
@@ -212,7 +212,8 @@ says_it_well() {
         -e '^ERROR:  XX001: vector [0-9]+ of table "d[0-9]+" is not in its vector store' \
         -e '^ERROR:  XX001: a row of table "d[0-9]+" holds a vector reference of an unknown format' \
         -e '^ERROR:  XX001: (invalid page in|could not read) block [0-9]+ (of relation|in file) ' \
-        -e '^ERROR:  25P02: ' -e '^ERROR:  22000: different vector dimensions [0-9]+ and 400' -e '^ERROR:  XX001: unexpected data beyond EOF in block [0-9]+ of relation '
+        -e '^ERROR:  25P02: ' -e '^ERROR:  22000: different vector dimensions [0-9]+ and 400' \
+        -e '^ERROR:  XX001: unexpected data beyond EOF in block [0-9]+ of relation '
 }
 
 # endures NUMBER WHERE OFFSET WHAT EFFECT: uses a damaged table.
@@ -230,7 +231,8 @@ endures() {
         ! grep -qE '\|f$' "$output" || { grep -E '\|f$' "$output" && status=1; }
         ! grep -E '^(rows|right|text)' "$output" | grep -v '|180$' || status=1
     fi
-    grep -q '^anew|20$' "$output" && grep -q '^check anew|0$' "$output" || { echo "TRUNCATE did not mend it" && status=1; }
+    grep -q '^anew|20$' "$output" && grep -q '^check anew|0$' "$output" ||
+        { echo "TRUNCATE did not mend it" && status=1; }
     return $status
 }
 

@@ -69,7 +69,8 @@ BEGIN
             INSERT INTO t (id, tag, pad, ver, e) VALUES (new, step % 97, 'kept', 0, v(new, 0));
             BEGIN
                 UPDATE t SET ver = 99, e = v(id, 99) WHERE id BETWEEN lo AND hi AND id % 11 = x;
-                INSERT INTO t (id, tag, pad, ver, e) SELECT i, 0, 'lost', 0, v(i, 0) FROM generate_series(new + 1, new + 9) i;
+                INSERT INTO t (id, tag, pad, ver, e)
+                    SELECT i, 0, 'lost', 0, v(i, 0) FROM generate_series(new + 1, new + 9) i;
                 DELETE FROM t WHERE id BETWEEN lo AND hi AND id % 7 = x % 7;
                 RAISE division_by_zero;
             EXCEPTION WHEN division_by_zero THEN NULL;
@@ -83,6 +84,32 @@ BEGIN
         COMMIT;
         RAISE NOTICE 'ack %', step;
     END LOOP;
+END $$;
+
+-- Maintenance of more than one statement, in one transaction.
+CREATE PROCEDURE add_to_w(rows integer) LANGUAGE plpgsql AS $$
+DECLARE
+    next integer := (SELECT coalesce(max(ver), 0) + 1 FROM mw);
+BEGIN
+    INSERT INTO mw SELECT i, next FROM generate_series(1, rows) i;
+    INSERT INTO w SELECT i, next, v(i, next) FROM generate_series(1, rows) i;
+END $$;
+CREATE PROCEDURE make_c_by_query(rows integer) LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE c;
+    TRUNCATE mc;
+    INSERT INTO mc SELECT i, 1 FROM generate_series(1, rows) i;
+    CREATE TABLE c USING zvec AS SELECT id, ver, v(id, ver) AS e FROM mc;
+END $$;
+CREATE PROCEDURE make_c_and_fill_it(rows integer) LANGUAGE plpgsql AS $$
+BEGIN
+    DROP TABLE c;
+    TRUNCATE mc;
+    CREATE TABLE c (id integer, ver integer, e zvec) USING zvec;
+    INSERT INTO c SELECT i, 3, v(i, 3) FROM generate_series(1, rows) i;
+    DELETE FROM c WHERE id % 3 = 0;
+    UPDATE c SET ver = 4, e = v(id, 4) WHERE id % 3 = 1;
+    INSERT INTO mc SELECT i, 5 - i % 3 FROM generate_series(1, rows) i WHERE i % 3 <> 0;
 END $$;
 
 -- How many rows of a zvec table are not what its heap table says, or have another vector than they should.
@@ -127,7 +154,7 @@ BEGIN
             SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead INTO counts
                 FROM zvec_segments(zvec::regclass);
             IF counts.live <> counted OR counts.dead <> 0 THEN
-                RETURN NEXT format('%s: %s rows, but %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
+                RETURN NEXT format('%s: %s rows, %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
             END IF;
         END IF;
     END LOOP;

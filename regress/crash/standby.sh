@@ -20,8 +20,8 @@ standby() {
     local name=$1 dir=$ZVEC_SCRATCH/$1 primary=$ZVEC_SCRATCH/$2
     shift 2
     zvec_as_server mkdir -p "$dir" && zvec_as_server mkdir -m 700 "$dir/socket" &&
-        zvec_as_server "$ZVEC_BINDIR/pg_basebackup" -h "$primary/socket" -p 54315 -U postgres -D "$dir/data" -R -X stream \
-            -c fast --no-sync || return 1
+        zvec_as_server "$ZVEC_BINDIR/pg_basebackup" -h "$primary/socket" -p 54315 -U postgres -D "$dir/data" \
+            -R -X stream -c fast --no-sync || return 1
     zvec_conf "$name" "unix_socket_directories = '$dir/socket'" "$@" && zvec_start "$name"
 }
 
@@ -80,7 +80,8 @@ work_for() {
     local status=$?
     touch "$stop"
     wait "${pids[2]}"
-    on primary psql -XAtqc "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query ~ '^CALL work'" >/dev/null
+    on primary psql -XAtqc "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+                            WHERE query ~ '^CALL work'" >/dev/null
     wait "${pids[@]}"
     on primary psql -Xqc "ALTER TABLE a SET ACCESS METHOD zvec"
     return $status
@@ -157,7 +158,8 @@ zvec_result $? "standby: a snapshot that needs reused slots is cancelled where q
 [ "$(cat "$ZVEC_SCRATCH/old.patient")" = "200
 200|200" ] && [ "$is_reused" = 339 ]
 zvec_result $? "standby: it is right where replay waits for it"
-same patient && is "SELECT count(*) FILTER (WHERE ver = 0), count(*) FILTER (WHERE e = v(16 * id + 2, ver)) FROM o" "100|200"
+same patient &&
+    is "SELECT count(*) FILTER (WHERE ver = 0), count(*) FILTER (WHERE e = v(16 * id + 2, ver)) FROM o" "100|200"
 zvec_result $? "standby: and afterwards the standby has caught up"
 
 # a standby dies and recovers

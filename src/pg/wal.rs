@@ -5,7 +5,7 @@
 
 use super::buffer::Exclusive;
 use super::{raw, relation};
-use crate::segment::page::{PAGE_BYTES, PageHeader};
+use crate::segment::page::{Fragment, PAGE_BYTES, PageHeader};
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.
@@ -152,7 +152,7 @@ pub unsafe fn set_all_frozen(rel: pg_sys::Relation, page: &Exclusive) {
     }
 }
 
-/// Writes block 0 of a fork that was just created, past the shared buffers, and logs it where `log` says so.
+/// Writes block 0 of a fork that was just created, a store page with `fragments`, past the shared buffers, and logs it where `log` says so.
 ///
 /// The write comes before the record: a checkpoint between the two already knows the file must be synced.
 pub unsafe fn write_first_page(
@@ -160,6 +160,7 @@ pub unsafe fn write_first_page(
     node: &pg_sys::RelFileNode,
     fork: pg_sys::ForkNumber::Type,
     header: &PageHeader,
+    fragments: &[Fragment],
     log: bool,
 ) {
     #[repr(C, align(4096))]
@@ -174,6 +175,9 @@ pub unsafe fn write_first_page(
         (*fields).pd_upper = PAGE_HEADER as u16;
         (*fields).pd_special = PAGE_HEADER as u16;
         image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header.encode());
+        for (offset, bytes) in fragments {
+            image.0[*offset..offset + bytes.len()].copy_from_slice(bytes);
+        }
         let page: pg_sys::Page = image.0.as_mut_ptr().cast();
         pg_sys::PageSetChecksumInplace(page, 0);
         let smgr = pg_sys::smgropen(*node, (*rel).rd_backend);

@@ -9,6 +9,12 @@ pub const MAX_POSITIONS: u32 = 1 << POSITION_BITS;
 /// The most segments a store can have.
 pub const MAX_SEGMENTS: u32 = 1 << (32 - POSITION_BITS);
 
+/// What stands for a segment in a slot number: (the store's base + the segment's number) modulo [`MAX_SEGMENTS`]. Each
+/// new store of a table starts from another base, so that a slot number that outlived its store leads nowhere, rather
+/// than to another vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentTag(pub u32);
+
 /// Number of a segment within its store, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentNo(pub u32);
@@ -27,23 +33,39 @@ pub struct SlotNo(pub u32);
 pub struct Generation(pub u16);
 
 impl SlotNo {
-    /// The slot at `position` of `segment`.
+    /// The slot at `position` of the segment with `tag`.
     #[must_use]
-    pub fn new(segment: SegmentNo, position: Position) -> Self {
-        debug_assert!(segment.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS);
-        Self(segment.0 << POSITION_BITS | position.0)
+    pub fn new(tag: SegmentTag, position: Position) -> Self {
+        debug_assert!(tag.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS);
+        Self(tag.0 << POSITION_BITS | position.0)
     }
 
     /// Its segment.
     #[must_use]
-    pub fn segment(self) -> SegmentNo {
-        SegmentNo(self.0 >> POSITION_BITS)
+    pub fn tag(self) -> SegmentTag {
+        SegmentTag(self.0 >> POSITION_BITS)
     }
 
     /// Its position within the segment.
     #[must_use]
     pub fn position(self) -> Position {
         Position(self.0 & (MAX_POSITIONS - 1))
+    }
+}
+
+impl SegmentNo {
+    /// What stands for the segment in slot numbers of a store with `base`.
+    #[must_use]
+    pub fn tag(self, base: u32) -> SegmentTag {
+        SegmentTag((base.wrapping_add(self.0)) % MAX_SEGMENTS)
+    }
+}
+
+impl SegmentTag {
+    /// The segment of a store with `base`.
+    #[must_use]
+    pub fn number(self, base: u32) -> SegmentNo {
+        SegmentNo((self.0 + MAX_SEGMENTS - base % MAX_SEGMENTS) % MAX_SEGMENTS)
     }
 }
 
@@ -60,11 +82,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tags_lead_back_to_segments() {
+        for base in [0, 1, 511, MAX_SEGMENTS - 1] {
+            for no in [0, 1, 700, MAX_SEGMENTS - 1] {
+                assert_eq!(SegmentNo(no).tag(base).number(base), SegmentNo(no));
+            }
+        }
+        assert_ne!(SegmentNo(0).tag(5).number(6), SegmentNo(0));
+    }
+
+    #[test]
     fn slot_number_round_trip() {
         for (segment, position) in [(0, 0), (0, MAX_POSITIONS - 1), (MAX_SEGMENTS - 1, 0), (7, 4321)] {
-            let slot = SlotNo::new(SegmentNo(segment), Position(position));
-            assert_eq!((slot.segment().0, slot.position().0), (segment, position));
+            let slot = SlotNo::new(SegmentTag(segment), Position(position));
+            assert_eq!((slot.tag().0, slot.position().0), (segment, position));
         }
-        assert_eq!(SlotNo::new(SegmentNo(MAX_SEGMENTS - 1), Position(MAX_POSITIONS - 1)).0, u32::MAX);
+        assert_eq!(SlotNo::new(SegmentTag(MAX_SEGMENTS - 1), Position(MAX_POSITIONS - 1)).0, u32::MAX);
     }
 }

@@ -14,7 +14,7 @@ pub mod slot;
 
 pub use extent::{Extent, ExtentList};
 pub use geometry::Geometry;
-pub use ids::{Generation, Position, SegmentNo, SlotNo};
+pub use ids::{Generation, Position, SegmentNo, SegmentTag, SlotNo};
 pub use page::{PageHeader, PageKind, RootPage, SegmentPage, SlotPage};
 pub use reference::Reference;
 pub use slot::{Slot, SlotState, Tid};

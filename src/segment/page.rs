@@ -129,15 +129,20 @@ impl PageHeader {
     }
 }
 
-/// The root page's payload: `u32` number of segments, then the block number of each segment's page from offset 48.
+/// The root page's payload: `u32` number of segments, `u32` base of their tags, then the block number of each segment's
+/// page from offset 48.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RootPage {
+    /// base of the segments' tags
+    pub base: u32,
     /// block of each segment's page
     pub segments: Vec<u32>,
 }
 
 impl RootPage {
     const COUNT: usize = PAYLOAD_START;
+    /// Offset of the base.
+    pub const BASE: usize = PAYLOAD_START + 4;
     const BLOCKS: usize = PAYLOAD_START + 8;
     /// Its header.
     pub const HEADER: PageHeader = PageHeader { kind: PageKind::Root, segment: SegmentNo(0), ordinal: 0 };
@@ -156,7 +161,18 @@ impl RootPage {
         if segments.contains(&0) {
             return Err(Damage("a segment's block number is 0".into()));
         }
-        Ok(Self { segments })
+        let base = u32_at(page, Self::BASE);
+        if base >= MAX_SEGMENTS {
+            return Err(Damage(format!("base {base} is out of range")));
+        }
+        Ok(Self { base, segments })
+    }
+
+    /// The base of a new store: one that follows file `file`'s number, so that stores which follow each other differ.
+    #[must_use]
+    pub fn base_for(file: u32) -> u32 {
+        // an odd factor: different files modulo MAX_SEGMENTS give different bases, well apart
+        file.wrapping_mul(619) % MAX_SEGMENTS
     }
 
     /// The changes that append a segment whose page is `block`, the list having `count` entries now.
@@ -394,6 +410,9 @@ mod tests {
             apply(&mut page, &RootPage::append(count, block));
         }
         assert_eq!(RootPage::decode(&page).unwrap().segments, [5, 9]);
+        assert_ne!(RootPage::base_for(16_384), RootPage::base_for(16_387));
+        apply(&mut page, &[(RootPage::BASE, 7u32.to_le_bytes().to_vec())]);
+        assert_eq!(RootPage::decode(&page).unwrap().base, 7);
         apply(&mut page, &[(RootPage::COUNT, u32::MAX.to_le_bytes().to_vec())]);
         assert!(RootPage::decode(&page).is_err());
     }

@@ -49,6 +49,7 @@ impl<'a> VectorArg<'a> {
     #[inline(always)]
     pub fn new(value: Varlena<'a>) -> Result<Self> {
         match value.form() {
+            Form::Plain(payload) if payload.len() + 1 == REFERENCE_BYTES => Err(bare_reference()),
             Form::Plain(payload) => Ok(Self(Bytes::InPlace(layout::elements(payload)?))),
             form => Self::copied(value, form),
         }

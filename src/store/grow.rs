@@ -74,7 +74,7 @@ impl Store {
             wal::set_all_frozen(self.rel, &pages[0]);
             drop(pages);
             drop(lock);
-            self.remember(Segment { no, block, page, target: Cell::new(0) })
+            self.remember(Segment { no, tag: no.tag(self.base()), block, page, target: Cell::new(0) })
         }
     }
 
@@ -125,7 +125,8 @@ impl Store {
                 }
                 drop(pages);
                 let target = now.target.get();
-                now = self.remember(Segment { no: now.no, block: now.block, page, target: Cell::new(target) });
+                let (no, tag, block) = (now.no, now.tag, now.block);
+                now = self.remember(Segment { no, tag, block, page, target: Cell::new(target) });
                 left -= batch;
             }
             drop(lock);

@@ -6,7 +6,7 @@
 use super::{check_header, damaged};
 use crate::pg::{buffer, relation};
 use crate::segment::page::{Damage, RootPage, SegmentPage};
-use crate::segment::{SegmentNo, SlotNo};
+use crate::segment::{SegmentNo, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ use std::rc::Rc;
 pub struct Segment {
     /// its number
     pub no: SegmentNo,
+    /// what stands for it in slot numbers
+    pub tag: SegmentTag,
     /// block of its page
     pub block: u32,
     /// its page's contents
@@ -26,6 +28,7 @@ pub struct Segment {
 
 pub(super) struct Map {
     node: pg_sys::RelFileNode,
+    base: Cell<u32>,
     segments: RefCell<Vec<Rc<Segment>>>,
 }
 
@@ -97,7 +100,7 @@ impl Store {
         }
         let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
         let map = known.unwrap_or_else(|| {
-            let map = Rc::new(Map { node, segments: RefCell::new(Vec::new()) });
+            let map = Rc::new(Map { node, base: Cell::new(0), segments: RefCell::new(Vec::new()) });
             MAPS.with_borrow_mut(|maps| maps.insert(relid, map.clone()));
             map
         });
@@ -130,7 +133,9 @@ impl Store {
     pub(super) unsafe fn refresh(&self) {
         // SAFETY: rel is open
         unsafe {
-            let blocks = self.root().segments;
+            let root = self.root();
+            self.map.base.set(root.base);
+            let blocks = root.segments;
             let known = self.map.segments.borrow().len();
             for (no, &block) in blocks.iter().enumerate().skip(known) {
                 let segment = self.read_segment(SegmentNo(no as u32), block);
@@ -167,7 +172,7 @@ impl Store {
             if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
                 damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
             }
-            Segment { no, block, target: Cell::new(page.free_hint), page }
+            Segment { no, tag: no.tag(self.map.base.get()), block, target: Cell::new(page.free_hint), page }
         }
     }
 
@@ -198,21 +203,29 @@ impl Store {
         self.map.segments.borrow().clone()
     }
 
-    /// Segment `no`, or an error when the store has none of that number.
+    /// The segment that slot numbers name by `tag`, if the store has it.
     #[must_use]
-    pub fn segment(&self, no: SegmentNo) -> Option<Rc<Segment>> {
-        let known = self.map.segments.borrow().get(no.0 as usize).cloned();
-        known.or_else(|| {
+    pub fn segment(&self, tag: SegmentTag) -> Option<Rc<Segment>> {
+        let find = || {
+            let no = tag.number(self.map.base.get());
+            self.map.segments.borrow().get(no.0 as usize).filter(|segment| segment.tag == tag).cloned()
+        };
+        find().or_else(|| {
             // SAFETY: rel is open
             unsafe { self.refresh() };
-            self.map.segments.borrow().get(no.0 as usize).cloned()
+            find()
         })
+    }
+
+    /// The base of the segments' tags.
+    pub(super) fn base(&self) -> u32 {
+        self.map.base.get()
     }
 
     /// The segment that `slot` lies in, covering the slot; `None` when the store has no such slot.
     #[must_use]
     pub fn segment_of(&self, slot: SlotNo) -> Option<Rc<Segment>> {
-        let segment = self.segment(slot.segment())?;
+        let segment = self.segment(slot.tag())?;
         let covered = |segment: &Segment| {
             let position = slot.position();
             let geometry = &segment.page.geometry;

@@ -30,26 +30,35 @@ pub use reserve::Reservation;
 pub use write::{NewVector, Turn};
 
 use crate::error::{Error, SqlState};
-use crate::pg::{error::raise, relation};
-use crate::segment::page::{Damage, PageHeader};
+use crate::pg::{error::raise, relation, wal};
+use crate::segment::SegmentNo;
+use crate::segment::page::{Damage, PageHeader, RootPage};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
 pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
     // SAFETY: by contract
-    unsafe { crate::pg::wal::write_first_page(rel, node, fork, &crate::segment::RootPage::HEADER, log) }
+    unsafe {
+        let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
+        wal::write_first_page(rel, node, fork, &RootPage::HEADER, &[(RootPage::BASE, base)], log);
+    }
 }
 
-/// Puts the root page back after the relation was truncated to nothing.
-pub unsafe fn recreate(rel: pg_sys::Relation) {
+/// Empties the store: `truncate` cuts the relation's file to nothing, then the root page is put back, with a base that
+/// no slot number of before has.
+pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
     // SAFETY: by contract; the caller holds the relation exclusively
     unsafe {
+        let root = Store::of(rel).root();
+        let base = SegmentNo(root.segments.len().max(1) as u32).tag(root.base).0;
+        truncate();
         let lock = relation::ExtensionLock::acquire(rel);
         let page = [crate::pg::buffer::extend(rel)];
-        crate::pg::wal::initialise(rel, &page);
-        let mut change = crate::pg::wal::Change::new(&page[0]);
-        change.make_store_page(&crate::segment::RootPage::HEADER);
-        crate::pg::wal::apply(rel, &[change]);
+        wal::initialise(rel, &page);
+        let mut change = wal::Change::new(&page[0]);
+        change.make_store_page(&RootPage::HEADER);
+        change.put(RootPage::BASE, &base.to_le_bytes());
+        wal::apply(rel, &[change]);
         drop(page);
         drop(lock);
         map::forget(relation::oid(rel));

@@ -147,7 +147,7 @@ impl Store {
         total: &mut Reclaimed,
     ) -> bool {
         let header = SlotPage::header(segment.no, ordinal);
-        let number = |index: usize| SlotNo::new(segment.no, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
+        let number = |index: usize| SlotNo::new(segment.tag, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
         // SAFETY: rel is open
         unsafe {
             let shared = self.page(&segment.page.slots, &header).share();
@@ -289,7 +289,7 @@ impl Store {
                 for index in 0..SLOTS_PER_PAGE {
                     let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
                     if position < capacity {
-                        visit(SlotNo::new(segment.no, Position(position)), SlotPage::slot(&seen, index));
+                        visit(SlotNo::new(segment.tag, Position(position)), SlotPage::slot(&seen, index));
                     }
                 }
             }

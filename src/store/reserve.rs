@@ -97,18 +97,20 @@ impl Store {
         }
     }
 
-    /// Makes sure that the data extents, about to grow for position `first`, have not lost pages before it.
+    /// Makes sure that the data extents, about to grow for position `first`, have not lost pages that slots in use need.
     unsafe fn check_coverage(&self, segment: &Segment, first: u32) {
-        if first == 0 || segment.page.geometry.data_pages(first) <= segment.page.data.pages() {
-            return;
-        }
         // SAFETY: rel is open
         unsafe {
-            let (ordinal, index) = Geometry::slot_at(Position(first - 1));
+            let (ordinal, index) = Geometry::slot_at(Position(first));
             let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
-            let live = SlotPage::slot(page.page(), index).state() == Some(SlotState::Live);
+            let uncovered = |i: usize| {
+                let end = first - index as u32 + i as u32 + 1;
+                segment.page.geometry.data_pages(end) > segment.page.data.pages()
+                    && SlotPage::slot(page.page(), i).state() == Some(SlotState::Live)
+            };
+            let lost = (0..SLOTS_PER_PAGE).any(uncovered);
             drop(page);
-            if live {
+            if lost {
                 let what = Damage("the data extents do not cover the slots in use".into());
                 super::damaged(self.rel, segment.block, &what);
             }
@@ -129,7 +131,7 @@ impl Store {
                 let slot = SlotPage::slot(page.page(), index);
                 if slot.state() == Some(SlotState::Free) {
                     hint_slot(&mut page, index, &Slot::reserved(slot.generation, xid), index + 1);
-                    let number = SlotNo::new(segment.no, Position(first + index as u32));
+                    let number = SlotNo::new(segment.tag, Position(first + index as u32));
                     taken.push(Reservation { slot: number, generation: slot.generation });
                 }
                 index += 1;

@@ -12,7 +12,7 @@ use crate::pg::error::raise;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::page::{PAYLOAD_START, PageKind};
-use crate::segment::{PageHeader, SegmentNo, SlotNo};
+use crate::segment::{PageHeader, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -50,7 +50,7 @@ fn missing(table: u32, vector: StoredVector) -> ! {
                 relation::name_of(pg_sys::Oid::from(table))
             ),
         )
-        .hint("Run zvec_check() on the table."),
+        .hint("The value may be older than a TRUNCATE or rewrite of the table; otherwise run zvec_check() on it."),
     )
 }
 
@@ -100,8 +100,8 @@ impl Resolved {
             && geometry.data_pages(vector.slot.position().0 + 1) <= self.segment.page.data.pages()
     }
 
-    fn is_for(&self, epoch: u64, table: u32, segment: SegmentNo) -> bool {
-        self.epoch == epoch && self.table == table && self.segment.no == segment
+    fn is_for(&self, epoch: u64, table: u32, segment: SegmentTag) -> bool {
+        self.epoch == epoch && self.table == table && self.segment.tag == segment
     }
 
     /// Pins data page `ordinal`, which is block `block`.
@@ -132,7 +132,7 @@ impl Resolved {
 /// no such vector.
 pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
     let epoch = map::epoch();
-    let segment = vector.slot.segment();
+    let segment = vector.slot.tag();
     RESOLVED.with_borrow_mut(|known| {
         let mut at = known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector));
         if at.is_none() {
@@ -162,7 +162,7 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
         let geometry = resolved.segment.page.geometry;
         for piece in geometry.pieces(vector.slot.position()) {
             let Some(block) = resolved.segment.page.data.block(piece.ordinal) else { missing(table, vector) };
-            let header = PageHeader { kind: PageKind::Data, segment, ordinal: piece.ordinal };
+            let header = PageHeader { kind: PageKind::Data, segment: resolved.segment.no, ordinal: piece.ordinal };
             let page = resolved.pin(piece.ordinal, block);
             if !header.matches(page.page()) {
                 let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);

@@ -124,7 +124,7 @@ impl Store {
                 let position = vector.reservation.slot.position();
                 let segment = match &current {
                     Some((segment, _))
-                        if segment.no == vector.reservation.slot.segment()
+                        if segment.tag == vector.reservation.slot.tag()
                             && segment.page.geometry.data_pages(position.0 + 1) <= segment.page.data.pages() =>
                     {
                         segment.clone()
@@ -166,7 +166,7 @@ impl Store {
 
     /// Puts slots, a record for each slot page. They are in ascending order.
     pub unsafe fn write_slots(&self, slots: &[(SlotNo, Slot)]) {
-        let page_of = |slot: SlotNo| (slot.segment(), Geometry::slot_at(slot.position()).0);
+        let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
         // SAFETY: rel is open
         unsafe {
             for group in slots.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
@@ -204,7 +204,7 @@ impl Store {
     /// Tells slots of their rows' new addresses, a record for each slot page. `moves` are in ascending slot order, those
     /// of one slot in the order in which they happened.
     pub(super) unsafe fn move_rows(&self, moves: &[Move]) {
-        let page_of = |slot: SlotNo| (slot.segment(), Geometry::slot_at(slot.position()).0);
+        let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
         // SAFETY: rel is open
         unsafe {
             for on_page in moves.chunk_by(|a, b| page_of(a.slot) == page_of(b.slot)) {

@@ -56,8 +56,7 @@ pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation)
     // SAFETY: the server's own argument
     unsafe {
         let truncate = super::heap().relation_nontransactional_truncate.unwrap_unchecked();
-        pg_sys::ffi::pg_guard_ffi_boundary(|| truncate(rel));
-        store::recreate(rel);
+        store::truncate(rel, || pg_sys::ffi::pg_guard_ffi_boundary(|| truncate(rel)));
     }
 }
 

@@ -52,7 +52,9 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
                     SqlState::DataCorrupted,
                     format!("vector {} of table \"{name}\" is not in its vector store", valueid.to_u32()),
                 )
-                .hint("Run zvec_check() on the table."),
+                .hint(
+                    "The value may be older than a TRUNCATE or rewrite of the table; otherwise run zvec_check() on it.",
+                ),
             );
         }
     }

@@ -107,7 +107,7 @@ pub unsafe fn require_zvec_table(rel: pg_sys::Relation) {
             let name = relation::name(rel);
             raise(
                 Error::new(SqlState::WrongObjectType, format!("\"{name}\" is not a table of access method zvec"))
-                    .hint(format!("Convert it with ALTER TABLE {name} SET ACCESS METHOD zvec (15 or later).")),
+                    .hint("A table is converted with ALTER TABLE ... SET ACCESS METHOD zvec."),
             );
         }
     }
