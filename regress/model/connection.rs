@@ -32,7 +32,12 @@ impl Connection {
         let (done, outcomes) = channel();
         thread::spawn(move || {
             for sql in todo {
-                if done.send(run(&mut client, &sql)).is_err() {
+                let outcome = run(&mut client, &sql);
+                if outcome.error.is_some() {
+                    // The error arrives before the transaction is aborted and its locks are gone; this answer after.
+                    let _ = client.simple_query("");
+                }
+                if done.send(outcome).is_err() {
                     break;
                 }
             }

@@ -58,7 +58,8 @@ fn options() -> Result<Options, String> {
 fn set_up(run: &Run) -> Result<(), String> {
     let mut client = connect("stress set-up", SETTINGS)?;
     let mut ddl = "CREATE EXTENSION IF NOT EXISTS pg_zvec;
-                   CREATE TABLE ledger (session int, tab int, n int, sum bigint, PRIMARY KEY (session, tab)) USING heap;"
+                   CREATE TABLE ledger (session int, tab int, n int, sum bigint, PRIMARY KEY (session, tab))
+                       USING heap;"
         .to_owned();
     run.tables.iter().for_each(|table| ddl += &table.ddl());
     let (sessions, tables) = (run.sessions - 1, run.tables.len() - 1);

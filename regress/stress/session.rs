@@ -144,9 +144,9 @@ impl<'a> Session<'a> {
     /// Runs a statement and returns the number of rows that it says.
     pub fn execute(&mut self, sql: &str) -> Result<u64, Fail> {
         let answer = self.ask(sql)?;
-        let complete =
+        let count =
             |m: &SimpleQueryMessage| if let SimpleQueryMessage::CommandComplete(n) = m { Some(*n) } else { None };
-        Ok(answer.iter().find_map(complete).unwrap_or_default())
+        Ok(answer.iter().find_map(count).unwrap_or_default())
     }
 
     /// Runs a statement that must change so many rows.
