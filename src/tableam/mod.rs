@@ -14,10 +14,12 @@ mod copy;
 mod ddl;
 mod fetch;
 mod index_build;
+mod insert;
 mod modify;
 mod rows;
 mod scan;
 mod slot;
+mod update;
 mod vacuum;
 pub mod vectors;
 

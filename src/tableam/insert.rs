@@ -1,0 +1,233 @@
+//! Inserting rows, one by one, speculatively and in batches.
+
+use super::heap;
+use super::modify::{
+    Incoming, Writer, Written, attnum, form_stored, incoming, keep_given, keep_stored, reference, refuse_published,
+    slot_values,
+};
+use super::rows::{self, item_pointer, tid};
+use super::slot::{self, as_heap_slot};
+use super::vectors::columns_of;
+use crate::pg::error::{boundary, guarded};
+use crate::pg::raw;
+use crate::pg::relation;
+use crate::segment::{Reference, Tid};
+use crate::store::{NewVector, Reservation};
+use pgrx::pg_sys::{self, BulkInsertState, CommandId, Relation, TupleTableSlot};
+use smallvec::SmallVec;
+
+unsafe fn insert(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+    token: Option<u32>,
+) {
+    const SPECULATIVE_OFFSET: u16 = 0xfffe;
+    // SAFETY: the server's own arguments
+    unsafe {
+        (*slot).tts_tableOid = relation::oid(rel);
+        let columns = columns_of(rel);
+        if !columns.is_empty() {
+            refuse_published(rel, Written::Insert);
+        }
+        let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
+        if vectors.is_empty() {
+            return as_heap_slot(slot, || match token {
+                None => {
+                    let insert = heap().tuple_insert.unwrap_unchecked();
+                    boundary(|| insert(rel, slot, cid, options, bistate))
+                }
+                Some(token) => {
+                    let insert = heap().tuple_insert_speculative.unwrap_unchecked();
+                    boundary(|| insert(rel, slot, cid, options, bistate, token))
+                }
+            });
+        }
+        let writer = Writer::open(rel);
+        let reserved: SmallVec<[Reservation; 2]> = vectors
+            .iter()
+            .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.dims(), 1)[0])
+            .collect();
+        let references: SmallVec<[_; 2]> = vectors
+            .iter()
+            .zip(&reserved)
+            .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.dims())))
+            .collect();
+        let tuple = form_stored(rel, slot, &references);
+        let mut heap_options = options;
+        if let Some(token) = token {
+            (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
+            heap_options |= pg_sys::HEAP_INSERT_SPECULATIVE as i32;
+        }
+        boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
+        let at = tid(&(*tuple).t_self);
+        let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
+        for (vector, reservation) in vectors.iter().zip(&reserved) {
+            let new = NewVector { reservation: *reservation, tid: at, bytes: vector.value.bytes() };
+            writer.store.publish(&[new], frozen);
+        }
+        drop(vectors);
+        if token.is_some() {
+            keep_given(slot, tuple);
+        } else {
+            keep_stored(slot, tuple);
+        }
+    }
+}
+
+pub(super) unsafe extern "C-unwind" fn tuple_insert(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| insert(rel, slot, cid, options, bistate, None)) }
+}
+
+pub(super) unsafe extern "C-unwind" fn tuple_insert_speculative(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+    token: u32,
+) {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| insert(rel, slot, cid, options, bistate, Some(token))) }
+}
+
+pub(super) unsafe extern "C-unwind" fn tuple_complete_speculative(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    token: u32,
+    succeeded: bool,
+) {
+    let body = || {
+        // SAFETY: the server's own arguments
+        unsafe {
+            let columns = columns_of(rel);
+            let lost =
+                if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
+            let complete = heap().tuple_complete_speculative.unwrap_unchecked();
+            as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
+            if let Some(row) = lost {
+                let writer = Writer::open(rel);
+                for reference in row.references.iter().flatten() {
+                    writer.store.discard(reference.slot, reference.generation);
+                }
+            }
+        }
+    };
+    // SAFETY: called by the server
+    unsafe { guarded(body) }
+}
+
+/// A vector of a batch: its row's index, its column and value.
+struct Batched {
+    row: usize,
+    vector: Incoming,
+    reservation: Reservation,
+}
+
+pub(super) unsafe extern "C-unwind" fn multi_insert(
+    rel: Relation,
+    slots: *mut *mut TupleTableSlot,
+    nslots: i32,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    let body = || {
+        // SAFETY: the server's own arguments
+        unsafe {
+            let slots = std::slice::from_raw_parts(slots, nslots as usize);
+            let columns = columns_of(rel);
+            if !columns.is_empty() {
+                refuse_published(rel, Written::Insert);
+            }
+            if !slots.iter().all(|&slot| slot::is_ours(slot)) {
+                for &slot in slots {
+                    insert(rel, slot, cid, options, bistate, None);
+                }
+                return;
+            }
+            let mut batch: Vec<Batched> = Vec::new();
+            for (row, &slot) in slots.iter().enumerate().filter(|_| !columns.is_empty()) {
+                for vector in incoming(slot, &columns) {
+                    let reservation =
+                        Reservation { slot: crate::segment::SlotNo(0), generation: crate::segment::Generation(0) };
+                    batch.push(Batched { row, vector, reservation });
+                }
+            }
+            if batch.is_empty() {
+                return heap_multi_insert(rel, slots, cid, options, bistate);
+            }
+            let writer = Writer::open(rel);
+            let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
+            batch.sort_by_key(|b| (shape(b), b.row));
+            for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
+                let (column, dims) = shape(&group[0]);
+                let reserved = writer.store.reserve(attnum(column), dims, group.len());
+                for (batched, reservation) in group.iter_mut().zip(reserved) {
+                    batched.reservation = reservation;
+                }
+            }
+            let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
+            for batched in &batch {
+                let reference = reference(&batched.reservation, batched.vector.value.dims());
+                references[batched.row].push((batched.vector.column, reference));
+            }
+            let mut owned = Vec::with_capacity(slots.len());
+            for (&slot, references) in slots.iter().zip(&references) {
+                (*slot).tts_tableOid = relation::oid(rel);
+                slot_values(slot);
+                let tuple = form_stored(rel, slot, references);
+                owned.push(slot::store(slot, tuple));
+            }
+            heap_multi_insert(rel, slots, cid, options, bistate);
+            batch.sort_by_key(|b| b.reservation.slot);
+            let new: Vec<NewVector<'_>> = batch
+                .iter()
+                .map(|b| NewVector {
+                    reservation: b.reservation,
+                    tid: tid(&(*slots[b.row]).tts_tid),
+                    bytes: b.vector.value.bytes(),
+                })
+                .collect();
+            writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+            drop(new);
+            drop(batch);
+            for before in owned.into_iter().filter(|before| !before.is_null()) {
+                raw::heap_freetuple(before);
+            }
+        }
+    };
+    // SAFETY: called by the server
+    unsafe { guarded(body) }
+}
+
+unsafe fn heap_multi_insert(
+    rel: Relation,
+    slots: &[*mut TupleTableSlot],
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+) {
+    // SAFETY: all slots are ours, laid out as the heap's
+    unsafe {
+        let ours = (*slots[0]).tts_ops;
+        for &slot in slots {
+            (*slot).tts_ops = &raw const pg_sys::TTSOpsBufferHeapTuple;
+        }
+        let array = slots.as_ptr().cast_mut();
+        let count = slots.len() as i32;
+        boundary(|| raw::heap_multi_insert(rel, array, count, cid, options, bistate));
+        for &slot in slots {
+            (*slot).tts_ops = ours;
+        }
+    }
+}

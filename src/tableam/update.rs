@@ -1,0 +1,212 @@
+//! Deleting and updating rows: what becomes of the vectors that the row had.
+
+use super::modify::{
+    Lazy, Writer, Written, attnum, form_stored, keep_stored, reference, refuse_published, slot_values, value,
+};
+use super::rows::{self, OldRow, tid};
+use super::slot::as_heap_slot;
+use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
+use super::{heap, row_version};
+use crate::pg::error::{boundary, guarded};
+use crate::pg::raw;
+use crate::pg::relation;
+use crate::segment::Reference;
+use crate::store::pending::{self, Move};
+use crate::store::{NewVector, Reservation, RowVersion, StoredVector};
+use pgrx::pg_sys::{self, CommandId, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result, TupleTableSlot};
+use smallvec::SmallVec;
+use std::cell::OnceCell;
+
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe extern "C-unwind" fn tuple_delete(
+    rel: Relation,
+    at: ItemPointer,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    changing_part: bool,
+) -> TM_Result::Type {
+    let body = || {
+        // SAFETY: the server's own arguments
+        unsafe {
+            let columns = columns_of(rel);
+            if !columns.is_empty() {
+                refuse_published(rel, Written::Delete);
+            }
+            let at = *at;
+            let mut target = at;
+            let delete = heap().tuple_delete.unwrap_unchecked();
+            let result = boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+            if result == TM_Result::TM_Ok
+                && !columns.is_empty()
+                && let Some(row) = rows::old_row(rel, &at, &columns)
+                && row.references.iter().any(Option::is_some)
+            {
+                let writer = Writer::open(rel);
+                for reference in row.references.iter().flatten() {
+                    writer.store.delete(reference.slot, reference.generation);
+                }
+            }
+            result
+        }
+    };
+    // SAFETY: called by the server
+    unsafe { guarded(body) }
+}
+
+/// What an update does with one vector column.
+enum Plan {
+    /// the new row has no vector there
+    Null,
+    /// the row's vector stays
+    Keep(Reference),
+    /// a new vector is stored
+    Store(VectorValue, Reservation),
+}
+
+/// Whether the slot can be told of one more address of its row, the present version, `old`, being one that it
+/// knows. Where no snapshot needs an older version, what the slot knows of one can go.
+unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Reference, old: &OldRow) -> bool {
+    if old.oldest {
+        return true;
+    }
+    // SAFETY: rel and the store's relation are open
+    unsafe {
+        let store = &writer.get().store;
+        pending::settle(reference.slot);
+        store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
+            let gone =
+                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) == RowVersion::Gone;
+            if !slot.head.is_some() {
+                return true;
+            }
+            let root = old.root(rel);
+            if slot.tail == root { gone(slot.head) } else { slot.head == root }
+        })
+    }
+}
+
+/// What the update to the slot's values does with each vector column.
+unsafe fn plan(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    columns: &VectorColumns,
+    old: &OldRow,
+    writer: &Lazy<'_>,
+) -> SmallVec<[Plan; 2]> {
+    // SAFETY: a filled slot whose row type is the relation's
+    unsafe {
+        let table = relation::oid(rel).to_u32();
+        let mut plans = SmallVec::new();
+        for (&column, &before) in columns.iter().zip(&old.references) {
+            let Some(datum) = value(slot, column) else {
+                plans.push(Plan::Null);
+                continue;
+            };
+            let same_pointer = |r: Reference| Pointer::read(datum).is_some_and(|p| p.table == table && p.is_of(r));
+            if let Some(reference) = before {
+                let vector = StoredVector { slot: reference.slot, dims: reference.dims };
+                let unchanged =
+                    same_pointer(reference) || writer.get().store.equals(vector, VectorValue::of(datum).bytes());
+                if unchanged && has_room(rel, writer, column, reference, old) {
+                    plans.push(Plan::Keep(reference));
+                    continue;
+                }
+            }
+            let value = VectorValue::of(datum);
+            let reservation = writer.get().store.reserve(attnum(column), value.dims(), 1)[0];
+            plans.push(Plan::Store(value, reservation));
+        }
+        plans
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) unsafe extern "C-unwind" fn tuple_update(
+    rel: Relation,
+    otid: ItemPointer,
+    slot: *mut TupleTableSlot,
+    cid: CommandId,
+    snapshot: Snapshot,
+    crosscheck: Snapshot,
+    wait: bool,
+    tmfd: *mut TM_FailureData,
+    lockmode: *mut pg_sys::LockTupleMode::Type,
+    update_indexes: *mut bool,
+) -> TM_Result::Type {
+    let body = || {
+        // SAFETY: the server's own arguments
+        unsafe {
+            let mut otid = *otid;
+            let columns = columns_of(rel);
+            let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns) };
+            if !columns.is_empty() {
+                refuse_published(rel, Written::Update);
+                slot_values(slot);
+            }
+            let involved = |old: &OldRow| {
+                old.references.iter().any(Option::is_some)
+                    || columns.iter().any(|&column| value(slot, column).is_some())
+            };
+            let Some(old) = old.filter(involved) else {
+                let update = heap().tuple_update.unwrap_unchecked();
+                return as_heap_slot(slot, || {
+                    boundary(|| {
+                        update(rel, &mut otid, slot, cid, snapshot, crosscheck, wait, tmfd, lockmode, update_indexes)
+                    })
+                });
+            };
+            let opened = OnceCell::new();
+            let writer = Lazy { rel, opened: &opened };
+            (*slot).tts_tableOid = relation::oid(rel);
+            let plans = plan(rel, slot, &columns, &old, &writer);
+            let references: SmallVec<[_; 2]> = columns
+                .iter()
+                .zip(&plans)
+                .filter_map(|(&column, plan)| match plan {
+                    Plan::Null => None,
+                    Plan::Keep(kept) => Some((column, *kept)),
+                    Plan::Store(value, reservation) => Some((column, reference(reservation, value.dims()))),
+                })
+                .collect();
+            let tuple = form_stored(rel, slot, &references);
+            let result = boundary(|| raw::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode));
+            if result != TM_Result::TM_Ok {
+                *update_indexes = false;
+                for plan in &plans {
+                    if let Plan::Store(_, reservation) = plan {
+                        writer.get().store.release(&[*reservation]);
+                    }
+                }
+                raw::heap_freetuple(tuple);
+                return result;
+            }
+            let hot = rows::is_heap_only(tuple);
+            *update_indexes = !hot;
+            let stores = plans.iter().any(|plan| matches!(plan, Plan::Store(..)));
+            let at = if stores { rows::index_tid(rel, tuple) } else { tid(&(*tuple).t_self) };
+            for (plan, before) in plans.iter().zip(&old.references) {
+                if let Plan::Store(value, reservation) = plan {
+                    let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
+                    writer.get().store.publish(&[new], false);
+                }
+                match (plan, before) {
+                    (Plan::Keep(reference), _) if !hot => {
+                        let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
+                        let (slot, generation) = (reference.slot, reference.generation);
+                        pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to });
+                    }
+                    (Plan::Keep(_), _) | (_, None) => {}
+                    (_, Some(replaced)) => writer.get().store.delete(replaced.slot, replaced.generation),
+                }
+            }
+            drop(plans);
+            keep_stored(slot, tuple);
+            result
+        }
+    };
+    // SAFETY: called by the server
+    unsafe { guarded(body) }
+}
