@@ -19,6 +19,7 @@ SECONDS=0
 zvec_begin bench
 zvec_start bench "shared_buffers = 1GB" "max_wal_size = 16GB" "autovacuum = off" "checkpoint_timeout = 1h" "jit = off" \
     "max_parallel_maintenance_workers = 0" || exit 1
+export PGOPTIONS='-c client_min_messages=warning'
 files=$ZVEC_SCRATCH/bench
 
 # Rows of unsigned bytes as lines of "id, label, note, vector" for COPY.

@@ -2,7 +2,6 @@
 # heap table and the zvec table alternate, so that a slow minute of the machine slows both.
 # A heap table and a zvec table are called NAME_heap and NAME_zvec; see setup.sql for the tables of results.
 
-export PGOPTIONS='-c client_min_messages=warning'
 sql() { psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 # timed AM WHAT STATEMENT...: the statements' time together.
