@@ -9,6 +9,7 @@ use super::map::{Segment, Store};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::{self, Exclusive};
 use crate::pg::error::raise;
+use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
 use crate::segment::extent::growth;
@@ -29,6 +30,7 @@ impl Store {
         // SAFETY: rel is open and its extension lock held
         unsafe {
             let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.rel)).collect();
+            hit("grow.extended");
             wal::initialise(self.rel, &pages);
             pages
         }
@@ -40,6 +42,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let lock = ExtensionLock::acquire(self.rel);
+            hit("segment.begin");
             self.refresh();
             let segments = self.segments();
             let newer = segments.iter().skip(known);
@@ -62,6 +65,7 @@ impl Store {
                 damaged(self.rel, 0, &damage);
             }
             let pages = self.add_pages(1);
+            hit("segment.page");
             let block = pages[0].block();
             let page = SegmentPage::new(attnum, dims);
             let mut on_root = Change::new(&root);
@@ -70,9 +74,11 @@ impl Store {
             on_page.make_store_page(&SegmentPage::header(no));
             put_all(&mut on_page, &page.encode().unwrap_or_default());
             wal::apply(self.rel, &[on_root, on_page]);
+            hit("segment.entered");
             drop(root);
             wal::set_all_frozen(self.rel, &pages[0]);
             drop(pages);
+            hit("segment.frozen");
             drop(lock);
             self.remember(Segment { no, tag: no.tag(self.base()), block, page, target: Cell::new(0) })
         }
@@ -92,11 +98,13 @@ impl Store {
             let mut left = if have < needed { growth(have, needed - have) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
+                hit("grow.batch");
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
                 let segment_page = buffer::read(self.rel, now.block).exclusive();
                 let mut page = now.page.clone();
                 let first = list_of(&page);
                 let pages = self.add_pages(batch);
+                hit("grow.added");
                 let list = if kind == PageKind::Slots { &mut page.slots } else { &mut page.data };
                 let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
                 let grown = contiguous && list.push(Extent { start: pages[0].block(), pages: batch });
@@ -118,10 +126,12 @@ impl Store {
                     changes.push(change);
                 }
                 wal::apply(self.rel, &changes);
+                hit("grow.entered");
                 drop(changes);
                 drop(segment_page);
                 for added in &pages {
                     wal::set_all_frozen(self.rel, added);
+                    hit("grow.frozen");
                 }
                 drop(pages);
                 let target = now.target.get();
@@ -129,6 +139,7 @@ impl Store {
                 now = self.remember(Segment { no, tag, block, page, target: Cell::new(target) });
                 left -= batch;
             }
+            hit("grow.end");
             drop(lock);
             now
         }

@@ -8,6 +8,7 @@
 //! are then nobody's.
 
 use super::map::{Store, epoch};
+use crate::pg::failpoint::hit;
 use crate::pg::relation::OpenRelation;
 use crate::segment::{Generation, SlotNo, Tid};
 use pgrx::pg_sys;
@@ -90,6 +91,7 @@ pub fn flush() {
     if moves.is_empty() {
         return;
     }
+    hit("flush.begin");
     // SAFETY: the relation is looked at only if it still exists
     unsafe {
         let oid = pg_sys::Oid::from(toast);
@@ -102,6 +104,7 @@ pub fn flush() {
             // stable: moves of one slot stay in their order
             moves.sort_by_key(|moved| moved.slot);
             Store::of(rel).move_rows(&moves);
+            hit("flush.end");
         }
         pg_sys::relation_close(rel, pg_sys::NoLock as _);
     }

@@ -10,6 +10,7 @@ use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
 use super::{heap, row_version};
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
+use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::reference::REFERENCE_BYTES;
@@ -245,6 +246,7 @@ unsafe fn insert(
             .zip(&reserved)
             .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.dims())))
             .collect();
+        hit("insert.reserved");
         let tuple = form_stored(rel, slot, &references);
         let mut heap_options = options;
         if let Some(token) = token {
@@ -253,13 +255,16 @@ unsafe fn insert(
         }
         boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
         let at = tid(&(*tuple).t_self);
+        hit("insert.row");
         let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
         for (vector, reservation) in vectors.iter().zip(&reserved) {
             let new = NewVector { reservation: *reservation, tid: at, bytes: vector.value.bytes() };
             writer.store.publish(&[new], frozen);
+            hit("insert.published");
         }
         drop(vectors);
         if token.is_some() {
+            hit("speculative.inserted");
             keep_given(slot, tuple);
         } else {
             keep_stored(slot, tuple);
@@ -305,12 +310,15 @@ unsafe fn tuple_complete_speculative_guarded(rel: Relation, slot: *mut TupleTabl
     unsafe {
         let columns = columns_of(rel);
         let lost = if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
+        hit(if succeeded { "speculative.confirm" } else { "speculative.lost" });
         let complete = heap().tuple_complete_speculative.unwrap_unchecked();
         as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
+        hit(if succeeded { "speculative.confirmed" } else { "speculative.row_gone" });
         if let Some(row) = lost {
             let writer = Writer::open(rel);
             for reference in row.references.iter().flatten() {
                 writer.store.discard(reference.slot, reference.generation);
+                hit("speculative.discarded");
             }
         }
     }
@@ -376,6 +384,7 @@ unsafe fn multi_insert_guarded(
             for (batched, reservation) in group.iter_mut().zip(reserved) {
                 batched.reservation = reservation;
             }
+            hit("batch.reserved");
         }
         let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
         for batched in &batch {
@@ -389,7 +398,9 @@ unsafe fn multi_insert_guarded(
             let tuple = form_stored(rel, slot, references);
             owned.push(slot::store(slot, tuple));
         }
+        hit("batch.formed");
         heap_multi_insert(rel, slots, cid, options, bistate);
+        hit("batch.rows");
         batch.sort_by_key(|b| b.reservation.slot);
         let new: Vec<NewVector<'_>> = batch
             .iter()
@@ -400,6 +411,7 @@ unsafe fn multi_insert_guarded(
             })
             .collect();
         writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+        hit("batch.published");
         drop(new);
         drop(batch);
         for before in owned.into_iter().filter(|before| !before.is_null()) {
@@ -466,6 +478,7 @@ unsafe fn tuple_delete_guarded(
         let mut target = at;
         let delete = heap().tuple_delete.unwrap_unchecked();
         let result = boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+        hit("delete.row");
         if result == TM_Result::TM_Ok
             && !columns.is_empty()
             && let Some(row) = rows::old_row(rel, &at, &columns)
@@ -474,6 +487,7 @@ unsafe fn tuple_delete_guarded(
             let writer = Writer::open(rel);
             for reference in row.references.iter().flatten() {
                 writer.store.delete(reference.slot, reference.generation);
+                hit("delete.slot");
             }
         }
         result
@@ -542,6 +556,7 @@ unsafe fn plan(
             let value = VectorValue::of(datum);
             let reservation = writer.get().store.reserve(attnum(column), value.dims(), 1)[0];
             plans.push(Plan::Store(value, reservation));
+            hit("update.reserved");
         }
         plans
     }
@@ -615,9 +630,12 @@ unsafe fn tuple_update_guarded(
             })
             .collect();
         let tuple = form_stored(rel, slot, &references);
+        hit("update.planned");
         let result = boundary(|| raw::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode));
+        hit("update.row");
         if result != TM_Result::TM_Ok {
             *update_indexes = false;
+            hit("update.refused");
             for plan in &plans {
                 if let Plan::Store(_, reservation) = plan {
                     writer.get().store.release(&[*reservation]);
@@ -634,15 +652,20 @@ unsafe fn tuple_update_guarded(
             if let Plan::Store(value, reservation) = plan {
                 let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
                 writer.get().store.publish(&[new], false);
+                hit("update.published");
             }
             match (plan, before) {
                 (Plan::Keep(reference), _) if !hot => {
                     let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
                     let (slot, generation) = (reference.slot, reference.generation);
                     pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to });
+                    hit("update.moved");
                 }
                 (Plan::Keep(_), _) | (_, None) => {}
-                (_, Some(replaced)) => writer.get().store.delete(replaced.slot, replaced.generation),
+                (_, Some(replaced)) => {
+                    writer.get().store.delete(replaced.slot, replaced.generation);
+                    hit("update.replaced");
+                }
             }
         }
         drop(plans);
