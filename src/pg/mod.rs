@@ -9,6 +9,7 @@
 pub mod array;
 pub mod buffer;
 pub mod error;
+pub mod failpoint;
 pub mod function;
 pub mod guc;
 pub mod memory;

@@ -9,6 +9,7 @@ use super::map::{Segment, Store};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::{self, Exclusive};
 use crate::pg::error::raise;
+use crate::pg::failpoint::hit;
 use crate::pg::guc;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
@@ -30,6 +31,7 @@ impl Store {
         // SAFETY: rel is open and its extension lock held
         unsafe {
             let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.rel)).collect();
+            hit("grow.extended");
             wal::initialise(self.rel, &pages);
             pages
         }
@@ -41,6 +43,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let lock = ExtensionLock::acquire(self.rel);
+            hit("segment.begin");
             self.refresh();
             let segments = self.segments();
             let newer = segments.iter().skip(known);
@@ -63,6 +66,7 @@ impl Store {
                 damaged(self.rel, 0, &damage);
             }
             let pages = self.add_pages(1);
+            hit("segment.page");
             let block = pages[0].block();
             let page = SegmentPage::new(attnum, Geometry::new(dims).limited(guc::segment_capacity()));
             let mut on_root = Change::new(&root);
@@ -71,9 +75,11 @@ impl Store {
             on_page.make_store_page(&SegmentPage::header(no));
             put_all(&mut on_page, &page.encode().unwrap_or_default());
             wal::apply(self.rel, &[on_root, on_page]);
+            hit("segment.entered");
             drop(root);
             wal::set_all_frozen(self.rel, &pages[0]);
             drop(pages);
+            hit("segment.frozen");
             drop(lock);
             self.remember(Segment {
                 no,
@@ -100,11 +106,13 @@ impl Store {
             let mut left = if have < needed { growth(have, needed - have) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
+                hit("grow.batch");
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
                 let segment_page = buffer::read(self.rel, now.block).exclusive();
                 let mut page = now.page.clone();
                 let first = list_of(&page);
                 let pages = self.add_pages(batch);
+                hit("grow.added");
                 let list = if kind == PageKind::Slots { &mut page.slots } else { &mut page.data };
                 let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
                 let grown = contiguous && list.push(Extent { start: pages[0].block(), pages: batch });
@@ -126,10 +134,12 @@ impl Store {
                     changes.push(change);
                 }
                 wal::apply(self.rel, &changes);
+                hit("grow.entered");
                 drop(changes);
                 drop(segment_page);
                 for added in &pages {
                     wal::set_all_frozen(self.rel, added);
+                    hit("grow.frozen");
                 }
                 drop(pages);
                 let target = now.target.get();
@@ -137,6 +147,7 @@ impl Store {
                 now = self.remember(Segment { no, tag, block, page, target: Cell::new(target), full_at: Cell::new(0) });
                 left -= batch;
             }
+            hit("grow.end");
             drop(lock);
             now
         }

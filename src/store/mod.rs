@@ -30,7 +30,7 @@ pub use reserve::Reservation;
 pub use write::{NewVector, Turn};
 
 use crate::error::{Error, SqlState};
-use crate::pg::{error::raise, relation, wal};
+use crate::pg::{error::raise, failpoint::hit, relation, wal};
 use crate::segment::SegmentNo;
 use crate::segment::page::{Damage, PageHeader, RootPage};
 use pgrx::pg_sys;
@@ -39,8 +39,10 @@ use pgrx::pg_sys;
 pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
     // SAFETY: by contract
     unsafe {
+        hit("create.file");
         let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
         wal::write_first_page(rel, node, fork, &RootPage::HEADER, &[(RootPage::BASE, base)], log);
+        hit("create.root");
     }
 }
 
@@ -51,14 +53,18 @@ pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
     unsafe {
         let root = Store::of(rel).root();
         let base = SegmentNo(root.segments.len().max(1) as u32).tag(root.base).0;
+        hit("truncate.begin");
         truncate();
+        hit("truncate.cut");
         let lock = relation::ExtensionLock::acquire(rel);
         let page = [crate::pg::buffer::extend(rel)];
         wal::initialise(rel, &page);
         let mut change = wal::Change::new(&page[0]);
         change.make_store_page(&RootPage::HEADER);
         change.put(RootPage::BASE, &base.to_le_bytes());
+        hit("truncate.page");
         wal::apply(rel, &[change]);
+        hit("truncate.root");
         drop(page);
         drop(lock);
         map::forget(relation::oid(rel));

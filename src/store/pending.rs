@@ -3,11 +3,16 @@
 //! An UPDATE that leaves the vector alone gives its row a new address, which the slot must know by the time that
 //! anybody can see the new row version: not before our transaction ends. So the addresses wait until there are many, of
 //! which a slot page's worth is written in one record. They are written at the latest before the transaction commits or
-//! is prepared, before a subtransaction starts or commits, before this backend looks at slots, and when another
-//! table's turn comes; they are forgotten when the (sub)transaction that made them aborts, because its row versions
-//! are then nobody's.
+//! is prepared, before a subtransaction commits, before this backend looks at slots, and when another table's turn
+//! comes; they are forgotten when the (sub)transaction that made them aborts, because its row versions are then
+//! nobody's.
+//!
+//! Each nesting level of subtransactions has its own, written from the outermost on, so that those of one slot stay in
+//! their order. What an outer level has waiting is dropped only once it is written: an inner one that fails over it, or
+//! that has replaced the table's file and aborts, leaves it to the outer one.
 
 use super::map::{Store, epoch};
+use crate::pg::failpoint::hit;
 use crate::pg::relation::OpenRelation;
 use crate::segment::{Generation, SlotNo, Tid};
 use pgrx::pg_sys;
@@ -31,7 +36,9 @@ pub struct Move {
     pub to: Tid,
 }
 
+/// What waits at one nesting level.
 struct Pending {
+    level: i32,
     toast: u32,
     file: u32,
     epoch: u64,
@@ -40,8 +47,8 @@ struct Pending {
 }
 
 thread_local! {
-    static PENDING: RefCell<Pending> =
-        const { RefCell::new(Pending { toast: 0, file: 0, epoch: 0, moves: Vec::new(), marks: Vec::new() }) };
+    /// outermost level first
+    static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -50,18 +57,16 @@ fn mark_of(slot: SlotNo) -> (usize, u64) {
     (bit / 64, 1 << (bit % 64))
 }
 
-impl Pending {
-    fn take(&mut self) -> (u32, u32, Vec<Move>) {
-        self.marks.fill(0);
-        (self.toast, self.file, std::mem::take(&mut self.moves))
-    }
+fn level() -> i32 {
+    // SAFETY: a look at this backend's own transaction
+    unsafe { pg_sys::GetCurrentTransactionNestLevel() }
 }
 
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_transaction_event(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     match event {
         pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => flush(),
-        _ => forget(),
+        _ => forget(0),
     }
 }
 
@@ -73,37 +78,58 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
     _arg: *mut std::ffi::c_void,
 ) {
     match event {
-        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB | pg_sys::SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => flush(),
-        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => forget(),
+        // not when one starts: an error would find it half started, and an outer exception block could not catch it
+        pg_sys::SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => {
+            let own = level();
+            if PENDING.with_borrow(|pending| pending.last().is_some_and(|last| last.level >= own)) {
+                flush();
+            }
+        }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => forget(level()),
         _ => {}
     }
 }
 
-fn forget() {
-    PENDING.with_borrow_mut(|pending| drop(pending.take()));
+/// Forgets what waits at `level` and further in.
+fn forget(level: i32) {
+    PENDING.with_borrow_mut(|pending| pending.retain(|of| of.level < level));
 }
 
 /// Writes what waits. Does nothing, and fast, when nothing does.
 pub fn flush() {
-    let (toast, file, mut moves) =
-        PENDING.with_borrow_mut(|pending| if pending.moves.is_empty() { (0, 0, Vec::new()) } else { pending.take() });
-    if moves.is_empty() {
-        return;
+    let mut at = 0;
+    while let Some((of, toast, file, mut moves)) =
+        PENDING.with_borrow(|pending| pending.get(at).map(|p| (p.level, p.toast, p.file, p.moves.clone())))
+    {
+        hit("flush.begin");
+        // stable: moves of one slot stay in their order
+        moves.sort_by_key(|moved| moved.slot);
+        // a table that was dropped, truncated or rewritten since has other slots: for good, or until we abort
+        // SAFETY: the relation is looked at only if it still exists
+        let written = unsafe { write(toast, file, &moves) };
+        if written || of >= level() {
+            PENDING.with_borrow_mut(|pending| drop(pending.remove(at)));
+        } else {
+            at += 1;
+        }
+        hit("flush.end");
     }
+}
+
+/// Writes the moves of a store, if it is still in that file.
+unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
     // SAFETY: the relation is looked at only if it still exists
     unsafe {
-        let oid = pg_sys::Oid::from(toast);
-        let rel = pg_sys::try_relation_open(oid, pg_sys::RowExclusiveLock as _);
+        let rel = pg_sys::try_relation_open(pg_sys::Oid::from(toast), pg_sys::RowExclusiveLock as _);
         if rel.is_null() {
-            return;
+            return false;
         }
-        // a table truncated or rewritten since has other slots
-        if (*rel).rd_node.relNode.to_u32() == file {
-            // stable: moves of one slot stay in their order
-            moves.sort_by_key(|moved| moved.slot);
-            Store::of(rel).move_rows(&moves);
+        let same = (*rel).rd_node.relNode.to_u32() == file;
+        if same {
+            Store::of(rel).move_rows(moves);
         }
         pg_sys::relation_close(rel, pg_sys::NoLock as _);
+        same
     }
 }
 
@@ -118,25 +144,29 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         }
     }
     let toast = toast.to_u32();
-    let (empty, same) = PENDING.with_borrow(|p| (p.moves.is_empty(), p.toast == toast && p.epoch == epoch()));
-    if !empty && !same {
+    let level = level();
+    let fits = |p: &Pending| p.level == level && p.toast == toast && p.epoch == epoch();
+    let (own, same) = PENDING.with_borrow(|pending| {
+        let last = pending.last();
+        (last.is_some_and(|p| p.level == level), last.is_some_and(fits))
+    });
+    if own && !same {
         flush();
     }
-    if empty || !same {
+    if !same {
         // the file that the slots are in; it stays the same as long as the relation cache reports no change
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
         // SAFETY: rel is open
         let file = unsafe { (*rel.raw()).rd_node.relNode.to_u32() };
-        PENDING.with_borrow_mut(|p| (p.toast, p.file, p.epoch) = (toast, file, epoch()));
+        let marks = vec![0; MARKS / 64];
+        PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }
     let full = PENDING.with_borrow_mut(|pending| {
-        if pending.marks.is_empty() {
-            pending.marks.resize(MARKS / 64, 0);
-        }
+        let Some(own) = pending.last_mut() else { return false };
         let (word, bit) = mark_of(moved.slot);
-        pending.marks[word] |= bit;
-        pending.moves.push(moved);
-        pending.moves.len() >= MOST
+        own.marks[word] |= bit;
+        own.moves.push(moved);
+        own.moves.len() >= MOST
     });
     if full {
         flush();
@@ -146,8 +176,7 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
 /// Makes sure that nothing waits for `slot`.
 pub fn settle(slot: SlotNo) {
     let (word, bit) = mark_of(slot);
-    let waits = PENDING.with_borrow(|p| !p.moves.is_empty() && p.marks[word] & bit != 0);
-    if waits {
+    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks[word] & bit != 0)) {
         flush();
     }
 }

@@ -5,6 +5,7 @@
 
 use super::map::{Segment, Store};
 use super::write::put_slot;
+use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact::{self, Fate};
 use crate::pg::{buffer, relation};
@@ -122,12 +123,14 @@ impl Store {
                 let mut lowest_free = None;
                 for ordinal in 0..segment.page.slots.pages() {
                     pg_sys::vacuum_delay_point();
+                    hit("reclaim.page");
                     let freed =
                         self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
                     if freed && lowest_free.is_none() {
                         lowest_free = Some(ordinal);
                     }
                 }
+                hit("reclaim.segment");
                 if let Some(ordinal) = lowest_free {
                     self.set_free_hint(&segment, |now| now.min(ordinal));
                     segment.target.set(segment.target.get().min(ordinal));
@@ -153,6 +156,7 @@ impl Store {
             let shared = self.page(&segment.page.slots, &header).share();
             let seen: Box<PageBytes> = Box::new(*shared.page());
             drop(shared);
+            hit("reclaim.seen");
             let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
             let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
             for index in 0..SLOTS_PER_PAGE {
@@ -179,6 +183,7 @@ impl Store {
             {
                 announce_removal(self.rel, latest);
                 *announced = Some(latest);
+                hit("reclaim.announced");
             }
             if turns.is_empty() {
                 let last = ordinal + 1 == segment.page.slots.pages();
@@ -197,6 +202,7 @@ impl Store {
                 let first_free = SlotPage::first_free(page.page()).min(lowest) as u16;
                 change.put(SlotPage::FIRST_FREE, &first_free.to_le_bytes());
             }
+            hit("reclaim.locked");
             if !turns.is_empty() {
                 wal::apply(self.rel, &[change]);
             }

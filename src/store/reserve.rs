@@ -5,6 +5,7 @@
 
 use super::map::{Segment, Store, epoch};
 use crate::pg::buffer::Exclusive;
+use crate::pg::failpoint::hit;
 use crate::pg::{buffer, xact};
 use crate::segment::Slot;
 use crate::segment::page::{Damage, PageKind, SLOTS_PER_PAGE, SegmentPage, SlotPage};
@@ -67,6 +68,7 @@ impl Store {
                 pgrx::check_for_interrupts!();
                 let at = segment.target.get();
                 if at < segment.page.slots.pages() {
+                    hit("reserve.page");
                     if self.reserve_on(&segment, at, count, taken) {
                         segment.target.set(at + 1);
                     }
@@ -92,6 +94,7 @@ impl Store {
             let positions = || taken[before..].iter().map(|r| r.slot.position().0);
             if let (Some(first), Some(last)) = (positions().min(), positions().max()) {
                 let needed = segment.page.geometry.data_pages(last + 1);
+                hit("reserve.slots_taken");
                 if segment.page.data.pages() < needed {
                     segment = self.refresh_segment(&segment);
                     self.check_coverage(&segment, first);
@@ -137,6 +140,7 @@ impl Store {
                     hint_slot(&mut page, index, &Slot::reserved(slot.generation, xid), index + 1);
                     let number = SlotNo::new(segment.tag, Position(first + index as u32));
                     taken.push(Reservation { slot: number, generation: slot.generation });
+                    hit("reserve.slot");
                 }
                 index += 1;
             }
@@ -153,6 +157,7 @@ impl Store {
                 let (ordinal, index) = Geometry::slot_at(reservation.slot.position());
                 let header = SlotPage::header(segment.no, ordinal);
                 let mut page = self.page(&segment.page.slots, &header).exclusive();
+                hit("release.locked");
                 let slot = SlotPage::slot(page.page(), index);
                 if slot.state() == Some(SlotState::Reserved) && slot.generation == reservation.generation {
                     let first_free = SlotPage::first_free(page.page()).min(index);
@@ -180,6 +185,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let mut page = buffer::read(self.rel, segment.block).exclusive();
+            hit("hint.locked");
             page.hint(|bytes| {
                 let at = SegmentPage::FREE_HINT;
                 let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);

@@ -6,6 +6,7 @@
 use super::map::{Segment, Store};
 use super::pending::Move;
 use super::reserve::Reservation;
+use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact;
 use crate::segment::page::{PageKind, SlotPage};
@@ -76,6 +77,7 @@ impl Store {
                 }
             }
             self.write_data(vectors);
+            hit("publish.data");
             let slots: Vec<_> = vectors.iter().map(|v| (v.reservation.slot, slot_of(v))).collect();
             self.write_slots(&slots);
         }
@@ -99,6 +101,7 @@ impl Store {
                     self.page(&segment.page.data, &header).exclusive()
                 })
                 .collect();
+            hit("publish.locked");
             let mut changes: SmallVec<[Change<'_>; 4]> = SmallVec::new();
             let mut change = Change::new(&slots);
             put_slot(&mut change, slots.page(), index, slot);
@@ -154,8 +157,10 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             pgrx::check_for_interrupts!();
+            hit("data.page");
             let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
             let page = self.page(&segment.page.data, &header).exclusive();
+            hit("data.locked");
             let mut change = Change::new(&page);
             for (offset, bytes) in fragments {
                 change.put(crate::segment::page::PAYLOAD_START + offset, bytes);
@@ -170,6 +175,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             for group in slots.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
+                hit("slots.page");
                 let segment = self.must_find(group[0].0);
                 let header = SlotPage::header(segment.no, page_of(group[0].0).1);
                 let page = self.page(&segment.page.slots, &header).exclusive();
@@ -189,6 +195,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
+            hit("edit.locked");
             let now = SlotPage::slot(page.page(), index);
             if now.state() != Some(SlotState::Live) || now.generation != generation {
                 return;
@@ -208,9 +215,11 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             for on_page in moves.chunk_by(|a, b| page_of(a.slot) == page_of(b.slot)) {
+                hit("move.page");
                 let Some(segment) = self.segment_of(on_page[0].slot) else { continue };
                 let header = SlotPage::header(segment.no, page_of(on_page[0].slot).1);
                 let page = self.page(&segment.page.slots, &header).exclusive();
+                hit("move.locked");
                 let mut change = Change::new(&page);
                 for of_slot in on_page.chunk_by(|a, b| a.slot == b.slot) {
                     let index = Geometry::slot_at(of_slot[0].slot.position()).1;

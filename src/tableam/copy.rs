@@ -10,6 +10,7 @@ use super::slot::{self, as_heap_slot};
 use super::vectors::{self, VectorColumns, VectorValue, columns_of};
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, OpenRelation};
 use crate::pg::rewrite::Rewrite;
 use crate::pg::xact::{self, Fate};
@@ -73,6 +74,7 @@ impl Copier {
                 }
             }
             self.batch.push(Row { tuple, vectors });
+            hit("rewrite.taken");
             if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_ROWS {
                 self.flush();
             }
@@ -130,6 +132,7 @@ impl Copier {
                     for ((_, row), reservation) in group.iter().zip(reserved) {
                         placed[*row].push(reservation);
                     }
+                    hit("rewrite.reserved");
                 }
             }
             let mut data: Vec<NewVector<'_>> = Vec::new();
@@ -141,6 +144,7 @@ impl Copier {
             data.sort_by_key(|vector| vector.reservation.slot);
             self.new_store.write_data(&data);
             drop(data);
+            hit("rewrite.data");
             let mut slots: Vec<(SlotNo, Slot)> = Vec::new();
             for (row, reservations) in batch.iter().zip(&placed) {
                 let at = self.rewrite_row(row, reservations);
@@ -151,9 +155,11 @@ impl Copier {
                     slots.push((reservation.slot, self.slot_for(row.tuple, reservation, at)));
                 }
                 pg_sys::heap_freetuple(row.tuple);
+                hit("rewrite.row");
             }
             slots.sort_by_key(|(number, _)| *number);
             self.new_store.write_slots(&slots);
+            hit("rewrite.slots");
         }
     }
 
@@ -243,6 +249,7 @@ impl Copier {
             pg_sys::ExecDropSingleTupleTableSlot(slot);
             pg_sys::heap_endscan(scan);
             for (number, at) in found {
+                hit("rewrite.place");
                 if let Some(slot) = self.new_store.slot(number) {
                     self.new_store.write_slots(&[(number, Slot { tail: at, ..slot })]);
                 }
@@ -435,8 +442,11 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         }
         copier.flush();
         if let Some(rewrite) = copier.rewrite.take() {
+            hit("rewrite.flushed");
             rewrite.end();
         }
+        hit("rewrite.ended");
         copier.place_rest();
+        hit("rewrite.placed");
     }
 }

@@ -60,6 +60,17 @@ pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation)
     }
 }
 
+/// Copies a TOAST relation to another tablespace, with what its slots have yet to be told: they are other slots then.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn segment_copy_data(rel: Relation, node: *const RelFileNode) {
+    store::pending::flush();
+    // SAFETY: the server's own arguments
+    unsafe {
+        let copy = super::heap().relation_copy_data.unwrap_unchecked();
+        pg_sys::ffi::pg_guard_ffi_boundary(|| copy(rel, node));
+    }
+}
+
 /// VACUUM FULL and CLUSTER of a vector store by its own name are refused.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]

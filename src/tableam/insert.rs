@@ -9,6 +9,7 @@ use super::rows::{self, item_pointer, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::columns_of;
 use crate::pg::error::{boundary, guarded};
+use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
 use crate::segment::{Reference, Tid};
@@ -56,6 +57,7 @@ unsafe fn insert(
             .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.dims())))
             .collect();
         let tuple = form_stored(rel, slot, &references);
+        hit("insert.reserved");
         let mut heap_options = options;
         if let Some(token) = token {
             (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
@@ -63,13 +65,16 @@ unsafe fn insert(
         }
         boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
         let at = tid(&(*tuple).t_self);
+        hit("insert.row");
         let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
         for (vector, reservation) in vectors.iter().zip(&reserved) {
             let new = NewVector { reservation: *reservation, tid: at, bytes: vector.value.bytes() };
             writer.store.publish(&[new], frozen);
+            hit("insert.published");
         }
         drop(vectors);
         if token.is_some() {
+            hit("speculative.inserted");
             keep_given(slot, tuple);
         } else {
             keep_stored(slot, tuple);
@@ -112,12 +117,15 @@ pub(super) unsafe extern "C-unwind" fn tuple_complete_speculative(
             let columns = columns_of(rel);
             let lost =
                 if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
+            hit(if succeeded { "speculative.confirm" } else { "speculative.lost" });
             let complete = heap().tuple_complete_speculative.unwrap_unchecked();
             as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
+            hit(if succeeded { "speculative.confirmed" } else { "speculative.row_gone" });
             if let Some(row) = lost {
                 let writer = Writer::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.discard(reference.slot, reference.generation);
+                    hit("speculative.discarded");
                 }
             }
         }
@@ -175,6 +183,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                 for (batched, reservation) in group.iter_mut().zip(reserved) {
                     batched.reservation = reservation;
                 }
+                hit("batch.reserved");
             }
             let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
             for batched in &batch {
@@ -188,7 +197,9 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                 let tuple = form_stored(rel, slot, references);
                 owned.push(slot::store(slot, tuple));
             }
+            hit("batch.formed");
             heap_multi_insert(rel, slots, cid, options, bistate);
+            hit("batch.rows");
             batch.sort_by_key(|b| b.reservation.slot);
             let new: Vec<NewVector<'_>> = batch
                 .iter()
@@ -199,6 +210,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                 })
                 .collect();
             writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+            hit("batch.published");
             drop(new);
             drop(batch);
             for before in owned.into_iter().filter(|before| !before.is_null()) {

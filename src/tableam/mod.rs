@@ -70,6 +70,7 @@ fn segment_routine() -> &'static pg_sys::TableAmRoutine {
         routine.index_build_range_scan = Some(index_build::index_build_range_scan);
         routine.index_validate_scan = Some(index_build::index_validate_scan);
         routine.relation_copy_for_cluster = Some(ddl::segment_copy_for_cluster);
+        routine.relation_copy_data = Some(ddl::segment_copy_data);
         routine.relation_set_new_filenode = Some(ddl::segment_set_new_filenode);
         routine.relation_nontransactional_truncate = Some(ddl::segment_nontransactional_truncate);
         routine.relation_vacuum = Some(vacuum::segment_relation_vacuum);

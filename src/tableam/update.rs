@@ -8,6 +8,7 @@ use super::slot::as_heap_slot;
 use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
 use super::{heap, row_version};
 use crate::pg::error::{boundary, guarded};
+use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
 use crate::segment::Reference;
@@ -39,6 +40,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
             let mut target = at;
             let delete = heap().tuple_delete.unwrap_unchecked();
             let result = boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+            hit("delete.row");
             if result == TM_Result::TM_Ok
                 && !columns.is_empty()
                 && let Some(row) = rows::old_row(rel, &at, &columns)
@@ -47,6 +49,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 let writer = Writer::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.delete(reference.slot, reference.generation);
+                    hit("delete.slot");
                 }
             }
             result
@@ -118,6 +121,7 @@ unsafe fn plan(
             let value = VectorValue::of(datum);
             let reservation = writer.get().store.reserve(attnum(column), value.dims(), 1)[0];
             plans.push(Plan::Store(value, reservation));
+            hit("update.reserved");
         }
         plans
     }
@@ -172,9 +176,12 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 })
                 .collect();
             let tuple = form_stored(rel, slot, &references);
+            hit("update.planned");
             let result = boundary(|| raw::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode));
+            hit("update.row");
             if result != TM_Result::TM_Ok {
                 *update_indexes = false;
+                hit("update.refused");
                 for plan in &plans {
                     if let Plan::Store(_, reservation) = plan {
                         writer.get().store.release(&[*reservation]);
@@ -191,15 +198,20 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 if let Plan::Store(value, reservation) = plan {
                     let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
                     writer.get().store.publish(&[new], false);
+                    hit("update.published");
                 }
                 match (plan, before) {
                     (Plan::Keep(reference), _) if !hot => {
                         let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
                         let (slot, generation) = (reference.slot, reference.generation);
                         pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to });
+                        hit("update.moved");
                     }
                     (Plan::Keep(_), _) | (_, None) => {}
-                    (_, Some(replaced)) => writer.get().store.delete(replaced.slot, replaced.generation),
+                    (_, Some(replaced)) => {
+                        writer.get().store.delete(replaced.slot, replaced.generation);
+                        hit("update.replaced");
+                    }
                 }
             }
             drop(plans);

@@ -1,6 +1,7 @@
 //! VACUUM: the heap's for the rows, then the pass over the slots.
 
 use super::{row_version, vectors::columns_of};
+use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, OpenRelation};
 use crate::store::Store;
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
@@ -19,6 +20,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
         let vacuum = super::heap().relation_vacuum.unwrap_unchecked();
         // no guard: nothing here waits to be dropped, and an error keeps all that it says
         vacuum(rel, params, strategy);
+        hit("vacuum.rows");
         let toast = (*(*rel).rd_rel).reltoastrelid;
         if toast == pg_sys::InvalidOid {
             return;
@@ -39,6 +41,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
             // sessions that found the segments full look again
             pg_sys::CacheInvalidateRelcache(toast.raw());
         }
+        hit("vacuum.slots");
         if (*params).options & pg_sys::VACOPT_VERBOSE != 0 {
             let name = relation::name(rel);
             pgrx::ereport!(
