@@ -96,31 +96,27 @@ impl Store {
                 let needed = segment.page.geometry.data_pages(last + 1);
                 hit("reserve.slots_taken");
                 if segment.page.data.pages() < needed {
+                    // in this order: what is LIVE now had its pages entered before
+                    let in_use = self.positions_in_use(&segment, first);
                     segment = self.refresh_segment(&segment);
-                    self.check_coverage(&segment, first);
+                    if segment.page.geometry.data_pages(in_use) > segment.page.data.pages() {
+                        let what = Damage("the data extents do not cover the slots in use".into());
+                        super::damaged(self.rel, segment.block, &what);
+                    }
                     self.extend(&segment, PageKind::Data, needed);
                 }
             }
         }
     }
 
-    /// Makes sure that the data extents, about to grow for position `first`, have not lost pages that slots in use need.
-    unsafe fn check_coverage(&self, segment: &Segment, first: u32) {
+    /// The end of the positions in use on the slot page of position `at`: data pages must reach so far.
+    unsafe fn positions_in_use(&self, segment: &Segment, at: u32) -> u32 {
         // SAFETY: rel is open
         unsafe {
-            let (ordinal, index) = Geometry::slot_at(Position(first));
+            let (ordinal, index) = Geometry::slot_at(Position(at));
             let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
-            let uncovered = |i: usize| {
-                let end = first - index as u32 + i as u32 + 1;
-                segment.page.geometry.data_pages(end) > segment.page.data.pages()
-                    && SlotPage::slot(page.page(), i).state() == Some(SlotState::Live)
-            };
-            let lost = (0..SLOTS_PER_PAGE).any(uncovered);
-            drop(page);
-            if lost {
-                let what = Damage("the data extents do not cover the slots in use".into());
-                super::damaged(self.rel, segment.block, &what);
-            }
+            let live = |i: &usize| SlotPage::slot(page.page(), *i).state() == Some(SlotState::Live);
+            (0..SLOTS_PER_PAGE).rev().find(live).map_or(0, |last| at - index as u32 + last as u32 + 1)
         }
     }
 
