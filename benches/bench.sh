@@ -33,14 +33,17 @@ bytes_as_rows() {
 random_rows() {
     echo "random vectors, $1 x $2" >&2
     sql -o /dev/null -c "TRUNCATE source, queries" -c "SELECT setseed(0.5);
-        INSERT INTO source SELECT i, i % 10, 'number ' || i, (SELECT array_agg(random()::real - 0.5) FROM generate_series(1, $2) WHERE i > 0)::real[]
+        INSERT INTO source SELECT i, i % 10, 'number ' || i,
+            (SELECT array_agg(random()::real - 0.5) FROM generate_series(1, $2) WHERE i > 0)::real[]
         FROM generate_series(1, $1) i; INSERT INTO queries SELECT v FROM source WHERE id % ($1 / 20) = 0"
 }
 
 write_files() {
+    local half
+    half=$(($(sql -Atc "SELECT count(*) FROM source") / 2))
     sql -c "VACUUM ANALYZE source" -c "COPY source TO '$files/all' (FORMAT binary)" \
-        -c "COPY (SELECT * FROM source WHERE id <= (SELECT count(*) / 2 FROM source)) TO '$files/half0' (FORMAT binary)" \
-        -c "COPY (SELECT * FROM source WHERE id > (SELECT count(*) / 2 FROM source)) TO '$files/half1' (FORMAT binary)"
+        -c "COPY (SELECT * FROM source WHERE id <= $half) TO '$files/half0' (FORMAT binary)" \
+        -c "COPY (SELECT * FROM source WHERE id > $half) TO '$files/half1' (FORMAT binary)"
 }
 
 sql -f setup.sql || exit 1
@@ -83,14 +86,15 @@ fi
 [ -z "$results" ] || sql -At -c "SELECT to_json(r) FROM (SELECT input, what, am, ms AS value, 'ms' AS unit
     FROM runs ORDER BY seq) r" -c "SELECT to_json(f) FROM (SELECT input, what, am, value, unit
     FROM facts JOIN goals USING (what) ORDER BY facts.seq) f" >"$results" || exit 1
+cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+memory=$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo)
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+[ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit and changes"
 echo
-echo "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) cores," \
-    "$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo) GB of memory; $(sql -Atc "SHOW server_version" |
-        sed 's/^/PostgreSQL /'); $(date -u +%Y-%m-%d); commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(
-        [ -z "$(git status --porcelain 2>/dev/null)" ] || echo ' and changes');" \
-    "1 GB of shared buffers, fsync off."
-echo "Two sessions that only compute do $two_sessions times the work of one; load average $load_before before the run and" \
-    "$(cut -d' ' -f1 /proc/loadavg) after it (more than a run of its own makes: the figures are noisy)."
+echo "$cpu, $(nproc) cores, $memory GB of memory; PostgreSQL $(sql -Atc "SHOW server_version");" \
+    "$(date -u +%Y-%m-%d); commit $commit; 1 GB of shared buffers, fsync off."
+echo "Two sessions that only compute do $two_sessions times the work of one (a quiet machine of two cores: about 2);" \
+    "load average $load_before before the run."
 echo "The best of several runs in turn; ratio: zvec's speed / heap's speed. The run took $SECONDS seconds."
 echo
 sql -f report.sql
