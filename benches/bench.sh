@@ -17,8 +17,8 @@ export PG_CONFIG
 "$ZVEC_ROOT/regress/setup.sh" && "${MAKE:-make}" --no-print-directory -C "$ZVEC_ROOT" all || exit 1
 SECONDS=0
 zvec_begin bench
-zvec_start bench "shared_buffers = 1GB" "max_wal_size = 16GB" "autovacuum = off" "checkpoint_timeout = 1h" "jit = off" \
-    "max_parallel_maintenance_workers = 0" || exit 1
+zvec_start bench "shared_buffers = 1GB" "max_wal_size = 16GB" "autovacuum = off" "checkpoint_timeout = 1h" \
+    "jit = off" "max_parallel_maintenance_workers = 0" || exit 1
 export PGOPTIONS='-c client_min_messages=warning'
 files=$ZVEC_SCRATCH/bench
 
@@ -32,18 +32,23 @@ bytes_as_rows() {
 # random_rows ROWS DIMENSIONS: fills source and queries.
 random_rows() {
     echo "random vectors, $1 x $2" >&2
-    sql -o /dev/null -c "TRUNCATE source, queries" -c "SELECT setseed(0.5); INSERT INTO source SELECT i, i % 10, 'number ' || i,
-        (SELECT array_agg(random()::real - 0.5) FROM generate_series(1, $2) WHERE i > 0)::real[]
+    sql -o /dev/null -c "TRUNCATE source, queries" -c "SELECT setseed(0.5);
+        INSERT INTO source SELECT i, i % 10, 'number ' || i,
+            (SELECT array_agg(random()::real - 0.5) FROM generate_series(1, $2) WHERE i > 0)::real[]
         FROM generate_series(1, $1) i; INSERT INTO queries SELECT v FROM source WHERE id % ($1 / 20) = 0"
 }
 
 write_files() {
+    local half
+    half=$(($(sql -Atc "SELECT count(*) FROM source") / 2))
     sql -c "VACUUM ANALYZE source" -c "COPY source TO '$files/all' (FORMAT binary)" \
-        -c "COPY (SELECT * FROM source WHERE id <= (SELECT count(*) / 2 FROM source)) TO '$files/half0' (FORMAT binary)" \
-        -c "COPY (SELECT * FROM source WHERE id > (SELECT count(*) / 2 FROM source)) TO '$files/half1' (FORMAT binary)"
+        -c "COPY (SELECT * FROM source WHERE id <= $half) TO '$files/half0' (FORMAT binary)" \
+        -c "COPY (SELECT * FROM source WHERE id > $half) TO '$files/half1' (FORMAT binary)"
 }
 
 sql -f setup.sql || exit 1
+load_before=$(cut -d' ' -f1 /proc/loadavg)
+two_sessions=$(measure_machine) || exit 1
 if [ -n "$data" ]; then
     echo "mnist-784" >&2
     bytes_as_rows "$data/mnist-784/base.u8.gz" | sql -c "\\copy source from stdin" || exit 1
@@ -58,13 +63,13 @@ write_files &&
     sql -c "CREATE TABLE feed (LIKE source)" -c "ALTER TABLE feed ALTER v SET STORAGE PLAIN" \
         -c "INSERT INTO feed SELECT * FROM source WHERE id <= 1000" -c "ALTER TABLE feed ADD PRIMARY KEY (id)" \
         -c "VACUUM ANALYZE feed" || exit 1
-measure_loads 3 && load_for_reading && measure_scans && measure_knn 0 "1 process" &&
-    measure_knn 2 "2 parallel workers" && measure_clients 4 3 || exit 1
+measure_loads 6 && load_for_reading && measure_scans && measure_knn 0 "1 process" &&
+    measure_knn 2 "2 parallel workers" && measure_clients 5 3 || exit 1
 sql -c "CALL make_tables('updated', 'WITH (fillfactor = 40)')" &&
-    measure_updates "UPDATE of a scalar of 10,000 rows, HOT" "that UPDATE" 7 &&
+    measure_updates "UPDATE of a scalar of 10,000 rows, HOT" "that UPDATE" 15 &&
     sql -c "CALL make_tables('updated')" -c "CREATE INDEX ON updated_heap (label)" \
         -c "CREATE INDEX ON updated_zvec (label)" &&
-    measure_updates "UPDATE of an indexed scalar of 10,000 rows, not HOT" "that UPDATE, not HOT" 7 || exit 1
+    measure_updates "UPDATE of an indexed scalar of 10,000 rows, not HOT" "that UPDATE, not HOT" 15 || exit 1
 
 for dimensions in 784 1024 1536; do
     random_rows 10000 $dimensions && write_files && input="random, 10000 x $dimensions" load_for_reading || exit 1
@@ -81,12 +86,15 @@ fi
 [ -z "$results" ] || sql -At -c "SELECT to_json(r) FROM (SELECT input, what, am, ms AS value, 'ms' AS unit
     FROM runs ORDER BY seq) r" -c "SELECT to_json(f) FROM (SELECT input, what, am, value, unit
     FROM facts JOIN goals USING (what) ORDER BY facts.seq) f" >"$results" || exit 1
+cpu=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1)
+memory=$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo)
+commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+[ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit and changes"
 echo
-echo "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -n 1), $(nproc) cores," \
-    "$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo) GB of memory; $(sql -Atc "SHOW server_version" |
-        sed 's/^/PostgreSQL /'); $(date -u +%Y-%m-%d); commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(
-        [ -z "$(git status --porcelain 2>/dev/null)" ] || echo ' and changes');" \
-    "1 GB of shared buffers, fsync off."
+echo "$cpu, $(nproc) cores, $memory GB of memory; PostgreSQL $(sql -Atc "SHOW server_version");" \
+    "$(date -u +%Y-%m-%d); commit $commit; 1 GB of shared buffers, fsync off."
+echo "Two sessions that only compute do $two_sessions times the work of one (a quiet machine of two cores: about 2);" \
+    "load average $load_before before the run."
 echo "The best of several runs in turn; ratio: zvec's speed / heap's speed. The run took $SECONDS seconds."
 echo
 sql -f report.sql

@@ -21,19 +21,35 @@ record() {
         sql -v input="$input" -v am="$1" -v what="$2" -v ms="$3"
 }
 
-# copy_in AM WHAT FILE...: one session for each file, into an empty table without indexes; the time from the first
-# session's start to the last one's end.
-copy_in() {
-    local am=$1 what=$2 file ms now="SELECT extract(epoch FROM clock_timestamp())"
-    shift 2
-    sql -c "TRUNCATE items_$am" -c "CHECKPOINT" || return 1
-    ms=$({
-        for file; do
-            sql -At -c "$now" -c "COPY items_$am FROM '$file' (FORMAT binary)" -c "$now" &
+# together STATEMENT...: runs each in a session of its own, at once; prints the time from the first one's start to the
+# last one's end.
+together() {
+    local statement now="SELECT extract(epoch FROM clock_timestamp())"
+    {
+        for statement; do
+            sql -At -c "$now" -c "$statement" -c "$now" &
         done
         wait
-    } | sort -n | awk -v lines=$((2 * $#)) 'NR == 1 { start = $1 } END { print 1000 * ($1 - start); exit NR != lines }') &&
-        record "$am" "$what" "$ms"
+    } | sort -n | awk -v lines=$((2 * $#)) 'NR == 1 { start = $1 } END { print 1000 * ($1 - start); exit NR != lines }'
+}
+
+# copy_in AM WHAT FILE...: one session for each file, into an empty table without indexes.
+copy_in() {
+    local am=$1 what=$2 ms file statements=()
+    shift 2
+    for file; do
+        statements+=("COPY items_$am FROM '$file' (FORMAT binary)")
+    done
+    sql -c "TRUNCATE items_$am" -c "CHECKPOINT" && ms=$(together "${statements[@]}") && record "$am" "$what" "$ms"
+}
+
+# How much work two sessions do in the time of one where they share nothing, at best: what the machine can give.
+measure_machine() {
+    local run work="DO 'BEGIN FOR i IN 1..3000000 LOOP END LOOP; END'"
+    for run in 1 2 3 4 5; do
+        together "$work" && together "$work" "$work" || return 1
+    done | awk 'NR % 2 && (!one || $1 < one) { one = $1 } NR % 2 == 0 && (!two || $1 < two) { two = $1 }
+        END { printf "%.2f", 2 * one / two }'
 }
 
 # Loads, deletes, vacuums and rewrites, RUNS times; leaves items_* full, vacuumed and with a primary key.
@@ -68,9 +84,9 @@ load_for_reading() {
 measure_scans() {
     echo "  scans" >&2
     local serial="SET max_parallel_workers_per_gather = 0"
-    sql -c "$serial" -c "CALL measure_query('$input', 'count(*)', 'SELECT count(*) FROM %s', 25)" \
+    sql -c "$serial" -c "CALL measure_query('$input', 'count(*)', 'SELECT count(*) FROM %s', 50)" \
         -c "CALL measure_query('$input', 'count(*) with a filter on a scalar',
-            'SELECT count(*) FROM %s WHERE label = 3', 25)"
+            'SELECT count(*) FROM %s WHERE label = 3', 50)"
 }
 
 # measure_knn WORKERS HOW
@@ -84,8 +100,8 @@ measure_knn() {
 bench_client() {
     local tps
     printf '%s\n' "$4" >"$ZVEC_SCRATCH/script"
-    tps=$(PGOPTIONS="$PGOPTIONS -c synchronous_commit=off" pgbench -n -M prepared -c 1 -T "$3" -f "$ZVEC_SCRATCH/script" \
-        2>"$ZVEC_SCRATCH/pgbench.err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p')
+    tps=$(PGOPTIONS="$PGOPTIONS -c synchronous_commit=off" pgbench -n -M prepared -c 1 -T "$3" \
+        -f "$ZVEC_SCRATCH/script" 2>"$ZVEC_SCRATCH/pgbench.err" | sed -n 's/^tps = \([0-9.]*\).*/\1/p')
     if ! [[ $tps =~ ^[1-9] ]] || grep -q ERROR "$ZVEC_SCRATCH/pgbench.err"; then
         cat "$ZVEC_SCRATCH/pgbench.err" >&2
         return 1

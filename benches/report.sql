@@ -1,5 +1,5 @@
--- Prints what bench.sh measured as a Markdown table: the best run of each table. A goal that the best runs miss, but one
--- in four pairs of runs (heap, then zvec) reaches, is missed "within noise".
+-- Prints what bench.sh measured as a Markdown table: the best run of each table. A goal that the best runs miss, but
+-- one in four pairs of runs (heap, then zvec) reaches, is missed "within noise".
 \pset tuples_only on
 \pset format unaligned
 SELECT '| measurement | heap | zvec | ratio | goal | met? |';
@@ -9,7 +9,8 @@ WITH paired AS (
 ),
 noise AS (
     SELECT input, what, percentile_cont(0.75) WITHIN GROUP (ORDER BY h.ms / z.ms) AS high
-    FROM paired AS h JOIN paired AS z USING (input, what, run) WHERE h.am = 'heap' AND z.am = 'zvec' GROUP BY input, what
+    FROM paired AS h JOIN paired AS z USING (input, what, run)
+    WHERE h.am = 'heap' AND z.am = 'zvec' GROUP BY input, what
 ),
 timed AS (
     SELECT input, what, min(ms) FILTER (WHERE am = 'heap') AS heap, min(ms) FILTER (WHERE am = 'zvec') AS zvec

@@ -38,7 +38,8 @@ INSERT INTO goals (what, unit, least, most) VALUES
     ('DELETE of 30% of the rows', 'ms', NULL, NULL),
     ('VACUUM after that, TOAST included', 'ms', 2, NULL),
     ('VACUUM FULL after that', 'ms', 1, NULL),
-    ('disk bytes beyond rows / (rows x dimensions x 4)', 'times', NULL, 1.05);
+    ('disk bytes beyond rows / (rows x dimensions x 4)', 'times', NULL, 1.05),
+    ('disk blocks of the rows', 'count', NULL, NULL);
 
 -- Makes the tables heap and zvec, named PREFIX_heap and PREFIX_zvec.
 CREATE PROCEDURE make_tables(prefix text, options text DEFAULT '') LANGUAGE plpgsql AS $$
@@ -47,7 +48,8 @@ DECLARE
 BEGIN
     FOREACH am IN ARRAY ARRAY['heap', 'zvec'] LOOP
         EXECUTE format('DROP TABLE IF EXISTS %s_%s', prefix, am);
-        EXECUTE format('CREATE TABLE %s_%s (id int, label int, note text, v zvec) USING %s %s', prefix, am, am, options);
+        EXECUTE format('CREATE TABLE %s_%s (id int, label int, note text, v zvec) USING %s %s', prefix, am, am,
+            options);
     END LOOP;
 END $$;
 
@@ -73,8 +75,8 @@ BEGIN
     END LOOP;
 END $$;
 
--- Ten nearest for each query, one timing for each query and table. The answers must agree, up to rounding: a vector that
--- crosses a page border is added up in pieces.
+-- Ten nearest for each query, one timing for each query and table. The answers must agree, up to rounding: a vector
+-- that crosses a page border is added up in pieces.
 CREATE PROCEDURE measure_knn(input text, what text, operator text, workers int) LANGUAGE plpgsql AS $$
 DECLARE
     started timestamptz;
@@ -123,6 +125,9 @@ CREATE PROCEDURE measure_size(input text) LANGUAGE sql AS $$
         (pg_table_size(('items_' || am)::regclass) - pg_relation_size(('items_' || am)::regclass)) / bytes
     FROM (VALUES ('heap'), ('zvec')) AS tables(am),
         (SELECT sum(vector_dims(v))::float8 * 4 AS bytes FROM source) AS vectors;
+    INSERT INTO facts (input, what, am, value)
+    SELECT input, 'disk blocks of the rows', am, pg_relation_size(('items_' || am)::regclass) / 8192
+    FROM (VALUES ('heap'), ('zvec')) AS tables(am);
 $$;
 
 -- What the log between two places says of one UPDATE. Every write to the vector store is a record of the resource
@@ -135,7 +140,8 @@ CREATE PROCEDURE measure_log(input text, what text, am text, hot bigint, first p
             count(*) FILTER (WHERE block_ref LIKE '%/' || toast || ' %') AS toasted,
             sum(record_length) / 1024.0 AS kb
         FROM pg_get_wal_records_info(first, last),
-            (SELECT pg_relation_filenode(reltoastrelid) FROM pg_class WHERE oid = ('updated_' || am)::regclass) AS file(toast)
+            (SELECT pg_relation_filenode(reltoastrelid) FROM pg_class
+                WHERE oid = ('updated_' || am)::regclass) AS file(toast)
     ) AS log,
         LATERAL (VALUES (': rows updated HOT', hot), (': WAL records of kind Generic', generic),
             (': WAL records that touch the TOAST relation', toasted), (': WAL', kb)) AS parts(part, value);
