@@ -4,11 +4,16 @@
 
 use pgrx::pg_sys::{
     Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, RelFileNode, Relation, RmgrId, Snapshot,
-    TM_FailureData, TM_Result, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, RelFileNode, Relation, RmgrId, ScanDirection,
+    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
+    XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
+    /// The heap's table access method.
+    pub fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
+    /// The next row of a heap scan.
+    pub fn heap_getnextslot(scan: TableScanDesc, direction: ScanDirection::Type, slot: *mut TupleTableSlot) -> bool;
     /// Takes or releases a pinned buffer's content lock.
     pub fn LockBuffer(buffer: Buffer, mode: i32);
     /// Drops a pin.

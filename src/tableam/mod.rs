@@ -40,10 +40,11 @@ unsafe impl Sync for Routine {}
 static ZVEC: OnceLock<Box<Routine>> = OnceLock::new();
 static SEGMENT: OnceLock<Box<Routine>> = OnceLock::new();
 
-/// The heap's routine.
+/// The heap's routine. Asked for with every row, so without a guard.
+#[inline(always)]
 pub(crate) fn heap() -> &'static pg_sys::TableAmRoutine {
     // SAFETY: a constant of the server
-    unsafe { &*pg_sys::GetHeapamTableAmRoutine() }
+    unsafe { &*crate::pg::raw::GetHeapamTableAmRoutine() }
 }
 
 fn zvec_routine() -> &'static pg_sys::TableAmRoutine {

@@ -4,6 +4,7 @@
 
 use super::heap;
 use super::slot::as_heap_slot;
+use crate::pg::raw;
 use pgrx::pg_sys::{
     self, CommandId, IndexFetchTableData, ItemPointer, Relation, SampleScanState, ScanDirection, Snapshot,
     TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TupleTableSlot,
@@ -37,7 +38,8 @@ unsafe extern "C-unwind" fn scan_getnextslot(
     direction: ScanDirection::Type,
     slot: *mut TupleTableSlot,
 ) -> bool {
-    heaps!(scan_getnextslot(slot, scan, direction, slot))
+    // SAFETY: the server's own arguments
+    unsafe { as_heap_slot(slot, || raw::heap_getnextslot(scan, direction, slot)) }
 }
 
 unsafe extern "C-unwind" fn scan_getnextslot_tidrange(
