@@ -8,6 +8,7 @@
 //! | [`vector`] | vector values: layout, limits, text form | no |
 //! | [`distance`] | metrics and their kernels | no |
 //! | [`segment`] | the vector store's format: ids, slots, extents, page codecs | no |
+//! | [`graph`] | the graph index's format: areas, entries, page codecs | no |
 //! | `pg` | the home of raw server calls | yes |
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
@@ -15,6 +16,7 @@
 
 pub mod distance;
 pub mod error;
+pub mod graph;
 pub mod segment;
 pub mod vector;
 

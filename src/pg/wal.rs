@@ -36,11 +36,17 @@ impl<'p> Change<'p> {
 
     /// Makes the (new, empty) page a store page with `header`: neither items nor free space for the server's code.
     pub fn make_store_page(&mut self, header: &PageHeader) {
+        self.make_page(header.encode());
+    }
+
+    /// Makes the (new, empty) page one of ours with a header of 16 bytes: neither items nor free space for the server's
+    /// code.
+    pub fn make_page(&mut self, header: [u8; 16]) {
         let empty = (PAGE_HEADER as u16).to_ne_bytes();
         let flags = (pg_sys::PD_ALL_VISIBLE as u16).to_ne_bytes();
         // pd_flags, pd_lower, pd_upper, pd_special
         self.put(10, &[flags, empty, empty, empty].concat());
-        self.put(PAGE_HEADER, &header.encode());
+        self.put(PAGE_HEADER, &header);
     }
 }
 
@@ -159,7 +165,7 @@ pub unsafe fn write_first_page(
     rel: pg_sys::Relation,
     node: &pg_sys::RelFileNode,
     fork: pg_sys::ForkNumber::Type,
-    header: &PageHeader,
+    header: [u8; 16],
     fragments: &[Fragment],
     log: bool,
 ) {
@@ -174,7 +180,7 @@ pub unsafe fn write_first_page(
         (*fields).pd_lower = PAGE_HEADER as u16;
         (*fields).pd_upper = PAGE_HEADER as u16;
         (*fields).pd_special = PAGE_HEADER as u16;
-        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header.encode());
+        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
         for (offset, bytes) in fragments {
             image.0[*offset..offset + bytes.len()].copy_from_slice(bytes);
         }

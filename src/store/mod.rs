@@ -41,7 +41,7 @@ pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg
     unsafe {
         hit("create.file");
         let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
-        wal::write_first_page(rel, node, fork, &RootPage::HEADER, &[(RootPage::BASE, base)], log);
+        wal::write_first_page(rel, node, fork, RootPage::HEADER.encode(), &[(RootPage::BASE, base)], log);
         hit("create.root");
     }
 }
