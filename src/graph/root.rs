@@ -101,6 +101,14 @@ impl Root {
         (COUNTERS, bytes)
     }
 
+    /// The change that notes where the pending list starts and ends.
+    #[must_use]
+    pub fn encode_pending(&self) -> Fragment {
+        let mut bytes = self.pending_start.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.pending_end.to_le_bytes());
+        (76, bytes)
+    }
+
     /// The change that notes how many nodes are dead.
     #[must_use]
     pub fn encode_dead(&self) -> Fragment {

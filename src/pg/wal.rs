@@ -5,7 +5,7 @@
 
 use super::buffer::Exclusive;
 use super::{raw, relation};
-use crate::segment::page::{Fragment, PAGE_BYTES, PageHeader};
+use crate::segment::page::{Fragment, PAGE_BYTES, PageBytes, PageHeader};
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.
@@ -109,6 +109,24 @@ unsafe fn set_lsn(page: &Exclusive, lsn: pg_sys::XLogRecPtr) {
         let header: *mut pg_sys::PageHeaderData = pg_sys::BufferGetPage(page.buffer()).cast();
         (*header).pd_lsn.xlogid = (lsn >> 32) as u32;
         (*header).pd_lsn.xrecoff = lsn as u32;
+    }
+}
+
+/// Makes a newly added page one of ours with a header of 16 bytes, and fills it, without logging it: for pages that
+/// nothing leads to until the server has logged them whole.
+pub unsafe fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes)) {
+    // SAFETY: the page is pinned and exclusively locked by its guard
+    unsafe {
+        let start = pg_sys::BufferGetPage(page.buffer());
+        pg_sys::PageInit(start, PAGE_BYTES, 0);
+        let fields: *mut pg_sys::PageHeaderData = start.cast();
+        (*fields).pd_lower = PAGE_HEADER as u16;
+        (*fields).pd_upper = PAGE_HEADER as u16;
+        (*fields).pd_special = PAGE_HEADER as u16;
+        let bytes = &mut *start.cast::<PageBytes>();
+        bytes[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
+        fill(bytes);
+        raw::MarkBufferDirty(page.buffer());
     }
 }
 
