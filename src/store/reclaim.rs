@@ -121,7 +121,7 @@ impl Store {
                 let segment = self.refresh_segment(&segment);
                 let unreachable = dropped(segment.page.attnum);
                 let mut lowest_free = None;
-                for ordinal in 0..segment.page.slots.pages() {
+                for ordinal in 0..segment.page.slot_pages() {
                     pg_sys::vacuum_delay_point();
                     hit("reclaim.page");
                     let freed =
@@ -186,7 +186,7 @@ impl Store {
                 hit("reclaim.announced");
             }
             if turns.is_empty() {
-                let last = ordinal + 1 == segment.page.slots.pages();
+                let last = ordinal + 1 == segment.page.slot_pages();
                 return last && SlotPage::first_free(&seen) < SLOTS_PER_PAGE;
             }
             let page = self.page(&segment.page.slots, &header).exclusive();
@@ -207,7 +207,7 @@ impl Store {
                 wal::apply(self.rel, &[change]);
             }
             let has_free = !freed.is_empty() || SlotPage::first_free(page.page()) < SLOTS_PER_PAGE;
-            let last = ordinal + 1 == segment.page.slots.pages();
+            let last = ordinal + 1 == segment.page.slot_pages();
             has_free && (!freed.is_empty() || last)
         }
     }
@@ -286,7 +286,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let capacity = segment.page.geometry.capacity;
-            for ordinal in 0..segment.page.slots.pages() {
+            for ordinal in 0..segment.page.slot_pages() {
                 pgrx::check_for_interrupts!();
                 let header = SlotPage::header(segment.no, ordinal);
                 let shared: buffer::Shared = self.page(&segment.page.slots, &header).share();

@@ -67,7 +67,7 @@ impl Store {
             while taken.len() < count {
                 pgrx::check_for_interrupts!();
                 let at = segment.target.get();
-                if at < segment.page.slots.pages() {
+                if at < segment.page.slot_pages() {
                     hit("reserve.page");
                     if self.reserve_on(&segment, at, count, taken) {
                         segment.target.set(at + 1);
@@ -76,7 +76,7 @@ impl Store {
                 }
                 // past the end of what we know: look again before making more
                 segment = self.refresh_segment(&segment);
-                if at < segment.page.slots.pages() {
+                if at < segment.page.slot_pages() {
                     continue;
                 }
                 if segment.page.free_hint < searched_from {
@@ -128,7 +128,7 @@ impl Store {
             let header = SlotPage::header(segment.no, ordinal);
             let mut page = self.page(&segment.page.slots, &header).exclusive();
             let first = ordinal * SLOTS_PER_PAGE as u32;
-            let end = SLOTS_PER_PAGE.min((segment.page.geometry.capacity - first) as usize);
+            let end = SLOTS_PER_PAGE.min(segment.page.geometry.capacity.saturating_sub(first) as usize);
             let mut index = SlotPage::first_free(page.page());
             while index < end && taken.len() < count {
                 let slot = SlotPage::slot(page.page(), index);
