@@ -9,10 +9,11 @@ use super::table::Table;
 use super::writer::{Maintenance, Writer};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, RootPage, Shape};
-use crate::hnsw::build::{Control, insert_all};
+use crate::hnsw::build::{Control, insert_list};
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
-use crate::pg::error::raise;
+use crate::error::{Error, SqlState};
+use crate::pg::error::{OrRaise, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation};
@@ -92,7 +93,7 @@ pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
 }
 
 /// Bytes that a build may use.
-fn memory_budget() -> u64 {
+pub fn memory_budget() -> u64 {
     // SAFETY: a setting
     unsafe { pg_sys::maintenance_work_mem as u64 * 1024 }
 }
@@ -153,7 +154,8 @@ fn build_graph(
         }
     }
     hit("build.loaded");
-    link(&memory, 0..memory.nodes(), usize::from(options.ef_construction));
+    let nodes: Vec<Node> = (0..memory.nodes()).collect();
+    link(&memory, &nodes, usize::from(options.ef_construction));
     enter(Phase::Write, count as u64);
     write(&graph, &memory, &codec);
     let mut total = u64::from(memory.nodes());
@@ -200,30 +202,25 @@ pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) 
 
 /// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
 /// cancelled meanwhile.
-pub fn link(memory: &MemoryGraph, nodes: std::ops::Range<Node>, ef_construction: usize) {
+pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
     enter(Phase::Link, nodes.len() as u64);
+    let threads = guc::optimize_threads() as usize;
+    let complete = watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
+    if !complete {
+        raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
+    }
+}
+
+/// Runs `work` with what watches over its threads: progress is reported, and when the statement is cancelled its error
+/// unwinds through `work`, which ends the threads.
+pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) -> R {
     let control = Control::default();
     let mut tick = || {
         progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, control.done.load(Ordering::Relaxed));
-        // SAFETY: a flag that the signal handlers set
-        unsafe { std::ptr::read_volatile(&raw const pg_sys::InterruptPending) == 0 }
-    };
-    let threads = guc::optimize_threads();
-    let mut next = nodes;
-    while !next.is_empty() {
-        let before = control.done.load(Ordering::Relaxed);
-        if let Err(error) = insert_all(memory, next.clone(), ef_construction, threads, &control, &mut tick) {
-            raise(error);
-        }
-        if !control.stop.load(Ordering::Relaxed) {
-            break;
-        }
-        // an interrupt that is no cancellation: go on with what is left
         pgrx::check_for_interrupts!();
-        control.stop.store(false, Ordering::Relaxed);
-        let done = (control.done.load(Ordering::Relaxed) - before) as u32;
-        next.start += done;
-    }
+        true
+    };
+    work(&control, &mut tick)
 }
 
 /// Writes a graph from memory into the empty graph `graph` on pages, map included.
@@ -354,8 +351,8 @@ impl<'g> Pages<'g> {
                 page.block()
             };
             if !self.page.areas[area as usize].push(Extent { start: block, pages: 1 }) {
-                raise(crate::error::Error::new(
-                    crate::error::SqlState::ProgramLimitExceeded,
+                raise(Error::new(
+                    SqlState::ProgramLimitExceeded,
                     "index has too many pages",
                 ));
             }
@@ -384,8 +381,8 @@ impl<'g> Pages<'g> {
             let Some(fragments) = self.page.encode() else {
                 drop(root_page);
                 raise(
-                    crate::error::Error::new(
-                        crate::error::SqlState::ProgramLimitExceeded,
+                    Error::new(
+                        SqlState::ProgramLimitExceeded,
                         "index has too many extents of pages",
                     )
                     .hint("Create it while nothing else extends it."),

@@ -3,12 +3,14 @@
 //! Each is in the pending list until the record that makes the map name its node. A crash before that leaves a node that
 //! the map does not name; it is dead to the next repair, and the vector is drained again.
 
+use super::bulk::{self, Loaded};
 use super::pages::Graph;
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
 use crate::graph::entry::PENDING_ENTRY_BYTES;
 use crate::graph::{Area, Entry, Place, Root, Shape};
 use crate::hnsw;
+use crate::indexam::options::GraphOptions;
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
@@ -139,6 +141,67 @@ impl Writer {
         }
         done
     }
+}
+
+/// Fewer waiting vectors than this share of the graph are not worth loading it.
+const BULK_SHARE: u32 = 50;
+
+/// Drains everything that waits: in memory with threads where much waits and memory suffices, otherwise on the pages.
+pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
+    let mut done = Drained::default();
+    loop {
+        let graph = writer.graph().now();
+        let waiting = graph.root.pending();
+        if waiting == 0 {
+            return done;
+        }
+        let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
+        let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
+        let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
+            in_memory(writer, table, options, tick)
+        } else {
+            writer.drain(table, usize::from(options.ef_construction), u64::from(waiting), tick)
+        };
+        done.added += drained.added;
+        done.dropped += drained.dropped;
+    }
+}
+
+/// Drains what waits now, in memory.
+fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
+    let mut done = Drained::default();
+    let pending = writer.graph().now().pending();
+    let horizon = table.horizon();
+    let mut loaded = Loaded::of(writer, pending.len());
+    let graph = writer.graph().clone();
+    let (mut code, mut vector) = (vec![0; writer.codec().code_bytes()], Vec::new());
+    let mut settled = Vec::with_capacity(pending.len());
+    for &entry in &pending {
+        pgrx::check_for_interrupts!();
+        let known = graph.place(entry.slot.position()).filter(|known| known.generation == entry.generation);
+        let node = match known.map(|known| known.place) {
+            Some(Place::Node(node)) => Some(node),
+            _ if table.is_dead(entry, horizon) || !table.vector(entry, &mut vector) => None,
+            _ => {
+                let head = writer.codec().encode(&vector, &mut code);
+                Some(loaded.add(&graph, entry, head, &code))
+            }
+        };
+        settled.push((entry, node));
+        tick();
+    }
+    super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
+    loaded.write_back(writer);
+    hit("bulk.written");
+    for (entry, node) in settled {
+        pgrx::check_for_interrupts!();
+        writer.settle(entry, node);
+        match node {
+            Some(_) => done.added += 1,
+            None => done.dropped += 1,
+        }
+    }
+    done
 }
 
 /// Makes the writer of `graph`, trained if need be; `None` when there is nothing to learn from, because everything that

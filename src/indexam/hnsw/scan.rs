@@ -7,16 +7,16 @@
 
 use super::pages::{Graph, Index};
 use super::table::Table;
-use crate::graph::Entry;
+use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
+use crate::indexam::exact;
+use crate::indexam::query::Query as ExactQuery;
+use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
 use crate::quant::Query;
-use crate::segment::Tid;
-use crate::segment::SlotState;
-use crate::store::visibility::{Judge, Verdict};
-use crate::tableam::lookup::{Lookup, Whose};
+use crate::segment::{SlotNo, SlotState, Tid};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -61,34 +61,48 @@ thread_local! {
 /// How many idle beams are kept.
 const MOST_BEAMS: usize = 4;
 
+/// Where a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// handing out what the graphs and pending lists give
+    Nearest,
+    /// handing out what turned up too late
+    Late,
+    /// handing out rows without a vector, from this block of the table on
+    Nulls(u32),
+}
+
 /// A running scan.
 pub struct Scan {
     index: Index,
     column: Column,
-    table: Table,
-    lookup: Lookup,
-    judge: Judge,
-    /// whether each row must be asked: the index is partial
-    asks_rows: bool,
-    query: Vec<f32>,
+    table: Option<Table>,
+    rows: Option<Rows>,
+    query: Option<ExactQuery>,
     searches: Vec<Search>,
     candidates: BinaryHeap<Reverse<Candidate>>,
     output: Output,
     late: Vec<Found>,
+    nulls: Vec<Tid>,
+    stage: Stage,
     last: Found,
     handed_out: usize,
     ef: usize,
+    ef_search: usize,
     reported: Vec<(f32, Node)>,
 }
 
+/// Blocks of the table that are searched for rows without a vector at a time.
+const NULL_BLOCKS: u32 = 64;
+
 impl Scan {
-    /// Prepares a scan of `index` under `snapshot`.
+    /// Prepares a scan of `index` under `snapshot`, with memory from `context`, which lives as long as the scan.
     #[must_use]
     pub unsafe fn new(
         index: pg_sys::Relation,
         heap: pg_sys::Relation,
         snapshot: pg_sys::Snapshot,
-        predicate: *mut pg_sys::List,
+        context: pg_sys::MemoryContext,
     ) -> Self {
         // SAFETY: both relations are open, the snapshot is registered as long as the scan lives
         unsafe {
@@ -96,18 +110,19 @@ impl Scan {
             Self {
                 index: Index::of(index),
                 column,
-                table: Table::open(heap, column.dims, pg_sys::AccessShareLock as _),
-                lookup: Lookup::new(heap, column.attnum, snapshot, predicate),
-                judge: Judge::new(snapshot),
-                asks_rows: !predicate.is_null(),
-                query: Vec::new(),
+                table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
+                rows: Some(Rows::new(heap, index, &column, snapshot, context)),
+                query: None,
                 searches: Vec::new(),
                 candidates: BinaryHeap::new(),
                 output: Output::new(),
                 late: Vec::new(),
+                nulls: Vec::new(),
+                stage: Stage::Nearest,
                 last: Found::FIRST,
                 handed_out: 0,
                 ef: 0,
+                ef_search: 0,
                 reported: Vec::new(),
             }
         }
@@ -117,6 +132,12 @@ impl Scan {
     #[must_use]
     pub fn column(&self) -> &Column {
         &self.column
+    }
+
+    /// Whether the scan is under that snapshot.
+    #[must_use]
+    pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.is_under(snapshot))
     }
 
     fn clear(&mut self) {
@@ -130,25 +151,31 @@ impl Scan {
         self.candidates.clear();
         self.output.clear();
         self.late.clear();
+        self.nulls.clear();
+        self.stage = Stage::Nearest;
         self.last = Found::FIRST;
         self.handed_out = 0;
     }
 
-    /// Starts over with `query`, of the column's dimensions.
-    pub fn start(&mut self, query: &[f32]) {
+    /// Starts over with `query`, of the column's dimensions; without one, rows come in any order.
+    pub fn start(&mut self, query: Option<&[f32]>) {
         self.clear();
         crate::store::pending::flush();
-        self.query.clear();
-        self.query.extend_from_slice(query);
-        self.ef = guc::ef_search();
+        self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
+        self.ef_search = guc::ef_search() as usize;
+        self.ef = self.ef_search;
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             for entry in graph.pending() {
                 self.add_exact(entry);
             }
             let graph = graph.now();
+            let Some(query) = query else {
+                self.add_all(&graph);
+                continue;
+            };
             if graph.root.entry.is_some() {
-                let query = graph.codec().query(&self.query);
+                let query = graph.codec().query(query);
                 let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
                 beam.start(&graph, &query);
                 self.searches.push(Search { graph, query, beam, exhausted: false, swept: false });
@@ -157,23 +184,38 @@ impl Scan {
         self.extend();
     }
 
-    /// Scores a vector exactly, if the snapshot may see it.
+    /// Adds a vector with its exact distance, if the snapshot may see it.
     fn add_exact(&mut self, entry: Entry) {
-        if self.output.knows(entry.slot) || !sees(&self.table, &mut self.judge, entry) {
+        let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
+        if self.output.knows(entry.slot) || !sees(table, rows, entry) {
             return;
         }
-        if let Some(distance) = self.table.distance(self.column.metric, &self.query, entry) {
-            self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
-        }
+        let distance = match &mut self.query {
+            Some(query) => exact::distance(query, &self.column, entry.slot),
+            None => f64::NAN,
+        };
+        self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
+    }
+
+    /// Adds every vector of a graph.
+    fn add_all(&mut self, graph: &Graph) {
+        let mut entries = Vec::new();
+        graph.each_place(|position, known| {
+            if known.place != Place::Pending {
+                let slot = SlotNo::new(graph.map.page.tag, position);
+                entries.push(Entry { slot, generation: known.generation });
+            }
+        });
+        entries.into_iter().for_each(|entry| self.add_exact(entry));
     }
 
     /// Searches on until the nearest `ef` of each graph are known.
     fn extend(&mut self) {
+        let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         for (at, search) in self.searches.iter_mut().enumerate().filter(|(_, search)| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, .. } = search;
-            let (table, judge) = (&self.table, &mut self.judge);
-            let mut accept = |node: Node| sees(table, judge, graph.code_head(node).entry);
+            let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
             for &(distance, node) in &self.reported {
@@ -186,7 +228,7 @@ impl Scan {
 
     /// Whether the search must go on before the next row is handed out.
     fn must_extend(&self) -> bool {
-        self.handed_out + guc::ef_search().div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
+        self.handed_out + self.ef_search.div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
     }
 
     /// The next vector in order.
@@ -194,13 +236,13 @@ impl Scan {
         loop {
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
-                self.ef = (self.ef + self.ef / 4).max(self.handed_out + guc::ef_search());
+                self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
                 self.extend();
                 continue;
             }
             let next = self.output.first();
             if let Some(&Reverse(candidate)) = self.candidates.peek()
-                && next.is_none_or(|found| !(found.distance < candidate.bound))
+                && next.is_none_or(|found| !is_nearer(found.distance, candidate.bound))
             {
                 self.candidates.pop();
                 let entry = self.searches[candidate.graph as usize].graph.code_head(candidate.node).entry;
@@ -208,7 +250,7 @@ impl Scan {
                 continue;
             }
             match self.output.next() {
-                Some(found) if found < self.last => self.late.push(found),
+                Some(found) if is_nearer(found.distance, self.last.distance) => self.late.push(found),
                 Some(found) => return Some(found),
                 None if self.searches.iter().any(|s| !s.exhausted) => {
                     self.ef += self.ef / 4 + 1;
@@ -216,7 +258,7 @@ impl Scan {
                 }
                 None => {
                     if !self.sweep() {
-                        return self.next_late();
+                        return None;
                     }
                 }
             }
@@ -239,61 +281,92 @@ impl Scan {
         true
     }
 
-    fn next_late(&mut self) -> Option<Found> {
-        self.late.sort_unstable_by(|a, b| b.cmp(a));
-        self.late.pop()
-    }
-
     /// The next row's address.
     pub fn next(&mut self) -> Option<Tid> {
         loop {
-            let found = self.next_found()?;
-            self.handed_out += 1;
-            if found > self.last {
-                self.last = found;
-            }
-            let entry = Entry { slot: found.slot, generation: found.generation };
-            if let Some(tid) = self.row_of(entry) {
+            pgrx::check_for_interrupts!();
+            let found = match self.stage {
+                Stage::Nearest => match self.next_found() {
+                    Some(found) => {
+                        self.last = found;
+                        self.handed_out += 1;
+                        found
+                    }
+                    None => {
+                        self.late.sort_unstable_by(|a, b| b.cmp(a));
+                        self.stage = Stage::Late;
+                        continue;
+                    }
+                },
+                Stage::Late => match self.late.pop() {
+                    Some(found) => found,
+                    None => {
+                        self.stage = Stage::Nulls(0);
+                        continue;
+                    }
+                },
+                Stage::Nulls(block) => match self.nulls.pop() {
+                    Some(tid) => return Some(tid),
+                    None if self.column.not_null => return None,
+                    None => {
+                        let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
+                        // SAFETY: the scan's relations are open
+                        if !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
+                            return None;
+                        }
+                        nulls.reverse();
+                        self.stage = Stage::Nulls(block + NULL_BLOCKS);
+                        continue;
+                    }
+                },
+            };
+            if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
                 return Some(tid);
             }
-            pgrx::check_for_interrupts!();
         }
     }
 
     /// The address of the row that the snapshot sees with this vector.
     fn row_of(&mut self, entry: Entry) -> Option<Tid> {
-        let slot = self.table.slot(entry)?;
-        let verdict = self.judge.verdict(&slot);
-        if verdict == Verdict::Invisible {
-            return None;
-        }
-        let whose = Whose::Vector(entry.slot, entry.generation);
-        // SAFETY: the relation is open, the snapshot registered
-        unsafe {
-            if verdict == Verdict::Visible && !slot.head.is_some() {
-                let seen = !self.asks_rows || self.lookup.finds(slot.tail, whose);
-                return seen.then_some(slot.tail);
-            }
-            [slot.tail, slot.head].into_iter().find(|&tid| self.lookup.finds(tid, whose))
-        }
+        let (table, rows) = (self.table.as_ref()?, self.rows.as_mut()?);
+        let slot = table.slot(entry)?;
+        // SAFETY: the scan's relations are open
+        unsafe { rows.tid(entry.slot, entry.generation, &slot) }
     }
 
     /// Gives back what the scan holds.
-    pub unsafe fn end(mut self) {
+    pub unsafe fn end(&mut self) {
         self.clear();
-        // SAFETY: made in `new`
-        unsafe { self.lookup.end() }
+        self.table = None;
+        if let Some(rows) = self.rows.take() {
+            // SAFETY: made in `new`
+            unsafe { rows.end() }
+        }
     }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        // not ended: the transaction was aborted, and the server has closed the relation
+        if let Some(table) = self.table.take() {
+            table.abandon();
+        }
+    }
+}
+
+/// Whether `a` comes before `b` in the order of distances, in which NaN is last.
+fn is_nearer(a: f64, b: f64) -> bool {
+    a < b || (b.is_nan() && !a.is_nan())
 }
 
 /// Whether the snapshot may see the vector.
 #[inline]
-fn sees(table: &Table, judge: &mut Judge, entry: Entry) -> bool {
+fn sees(table: &Table, rows: &mut Rows, entry: Entry) -> bool {
     // SAFETY: the store's relation is open
     let slot = unsafe { table.store.slot(entry.slot) };
     slot.is_some_and(|slot| {
         slot.generation == entry.generation
             && slot.state() == Some(SlotState::Live)
-            && judge.verdict(&slot) != Verdict::Invisible
+            && rows.sight(&slot) != Sight::Hidden
     })
 }

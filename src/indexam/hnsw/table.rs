@@ -1,7 +1,6 @@
 //! What the graph must know of the table: which slots still matter, and their vectors.
 
 use super::pages::Graph;
-use crate::distance::{Accumulator, Metric};
 use crate::graph::Entry;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
@@ -14,7 +13,7 @@ use zerocopy::FromBytes;
 /// An open table's vectors.
 pub struct Table {
     heap: pg_sys::Relation,
-    _toast: OpenRelation,
+    toast: OpenRelation,
     /// its vector store
     pub store: Store,
     dims: u16,
@@ -28,8 +27,13 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, _toast: toast, store, dims }
+            Self { heap, toast, store, dims }
         }
+    }
+
+    /// Lets go of relations that the server has closed already.
+    pub fn abandon(self) {
+        std::mem::forget(self.toast);
     }
 
     /// The open table.
@@ -65,23 +69,6 @@ impl Table {
     #[must_use]
     pub fn is_dead(&self, entry: Entry, horizon: u32) -> bool {
         self.slot(entry).is_none_or(|slot| is_dead(&slot, horizon))
-    }
-
-    /// The exact distance of `query` and a vector, as the operator computes it; `None` when the store has no such vector.
-    #[must_use]
-    pub fn distance(&self, metric: Metric, query: &[f32], entry: Entry) -> Option<f64> {
-        let mut sum = Accumulator::new(metric);
-        let vector = StoredVector { slot: entry.slot, dims: self.dims };
-        // SAFETY: the store's relation is open
-        let found = unsafe {
-            self.store.read(vector, |at, piece| {
-                let piece = <[f32]>::ref_from_bytes(piece).unwrap_or_default();
-                let start = at / 4;
-                sum.add(&query[start..start + piece.len()], piece);
-                true
-            })
-        };
-        found.then(|| sum.finish())
     }
 
     /// Puts the elements of a vector into `out`; false when the store has no such vector.

@@ -14,34 +14,42 @@ use crate::hnsw::Node;
 use crate::indexam::options::GraphOptions;
 use crate::pg::guc;
 use crate::segment::{Generation, Position, SlotState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A bit for each node.
-pub struct Nodes(Vec<u64>);
+/// A bit for each node; threads may look while one changes it.
+pub struct Nodes(Vec<AtomicU64>);
 
 impl Nodes {
     /// None of `count`.
     #[must_use]
     pub fn none(count: u32) -> Self {
-        Self(vec![0; (count as usize).div_ceil(64)])
+        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
     }
 
     /// Adds a node.
-    pub fn insert(&mut self, node: Node) {
-        if let Some(word) = self.0.get_mut(node as usize / 64) {
-            *word |= 1 << (node % 64);
+    pub fn insert(&self, node: Node) {
+        if let Some(word) = self.0.get(node as usize / 64) {
+            word.fetch_or(1 << (node % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a node out.
+    pub fn remove(&self, node: Node) {
+        if let Some(word) = self.0.get(node as usize / 64) {
+            word.fetch_and(!(1 << (node % 64)), Ordering::Relaxed);
         }
     }
 
     /// Whether the node is among them.
     #[must_use]
     pub fn contains(&self, node: Node) -> bool {
-        self.0.get(node as usize / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)
+        self.0.get(node as usize / 64).is_some_and(|word| word.load(Ordering::Relaxed) >> (node % 64) & 1 == 1)
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
+        self.0.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
     }
 }
 
@@ -66,7 +74,7 @@ impl Graph {
     #[must_use]
     pub fn alive(&self, table: &Table) -> Nodes {
         let horizon = table.horizon();
-        let mut alive = Nodes::none(self.root.nodes);
+        let alive = Nodes::none(self.root.nodes);
         let Some(segment) = table.store.segment(self.map.page.tag) else { return alive };
         // what may be needed, by position: the slot's generation
         let mut needed: Vec<Option<Generation>> = Vec::new();

@@ -110,6 +110,49 @@ impl Writer {
         }
     }
 
+    /// Changes the root page's counters.
+    pub fn change(&self, change: impl FnOnce(&mut Root)) {
+        self.change_root(change, &[]);
+    }
+
+    /// Goes on with the graph as it is after it has grown.
+    pub fn adopt_graph(&self, grown: Graph) {
+        *self.graph.borrow_mut() = grown;
+    }
+
+    /// Lets a dead head of a chain stand for its twin's vector.
+    pub fn adopt(&self, head: Node, twin: Node) {
+        let graph = self.graph();
+        let entry = graph.code_head(twin).entry;
+        let (code_page, code_at) = graph.map.codes.at(head);
+        let (map_page, map_at) = Shape::MAP.at(entry.slot.position().0);
+        hit("repair.adopt");
+        // SAFETY: open; pages in the order codes, map
+        unsafe {
+            let code = graph.pin(Area::Codes, code_page).exclusive();
+            let map = graph.pin(Area::Map, map_page).exclusive();
+            let mut on_code = Change::new(&code);
+            on_code.put(code_at, &entry.encode());
+            let mut on_map = Change::new(&map);
+            on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
+            wal::apply(graph.index.relation(), &[on_code, on_map]);
+        }
+    }
+
+    /// Writes a node's code.
+    pub fn put_code(&self, node: Node, head: &CodeHead, code: &[u8]) {
+        let codes: CodeShape = self.graph().map.codes;
+        let (ordinal, at) = codes.at(node);
+        if codes.pages_each == 1 {
+            self.put(Area::Codes, ordinal, at, &[&head.encode(), code].concat());
+        } else {
+            self.put(Area::Codes, ordinal, at, &head.encode());
+            for (ordinal, at, offset, bytes) in codes.pieces(node) {
+                self.put(Area::Codes, ordinal, at, &code[offset..offset + bytes]);
+            }
+        }
+    }
+
     /// Writes `bytes` on a page, in a record of its own.
     fn put(&self, area: Area, ordinal: u32, at: usize, bytes: &[u8]) {
         let graph = self.graph.borrow();
@@ -151,15 +194,7 @@ impl Writer {
         let next_free = reused.map(|node| self.graph().node_entry(node).next);
         hit("node.code");
         let head = CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum };
-        let (ordinal, at) = codes.at(node);
-        if codes.pages_each == 1 {
-            self.put(Area::Codes, ordinal, at, &[&head.encode(), code].concat());
-        } else {
-            self.put(Area::Codes, ordinal, at, &head.encode());
-            for (ordinal, at, offset, bytes) in codes.pieces(node) {
-                self.put(Area::Codes, ordinal, at, &code[offset..offset + bytes]);
-            }
-        }
+        self.put_code(node, &head, code);
         for block in upper..upper_end {
             let shape = Shape::upper(m);
             let (ordinal, at) = shape.at(block);
