@@ -11,10 +11,12 @@
 //! | `pg` | the home of raw server calls | yes |
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
+//! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
 pub mod distance;
 pub mod error;
+pub mod indexam;
 pub mod segment;
 pub mod vector;
 
