@@ -14,6 +14,7 @@
 //! | `pg` | the home of raw server calls | yes |
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
+//! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
 pub mod distance;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod graph;
 pub mod hnsw;
 pub mod quant;
+pub mod indexam;
 pub mod segment;
 pub mod vector;
 

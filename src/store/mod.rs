@@ -16,6 +16,7 @@
 mod grow;
 mod map;
 pub mod pending;
+mod pins;
 mod read;
 mod reclaim;
 mod reserve;
@@ -24,6 +25,7 @@ pub mod visibility;
 mod write;
 
 pub use map::{Segment, Store, epoch, watch_relation_cache};
+pub use pins::Pins;
 pub use read::StoredVector;
 pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;
