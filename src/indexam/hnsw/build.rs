@@ -41,18 +41,6 @@ impl Slots {
         }
         bits[word] |= 1 << bit;
     }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.segments.values().flatten().map(|word| u64::from(word.count_ones())).sum()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {

@@ -285,7 +285,6 @@ impl Graph {
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
     /// called twice; the second time counts.
     #[inline(always)]
-    #[must_use]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
         let buffer = self.last_buffer(area, ordinal);
         if buffer > 0 && !peek::is_refused() {
@@ -302,13 +301,6 @@ impl Graph {
     pub fn read<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> R {
         let page = self.pin(area, ordinal).share();
         see(page.page())
-    }
-
-    /// The whole file's locator.
-    #[inline(always)]
-    #[must_use]
-    pub fn file(&self) -> pg_sys::RelFileNode {
-        self.map.node
     }
 
     /// Where the slot at `position` is in the index.

@@ -12,7 +12,6 @@ use crate::graph::entry::MAP_ENTRY_BYTES;
 use crate::graph::{Area, MapEntry, Place, Shape};
 use crate::hnsw::Node;
 use crate::indexam::options::GraphOptions;
-use crate::pg::guc;
 use crate::segment::{Generation, Position, SlotState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -156,10 +155,4 @@ fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
     }
     writer.set_dead(dead);
     (live, 0)
-}
-
-/// The share of dead nodes above which VACUUM repairs a graph.
-#[must_use]
-pub fn threshold() -> f64 {
-    guc::rebuild_threshold()
 }

@@ -8,7 +8,7 @@ use super::grow::put_all;
 use super::pages::Graph;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
-use crate::hnsw::{self, Graph as _, GraphMut, NONE, Node};
+use crate::hnsw::{self, GraphMut, NONE, Node};
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
