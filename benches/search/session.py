@@ -1,5 +1,7 @@
 """Sessions with a server: libpq's own calls through psycopg, vectors in binary form, statements prepared once."""
 
+import subprocess
+
 import numpy
 import psycopg
 from psycopg import pq
@@ -38,6 +40,12 @@ class Session:
         self.prepared = 0
         for setting in settings:
             self.run(f"SET {setting}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def run(self, sql, *parameters):
         """Runs a statement; returns its rows, if it has any."""
@@ -109,3 +117,18 @@ class Session:
 
     def close(self):
         self.connection.close()
+
+
+class Server:
+    """A server to connect to; `restart_command` is a shell command that restarts it, where there is one."""
+
+    def __init__(self, conninfo="", restart_command=None):
+        self.conninfo, self.restart_command = conninfo, restart_command
+
+    def session(self, settings=()):
+        return Session(self.conninfo, ["client_min_messages = warning", *settings])
+
+    def restart(self):
+        """Restarts the server and waits until it answers."""
+        subprocess.run(self.restart_command, shell=True, check=True, stdout=subprocess.DEVNULL)
+        self.session().close()
