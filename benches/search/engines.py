@@ -37,8 +37,8 @@ class SqlEngine:
     exact = False
     tuned = False
     extension, type, table_am, index_am, ef_setting = "pg_zvec", "zvec", "zvec", None, None
-    # settings of a session that searches
-    settings = ()
+    # settings of a session that searches, where the index is what is measured
+    forced = ()
 
     def __init__(self, server, options):
         self.server, self.options = server, options
@@ -107,9 +107,10 @@ class SqlEngine:
         condition = f" WHERE {where}" if where else ""
         return f"SELECT id FROM {self.table}{condition} ORDER BY v {OPERATORS[self.data.metric]} {parameter} LIMIT {K}"
 
-    def searcher(self, queries, where=None, settings=()):
-        """A session of its own that searches for `queries` (count, dimensions), among the rows `where` says."""
-        session = Session(self.server.conninfo, [*self.settings, *settings])
+    def searcher(self, queries, where=None, settings=(), free=False):
+        """A session of its own that searches for `queries` (count, dimensions), among the rows `where` says. The planner
+        has to take the engine's index, unless it is `free`."""
+        session = Session(self.server.conninfo, [*(() if free else self.forced), *settings])
         ask, parameters = session.asker(self.query(where)), wire(queries)
 
         def set_ef(ef):
@@ -118,8 +119,8 @@ class SqlEngine:
         return Searcher(lambda i: ask(parameters[i]), set_ef if self.tuned else None, session.close)
 
     def plan(self, where=None, settings=()):
-        """The plan of a search, its lines joined."""
-        with self.server.session([*self.settings, *settings]) as s:
+        """The plan of a search, its lines joined, as a free planner makes it."""
+        with self.server.session(settings) as s:
             text = s.value(f"SELECT v::text FROM {self.table} LIMIT 1")
             return s.plan(self.query(where, f"'{text}'::{self.type}")).replace(text, "...")
 
@@ -166,14 +167,20 @@ class ZvecScan(SqlEngine):
     name, title, exact = "zvec", "zvec table, sequential scan", True
 
 
-class ZvecFlat(SqlEngine):
+class Indexed(SqlEngine):
+    """A table with an index, which searches use."""
+
+    forced = ("enable_seqscan = off",)
+
+
+class ZvecFlat(Indexed):
     name, title, exact, index_am = "zvec_flat", "zvec table, zvec_flat", True, "zvec_flat"
 
     def index_options(self):
         return ""
 
 
-class ZvecHnsw(SqlEngine):
+class ZvecHnsw(Indexed):
     name, title, index_am, tuned, ef_setting = "zvec_hnsw", "zvec table, zvec_hnsw", "zvec_hnsw", True, "zvec.ef_search"
 
     def build_settings(self, threads):
@@ -194,7 +201,7 @@ class ZvecHnswCompact(ZvecHnsw):
         return f"{super().index_options()}, {self.options.compact}"
 
 
-class Pgvector(SqlEngine):
+class Pgvector(Indexed):
     name, title, extension, type, table_am = "pgvector", "pgvector hnsw", "vector", "vector", "heap"
     index_am, tuned, ef_setting = "hnsw", True, "hnsw.ef_search"
 

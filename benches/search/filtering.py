@@ -27,7 +27,7 @@ def filters_of(run, engine, truths, count, btree):
     searchers, rates = {}, {}
     for share in (None, *SHARES):
         where = None if share is None else f"cat < {round(share * CATEGORIES)}"
-        searchers[share] = engine.searcher(queries, where=where, settings=settings)
+        searchers[share] = engine.searcher(queries, where=where, settings=settings, free=True)
         found = ask_all(searchers[share].ask, count)
         truth, limits = truths[share] if share else (run.data.truth, run.data.limits)
         fewest = min(len(ids) for ids in found)

@@ -63,7 +63,7 @@ def arguments():
     p.add_argument("--conninfo", default="")
     p.add_argument("--restart-command", default=os.environ.get("BENCH_RESTART"), help="restarts the server")
     p.add_argument("--out", default=".", help="folder for the report, the plots and results.jsonl")
-    p.add_argument("--results", default=os.environ.get("RESULTS"), help="file of JSON lines instead of that one, appended")
+    p.add_argument("--results", help="file that the results are added to, instead of results.jsonl there")
     p.add_argument("--strict", action="store_true", help="an engine's failure ends the run")
     a = p.parse_args()
     a.build_threads = [a.threads] if a.one_build else sorted({1, a.threads})

@@ -64,7 +64,7 @@ def exact(run):
     for (name, workers), all_times in times.items():
         planned = None
         if run.live[name].in_server:
-            plan = run.live[name].plan(settings=parallel(workers))
+            plan = run.live[name].plan(settings=[*run.live[name].forced, *parallel(workers)])
             planned = int((re.search(r"Workers Planned: (\d+)", plan) or [0, 0])[1])
         run.record("exact", name, median(all_times), "ms", workers=workers, planned=planned, runs=all_times)
         say(f"  {name}: {median(all_times):.2f} ms, {workers} workers ({planned} planned)")
@@ -120,11 +120,13 @@ def search(run):
 
 
 def tell_plan(run, engine):
-    """Says so if the planner does not use the index to search, so that the figures are not the index's."""
-    plan = engine.plan()
-    if engine.index() not in plan:
-        say(f"  {engine.name}: the planner does not use {engine.index()}:\n{plan}")
-        run.record("search", engine.name, plan, "plan without the index")
+    """Says so if a free planner does not use the index to search, and if a planner that may not scan the table does not
+    either: then the figures are not the index's."""
+    for who, settings in (("a free planner", ()), ("even without sequential scans the planner", engine.forced)):
+        plan = engine.plan(settings=settings)
+        if engine.index() not in plan:
+            say(f"  {engine.name}: {who} does not use {engine.index()}:\n{plan}")
+            run.record("search", engine.name, plan, "plan without the index", who=who)
 
 
 def ef_for(run, name, wanted):
@@ -169,7 +171,7 @@ def overhead(run):
 
 def overhead_of(run, engine):
     data, table = run.data, "bench_tiny"
-    settings = ["enable_seqscan = off", "enable_sort = off", f"{engine.ef_setting} = 10"]
+    settings = [*engine.forced, f"{engine.ef_setting} = 10"]
     operator = OPERATORS[data.metric]
     with run.server.session() as s:
         s.run(f"DROP TABLE IF EXISTS {table}")
@@ -233,7 +235,7 @@ def cold(run):
         run.server.restart()
         dropped = run.options.drop_caches and drop_caches()
         blocks, times = [], []
-        with run.server.session([f"{engine.ef_setting} = {ef}"]) as s:
+        with run.server.session([*engine.forced, f"{engine.ef_setting} = {ef}"]) as s:
             explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) " + engine.query(parameter="%s")
             for query in run.data.queries[:100]:
                 text = "[" + ",".join(str(float(x)) for x in query) + "]"

@@ -28,7 +28,7 @@ def machine(line, options):
     settings = ", ".join(f"{name} = {value}" for name, value in line["settings"].items())
     return (
         f"{line['cpu']}, {line['cores']} cores, {line['memory_GB']} GB of memory, load average {line['load_average']:.2f} "
-        f"before the run; {line['date'][:10]}; commit {line['commit']}; {versions}; {settings}. "
+        f"before the run, two processes that only compute do {line['two_processes']:.2f} times the work of one; {line['date'][:10]}; commit {line['commit']}; {versions}; {settings}. "
         f"HNSW everywhere with m = {options.m}, ef_construction = {options.ef_construction}. Prepared statements with "
         f"binary parameters over the local socket; medians of {options.rounds} rounds, in each of which the engines take "
         f"turns."
@@ -128,9 +128,11 @@ def cold(run):
 
 
 def judged(found):
-    rows = [[n, what, "not measured" if value is None else number(value), bound, goals.met(value, bound)]
-            for n, what, value, bound in found]  # fmt: skip
-    return table(["goal", "what", "measured", "wanted", "met?"], rows)
+    found = list(found)
+    rows = [[what, number(value), bound, goals.met(value, bound), n] for n, what, value, bound in found if value is not None]
+    missing = [what for _, what, value, _ in found if value is None]
+    missing = f"Not measured: {'; '.join(missing)}." if missing else None
+    return "\n\n".join(filter(None, [table(["goal", "measured", "wanted", "met?", "number"], rows), missing]))
 
 
 def of_data_set(run):

@@ -2,11 +2,13 @@
 
 import datetime
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import time
 
 import numpy
 
@@ -64,10 +66,11 @@ class Run:
             version = s.value("SHOW server_version")
         versions = {"PostgreSQL": version, "Python": platform.python_version(), "numpy": numpy.__version__}
         versions |= {name: engine.version() for name, engine in self.engines.items()}
+        alone, together = (max(busy(n) for _ in range(3)) for n in (1, 2))
         line = {
             "section": "machine", "cpu": model, "cores": os.cpu_count(),
             "memory_GB": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30,
-            "load_average": os.getloadavg()[0], "versions": versions, "settings": settings, "commit": commit(),
+            "load_average": os.getloadavg()[0], "two_processes": together / alone, "versions": versions, "settings": settings, "commit": commit(),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         }  # fmt: skip
         self.lines.append(line)
@@ -117,6 +120,21 @@ class Run:
         """The last such result's value, None without."""
         lines = self.found(section, engine, unit, **parameters)
         return lines[-1]["value"] if lines else None
+
+
+def _count(seconds, pipe):
+    done, end = 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        done += 1
+    pipe.send(done)
+
+
+def busy(processes, seconds=0.5):
+    """How much `processes` processes that share nothing do together."""
+    pipes = [multiprocessing.Pipe(duplex=False) for _ in range(processes)]
+    for _, theirs in pipes:
+        multiprocessing.Process(target=_count, args=(seconds, theirs), daemon=True).start()
+    return sum(ours.recv() for ours, _ in pipes)
 
 
 def commit():
