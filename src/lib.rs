@@ -21,8 +21,8 @@ pub mod distance;
 pub mod error;
 pub mod graph;
 pub mod hnsw;
-pub mod quant;
 pub mod indexam;
+pub mod quant;
 pub mod segment;
 pub mod vector;
 

@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn entries_stay_on_their_page() {
-        for shape in [Shape::MAP, Shape::PENDING, Shape::CENTER, Shape::nodes(4), Shape::nodes(128), Shape::upper(128)] {
+        for shape in [Shape::MAP, Shape::PENDING, Shape::CENTER, Shape::nodes(4), Shape::nodes(128), Shape::upper(128)]
+        {
             for number in [0, 1, shape.per_page - 1, shape.per_page, 5 * shape.per_page + 3] {
                 let (ordinal, at) = shape.at(number);
                 assert!(at + shape.entry_bytes <= PAGE_BYTES && ordinal + 1 == shape.pages(number + 1));

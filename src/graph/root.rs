@@ -206,7 +206,8 @@ impl RootPage {
             let same = extents.iter().zip(known).take_while(|(a, b)| a == b).count();
             if same < extents.len() {
                 let start = EXTENTS + (i * MOST_EXTENTS + same) * 8;
-                let bytes = extents[same..].iter().flat_map(|e| [e.start.to_le_bytes(), e.pages.to_le_bytes()].concat());
+                let bytes =
+                    extents[same..].iter().flat_map(|e| [e.start.to_le_bytes(), e.pages.to_le_bytes()].concat());
                 fragments.push((start, bytes.collect()));
             }
         }

@@ -158,7 +158,7 @@ impl Output {
     }
 
     /// Takes the first of those waiting.
-    pub fn next(&mut self) -> Option<Found> {
+    pub fn take(&mut self) -> Option<Found> {
         self.waiting.pop().map(|found| found.0)
     }
 }
@@ -216,7 +216,7 @@ mod tests {
             }
             let mut expected: Vec<Found> = first.into_iter().map(|(slot, distance)| found(distance, slot)).collect();
             expected.sort();
-            let got: Vec<Found> = std::iter::from_fn(|| output.next()).collect();
+            let got: Vec<Found> = std::iter::from_fn(|| output.take()).collect();
             prop_assert_eq!(got, expected);
         }
     }

@@ -7,12 +7,12 @@ use super::drain::SAMPLE;
 use super::pages::{Graph, Index};
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
+use crate::error::{Error, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, RootPage, Shape};
 use crate::hnsw::build::{Control, insert_list};
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
-use crate::error::{Error, SqlState};
 use crate::pg::error::{OrRaise, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
@@ -113,14 +113,7 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
     total
 }
 
-fn build_graph(
-    index: &Index,
-    table: &Table,
-    tag: SegmentTag,
-    bits: &[u64],
-    fit: usize,
-    options: GraphOptions,
-) -> u64 {
+fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit: usize, options: GraphOptions) -> u64 {
     let graph = index.graph_for(tag);
     let lock = Maintenance::acquire(&graph);
     let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
@@ -136,7 +129,7 @@ fn build_graph(
         if table.vector(entry, &mut vector) {
             let head = codec.encode(&vector, &mut code);
             memory.push(entry.identity(), level(&graph, memory.nodes()), head, &code);
-            if memory.nodes() % 1024 == 0 {
+            if memory.nodes().is_multiple_of(1024) {
                 progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(memory.nodes()));
             }
         }
@@ -193,7 +186,8 @@ pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) 
 pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
     enter(Phase::Link, nodes.len() as u64);
     let threads = guc::optimize_threads() as usize;
-    let complete = watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
+    let complete =
+        watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
     if !complete {
         raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
     }
@@ -263,8 +257,7 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
             memory.own_links(node, 0, &mut links);
             let at = shape.at(node).1;
             let next = if memory.twin(node) == NONE { NO_NODE } else { memory.twin(node) };
-            let entry =
-                NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
+            let entry = NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
             page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
             page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
         }
@@ -339,10 +332,7 @@ impl<'g> Pages<'g> {
                 page.block()
             };
             if !self.page.areas[area as usize].push(Extent { start: block, pages: 1 }) {
-                raise(Error::new(
-                    SqlState::ProgramLimitExceeded,
-                    "index has too many pages",
-                ));
+                raise(Error::new(SqlState::ProgramLimitExceeded, "index has too many pages"));
             }
             if ordinal % 64 == 0 {
                 progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(ordinal));
@@ -369,11 +359,8 @@ impl<'g> Pages<'g> {
             let Some(fragments) = self.page.encode() else {
                 drop(root_page);
                 raise(
-                    Error::new(
-                        SqlState::ProgramLimitExceeded,
-                        "index has too many extents of pages",
-                    )
-                    .hint("Create it while nothing else extends it."),
+                    Error::new(SqlState::ProgramLimitExceeded, "index has too many extents of pages")
+                        .hint("Create it while nothing else extends it."),
                 )
             };
             let mut change = Change::new(&root_page);

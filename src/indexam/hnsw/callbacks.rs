@@ -57,9 +57,7 @@ unsafe extern "C-unwind" fn collect(
 ) {
     // SAFETY: called by the build's scan with one value and our collection
     unsafe {
-        if !*isnull
-            && let Some(pointer) = Pointer::read(*values)
-        {
+        if !*isnull && let Some(pointer) = Pointer::read(*values) {
             (*slots.cast::<Slots>()).insert(pointer.slot);
         }
     }
@@ -99,9 +97,8 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             let collection = (&raw mut slots).cast();
             let none = std::ptr::null_mut();
             let last = pg_sys::InvalidBlockNumber;
-            let heap_rows = boundary(|| {
-                scan(heap, index, info, true, false, true, 0, last, Some(collect), collection, none)
-            });
+            let heap_rows =
+                boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(collect), collection, none));
             let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
             let vectors = build::build(&Index::of(index), &table, &slots, options);
             drop(table);

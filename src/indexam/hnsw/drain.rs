@@ -224,4 +224,3 @@ pub fn writer(graph: &Graph, table: &Table, lock: Maintenance) -> Option<Writer>
         }
     }
 }
-

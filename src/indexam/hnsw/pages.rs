@@ -21,11 +21,8 @@ pub fn damaged(index: pg_sys::Relation, block: u32, damage: &Damage) -> ! {
     // SAFETY: index is open
     let name = unsafe { relation::name(index) };
     raise(
-        Error::new(
-            SqlState::DataCorrupted,
-            format!("invalid page in block {block} of index \"{name}\": {}", damage.0),
-        )
-        .hint("REINDEX the index."),
+        Error::new(SqlState::DataCorrupted, format!("invalid page in block {block} of index \"{name}\": {}", damage.0))
+            .hint("REINDEX the index."),
     )
 }
 
@@ -142,7 +139,8 @@ impl Index {
     /// The graph over segment `tag`, if there is one.
     #[must_use]
     pub fn graph_of(&self, tag: SegmentTag) -> Option<Graph> {
-        let find = |meta: &MetaPage| meta.graphs.iter().position(|graph| graph.0 == tag).map(|no| (no, meta.graphs[no].1));
+        let find =
+            |meta: &MetaPage| meta.graphs.iter().position(|graph| graph.0 == tag).map(|no| (no, meta.graphs[no].1));
         let found = self.remembered(|map| find(&map.meta)).or_else(|| find(&self.meta()));
         found.map(|(no, block)| self.graph(GraphNo(no as u32), block))
     }

@@ -39,7 +39,8 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
             alive.remove(twin);
         };
         let threads = guc::optimize_threads() as usize;
-        let complete = watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
+        let complete =
+            watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
         if complete {
             loaded.write_back(writer);
         }

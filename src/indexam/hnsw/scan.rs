@@ -249,7 +249,7 @@ impl Scan {
                 self.add_exact(entry);
                 continue;
             }
-            match self.output.next() {
+            match self.output.take() {
                 Some(found) if is_nearer(found.distance, self.last.distance) => self.late.push(found),
                 Some(found) => return Some(found),
                 None if self.searches.iter().any(|s| !s.exhausted) => {
