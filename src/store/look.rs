@@ -62,7 +62,8 @@ impl SlotLook {
         if recent.get() > 0 && !peek::is_refused() {
             let block = peek::Block { node: self.node, number: block };
             // SAFETY: a slot lies within its page
-            if let Some(bytes) = unsafe { peek::snapshot::<SLOT_BYTES>(recent.get(), &block, SlotPage::offset(index)) } {
+            if let Some(bytes) = unsafe { peek::snapshot::<SLOT_BYTES>(recent.get(), &block, SlotPage::offset(index)) }
+            {
                 return Some(Slot::decode(&bytes));
             }
         }

@@ -34,4 +34,4 @@ mod table;
 mod vacuum;
 mod writer;
 
-pub use callbacks::CALLBACKS;
+pub use callbacks::{CALLBACKS, drain_some};
