@@ -5,9 +5,9 @@
 # search: nearest-neighbour search in the server beside libraries (search/run.sh).
 #
 # PART=tables|search: only that one. DATA=folder: data sets to use instead of random ones; see the parts. OUT=folder
-# for the search part's report and plots, .scratch/bench if not given. RESULTS=file: every figure as a line of JSON, with
-# the machine, the versions and the date in each part's first line; OUT/results.jsonl if not given. FULL=1: the search
-# part's large data sets too. ARGS: options of search/main.py.
+# for the search part's report and plots, .scratch/bench if not given. RESULTS=file: every figure as a line of JSON,
+# with the machine, the versions and the date in each part's first line; OUT/results.jsonl if not given. FULL=1: the
+# search part's large data sets too. ARGS: options of search/main.py.
 set -u -o pipefail
 part=${PART:-all}
 case $part in

@@ -135,11 +135,16 @@ def cold(run):
 
 
 def judged(found):
+    """The goals that were measured as a table; then what was not, by the goal's number where nothing of it was."""
     found = list(found)
-    rows = [[f"{n}: {what}", number(value), bound, goals.met(value, bound)] for n, what, value, bound in found
-            if value is not None]  # fmt: skip
-    missing = [f"{n}: {what}" for n, what, value, _ in found if value is None]
-    missing = f"Not measured: {'; '.join(missing)}." if missing else None
+    rows = [
+        [f"{n}: {what}", number(value), bound, goals.met(value, bound)]
+        for n, what, value, bound in found
+        if value is not None
+    ]
+    measured = {n for n, _, value, _ in found if value is not None}
+    missing = [f"{n}: {what}" if n in measured else f"{n}" for n, what, value, _ in found if value is None]
+    missing = f"Goals not measured: {'; '.join(dict.fromkeys(missing))}." if missing else None
     return "\n\n".join(filter(None, [table(["goal", "measured", "wanted", "met?"], rows), missing]))
 
 
