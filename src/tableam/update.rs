@@ -81,7 +81,7 @@ unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Ref
         pending::settle(reference.slot);
         store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
             let gone =
-                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) == RowVersion::Gone;
+                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) != RowVersion::Needed;
             if !slot.head.is_some() {
                 return true;
             }
@@ -203,8 +203,8 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 match (plan, before) {
                     (Plan::Keep(reference), _) if !hot => {
                         let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
-                        let (slot, generation) = (reference.slot, reference.generation);
-                        pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to });
+                        let (slot, generation, after) = (reference.slot, reference.generation, old.made_by);
+                        pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to, after });
                         hit("update.moved");
                     }
                     (Plan::Keep(_), _) | (_, None) => {}
