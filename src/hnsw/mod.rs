@@ -93,10 +93,8 @@ pub trait GraphMut: Graph {
         self.links(node, level, out);
         if level == 0 {
             let twin = self.twin(node);
-            if twin != NONE {
-                if let Some(place) = out[start..].iter().rposition(|&link| link == twin) {
-                    out.remove(start + place);
-                }
+            if let Some(place) = out[start..].iter().rposition(|&link| link == twin && twin != NONE) {
+                out.remove(start + place);
             }
         }
     }
