@@ -7,17 +7,16 @@
 //!    entry point is replaced;
 //! 2. [`Repair::node`], once for each node: a live node replaces its links to dead ones by links to what those linked to
 //!    (FreshDiskANN: Singh et al. 2021, arXiv 2105.09613, algorithm 4);
-//! 3. [`connect`]: live nodes that lost all links to them get one.
+//! 3. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
 //!
-//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. What is
-//! freed afterwards must lose its twin pointer before its number is used again.
+//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. After a
+//! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
 use super::build::{Control, in_chunks, run};
 use super::connect::{Marks, connect, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
-use std::sync::atomic::Ordering;
 
 /// Dead nodes behind one another that a repair looks through.
 const STEPS: usize = 3;
@@ -34,7 +33,10 @@ impl Repair {
     /// twin becomes the dead one. When it returns, `dead` answers accordingly. The twin is out of the chain a moment
     /// later.
     pub fn begin(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, adopt: &mut dyn FnMut(Node, Node)) -> Self {
-        let twins = twins(graph);
+        let mut twins = twins(graph);
+        if drop_leftovers(graph, dead, &twins) {
+            twins = super::connect::twins(graph);
+        }
         let mut top: Option<(Node, u8)> = None;
         for head in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
             clean_chain(graph, dead, head, adopt);
@@ -70,6 +72,46 @@ impl Repair {
         }
         changed
     }
+
+    /// Connects what nothing leads to any more, and takes the twins from the dead. `stop` is asked before each node
+    /// that is connected. Returns how many there were, and whether it went through.
+    pub fn finish(
+        &self,
+        graph: &impl GraphMut,
+        dead: &dyn Fn(Node) -> bool,
+        ef_construction: usize,
+        scratch: &mut Scratch,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> (u32, bool) {
+        let mut stopped = false;
+        let connected = connect(graph, dead, ef_construction, scratch, &mut || {
+            stopped = stop();
+            stopped
+        });
+        if !stopped {
+            for node in (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && dead(node)) {
+                graph.set_twin(node, NONE);
+            }
+        }
+        (connected, !stopped)
+    }
+}
+
+/// Clears the pointers of dead twins that a repair took out of their chains before it was left off, lest they be taken
+/// for heads; returns whether there were any. Such a node has no links, unlike a head that anything leads to.
+fn drop_leftovers(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> bool {
+    let entry = graph.entry().map(|(entry, _)| entry);
+    let mut links = Vec::new();
+    let mut found = false;
+    for node in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE) {
+        links.clear();
+        graph.own_links(node, 0, &mut links);
+        if links.is_empty() && entry != Some(node) && dead(node) {
+            graph.set_twin(node, NONE);
+            found = true;
+        }
+    }
+    found
 }
 
 /// Unlinks dead twins, and lets a dead head take over a live twin's identity.
@@ -194,12 +236,7 @@ pub fn repair(
         }
         repaired.nodes += u32::from(repair.node(graph, dead, node, ef_construction, scratch));
     }
-    let mut stopped = false;
-    repaired.connected = connect(graph, dead, ef_construction, scratch, &mut || {
-        stopped = stop();
-        stopped
-    });
-    repaired.complete = !stopped;
+    (repaired.connected, repaired.complete) = repair.finish(graph, dead, ef_construction, scratch, stop);
     repaired
 }
 
@@ -228,11 +265,12 @@ pub fn repair_all(
             repair.node(graph, &dead, node, ef_construction, scratch);
         },
     )?;
-    let stopped = || control.stop.load(Ordering::Relaxed);
-    if !stopped() {
-        run(1, control, tick, &|_| {
-            connect(graph, &dead, ef_construction, &mut Scratch::new(graph.codec()), &mut || stopped());
-        })?;
+    if control.stopped() {
+        return Ok(false);
     }
-    Ok(!stopped())
+    run(1, control, tick, &|_| {
+        let mut scratch = Scratch::new(graph.codec());
+        repair.finish(graph, &dead, ef_construction, &mut scratch, &mut || control.stopped());
+    })?;
+    Ok(!control.stopped())
 }
