@@ -115,11 +115,12 @@ fn main() -> Result<(), String> {
         for (row, (head, code)) in coded.iter().enumerate() {
             graph.push(row as u64, level_of(row as u64, options.m), *head, code);
         }
-        let start = Instant::now();
+        let (start, cpu) = (Instant::now(), cpu_seconds());
         let nodes = 0..graph.nodes();
         insert_all(&graph, nodes, options.ef_construction, threads, &Control::default(), &mut || true)
             .map_err(|error| error.to_string())?;
-        println!("build with {threads} threads: {:.2} s", start.elapsed().as_secs_f64());
+        let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        println!("build with {threads} threads: {elapsed:.2} s, {cpu:.2} s of CPU time");
         built = Some(graph);
     }
     let graph = built.ok_or("--threads is empty")?;
@@ -132,19 +133,41 @@ fn main() -> Result<(), String> {
         let dead: Vec<bool> = (0..data.rows()).map(|_| random.f64() < share).collect();
         let truth = data.truth(&|row| !dead[row]);
         for &threads in &options.threads {
-            let start = Instant::now();
+            let (start, cpu) = (Instant::now(), cpu_seconds());
             // Equal codes: which of them is dead does not matter here.
             let is_dead = |node: Node| dead[node as usize];
             let control = Control::default();
             // The first round does the work, the others find nothing to do.
             repair_all(&graph, &is_dead, &mut |_, _| (), options.ef_construction, threads, &control, &mut || true)
                 .map_err(|error| error.to_string())?;
-            println!("repair after {share} deleted, {threads} threads: {:.3} s", start.elapsed().as_secs_f64());
+            let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+            println!("repair after {share} deleted, {threads} threads: {elapsed:.3} s, {cpu:.3} s of CPU time");
         }
         println!("links on level 0: {:.1} a node", links(&graph));
         sweep_live(&options, &data, &graph, &truth, &|node| !dead[node as usize]);
+
+        let mut fresh = MemoryGraph::with_capacity(Arc::clone(&codec), options.m, data.rows());
+        for (row, (head, code)) in coded.iter().enumerate().filter(|&(row, _)| !dead[row]) {
+            fresh.push(row as u64, level_of(row as u64, options.m), *head, code);
+        }
+        let nodes = 0..fresh.nodes();
+        insert_all(&fresh, nodes, options.ef_construction, 2, &Control::default(), &mut || true)
+            .map_err(|error| error.to_string())?;
+        println!("a fresh graph of what is left, for comparison");
+        sweep(&options, &data, &fresh, &truth);
     }
     Ok(())
+}
+
+/// CPU time that this process has used, in all its threads.
+fn cpu_seconds() -> f64 {
+    let mut time = std::mem::MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the call fills the structure before it is read.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, time.as_mut_ptr());
+        time.assume_init()
+    };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// Mean number of links on level 0.

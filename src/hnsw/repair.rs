@@ -21,6 +21,9 @@ use crate::error::Result;
 /// Dead nodes behind one another that a repair looks through.
 const STEPS: usize = 3;
 
+/// Candidates to choose from for each link that is to be replaced.
+const CANDIDATES: usize = 4;
+
 /// A repair under way.
 pub struct Repair {
     twins: Marks,
@@ -162,12 +165,13 @@ fn repair_level(
 
     visited.start(graph.nodes());
     visited.insert(node);
-    hop.nodes.clear();
+    select.chosen.clear();
     let mut through = Vec::new();
     for &link in links.iter().filter(|&&link| visited.insert(link)) {
-        if dead(link) { through.push(link) } else { hop.nodes.push(link) }
+        if dead(link) { through.push(link) } else { select.chosen.push(link) }
     }
-    for step in 0..STEPS {
+    hop.nodes.clear();
+    for _ in 0..STEPS {
         let mut neighbours = Vec::new();
         for dead_node in std::mem::take(&mut through) {
             graph.own_links(dead_node, level, &mut neighbours);
@@ -175,14 +179,14 @@ fn repair_level(
         for link in neighbours.into_iter().filter(|&link| visited.insert(link)) {
             if dead(link) { through.push(link) } else { hop.nodes.push(link) }
         }
-        if step == 0 && !hop.nodes.is_empty() {
+        if !(hop.nodes.is_empty() && select.chosen.is_empty()) {
             break;
         }
     }
 
     graph.load_query(node, query);
     candidates.clear();
-    if hop.nodes.is_empty() {
+    if hop.nodes.is_empty() && select.chosen.is_empty() {
         pool.clear();
         if let Some((distance, nearest)) = descend(graph, query, level, hop, visited) {
             pool.offer(distance, nearest, ef_construction);
@@ -196,7 +200,10 @@ fn repair_level(
         candidates.extend(hop.found());
         candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     }
-    select.run(graph, candidates, graph.max_links(level));
+    candidates.truncate(CANDIDATES * (links.len() - select.chosen.len()));
+    // What is linked and live stays: it was chosen with more to choose from.
+    let max = if select.chosen.is_empty() { graph.max_links(level) } else { links.len() };
+    select.add(graph, candidates, max);
     let mut done = false;
     graph.edit_links(node, level, &mut |now| {
         done = now == links;
