@@ -231,6 +231,24 @@ CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
     FUNCTION 1 zvec_l1_metric(internal);
 
+CREATE FUNCTION zvec_hnsw_handler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'zvec_hnsw_handler' LANGUAGE C STRICT;
+CREATE ACCESS METHOD zvec_hnsw TYPE INDEX HANDLER zvec_hnsw_handler;
+COMMENT ON ACCESS METHOD zvec_hnsw IS 'graphs for nearest neighbours in zvec tables';
+
+CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_ip_metric(internal);
+CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_cosine_metric(internal);
+CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l1_metric(internal);
+
 -- Inspection.
 
 CREATE FUNCTION zvec_segments(

@@ -151,8 +151,14 @@ impl Output {
         new
     }
 
+    /// The first of those waiting.
+    #[must_use]
+    pub fn first(&self) -> Option<&Found> {
+        self.waiting.peek().map(|found| &found.0)
+    }
+
     /// Takes the first of those waiting.
-    pub fn next(&mut self) -> Option<Found> {
+    pub fn take(&mut self) -> Option<Found> {
         self.waiting.pop().map(|found| found.0)
     }
 }
@@ -210,7 +216,7 @@ mod tests {
             }
             let mut expected: Vec<Found> = first.into_iter().map(|(slot, distance)| found(distance, slot)).collect();
             expected.sort();
-            let got: Vec<Found> = std::iter::from_fn(|| output.next()).collect();
+            let got: Vec<Found> = std::iter::from_fn(|| output.take()).collect();
             prop_assert_eq!(got, expected);
         }
     }

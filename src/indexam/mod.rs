@@ -26,6 +26,8 @@ pub mod flat;
 #[cfg(feature = "pg")]
 pub mod handler;
 #[cfg(feature = "pg")]
+pub mod hnsw;
+#[cfg(feature = "pg")]
 pub mod options;
 #[cfg(feature = "pg")]
 pub mod rows;

@@ -30,6 +30,8 @@ pub struct Reclaimed {
     pub freed: u64,
     /// slots that hold a vector
     pub live: u64,
+    /// whether there are free slots where sessions were told that there are none
+    pub found: bool,
 }
 
 /// What is known of the outside world while a pass decides about slots.
@@ -121,18 +123,21 @@ impl Store {
                 let segment = self.refresh_segment(&segment);
                 let unreachable = dropped(segment.page.attnum);
                 let mut lowest_free = None;
-                for ordinal in 0..segment.page.slots.pages() {
+                for ordinal in 0..segment.page.slot_pages() {
                     pg_sys::vacuum_delay_point();
                     hit("reclaim.page");
-                    let freed =
+                    let free =
                         self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
-                    if freed && lowest_free.is_none() {
+                    if free && lowest_free.is_none() {
                         lowest_free = Some(ordinal);
                     }
                 }
                 hit("reclaim.segment");
                 if let Some(ordinal) = lowest_free {
-                    self.set_free_hint(&segment, |now| now.min(ordinal));
+                    self.set_free_hint(&segment, |now| {
+                        total.found |= now > ordinal;
+                        now.min(ordinal)
+                    });
                     segment.target.set(segment.target.get().min(ordinal));
                 }
             }
@@ -140,6 +145,8 @@ impl Store {
         total
     }
 
+    /// Treats one page; true when it has free slots now. A hint of the page's that says otherwise is put right: it may be
+    /// older than the slots, since only the slots are logged.
     unsafe fn reclaim_page(
         &self,
         segment: &Segment,
@@ -156,6 +163,10 @@ impl Store {
             let seen = self.slot_page(segment, ordinal);
             hit("reclaim.seen");
             let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
+            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
+            let slots = segment.page.geometry.slots_on(ordinal);
+            let first_free =
+                |page: &PageBytes| (0..slots).find(|&i| is_free(&SlotPage::slot(page, i))).unwrap_or(slots);
             let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
             for index in 0..SLOTS_PER_PAGE {
                 let slot = SlotPage::slot(&seen, index);
@@ -184,29 +195,33 @@ impl Store {
                 hit("reclaim.announced");
             }
             if turns.is_empty() {
-                let last = ordinal + 1 == segment.page.slots.pages();
-                return last && SlotPage::first_free(&seen) < SLOTS_PER_PAGE;
+                let free = first_free(&seen);
+                if free < SlotPage::first_free(&seen).min(slots) {
+                    let mut page = self.page(&segment.page.slots, &header).exclusive();
+                    let hint = (SlotPage::first_free(page.page()).min(free) as u16).to_le_bytes();
+                    page.hint(|bytes| bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&hint));
+                    total.found = true;
+                }
+                return free < slots;
             }
             let page = self.page(&segment.page.slots, &header).exclusive();
             turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
-            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
             let freed: Vec<usize> = turns.iter().filter(|t| is_free(&t.2)).map(|t| t.0).collect();
             total.freed += freed.len() as u64;
+            let hint = SlotPage::first_free(page.page()).min(slots);
+            let free = first_free(page.page()).min(freed.first().copied().unwrap_or(slots));
             let mut change = Change::new(&page);
             for (index, _, new) in &turns {
                 put_slot(&mut change, page.page(), *index, new);
             }
-            if let Some(&lowest) = freed.first() {
-                let first_free = SlotPage::first_free(page.page()).min(lowest) as u16;
-                change.put(SlotPage::FIRST_FREE, &first_free.to_le_bytes());
+            if !freed.is_empty() || free < hint {
+                change.put(SlotPage::FIRST_FREE, &(hint.min(free) as u16).to_le_bytes());
             }
             hit("reclaim.locked");
             if !turns.is_empty() {
                 wal::apply(self.rel, &[change]);
             }
-            let has_free = !freed.is_empty() || SlotPage::first_free(page.page()) < SLOTS_PER_PAGE;
-            let last = ordinal + 1 == segment.page.slots.pages();
-            has_free && (!freed.is_empty() || last)
+            free < slots
         }
     }
 }
@@ -294,7 +309,7 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let capacity = segment.page.geometry.capacity;
-            for ordinal in 0..segment.page.slots.pages() {
+            for ordinal in 0..segment.page.slot_pages() {
                 pgrx::check_for_interrupts!();
                 let seen = self.slot_page(segment, ordinal);
                 for index in 0..SLOTS_PER_PAGE {

@@ -256,6 +256,9 @@ impl Store {
     pub unsafe fn discard(&self, slot: SlotNo, generation: Generation) {
         // SAFETY: rel is open
         unsafe { self.edit(slot, generation, |slot| Turn::Into(Slot::free(slot.generation.next()))) }
+        if let Some(segment) = self.segment_of(slot) {
+            segment.target.set(segment.target.get().min(Geometry::slot_at(slot.position()).0));
+        }
     }
 
     /// Slot `slot` as it is now; `None` when the store has no such slot.

@@ -37,7 +37,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
             Some(attnum) => row_version(rel, at, attnum, slot, generation),
             None => crate::store::RowVersion::Gone,
         });
-        if done.freed > 0 {
+        if done.freed > 0 || done.found {
             // sessions that found the segments full look again
             pg_sys::CacheInvalidateRelcache(toast.raw());
         }
