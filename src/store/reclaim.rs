@@ -73,7 +73,10 @@ impl Judge<'_> {
         if !slot.has(XMIN_FROZEN) {
             match xact::fate(slot.xmin) {
                 Fate::Running => return Some(slot),
-                Fate::Aborted => return None,
+                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
+                // transaction runs, the horizon is not past it
+                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
+                Fate::Aborted => return Some(slot),
                 Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
                     self.must_see(slot.xmin);
                     slot.flags |= XMIN_FROZEN;
