@@ -2,7 +2,7 @@
 //!
 //! Duty of what stands here: all that the access methods share. [`handler`] makes their routines; [`column`] says what an
 //! index is over, and refuses what it cannot be over; [`rows`] leads from a vector's slot to the row that a snapshot sees;
-//! [`query`] and [`exact`] compute distances as the operators do; [`emit`] puts results in order; [`cost`] tells the
+//! [`query`] and [`exact`] compute distances as the operators do; [`emit`] puts results in order; [`cost`] and [`plan`] serve the
 //! planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`. [`flat`] is the exact one.
 //!
 //! Invariants: an index holds no vector; a slot's verdict or the row itself decides what is returned; distances are the
@@ -29,6 +29,8 @@ pub mod handler;
 pub mod hnsw;
 #[cfg(feature = "pg")]
 pub mod options;
+#[cfg(feature = "pg")]
+pub mod plan;
 #[cfg(feature = "pg")]
 pub mod rows;
 #[cfg(feature = "pg")]
