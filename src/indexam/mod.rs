@@ -3,7 +3,8 @@
 //! Duty of what stands here: all that the access methods share. [`handler`] makes their routines; [`column`] says what an
 //! index is over, and refuses what it cannot be over; [`rows`] leads from a vector's slot to the row that a snapshot sees;
 //! [`query`] and [`exact`] compute distances as the operators do; [`emit`] puts results in order; [`cost`] tells the
-//! planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`. [`flat`] is the exact one.
+//! planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says
+//! which indexes an SQL function's argument stands for. [`flat`] is the exact one.
 //!
 //! Invariants: an index holds no vector; a slot's verdict or the row itself decides what is returned; distances are the
 //! operators' to the bit. No pin is kept between two calls of a scan. Callbacks under which rows are looked up run in
@@ -31,5 +32,7 @@ pub mod hnsw;
 pub mod options;
 #[cfg(feature = "pg")]
 pub mod rows;
+#[cfg(feature = "pg")]
+pub mod target;
 #[cfg(feature = "pg")]
 pub mod validate;

@@ -162,3 +162,27 @@ macro_rules! sql_function {
         }
     };
 }
+
+/// Defines an SQL-callable function whose body, a block over `$call: Call` that gives a `Datum`, runs in
+/// [`crate::pg::error::guarded`]: for those under which users' code runs or rows are looked up.
+#[macro_export]
+macro_rules! guarded_function {
+    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// Called by the server's function manager only.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            // SAFETY: the function manager calls, and the call's description does not leave the body
+            let $call = unsafe { $crate::pg::function::Call::new(fcinfo) };
+            let body = || $body;
+            // SAFETY: the server calls
+            unsafe { $crate::pg::error::guarded(body) }
+        }
+
+        $crate::pg_finfo!($name);
+    };
+}

@@ -34,6 +34,22 @@ impl OpenRelation {
         opened
     }
 
+    /// Opens the relation `oid` with `lockmode`; `None` when it is gone.
+    #[must_use]
+    pub fn open_if_there(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Option<Self> {
+        // SAFETY: as `open`
+        let rel = unsafe { pg_sys::try_relation_open(oid, lockmode) };
+        (!rel.is_null()).then_some(Self { rel })
+    }
+
+    /// Closes it and lets go of the lock that it was opened with.
+    pub fn close_and_unlock(self, lockmode: pg_sys::LOCKMODE) {
+        let rel = self.rel;
+        std::mem::forget(self);
+        // SAFETY: opened by `open`, with that lock
+        unsafe { pg_sys::relation_close(rel, lockmode) }
+    }
+
     /// The server's handle.
     #[must_use]
     pub fn raw(&self) -> pg_sys::Relation {

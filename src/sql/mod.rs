@@ -10,6 +10,7 @@
 //! | [`stored`] | distances to stored vectors, in place |
 //! | [`aggregate`] | avg and sum |
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
+//! | [`index`] | what indexes consist of, and their maintenance |
 //! | [`analyze`] | statistics that read no vector |
 
 pub mod aggregate;
@@ -17,6 +18,7 @@ pub mod analyze;
 pub mod arg;
 pub mod cast;
 pub mod distance;
+pub mod index;
 pub mod inspect;
 pub mod io;
 pub mod operators;
