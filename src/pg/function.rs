@@ -115,6 +115,13 @@ impl<'a> Call<'a> {
         Arg { datum: unsafe { arg(self.fcinfo, n) }, lives: PhantomData }
     }
 
+    /// Whether argument `n` is NULL.
+    #[must_use]
+    pub fn is_null(self, n: usize) -> bool {
+        // SAFETY: the call lives, and the install script declares that argument
+        unsafe { arg_is_null(self.fcinfo, n) }
+    }
+
     /// NULL as the result.
     pub fn null(self) -> pg_sys::Datum {
         // SAFETY: the call lives

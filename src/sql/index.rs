@@ -2,13 +2,15 @@
 
 use crate::indexam::hnsw;
 use crate::indexam::target::{self, Kind, Right};
+use crate::pg::function::Call;
 use crate::pg::relation;
 use crate::pg::srf::{self, Rows};
 use crate::store::pending;
 use pgrx::pg_sys::{self, Datum};
 
 /// The `regclass` argument `n`.
-fn regclass(call: crate::pg::function::Call<'_>, n: usize) -> pg_sys::Oid {
+#[must_use]
+pub fn regclass(call: Call<'_>, n: usize) -> pg_sys::Oid {
     pg_sys::Oid::from(call.arg(n).datum().value() as u32)
 }
 

@@ -11,6 +11,8 @@
 //! | [`aggregate`] | avg and sum |
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`index`] | what indexes consist of, and their maintenance |
+//! | [`prewarm`] | vectors and indexes into the shared buffers |
+//! | [`recall`] | how many of the nearest an index finds |
 //! | [`analyze`] | statistics that read no vector |
 
 pub mod aggregate;
@@ -22,4 +24,6 @@ pub mod index;
 pub mod inspect;
 pub mod io;
 pub mod operators;
+pub mod prewarm;
+pub mod recall;
 pub mod stored;

@@ -8,7 +8,7 @@
 
 mod build;
 mod scan;
-mod stream;
+pub mod stream;
 
 use super::handler::Callbacks;
 
