@@ -313,6 +313,12 @@ impl Store {
         census
     }
 
+    /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
+    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, latest_removed) }
+    }
+
     /// A copy of the segment's slot page `ordinal`.
     #[must_use]
     pub unsafe fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {

@@ -9,7 +9,7 @@
 mod build;
 mod parallel;
 mod scan;
-mod stream;
+pub mod stream;
 
 pub use build::pass_cost;
 

@@ -49,26 +49,39 @@ fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {
     })
 }
 
-/// What a build reports to `pg_stat_progress_create_index`.
+/// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
 #[derive(Clone, Copy)]
-enum Phase {
+pub enum Phase {
+    /// vectors are read and coded
     Load = 2,
+    /// nodes are linked
     Link = 3,
+    /// pages are written
     Write = 4,
+    /// vectors are moved from the pending list into the graph
+    Drain = 5,
+    /// nodes are asked whether they are still needed
+    Count = 6,
+    /// links are led around dead nodes
+    Repair = 7,
+    /// dead nodes are given back
+    Free = 8,
 }
 
-fn progress(parameter: u32, value: u64) {
+/// Sets a counter that `pg_stat_progress_create_index` shows.
+pub fn progress(parameter: u32, value: u64) {
     // SAFETY: a counter of this backend
     unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value as i64) }
 }
 
-fn enter(phase: Phase, total: u64) {
+/// Begins a phase of so many steps.
+pub fn enter(phase: Phase, total: u64) {
     progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase as u64);
     progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
     progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 }
 
-/// The name of a phase of `CREATE INDEX`.
+/// The name of a [`Phase`]; the first is the server's scan of the table.
 #[must_use]
 pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
     match phase {
@@ -76,6 +89,10 @@ pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
         2 => Some(c"loading vectors"),
         3 => Some(c"building graph"),
         4 => Some(c"writing graph"),
+        5 => Some(c"draining pending vectors"),
+        6 => Some(c"counting dead nodes"),
+        7 => Some(c"repairing links"),
+        8 => Some(c"freeing dead nodes"),
         _ => None,
     }
 }
