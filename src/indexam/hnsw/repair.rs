@@ -25,6 +25,8 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
+    // scans that are under way start over
+    writer.change(|root| root.repairs = root.repairs.wrapping_add(1));
     let complete = if alive.len() == 0 {
         // nothing to lead around
         writer.set_entry(None);
@@ -77,7 +79,10 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
             freed += 1;
         }
     }
-    writer.set_dead(0);
+    writer.change(|root| {
+        root.dead = 0;
+        root.repairs = root.repairs.wrapping_add(1);
+    });
     let _ = (table, writer.nodes());
     freed
 }
