@@ -36,6 +36,12 @@ unsafe extern "C-unwind" {
         buffer: Buffer,
         dead_after: *mut TransactionId,
     ) -> HTSV_Result::Type;
+    /// Whether reads of a relation under a snapshot are watched for conflicts of serializable transactions. Raises errors.
+    pub fn CheckForSerializableConflictOutNeeded(rel: Relation, snapshot: Snapshot) -> bool;
+    /// Notes that we have read what was before the (top-level) transaction `xid` wrote. Raises errors.
+    pub fn CheckForSerializableConflictOut(rel: Relation, xid: TransactionId, snapshot: Snapshot);
+    /// The top-level transaction of a subtransaction.
+    pub fn SubTransGetTopmostTransaction(xid: TransactionId) -> TransactionId;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
     /// Stores a row. Raises errors.
