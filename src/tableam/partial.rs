@@ -74,12 +74,7 @@ unsafe fn look_up(rel: Relation) -> Columns {
 
 /// Whether the row version at `at` and the values of `slot` differ in one of `columns`, as far as can be told without
 /// fetching values that are stored elsewhere: those count as different unless they are the same ones.
-pub unsafe fn differ(
-    rel: Relation,
-    at: &pg_sys::ItemPointerData,
-    slot: *mut TupleTableSlot,
-    columns: &[u16],
-) -> bool {
+pub unsafe fn differ(rel: Relation, at: &pg_sys::ItemPointerData, slot: *mut TupleTableSlot, columns: &[u16]) -> bool {
     // SAFETY: rel is open; the slot's values are there; the old ones are compared while their page is locked
     unsafe {
         let own = rows::tid(at);

@@ -1,8 +1,8 @@
 use super::*;
 use crate::hnsw::repair::repair;
 use crate::hnsw::{NONE, Scratch, insert};
-use proptest::prelude::*;
 use fastrand::Rng;
+use proptest::prelude::*;
 use std::cell::RefCell;
 
 /// A graph whose nodes come and go, and what should be in it.
@@ -108,8 +108,7 @@ impl World {
         let Some(vector) = self.vectors.last() else { return };
         let query = self.graph.codec().query(vector);
         let (found, swept) = full_scan(&self.graph, &query, &|node| self.is_live(node));
-        let mut rows: Vec<usize> =
-            found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
+        let mut rows: Vec<usize> = found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
         rows.sort_unstable();
         assert_eq!(rows, self.live_rows());
         assert!(!reachable || swept.len() * 20 <= rows.len(), "{} of {} had to be swept", swept.len(), rows.len());

@@ -21,9 +21,8 @@ fn threads_build_a_sound_graph() {
     let dead = |node: Node| node % 3 == 0;
     // A twin that is adopted would live on under its head's number: here every chain lives or dies as a whole.
     let mut value = std::collections::HashMap::new();
-    let class: Vec<u32> = (0..3000u32)
-        .map(|node| *value.entry(format!("{:?}", vectors[node as usize])).or_insert(node))
-        .collect();
+    let class: Vec<u32> =
+        (0..3000u32).map(|node| *value.entry(format!("{:?}", vectors[node as usize])).or_insert(node)).collect();
     let dead = |node: Node| dead(class[node as usize]);
     let adopt = &mut |_, _| panic!("no dead head has a live twin");
     let control = Control::default();

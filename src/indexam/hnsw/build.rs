@@ -121,7 +121,9 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
         // SAFETY: open
         let name = unsafe { relation::name(index.relation()) };
         notice(
-            format!("the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"),
+            format!(
+                "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
+            ),
             format!("With maintenance_work_mem = '{needed}MB' all {largest} vectors fit."),
         );
     }
