@@ -83,9 +83,8 @@ impl MemoryGraph {
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {
         let links = self.links.capacity() + self.upper.capacity();
-        let bytes = self.codes.capacity() * LINE_BYTES
-            + links * size_of::<u32>()
-            + self.nodes.capacity() * size_of::<Entry>();
+        let bytes =
+            self.codes.capacity() * LINE_BYTES + links * size_of::<u32>() + self.nodes.capacity() * size_of::<Entry>();
         bytes as u64
     }
 

@@ -15,7 +15,7 @@ fn random() {
     let vectors = random_vectors(&mut random, 2000, 20);
     let queries = random_vectors(&mut random, 50, 20);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.90, 0.99], "random");
+        check_recall(metric, &vectors, &queries, [0.86, 0.985], "random");
     }
 }
 
@@ -25,7 +25,7 @@ fn clustered() {
     let mut vectors = clustered_vectors(&mut random, 2050, 40);
     let queries = vectors.split_off(2000);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.90, 0.98], "clustered");
+        check_recall(metric, &vectors, &queries, [0.95, 0.985], "clustered");
     }
 }
 
@@ -35,7 +35,7 @@ fn duplicates() {
     let mut vectors = duplicate_vectors(&mut random, 2050, 16);
     let queries = vectors.split_off(2000);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.95, 0.99], "duplicates");
+        check_recall(metric, &vectors, &queries, [0.90, 0.99], "duplicates");
     }
 }
 
@@ -48,7 +48,8 @@ fn tiny_graphs_and_few_dimensions() {
             let graph = build(metric, &vectors);
             let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
             found.sort_unstable();
-            assert_eq!((found, swept), ((0..count as Node).collect(), vec![]), "{} {count} {dims}", metric.name());
+            assert_eq!(swept, [], "{} {count} {dims}", metric.name());
+            assert_eq!(found, (0..count as Node).collect::<Vec<_>>(), "{} {count} {dims}", metric.name());
         }
     }
 }
