@@ -216,8 +216,7 @@ fn repair_level(
     }
     candidates.truncate(CANDIDATES * (links.len() - select.chosen.len()));
     // What is linked and live stays: it was chosen with more to choose from.
-    let max = if select.chosen.is_empty() { graph.max_links(level) } else { graph.max_links(level) };
-    select.add(graph, candidates, max);
+    select.add(graph, candidates, graph.max_links(level));
     let mut done = false;
     graph.edit_links(node, level, &mut |now| {
         done = now == links;

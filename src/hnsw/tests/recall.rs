@@ -86,7 +86,7 @@ fn growing_loses_nothing() {
             let mut asked = vec![false; vectors.len()];
             let mut accept = |node: Node| {
                 assert!(!std::mem::replace(&mut asked[node as usize], true), "{node} was asked about twice");
-                node % accepted == 0
+                node.is_multiple_of(accepted)
             };
             let (mut grown, mut beam) = (Vec::new(), Beam::new());
             beam.start(&graph, &query);
@@ -99,7 +99,7 @@ fn growing_loses_nothing() {
             let mut at_once = Vec::new();
             let mut other = Beam::new();
             other.start(&graph, &query);
-            other.extend(&graph, &query, 100, &mut |node| node % accepted == 0, &mut at_once);
+            other.extend(&graph, &query, 100, &mut |node| node.is_multiple_of(accepted), &mut at_once);
             let worse = at_once.iter().filter(|found| !grown.contains(found)).count();
             assert!(worse <= 2, "{worse} of {} were not found by going on", at_once.len());
 
@@ -107,7 +107,7 @@ fn growing_loses_nothing() {
             while !beam.extend(&graph, &query, rest.len() * 2, &mut accept, &mut rest) {}
             let mut nodes: Vec<Node> = rest.into_iter().map(|(_, node)| node).collect();
             nodes.sort_unstable();
-            assert_eq!(nodes, (0..1500).filter(|node| node % accepted == 0).collect::<Vec<_>>());
+            assert_eq!(nodes, (0..1500).filter(|node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
         }
     }
 }

@@ -19,10 +19,10 @@ fn threads_build_a_sound_graph() {
     assert!(found >= 0.97, "{found}");
 
     // Node numbers stand for rows here until a head adopts its twin's row.
-    let dead = |node: Node| graph.identity(node) % 3 == 0;
+    let dead = |node: Node| graph.identity(node).is_multiple_of(3);
     let adopt = &mut |head, twin| {
         let (gone, lives) = (graph.identity(head), graph.identity(twin));
-        assert!(gone % 3 == 0 && lives % 3 != 0 && vectors[gone as usize] == vectors[lives as usize]);
+        assert!(gone.is_multiple_of(3) && !lives.is_multiple_of(3) && vectors[gone as usize] == vectors[lives as usize]);
         graph.set_identity(head, lives);
         graph.set_identity(twin, gone);
     };
