@@ -73,6 +73,10 @@ impl Beam {
                 break;
             }
             self.frontier.pop();
+            // While the distances are taken: in most steps nothing nearer comes.
+            if let Some(&upcoming) = self.frontier.peek() {
+                graph.expect_links(node_of(!upcoming), 0);
+            }
             self.hop.expand(graph, query, node_of(!top), 0, &mut self.visited, |node, level, out| {
                 graph.links(node, level, out);
             });
