@@ -202,6 +202,53 @@ COMMENT ON ACCESS METHOD zvec IS 'tables that store their vectors natively';
 CREATE ACCESS METHOD zvec_segment TYPE TABLE HANDLER zvec_segment_tableam_handler;
 COMMENT ON ACCESS METHOD zvec_segment IS 'vector stores of zvec tables (internal)';
 
+-- Index access methods. Support function 1 of an operator class tells which distance it stands for.
+
+CREATE FUNCTION zvec_l2_metric(internal) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_l2_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_ip_metric(internal) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_ip_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_cosine_metric(internal) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_cosine_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_l1_metric(internal) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION zvec_flat_handler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'zvec_flat_handler' LANGUAGE C STRICT;
+CREATE ACCESS METHOD zvec_flat TYPE INDEX HANDLER zvec_flat_handler;
+COMMENT ON ACCESS METHOD zvec_flat IS 'exact nearest neighbours in zvec tables; nothing is built or stored';
+
+CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_ip_metric(internal);
+CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_cosine_metric(internal);
+CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l1_metric(internal);
+
+CREATE FUNCTION zvec_hnsw_handler(internal) RETURNS index_am_handler
+    AS 'MODULE_PATHNAME', 'zvec_hnsw_handler' LANGUAGE C STRICT;
+CREATE ACCESS METHOD zvec_hnsw TYPE INDEX HANDLER zvec_hnsw_handler;
+COMMENT ON ACCESS METHOD zvec_hnsw IS 'graphs for nearest neighbours in zvec tables';
+
+CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_ip_metric(internal);
+CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_cosine_metric(internal);
+CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_hnsw AS
+    OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    FUNCTION 1 zvec_l1_metric(internal);
+
 -- Inspection.
 
 CREATE FUNCTION zvec_segments(

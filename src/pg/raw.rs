@@ -10,6 +10,12 @@ use pgrx::pg_sys::{
 };
 
 unsafe extern "C-unwind" {
+    /// Signal handler: end the process at the next opportunity.
+    pub fn die(signal: i32);
+    /// Signal handler: cancel what is running at the next opportunity.
+    pub fn StatementCancelHandler(signal: i32);
+    /// Signal handler: read the configuration again at the next opportunity.
+    pub fn SignalHandlerForConfigReload(signal: i32);
     /// The heap's table access method.
     pub fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     /// The next row of a heap scan.

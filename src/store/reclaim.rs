@@ -6,9 +6,9 @@
 use super::map::{Segment, Store};
 use super::write::put_slot;
 use crate::pg::failpoint::hit;
+use crate::pg::relation;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact::{self, Fate};
-use crate::pg::{buffer, relation};
 use crate::segment::page::{PageBytes, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
 use crate::segment::{Generation, Position, Slot, SlotNo, SlotState, Tid};
@@ -179,9 +179,7 @@ impl Store {
         let number = |index: usize| SlotNo::new(segment.tag, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
         // SAFETY: rel is open
         unsafe {
-            let shared = self.page(&segment.page.slots, &header).share();
-            let seen: Box<PageBytes> = Box::new(*shared.page());
-            drop(shared);
+            let seen = self.slot_page(segment, ordinal);
             hit("reclaim.seen");
             let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
             let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
@@ -315,6 +313,16 @@ impl Store {
         census
     }
 
+    /// A copy of the segment's slot page `ordinal`.
+    #[must_use]
+    pub unsafe fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
+        // SAFETY: rel is open
+        unsafe {
+            let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+            Box::new(*shared.page())
+        }
+    }
+
     /// Visits the segment's slots in order; no lock is held during a visit.
     pub unsafe fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
         // SAFETY: rel is open
@@ -322,10 +330,7 @@ impl Store {
             let capacity = segment.page.geometry.capacity;
             for ordinal in 0..segment.page.slot_pages() {
                 pgrx::check_for_interrupts!();
-                let header = SlotPage::header(segment.no, ordinal);
-                let shared: buffer::Shared = self.page(&segment.page.slots, &header).share();
-                let seen: Box<PageBytes> = Box::new(*shared.page());
-                drop(shared);
+                let seen = self.slot_page(segment, ordinal);
                 for index in 0..SLOTS_PER_PAGE {
                     let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
                     if position < capacity {

@@ -15,6 +15,7 @@ mod ddl;
 mod fetch;
 mod index_build;
 mod insert;
+pub mod lookup;
 mod modify;
 mod rows;
 mod scan;
@@ -23,7 +24,7 @@ mod update;
 mod vacuum;
 pub mod vectors;
 
-pub use rows::{OldRow, row_version};
+pub use rows::{OldRow, item_pointer, reference_at, row_version};
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;

@@ -117,6 +117,14 @@ unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) ->
     }
 }
 
+/// The reference to the vector of column `attnum` in the row version at `at`.
+#[must_use]
+pub unsafe fn reference_at(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, attnum: i16) -> Option<Reference> {
+    let column: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
+    // SAFETY: rel is open
+    unsafe { old_row(rel, at, &column) }.and_then(|row| row.references[0])
+}
+
 unsafe fn tuple_at(rel: pg_sys::Relation, page: pg_sys::Page, item: pg_sys::ItemId, at: Tid) -> pg_sys::HeapTupleData {
     // SAFETY: a normal line pointer of a locked page
     unsafe {

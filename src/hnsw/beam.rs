@@ -1,0 +1,158 @@
+//! The search of a scan: best first, counting accepted nodes only, and able to go on where it stopped.
+
+use super::search::{Hop, Visited, descend};
+use super::{Graph, Node, distance_of, key, node_of};
+use crate::quant::Query;
+use std::collections::BinaryHeap;
+
+/// A search's state; reusable, and without allocations once its buffers have grown.
+///
+/// Every node that was reached is in exactly one of these states: *expanded*; *waiting* to be expanded (`frontier`);
+/// or put *aside* unasked, because enough nearer ones were accepted. Accepted nodes are also in `nearest` or, when
+/// enough nearer ones pushed them out, in `pushed_out`.
+#[derive(Default)]
+pub struct Beam {
+    visited: Visited,
+    hop: Hop,
+    /// complements of keys, so that the nearest is on top
+    frontier: BinaryHeap<u64>,
+    /// complements of keys; a heap only while [`Beam::extend`] begins
+    aside: Vec<u64>,
+    /// the nearest accepted, the farthest on top
+    nearest: BinaryHeap<u64>,
+    /// complements of keys of accepted nodes
+    pushed_out: Vec<u64>,
+    /// keys that were reported, sorted
+    reported: Vec<u64>,
+    fresh: Vec<u64>,
+}
+
+impl Beam {
+    /// A beam without buffers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a search: descends to level 0.
+    pub fn start(&mut self, graph: &impl Graph, query: &Query) {
+        self.frontier.clear();
+        self.aside.clear();
+        self.nearest.clear();
+        self.pushed_out.clear();
+        self.reported.clear();
+        let entry = descend(graph, query, 0, &mut self.hop, &mut self.visited);
+        self.visited.start(graph.nodes());
+        if let Some((distance, node)) = entry {
+            self.visited.insert(node);
+            self.aside.push(!key(distance, node));
+        }
+    }
+
+    /// Goes on until the `ef` nearest accepted nodes are settled, that is until the nearest node that is not expanded
+    /// is farther than the `ef`-th accepted, or nothing is left that can be reached. Appends to `out` what is among
+    /// the `ef` nearest accepted and was not reported before, nearest first, with its estimated distance.
+    ///
+    /// `accept` is asked about a node when it could be one of the nearest, and never twice. A refused node does not
+    /// count, but its neighbours are looked at. May be called again with a larger `ef`.
+    ///
+    /// Returns whether everything that can be reached was expanded and reported.
+    pub fn extend(
+        &mut self,
+        graph: &impl Graph,
+        query: &Query,
+        ef: usize,
+        accept: &mut impl FnMut(Node) -> bool,
+        out: &mut Vec<(f32, Node)>,
+    ) -> bool {
+        let ef = ef.max(1);
+        self.take_back(ef, accept);
+        while let Some(&top) = self.frontier.peek() {
+            let mut bound = self.bound(ef);
+            if !top > bound {
+                break;
+            }
+            self.frontier.pop();
+            self.hop.expand(graph, query, node_of(!top), 0, &mut self.visited, |node, level, out| {
+                graph.links(node, level, out);
+            });
+            for (distance, node) in self.hop.distances.iter().zip(&self.hop.nodes) {
+                let found = key(*distance, *node);
+                if found > bound {
+                    self.aside.push(!found);
+                    continue;
+                }
+                self.frontier.push(!found);
+                if accept(*node) {
+                    self.nearest.push(found);
+                    if self.nearest.len() > ef {
+                        self.pushed_out.extend(self.nearest.pop().map(|key| !key));
+                    }
+                    if self.nearest.len() >= ef {
+                        bound = *self.nearest.peek().unwrap_or(&u64::MAX);
+                    }
+                }
+            }
+        }
+        self.report(out);
+        self.frontier.is_empty() && self.aside.is_empty() && self.pushed_out.is_empty()
+    }
+
+    /// Whether the search has reached a node: for the sweep of what cannot be reached.
+    #[must_use]
+    pub fn visited(&self, node: Node) -> bool {
+        self.visited.contains(node)
+    }
+
+    /// Keys above this do not count.
+    #[inline]
+    fn bound(&self, ef: usize) -> u64 {
+        if self.nearest.len() < ef { u64::MAX } else { *self.nearest.peek().unwrap_or(&u64::MAX) }
+    }
+
+    /// Takes back what a smaller `ef` put aside or pushed out, as far as it is among the nearest now.
+    fn take_back(&mut self, ef: usize, accept: &mut impl FnMut(Node) -> bool) {
+        let mut pushed_out = BinaryHeap::from(std::mem::take(&mut self.pushed_out));
+        while self.nearest.len() > ef {
+            pushed_out.extend(self.nearest.pop().map(|key| !key));
+        }
+        while self.nearest.len() < ef {
+            match pushed_out.pop() {
+                Some(key) => self.nearest.push(!key),
+                None => break,
+            }
+        }
+        self.pushed_out = pushed_out.into_vec();
+        let mut aside = BinaryHeap::from(std::mem::take(&mut self.aside));
+        while let Some(&top) = aside.peek() {
+            if !top > self.bound(ef) {
+                break;
+            }
+            aside.pop();
+            self.frontier.push(top);
+            if accept(node_of(!top)) {
+                self.nearest.push(!top);
+                if self.nearest.len() > ef {
+                    self.pushed_out.extend(self.nearest.pop().map(|key| !key));
+                }
+            }
+        }
+        self.aside = aside.into_vec();
+    }
+
+    /// Appends what is among the nearest and was not reported yet.
+    fn report(&mut self, out: &mut Vec<(f32, Node)>) {
+        self.fresh.clear();
+        if self.reported.is_empty() {
+            self.fresh.extend(self.nearest.iter());
+        } else {
+            let reported = &self.reported;
+            self.fresh.extend(self.nearest.iter().filter(|&key| reported.binary_search(key).is_err()));
+        }
+        self.fresh.sort_unstable();
+        out.extend(self.fresh.iter().map(|&key| (distance_of(key), node_of(key))));
+        self.reported.extend_from_slice(&self.fresh);
+        // Two sorted runs, which a stable sort merges.
+        self.reported.sort();
+    }
+}

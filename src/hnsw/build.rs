@@ -1,0 +1,252 @@
+//! Many nodes at once, by threads.
+//!
+//! The threads see the graph only and call nothing of the server. The caller's thread does no work but listens for
+//! cancellation.
+
+use super::connect::connect;
+use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
+use crate::error::{Error, Result, SqlState};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the caller's thread looks up.
+const TICK: Duration = Duration::from_millis(20);
+/// Nodes that a thread takes at a time.
+const CHUNK: u32 = 16;
+
+/// How a run is stopped and watched, from any thread.
+#[derive(Default)]
+pub struct Control {
+    /// set: threads finish the node they are at and end
+    pub stop: AtomicBool,
+    /// nodes that are done
+    pub done: AtomicU64,
+}
+
+impl Control {
+    pub(super) fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Links in the nodes of a range, which were pushed and have no links yet. When the range reaches the graph's end,
+/// what cannot be reached is connected too.
+///
+/// The caller's thread calls `tick` about every 20 ms until all is done; when it answers false, or `control.stop` is
+/// set, the threads end. `tick` must return: it may not leave by the server's error handling.
+///
+/// Returns whether everything was done; if not, the graph is good for nothing but to be thrown away.
+///
+/// # Errors
+/// `Internal` if a thread panics or cannot be started.
+pub fn insert_all(
+    graph: &MemoryGraph,
+    nodes: Range<Node>,
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
+    let top = Mutex::new(());
+    let to_end = nodes.end >= graph.nodes();
+    in_chunks(
+        nodes,
+        threads,
+        control,
+        tick,
+        || Scratch::new(graph.codec()),
+        |scratch, node| {
+            let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
+            let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
+            insert(graph, node, ef_construction, scratch);
+        },
+    )?;
+    if to_end && !control.stopped() {
+        run(1, control, tick, &|_| {
+            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+        })?;
+    }
+    Ok(!control.stopped())
+}
+
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
+///
+/// # Errors
+/// As [`insert_all`].
+pub fn insert_list(
+    graph: &MemoryGraph,
+    nodes: &[Node],
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    let top = Mutex::new(());
+    in_chunks(
+        0..nodes.len() as Node,
+        threads,
+        control,
+        tick,
+        || Scratch::new(graph.codec()),
+        |scratch, at| {
+            let node = nodes[at as usize];
+            let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
+            let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
+            insert(graph, node, ef_construction, scratch);
+        },
+    )?;
+    if !control.stopped() {
+        run(1, control, tick, &|_| {
+            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+        })?;
+    }
+    Ok(!control.stopped())
+}
+
+/// Calls `work` with each node of a range, spread over threads that each have one `state`.
+///
+/// # Errors
+/// `Internal` if a thread panics or cannot be started.
+pub(super) fn in_chunks<S>(
+    nodes: Range<Node>,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, Node) + Sync,
+) -> Result<()> {
+    let next = AtomicU32::new(nodes.start);
+    let threads = threads.clamp(1, nodes.len().div_ceil(CHUNK as usize).max(1));
+    run(threads, control, tick, &|_| {
+        let mut state = state();
+        loop {
+            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            if start >= nodes.end {
+                return;
+            }
+            for node in start..start.saturating_add(CHUNK).min(nodes.end) {
+                if control.stopped() {
+                    return;
+                }
+                work(&mut state, node);
+                control.done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+}
+
+/// Sets `stop` if the caller's thread unwinds, so that the threads it waits for then come to an end.
+struct StopOnPanic<'a>(&'a Control);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Runs `work` on so many threads, all signals blocked in them, while this one ticks.
+///
+/// # Errors
+/// `Internal` if a thread panics or cannot be started.
+pub(super) fn run(
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+    work: &(dyn Fn(usize) + Sync),
+) -> Result<()> {
+    let (sender, receiver) = channel();
+    std::thread::scope(|scope| {
+        let _stop = StopOnPanic(control);
+        let mut first_error = None;
+        let mut running = 0;
+        {
+            // Threads inherit the mask, so no signal can meet one before it has blocked them itself.
+            let _blocked = signals::Blocked::new();
+            for number in 0..threads {
+                let sender = sender.clone();
+                let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
+                let spawned = thread.spawn_scoped(scope, move || {
+                    let result = catch_unwind(AssertUnwindSafe(|| work(number)));
+                    // Nobody hears it only if the caller unwinds.
+                    let _ = sender.send(result.map_err(|panic| message(panic.as_ref())));
+                });
+                match spawned {
+                    Ok(_) => running += 1,
+                    // Fewer threads do the same work.
+                    Err(_) if running > 0 => break,
+                    Err(error) => first_error = Some(format!("could not start a thread: {error}")),
+                }
+            }
+        }
+        while running > 0 {
+            match receiver.recv_timeout(TICK) {
+                Ok(Ok(())) => running -= 1,
+                Ok(Err(message)) => {
+                    running -= 1;
+                    control.stop.store(true, Ordering::Relaxed);
+                    first_error.get_or_insert(format!("a thread of the index failed: {message}"));
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if !tick() {
+                        control.stop.store(true, Ordering::Relaxed);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        first_error.map_or(Ok(()), |message| Err(Error::new(SqlState::Internal, message)))
+    })
+}
+
+/// What a panic said.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic without a message").to_owned()
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::mem::MaybeUninit;
+
+    /// While it lives, no signal is delivered to this thread and those it starts.
+    pub struct Blocked(libc::sigset_t);
+
+    impl Blocked {
+        pub fn new() -> Self {
+            let mut all = MaybeUninit::uninit();
+            let mut before = MaybeUninit::uninit();
+            // SAFETY: both sets are filled by the calls before they are used.
+            unsafe {
+                libc::sigfillset(all.as_mut_ptr());
+                libc::sigemptyset(before.as_mut_ptr());
+                libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+                Self(before.assume_init())
+            }
+        }
+    }
+
+    impl Drop for Blocked {
+        fn drop(&mut self) {
+            // SAFETY: the set is the one that was in force before.
+            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod signals {
+    pub struct Blocked;
+
+    impl Blocked {
+        pub fn new() -> Self {
+            Self
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Links for nodes that cannot be reached.
+//!
+//! Links are directed, and the heuristic may drop the last one that leads to a node. Such a node is looked for by a
+//! walk over all links of level 0, and gets one from a near node that has room.
+
+use super::search::{Visited, descend, search_level};
+use super::{GraphMut, NONE, Node, Scratch};
+
+/// Walks over everything, at most. A link that was replaced may leave another node without any.
+const ROUNDS: usize = 4;
+
+/// A set of nodes.
+pub(super) struct Marks(Vec<u64>);
+
+impl Marks {
+    pub fn new(nodes: u32) -> Self {
+        Self(vec![0; (nodes as usize).div_ceil(64)])
+    }
+
+    pub fn insert(&mut self, node: Node) {
+        if let Some(word) = self.0.get_mut(node as usize / 64) {
+            *word |= 1 << (node % 64);
+        }
+    }
+
+    pub fn contains(&self, node: Node) -> bool {
+        self.0.get(node as usize / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)
+    }
+}
+
+/// The nodes that hang behind another in a chain.
+pub(super) fn twins(graph: &impl GraphMut) -> Marks {
+    let mut twins = Marks::new(graph.nodes());
+    for twin in (0..graph.nodes()).map(|node| graph.twin(node)).filter(|&twin| twin != NONE) {
+        twins.insert(twin);
+    }
+    twins
+}
+
+/// Links to all live heads that cannot be reached from the entry point on level 0, without passing dead nodes. `stop`
+/// is asked before each of them. Returns how many there were.
+pub fn connect(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    ef_construction: usize,
+    scratch: &mut Scratch,
+    stop: &mut dyn FnMut() -> bool,
+) -> u32 {
+    let Some((entry, _)) = graph.entry() else { return 0 };
+    let twins = twins(graph);
+    let mut reached = Visited::default();
+    let mut waiting = Vec::new();
+    let mut connected = 0;
+    for _ in 0..ROUNDS {
+        let before = connected;
+        reached.start(graph.nodes());
+        reached.insert(entry);
+        walk(graph, dead, entry, &mut reached, &mut waiting, &mut scratch.links);
+        for node in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
+            if reached.contains(node) || dead(node) {
+                continue;
+            }
+            if stop() {
+                return connected;
+            }
+            link_to(graph, dead, node, entry, ef_construction, &reached, scratch);
+            reached.insert(node);
+            walk(graph, dead, node, &mut reached, &mut waiting, &mut scratch.links);
+            connected += 1;
+        }
+        if connected == before {
+            break;
+        }
+    }
+    connected
+}
+
+/// Marks what can be reached from a node on level 0.
+fn walk(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    from: Node,
+    reached: &mut Visited,
+    waiting: &mut Vec<Node>,
+    links: &mut Vec<Node>,
+) {
+    waiting.push(from);
+    while let Some(node) = waiting.pop() {
+        links.clear();
+        graph.own_links(node, 0, links);
+        waiting.extend(links.iter().filter(|&&link| !dead(link) && reached.insert(link)));
+    }
+}
+
+/// Gives a node that is not reached a link from a near one that is.
+fn link_to(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    node: Node,
+    entry: Node,
+    ef_construction: usize,
+    reached: &Visited,
+    scratch: &mut Scratch,
+) {
+    let Scratch { query, pool, hop, visited, candidates, .. } = scratch;
+    graph.load_query(node, query);
+    pool.clear();
+    if let Some((distance, nearest)) = descend(graph, query, 0, hop, visited) {
+        pool.offer(distance, nearest, ef_construction);
+    }
+    search_level(graph, query, 0, ef_construction, pool, hop, visited);
+    candidates.clear();
+    candidates.extend(pool.found().filter(|&(_, near)| near != node && reached.contains(near) && !dead(near)));
+    let max = graph.max_links(0);
+    for &(_, near) in candidates.iter() {
+        let mut linked = false;
+        graph.edit_links(near, 0, &mut |links| {
+            if links.len() < max {
+                links.push(node);
+                linked = true;
+            }
+        });
+        if linked {
+            return;
+        }
+    }
+    // All are full: the nearest gives up its last link, or the entry point if there is none near.
+    let near = candidates.first().map_or(entry, |&(_, near)| near);
+    graph.edit_links(near, 0, &mut |links| {
+        links.truncate(max - 1);
+        links.push(node);
+    });
+}

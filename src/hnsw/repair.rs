@@ -1,0 +1,283 @@
+//! Links around what was deleted.
+//!
+//! A dead node routes until its graph is repaired; then no live node leads to it any more and it can be given to
+//! another vector. The steps are
+//!
+//! 1. [`Repair::begin`]: dead twins leave their chains, the first live twin of a dead head takes its place, a dead
+//!    entry point is replaced;
+//! 2. [`Repair::node`], once for each node: a live node replaces its links to dead ones by links to what those linked to
+//!    (FreshDiskANN: Singh et al. 2021, arXiv 2105.09613, algorithm 4);
+//! 3. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
+//!
+//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. After a
+//! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
+
+use super::build::{Control, in_chunks, run};
+use super::connect::{Marks, connect, twins};
+use super::search::{descend, search_level};
+use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
+use crate::error::Result;
+
+/// Dead nodes behind one another that a repair looks through.
+const STEPS: usize = 3;
+
+/// Candidates to choose from for each link that is to be replaced.
+const CANDIDATES: usize = 4;
+
+/// A repair under way.
+pub struct Repair {
+    twins: Marks,
+}
+
+impl Repair {
+    /// Puts chains and entry point in order.
+    ///
+    /// `adopt(head, twin)` is called for a dead head with a live twin: the head takes over the twin's identity and the
+    /// twin becomes the dead one. When it returns, `dead` answers accordingly. The twin is out of the chain a moment
+    /// later.
+    pub fn begin(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, adopt: &mut dyn FnMut(Node, Node)) -> Self {
+        let mut twins = twins(graph);
+        if drop_leftovers(graph, dead, &twins) {
+            twins = super::connect::twins(graph);
+        }
+        let mut top: Option<(Node, u8)> = None;
+        for head in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
+            clean_chain(graph, dead, head, adopt);
+            if !dead(head) {
+                let level = graph.level(head);
+                if top.is_none_or(|(_, highest)| level > highest) {
+                    top = Some((head, level));
+                }
+            }
+        }
+        if graph.entry().is_none_or(|(entry, _)| dead(entry)) {
+            graph.replace_entry(top);
+        }
+        Self { twins }
+    }
+
+    /// Replaces a node's links to dead nodes, if it is live and has some; returns whether it had.
+    /// `ef_construction` is for the search for neighbours when all within a few steps are dead.
+    pub fn node(
+        &self,
+        graph: &impl GraphMut,
+        dead: &dyn Fn(Node) -> bool,
+        node: Node,
+        ef_construction: usize,
+        scratch: &mut Scratch,
+    ) -> bool {
+        if self.twins.contains(node) || dead(node) {
+            return false;
+        }
+        let mut changed = false;
+        for level in 0..=graph.level(node) {
+            while !repair_level(graph, dead, node, level, ef_construction, scratch, &mut changed) {}
+        }
+        changed
+    }
+
+    /// Connects what nothing leads to any more, and takes the twins from the dead. `stop` is asked before each node
+    /// that is connected. Returns how many there were, and whether it went through.
+    pub fn finish(
+        &self,
+        graph: &impl GraphMut,
+        dead: &dyn Fn(Node) -> bool,
+        ef_construction: usize,
+        scratch: &mut Scratch,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> (u32, bool) {
+        let mut stopped = false;
+        let connected = connect(graph, dead, ef_construction, scratch, &mut || {
+            stopped = stop();
+            stopped
+        });
+        if !stopped {
+            for node in (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && dead(node)) {
+                graph.set_twin(node, NONE);
+            }
+        }
+        (connected, !stopped)
+    }
+}
+
+/// Clears the pointers of dead twins that a repair took out of their chains before it was left off, lest they be taken
+/// for heads; returns whether there were any. Such a node has no links, unlike a head that anything leads to.
+fn drop_leftovers(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> bool {
+    let entry = graph.entry().map(|(entry, _)| entry);
+    let mut links = Vec::new();
+    let mut found = false;
+    for node in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE) {
+        links.clear();
+        graph.own_links(node, 0, &mut links);
+        if links.is_empty() && entry != Some(node) && dead(node) {
+            graph.set_twin(node, NONE);
+            found = true;
+        }
+    }
+    found
+}
+
+/// Unlinks dead twins, and lets a dead head take over a live twin's identity.
+fn clean_chain(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, head: Node, adopt: &mut dyn FnMut(Node, Node)) {
+    let mut twin = graph.twin(head);
+    if twin == NONE {
+        return;
+    }
+    if dead(head) {
+        while twin != NONE && dead(twin) {
+            twin = graph.twin(twin);
+        }
+        if twin != NONE {
+            adopt(head, twin);
+        }
+    }
+    let mut kept = head;
+    twin = graph.twin(head);
+    while twin != NONE {
+        let next = graph.twin(twin);
+        if dead(twin) {
+            // The dead twin still leads on, for searches that are at it.
+            graph.set_twin(kept, next);
+        } else {
+            kept = twin;
+        }
+        twin = next;
+    }
+}
+
+/// One try to repair a node's links on a level; false if somebody else changed them meanwhile.
+fn repair_level(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    node: Node,
+    level: u8,
+    ef_construction: usize,
+    scratch: &mut Scratch,
+    changed: &mut bool,
+) -> bool {
+    let Scratch { query, pool, hop, visited, select, candidates, links, .. } = scratch;
+    links.clear();
+    graph.own_links(node, level, links);
+    if !links.iter().any(|&link| dead(link)) {
+        return true;
+    }
+    *changed = true;
+
+    visited.start(graph.nodes());
+    visited.insert(node);
+    select.chosen.clear();
+    let mut through = Vec::new();
+    for &link in links.iter().filter(|&&link| visited.insert(link)) {
+        if dead(link) { through.push(link) } else { select.chosen.push(link) }
+    }
+    hop.nodes.clear();
+    for _ in 0..STEPS {
+        let mut neighbours = Vec::new();
+        for dead_node in std::mem::take(&mut through) {
+            graph.own_links(dead_node, level, &mut neighbours);
+        }
+        for link in neighbours.into_iter().filter(|&link| visited.insert(link)) {
+            if dead(link) { through.push(link) } else { hop.nodes.push(link) }
+        }
+        if !(hop.nodes.is_empty() && select.chosen.is_empty()) {
+            break;
+        }
+    }
+
+    graph.load_query(node, query);
+    candidates.clear();
+    if hop.nodes.is_empty() && select.chosen.is_empty() {
+        pool.clear();
+        if let Some((distance, nearest)) = descend(graph, query, level, hop, visited) {
+            pool.offer(distance, nearest, ef_construction);
+        }
+        search_level(graph, query, level, ef_construction, pool, hop, visited);
+        candidates.extend(pool.found().filter(|&(_, other)| other != node && !dead(other)));
+        candidates.retain(|&(_, other)| graph.level(other) >= level);
+    } else {
+        hop.distances.clear();
+        graph.distances(query, &hop.nodes, &mut hop.distances);
+        candidates.extend(hop.found());
+        candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    }
+    candidates.truncate(CANDIDATES * (links.len() - select.chosen.len()));
+    // What is linked and live stays: it was chosen with more to choose from.
+    let max = if select.chosen.is_empty() { graph.max_links(level) } else { links.len() };
+    select.add(graph, candidates, max);
+    let mut done = false;
+    graph.edit_links(node, level, &mut |now| {
+        done = now == links;
+        if done {
+            now.clone_from(&select.chosen);
+        }
+    });
+    done
+}
+
+/// What a repair did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// nodes whose links were changed
+    pub nodes: u32,
+    /// nodes that nothing led to and that were connected again
+    pub connected: u32,
+    /// whether it went through: if not, dead nodes may still be linked to
+    pub complete: bool,
+}
+
+/// Repairs a graph, in this thread. `stop` is asked before each node; once it answers true, the repair is left off.
+/// See [`Repair::begin`] for `adopt`.
+pub fn repair(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    adopt: &mut dyn FnMut(Node, Node),
+    ef_construction: usize,
+    scratch: &mut Scratch,
+    stop: &mut dyn FnMut() -> bool,
+) -> Repaired {
+    let mut repaired = Repaired::default();
+    let repair = Repair::begin(graph, dead, adopt);
+    for node in 0..graph.nodes() {
+        if stop() {
+            return repaired;
+        }
+        repaired.nodes += u32::from(repair.node(graph, dead, node, ef_construction, scratch));
+    }
+    (repaired.connected, repaired.complete) = repair.finish(graph, dead, ef_construction, scratch, stop);
+    repaired
+}
+
+/// Repairs a graph in memory with threads. See [`super::build::insert_all`] for `control` and `tick`, and
+/// [`Repair::begin`], which runs in this thread, for `adopt`. Returns whether it went through.
+///
+/// # Errors
+/// `Internal` if a thread panics or cannot be started.
+pub fn repair_all(
+    graph: &MemoryGraph,
+    dead: &(dyn Fn(Node) -> bool + Sync),
+    adopt: &mut dyn FnMut(Node, Node),
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    let repair = Repair::begin(graph, &dead, adopt);
+    in_chunks(
+        0..graph.nodes(),
+        threads,
+        control,
+        tick,
+        || Scratch::new(graph.codec()),
+        |scratch, node| {
+            repair.node(graph, &dead, node, ef_construction, scratch);
+        },
+    )?;
+    if control.stopped() {
+        return Ok(false);
+    }
+    run(1, control, tick, &|_| {
+        let mut scratch = Scratch::new(graph.codec());
+        repair.finish(graph, &dead, ef_construction, &mut scratch, &mut || control.stopped());
+    })?;
+    Ok(!control.stopped())
+}

@@ -1,0 +1,155 @@
+//! Vectors to codes.
+
+use super::{Query, kernels};
+use crate::distance::{Metric, dot};
+
+/// The largest scale: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need
+/// a larger one is so far out that its distances need not be told apart.
+pub(super) const MAX_SCALE: f32 = 1e14;
+/// The largest part of a bias or of an L1 excess, for the same reason.
+pub(super) const MAX_BIAS: f64 = 1e37;
+/// Squared norm, in squared norms of the normalised vectors, at which a zero vector is put under cosine. No two
+/// directions are farther apart than 4.
+pub(super) const ZERO_NORM: f32 = 16.0;
+
+/// What the codes of one graph have in common.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codec {
+    /// the distance that the codes estimate
+    pub metric: Metric,
+    /// elements of a vector
+    pub dims: usize,
+    /// what is subtracted from each vector (under cosine: after division by its norm)
+    pub center: Vec<f32>,
+    /// factor that brings typical norms to about 1; under L1: the step of the codes, in the vectors' scale
+    pub unit: f32,
+}
+
+/// What an estimate needs beside the bytes of a code: 12 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Head {
+    /// size of a step of the code, times the unit; 0 for a vector that equals the center, and under L1
+    pub scale: f32,
+    /// L2 and cosine: squared norm of what the code stands for, times unit^2; inner product: what the vector
+    /// contributes beside the product of the codes; L1: the sum of what does not fit into bytes, in steps
+    pub bias: f32,
+    /// sum of the squares of the code's elements
+    pub sum: i32,
+}
+
+impl Head {
+    /// The head as 12 little-endian bytes, as pages keep it.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&self.scale.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.bias.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.sum.to_le_bytes());
+        bytes
+    }
+
+    /// The reverse of [`Head::to_bytes`].
+    #[inline]
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 12]) -> Self {
+        let word = |i: usize| [bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]];
+        Self { scale: f32::from_le_bytes(word(0)), bias: f32::from_le_bytes(word(4)), sum: i32::from_le_bytes(word(8)) }
+    }
+}
+
+impl Codec {
+    /// The codec for a sample of finite vectors of `dims` elements (see [`super::Trainer`]).
+    pub fn train(metric: Metric, dims: usize, sample: &mut dyn Iterator<Item = &[f32]>) -> Self {
+        let mut trainer = super::Trainer::new(metric, dims);
+        sample.for_each(|vector| trainer.add(vector));
+        trainer.finish()
+    }
+
+    /// The codec that has these parts: a center of `dims` finite elements and a positive unit.
+    #[must_use]
+    pub fn from_parts(metric: Metric, dims: usize, center: Vec<f32>, unit: f32) -> Self {
+        debug_assert_eq!(center.len(), dims);
+        Self { metric, dims, center, unit }
+    }
+
+    /// Bytes of a code, without its head.
+    #[must_use]
+    pub const fn code_bytes(&self) -> usize {
+        self.dims
+    }
+
+    /// Codes a vector of `dims` finite elements into `out` of [`Codec::code_bytes`] bytes.
+    pub fn encode(&self, vector: &[f32], out: &mut [u8]) -> Head {
+        debug_assert!(vector.len() == self.dims && out.len() == self.code_bytes());
+        match self.metric {
+            Metric::L1 => self.encode_l1(vector, out),
+            Metric::Cosine => match dot(vector, vector).sqrt() {
+                0.0 => {
+                    out.fill(128);
+                    Head { scale: 0.0, bias: ZERO_NORM * self.unit * self.unit, sum: 0 }
+                }
+                norm => self.encode_scaled(vector, 1.0 / norm, out),
+            },
+            Metric::L2 | Metric::InnerProduct => self.encode_scaled(vector, 1.0, out),
+        }
+    }
+
+    /// Codes `factor` x vector.
+    fn encode_scaled(&self, vector: &[f32], factor: f64, out: &mut [u8]) -> Head {
+        let unit = f64::from(self.unit);
+        let moved = |(&x, &c): (&f32, &f32)| (f64::from(x) * factor - f64::from(c)) * unit;
+        let elements = || vector.iter().zip(&self.center);
+        let scale = elements().map(moved).fold(0.0, |max: f64, y| max.max(y.abs())) / 127.0;
+        let mut head = Head::default();
+        if scale < f64::from(f32::MIN_POSITIVE) {
+            out.fill(128);
+        } else {
+            head.scale = scale.min(f64::from(MAX_SCALE)) as f32;
+            let inverse = 1.0 / scale;
+            for (element, byte) in elements().zip(out.iter_mut()) {
+                // -127 ..= 127, so that truncation rounds
+                *byte = (moved(element) * inverse + 128.5) as u8;
+            }
+            head.sum = out.iter().map(|&u| (i32::from(u) - 128).pow(2)).sum();
+        }
+        head.bias = match self.metric {
+            // With y the moved vector and c the center, both in units, the inner product of a and b is
+            // ya.yb + ya.c + yb.c + c.c, of which the last is the same for all and left out.
+            Metric::InnerProduct => {
+                let product: f64 = elements().map(|(x, c)| moved((x, c)) * f64::from(*c) * unit).sum();
+                -product.clamp(-MAX_BIAS, MAX_BIAS) as f32
+            }
+            _ => head.scale * head.scale * head.sum as f32,
+        };
+        head
+    }
+
+    fn encode_l1(&self, vector: &[f32], out: &mut [u8]) -> Head {
+        let inverse = 1.0 / f64::from(self.unit);
+        let mut excess = 0.0;
+        for ((&x, &c), byte) in vector.iter().zip(&self.center).zip(out.iter_mut()) {
+            let steps = (f64::from(x) - f64::from(c)) * inverse + 128.0;
+            let inside = steps.clamp(0.0, 255.0);
+            excess += (steps - inside).abs();
+            *byte = (inside + 0.5) as u8;
+        }
+        let sum = out.iter().map(|&u| (i32::from(u) - 128).pow(2)).sum();
+        Head { scale: 0.0, bias: excess.min(MAX_BIAS) as f32, sum }
+    }
+
+    /// A vector of `dims` finite elements as the one to be compared with.
+    #[must_use]
+    pub fn query(&self, vector: &[f32]) -> Query {
+        let mut code = vec![0; self.code_bytes()];
+        let head = self.encode(vector, &mut code);
+        let mut query = self.empty_query();
+        query.assign_code(self, head, &code);
+        query
+    }
+
+    /// Room for a query; it stands for the center until [`Query::assign_code`] fills it.
+    #[must_use]
+    pub fn empty_query(&self) -> Query {
+        Query::new(self, kernels::best())
+    }
+}
