@@ -78,6 +78,12 @@ impl Index {
         Self { rel }
     }
 
+    /// Forgets what is remembered of the index: it is built anew, perhaps in the same file.
+    pub fn forget(&self) {
+        let (relid, _) = self.key();
+        MAPS.with_borrow_mut(|maps| maps.retain(|map| map.relid != relid));
+    }
+
     /// The server's handle.
     #[must_use]
     pub fn relation(&self) -> pg_sys::Relation {

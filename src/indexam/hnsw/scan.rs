@@ -15,7 +15,6 @@ use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
-use crate::indexam::exact;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
@@ -194,7 +193,7 @@ impl Scan {
             return;
         }
         let distance = match &mut self.query {
-            Some(query) => exact::distance(query, &self.column, entry.slot),
+            Some(query) => table.distance(query, &self.column, entry.slot),
             None => f64::NAN,
         };
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
