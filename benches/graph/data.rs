@@ -61,14 +61,13 @@ impl Data {
     /// The nearest rows of each query among the live ones.
     pub fn truth(&self, live: &(dyn Fn(usize) -> bool + Sync)) -> Vec<[u32; K]> {
         let queries: Vec<&[f32]> = self.queries().collect();
-        let halves = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let threads: Vec<_> = queries
                 .chunks(queries.len().div_ceil(2))
                 .map(|part| scope.spawn(|| part.iter().map(|query| self.nearest(query, live)).collect::<Vec<_>>()))
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("brute force")).collect()
-        });
-        halves
+        })
     }
 
     fn nearest(&self, query: &[f32], live: &dyn Fn(usize) -> bool) -> [u32; K] {

@@ -107,7 +107,7 @@ fn growing_loses_nothing() {
             while !beam.extend(&graph, &query, rest.len() * 2, &mut accept, &mut rest) {}
             let mut nodes: Vec<Node> = rest.into_iter().map(|(_, node)| node).collect();
             nodes.sort_unstable();
-            assert_eq!(nodes, (0..1500).filter(|node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
+            assert_eq!(nodes, (0..1500).filter(|&node: &Node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
         }
     }
 }

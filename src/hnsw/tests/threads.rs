@@ -22,7 +22,9 @@ fn threads_build_a_sound_graph() {
     let dead = |node: Node| graph.identity(node).is_multiple_of(3);
     let adopt = &mut |head, twin| {
         let (gone, lives) = (graph.identity(head), graph.identity(twin));
-        assert!(gone.is_multiple_of(3) && !lives.is_multiple_of(3) && vectors[gone as usize] == vectors[lives as usize]);
+        assert!(
+            gone.is_multiple_of(3) && !lives.is_multiple_of(3) && vectors[gone as usize] == vectors[lives as usize]
+        );
         graph.set_identity(head, lives);
         graph.set_identity(twin, gone);
     };
