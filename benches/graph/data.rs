@@ -96,6 +96,13 @@ impl Data {
     }
 }
 
+/// What [`Data::export`] wrote as neighbours.
+pub fn read_neighbors(path: &str) -> Result<Vec<[u32; K]>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let rows: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|&word| u32::from_le_bytes(word)).collect();
+    Ok(rows.as_chunks::<K>().0.to_vec())
+}
+
 /// Elements of a file and the dimensions of its vectors.
 fn read(path: &str, dims: usize) -> Result<(Vec<f32>, usize), String> {
     let bytes = match path.strip_suffix(".gz") {
