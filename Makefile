@@ -50,8 +50,9 @@ stress: ## sessions at random against zvec tables in a private server (MINUTES=1
 demo: ## set up, build, and show 5,000 Debian packages in a private server (KEEP=1 leaves it running)
 	@PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
 
-bench: ## compare a zvec table with a heap table in a private server (DATA=folder for larger data, RESULTS=file)
-	@PG_CONFIG='$(PG_CONFIG)' DATA='$(DATA)' RESULTS='$(RESULTS)' benches/bench.sh
+bench: ## measure tables and searches in private servers (PART=tables|search DATA=folder RESULTS=file FULL=1 ARGS=...)
+	@PG_CONFIG='$(PG_CONFIG)' PART='$(PART)' DATA='$(DATA)' RESULTS='$(RESULTS)' OUT='$(OUT)' FULL='$(FULL)' \
+		ARGS='$(ARGS)' benches/bench.sh
 
 lint: ## formatting, and clippy with warnings denied, with and without the server part, and of the test drivers
 	cargo fmt --check

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing to build and test pg_zvec on Debian: silent when everything is there.
 #
+# `setup.sh search`: what the search benchmark needs is looked for too: Python's venv, and a C++ compiler and Python's
+# headers for hnswlib.
+#
 # PG_CONFIG may name another PostgreSQL's pg_config; that one is then checked, and nothing of PostgreSQL is installed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -46,6 +49,14 @@ fi
 if [ ! -f "$include/postgres.h" ] || [ ! -x "$tests/regress/pg_regress" ] ||
     [ ! -x "$tests/isolation/pg_isolation_regress" ]; then
     need "postgresql-server-dev-15" "no headers of PostgreSQL 15's server, which the extension is built with"
+fi
+if [ "${1:-}" = search ]; then
+    python=${PYTHON:-python3}
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+        need "python3-venv" "no Python that can make virtual environments, in which the benchmark puts the libraries"
+    command -v c++ >/dev/null || need "g++" "no C++ compiler, which hnswlib is built with"
+    header='import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
+    "$python" -c "$header" 2>/dev/null || need "python3-dev" "no headers of Python, which hnswlib is built with"
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -10,14 +10,19 @@
 //! | [`quant`] | codes: vectors in a byte an element, and distances estimated from them | no |
 //! | [`hnsw`] | the graph: search, insert, build, repair, check, over small traits | no |
 //! | [`segment`] | the vector store's format: ids, slots, extents, page codecs | no |
+//! | [`graph`] | the graph index's format: areas, entries, page codecs | no |
 //! | `pg` | the home of raw server calls | yes |
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
+//! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
+//! | `worker` | the background worker that drains an index | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
 pub mod distance;
 pub mod error;
+pub mod graph;
 pub mod hnsw;
+pub mod indexam;
 pub mod quant;
 pub mod segment;
 pub mod vector;
@@ -33,5 +38,7 @@ pub mod tableam;
 
 #[cfg(feature = "pg")]
 mod init;
+#[cfg(feature = "pg")]
+pub mod worker;
 #[cfg(feature = "pg")]
 pgrx::pg_module_magic!();

@@ -51,6 +51,21 @@ gives "written again once it is not published" "INSERT INTO t VALUES (7, '[7,7]'
 refused "decoding a vector" "SELECT * FROM pg_logical_slot_get_changes('d', NULL, NULL)"
 psql -X -q -c "CREATE PUBLICATION everything FOR ALL TABLES" || exit 1
 refused "INSERT where all tables are published" "INSERT INTO t VALUES (8, '[8,8]')"
+gives "a rewrite of a table that is published" "ALTER TABLE t ADD COLUMN n serial; SELECT * FROM t ORDER BY id" "2|[5,6]|1
+7|[7,7]|2"
+gives "a conversion into a zvec table" "CREATE TABLE heap (id int, v zvec(2)); INSERT INTO heap VALUES (1, '[1,2]');
+    ALTER TABLE heap SET ACCESS METHOD zvec; SELECT * FROM heap" "1|[1,2]"
+gives "a materialised view" "CREATE MATERIALIZED VIEW m USING zvec AS SELECT id, v FROM t; REFRESH MATERIALIZED VIEW m;
+    SELECT * FROM m ORDER BY id" "2|[5,6]
+7|[7,7]"
+gives "a materialised view refreshed concurrently" "CREATE UNIQUE INDEX ON m (id);
+    REFRESH MATERIALIZED VIEW CONCURRENTLY m; SELECT count(*) FROM m" "2"
+refused "INSERT into a table after its conversion" "INSERT INTO heap VALUES (2, '[8,8]')"
+psql -X -q -c "SELECT pg_replication_slot_advance('s', pg_current_wal_lsn())" -o /dev/null
+psql -X -q -c "BEGIN; ALTER TABLE t ADD COLUMN m serial; INSERT INTO plain VALUES (2, 'two'); COMMIT"
+# a rewritten row would be decoded as an insert
+gives "... which decoding passes by" "SELECT string_agg(chr(get_byte(data, 0)), '') FROM
+    pg_logical_slot_get_binary_changes('s', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything')" "BRIC"
 gives "an unlogged table is never published" "CREATE UNLOGGED TABLE u (v zvec(1)) USING zvec;
     INSERT INTO u VALUES ('[1]'); SELECT * FROM u" "[1]"
 zvec_log_is_clean logical

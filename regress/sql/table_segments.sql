@@ -36,6 +36,14 @@ INSERT INTO free SELECT i, vec(i, 1 + i % 40) FROM generate_series(1, 400) i;
 SELECT count(*), sum(live), min(dimensions), max(dimensions) FROM zvec_segments('free');
 SELECT count(*) FROM free WHERE v <> vec(id, 1 + id % 40);
 SELECT * FROM zvec_check('free');
+-- a segment's pages are added several at a time, but not past its capacity
+SET pg_zvec.segment_capacity = 3390;
+CREATE TABLE filled (id int, v zvec(3)) USING zvec;
+INSERT INTO filled SELECT i, vec(i, 3) FROM generate_series(1, 4000) i;
+INSERT INTO filled SELECT i, vec(i, 3) FROM generate_series(4001, 7000) i;
+SELECT segment, live, dead, free, slot_bytes / 8192 AS slot_pages, data_bytes / 8192 AS data_pages FROM zvec_segments('filled') ORDER BY 1;
+SELECT count(*) FROM filled WHERE v = vec(id, 3);
+SELECT * FROM zvec_check('filled');
 SET pg_zvec.segment_capacity = -1;
 SET client_min_messages = warning;
 DROP SCHEMA table_segments CASCADE;

@@ -74,6 +74,40 @@ pub fn insert_all(
     Ok(!control.stopped())
 }
 
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
+///
+/// # Errors
+/// As [`insert_all`].
+pub fn insert_list(
+    graph: &MemoryGraph,
+    nodes: &[Node],
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    let top = Mutex::new(());
+    in_chunks(
+        0..nodes.len() as Node,
+        threads,
+        control,
+        tick,
+        || Scratch::new(graph.codec()),
+        |scratch, at| {
+            let node = nodes[at as usize];
+            let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
+            let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
+            insert(graph, node, ef_construction, scratch);
+        },
+    )?;
+    if !control.stopped() {
+        run(1, control, tick, &|_| {
+            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+        })?;
+    }
+    Ok(!control.stopped())
+}
+
 /// Calls `work` with each node of a range, spread over threads that each have one `state`.
 ///
 /// # Errors

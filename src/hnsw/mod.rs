@@ -98,7 +98,9 @@ pub trait GraphMut: Graph {
         self.links(node, level, out);
         if level == 0 {
             let twin = self.twin(node);
-            if let Some(place) = out[start..].iter().rposition(|&link| link == twin && twin != NONE) {
+            if twin != NONE
+                && let Some(place) = out[start..].iter().rposition(|&link| link == twin)
+            {
                 out.remove(start + place);
             }
         }

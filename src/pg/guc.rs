@@ -1,8 +1,14 @@
 //! Settings.
 
 use pgrx::pg_sys;
+use std::ffi::CStr;
 
 static mut SEGMENT_CAPACITY: i32 = 0;
+static mut EF_SEARCH: i32 = 64;
+static mut MAX_PENDING: i32 = 10_000;
+static mut OPTIMIZE_THREADS: i32 = 2;
+static mut REBUILD_THRESHOLD: f64 = 0.2;
+static mut BACKGROUND_DRAIN: bool = true;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -11,26 +17,180 @@ pub fn segment_capacity() -> u32 {
     unsafe { SEGMENT_CAPACITY as u32 }
 }
 
+/// How many visible rows a graph search keeps while it looks for the nearest.
+#[must_use]
+pub fn ef_search() -> u32 {
+    // SAFETY: as above
+    unsafe { EF_SEARCH as u32 }
+}
+
+/// Sets `zvec.ef_search` until the settings' nest level that the caller has begun is left. The server raises its error
+/// for a value out of range.
+pub fn set_ef_search(value: i32) {
+    let value = std::ffi::CString::new(value.to_string()).unwrap_or_default();
+    // SAFETY: the server copies the strings
+    unsafe {
+        pg_sys::set_config_option(
+            c"zvec.ef_search".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// How many vectors may wait outside a graph before those who insert move some into it.
+#[must_use]
+pub fn max_pending() -> u32 {
+    // SAFETY: as above
+    unsafe { MAX_PENDING as u32 }
+}
+
+/// How many threads build a graph.
+#[must_use]
+pub fn optimize_threads() -> u32 {
+    // SAFETY: as above
+    unsafe { OPTIMIZE_THREADS as u32 }
+}
+
+/// The share of dead nodes above which VACUUM repairs a graph.
+#[must_use]
+pub fn rebuild_threshold() -> f64 {
+    // SAFETY: as above
+    unsafe { REBUILD_THRESHOLD }
+}
+
+/// Whether background workers may drain pending lists.
+#[must_use]
+pub fn background_drain() -> bool {
+    // SAFETY: as above
+    unsafe { BACKGROUND_DRAIN }
+}
+
+/// An integer setting.
+struct Int {
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    variable: *mut i32,
+    default: i32,
+    least: i32,
+    most: i32,
+    context: pg_sys::GucContext::Type,
+    flags: i32,
+}
+
+impl Int {
+    unsafe fn define(&self) {
+        // SAFETY: called once, when the library is loaded; the strings and the variable live as long as the process
+        unsafe {
+            pg_sys::DefineCustomIntVariable(
+                self.name.as_ptr(),
+                self.short.as_ptr(),
+                self.long.as_ptr(),
+                self.variable,
+                self.default,
+                self.least,
+                self.most,
+                self.context,
+                self.flags,
+                None,
+                None,
+                None,
+            );
+        }
+    }
+}
+
 /// Makes the settings known to the server.
 pub unsafe fn define() {
-    // SAFETY: called once, when the library is loaded; the strings and the variable live as long as the process
+    let user = pg_sys::GucContext::PGC_USERSET;
+    let ints = [
+        Int {
+            name: c"pg_zvec.segment_capacity",
+            short: c"Sets the most vectors that a new segment of a zvec table may have.",
+            long: c"0 means as many as the format allows. For tests: small segments cost speed and gain nothing.",
+            variable: &raw mut SEGMENT_CAPACITY,
+            default: 0,
+            least: 0,
+            most: crate::segment::ids::MAX_POSITIONS as i32,
+            context: pg_sys::GucContext::PGC_SUSET,
+            flags: pg_sys::GUC_NOT_IN_SAMPLE as i32,
+        },
+        Int {
+            name: c"zvec.ef_search",
+            short: c"Sets how many visible rows a zvec_hnsw scan keeps while it looks for the nearest.",
+            long:
+                c"More make results more exact and scans slower. A scan that is asked for more rows goes on beyond it.",
+            variable: &raw mut EF_SEARCH,
+            default: 64,
+            least: 1,
+            most: 10_000,
+            context: user,
+            flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.max_pending",
+            short: c"Sets how many new vectors of a zvec_hnsw index may wait outside its graph.",
+            long: c"Beyond it, each INSERT moves a few of them into the graph. VACUUM moves all.",
+            variable: &raw mut MAX_PENDING,
+            default: 10_000,
+            least: 0,
+            most: i32::MAX / 2,
+            context: user,
+            flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.optimize_threads",
+            short: c"Sets how many threads build the graph of a zvec_hnsw index.",
+            long: c"",
+            variable: &raw mut OPTIMIZE_THREADS,
+            default: 2,
+            least: 1,
+            most: 64,
+            context: user,
+            flags: 0,
+        },
+    ];
+    // SAFETY: called once, when the library is loaded; the strings and the variables live as long as the process
     unsafe {
-        pg_sys::DefineCustomIntVariable(
-            c"pg_zvec.segment_capacity".as_ptr(),
-            c"Sets the most vectors that a new segment of a zvec table may have.".as_ptr(),
-            c"0 means as many as the format allows. For tests: small segments cost speed and gain nothing.".as_ptr(),
-            &raw mut SEGMENT_CAPACITY,
+        for int in &ints {
+            int.define();
+        }
+        pg_sys::DefineCustomRealVariable(
+            c"pg_zvec.rebuild_threshold".as_ptr(),
+            c"Sets the share of deleted vectors above which VACUUM repairs the graph of a zvec_hnsw index.".as_ptr(),
+            c"".as_ptr(),
+            &raw mut REBUILD_THRESHOLD,
+            0.2,
+            0.0,
+            1.0,
+            user,
             0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomBoolVariable(
+            c"pg_zvec.background_drain".as_ptr(),
+            c"Lets a background worker move new vectors of a zvec_hnsw index into its graph.".as_ptr(),
+            c"Inserting sessions ask for one when a tenth of pg_zvec.max_pending waits.".as_ptr(),
+            &raw mut BACKGROUND_DRAIN,
+            true,
+            user,
             0,
-            crate::segment::ids::MAX_POSITIONS as i32,
-            pg_sys::GucContext::PGC_SUSET,
-            (pg_sys::GUC_NOT_IN_SAMPLE) as i32,
             None,
             None,
             None,
         );
         // error injection is steered by a setting that is not declared
         #[cfg(not(feature = "failpoints"))]
-        pg_sys::MarkGUCPrefixReserved(c"pg_zvec".as_ptr());
+        for prefix in [c"pg_zvec", c"zvec"] {
+            pg_sys::MarkGUCPrefixReserved(prefix.as_ptr());
+        }
     }
 }

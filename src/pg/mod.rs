@@ -14,6 +14,7 @@ pub mod function;
 pub mod guc;
 pub mod memory;
 pub mod message;
+pub mod peek;
 pub mod raw;
 pub mod relation;
 pub mod reserve;

@@ -5,7 +5,7 @@
 
 use super::buffer::Exclusive;
 use super::{raw, relation};
-use crate::segment::page::{Fragment, PAGE_BYTES, PageHeader};
+use crate::segment::page::{Fragment, PAGE_BYTES, PageBytes, PageHeader};
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.
@@ -36,11 +36,17 @@ impl<'p> Change<'p> {
 
     /// Makes the (new, empty) page a store page with `header`: neither items nor free space for the server's code.
     pub fn make_store_page(&mut self, header: &PageHeader) {
+        self.make_page(header.encode());
+    }
+
+    /// Makes the (new, empty) page one of ours with a header of 16 bytes: neither items nor free space for the server's
+    /// code.
+    pub fn make_page(&mut self, header: [u8; 16]) {
         let empty = (PAGE_HEADER as u16).to_ne_bytes();
         let flags = (pg_sys::PD_ALL_VISIBLE as u16).to_ne_bytes();
         // pd_flags, pd_lower, pd_upper, pd_special
         self.put(10, &[flags, empty, empty, empty].concat());
-        self.put(PAGE_HEADER, &header.encode());
+        self.put(PAGE_HEADER, &header);
     }
 }
 
@@ -106,6 +112,24 @@ unsafe fn set_lsn(page: &Exclusive, lsn: pg_sys::XLogRecPtr) {
     }
 }
 
+/// Makes a newly added page one of ours with a header of 16 bytes, and fills it, without logging it: for pages that
+/// nothing leads to until the server has logged them whole.
+pub unsafe fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes)) {
+    // SAFETY: the page is pinned and exclusively locked by its guard
+    unsafe {
+        let start = pg_sys::BufferGetPage(page.buffer());
+        pg_sys::PageInit(start, PAGE_BYTES, 0);
+        let fields: *mut pg_sys::PageHeaderData = start.cast();
+        (*fields).pd_lower = PAGE_HEADER as u16;
+        (*fields).pd_upper = PAGE_HEADER as u16;
+        (*fields).pd_special = PAGE_HEADER as u16;
+        let bytes = &mut *start.cast::<PageBytes>();
+        bytes[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
+        fill(bytes);
+        raw::MarkBufferDirty(page.buffer());
+    }
+}
+
 /// Initialises newly added pages (at most [`MAX_PAGES`]) as empty pages of the server and logs them. Should a crash
 /// come right after, they are ordinary free pages of the relation.
 pub unsafe fn initialise(rel: pg_sys::Relation, pages: &[Exclusive]) {
@@ -159,7 +183,7 @@ pub unsafe fn write_first_page(
     rel: pg_sys::Relation,
     node: &pg_sys::RelFileNode,
     fork: pg_sys::ForkNumber::Type,
-    header: &PageHeader,
+    header: [u8; 16],
     fragments: &[Fragment],
     log: bool,
 ) {
@@ -174,7 +198,7 @@ pub unsafe fn write_first_page(
         (*fields).pd_lower = PAGE_HEADER as u16;
         (*fields).pd_upper = PAGE_HEADER as u16;
         (*fields).pd_special = PAGE_HEADER as u16;
-        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header.encode());
+        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
         for (offset, bytes) in fragments {
             image.0[*offset..offset + bytes.len()].copy_from_slice(bytes);
         }

@@ -50,6 +50,13 @@ impl Geometry {
         (position.0 / SLOTS_PER_PAGE as u32, position.0 as usize % SLOTS_PER_PAGE)
     }
 
+    /// How many slots there are on slot page `ordinal`: its last ones may lie past the capacity.
+    #[must_use]
+    pub fn slots_on(&self, ordinal: u32) -> usize {
+        let before = u64::from(ordinal) * SLOTS_PER_PAGE as u64;
+        (u64::from(self.capacity).saturating_sub(before) as usize).min(SLOTS_PER_PAGE)
+    }
+
     /// The pieces of the vector at `position`, first to last. They cross pages at 4-byte borders only.
     #[inline]
     pub fn pieces(&self, position: Position) -> impl Iterator<Item = Piece> + use<> {
@@ -108,6 +115,17 @@ mod tests {
         assert_eq!(Geometry::new(8).limited(0), Geometry::new(8));
         assert_eq!(Geometry::new(8).limited(500).capacity, 500);
         assert_eq!(Geometry::new(8).limited(u32::MAX), Geometry::new(8));
+    }
+
+    #[test]
+    fn slot_pages_hold_the_capacity() {
+        for capacity in [1, 339, 340, 3390, MAX_POSITIONS] {
+            let geometry = Geometry::new(8).limited(capacity);
+            let pages = Geometry::slot_pages(capacity);
+            assert_eq!((0..pages).map(|ordinal| geometry.slots_on(ordinal)).sum::<usize>(), capacity as usize);
+            assert_eq!(geometry.slots_on(pages), 0);
+            assert_eq!(geometry.slots_on(u32::MAX), 0);
+        }
     }
 
     #[test]

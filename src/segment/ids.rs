@@ -34,9 +34,12 @@ pub struct Generation(pub u16);
 
 impl SlotNo {
     /// The slot at `position` of the segment with `tag`.
+    ///
+    /// # Panics
+    /// When either is out of range: the number would be that of another segment's slot.
     #[must_use]
     pub fn new(tag: SegmentTag, position: Position) -> Self {
-        debug_assert!(tag.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS);
+        assert!(tag.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS, "segment or position out of range");
         Self(tag.0 << POSITION_BITS | position.0)
     }
 
@@ -98,5 +101,11 @@ mod tests {
             assert_eq!((slot.tag().0, slot.position().0), (segment, position));
         }
         assert_eq!(SlotNo::new(SegmentTag(MAX_SEGMENTS - 1), Position(MAX_POSITIONS - 1)).0, u32::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "position")]
+    fn a_position_past_the_last_names_no_slot() {
+        let _ = SlotNo::new(SegmentTag(7), Position(MAX_POSITIONS));
     }
 }

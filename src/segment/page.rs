@@ -234,6 +234,13 @@ impl SegmentPage {
         Self { attnum, geometry, slots: ExtentList::default(), data: ExtentList::default(), free_hint: 0 }
     }
 
+    /// Number of slot pages whose slots may be used. A page past the capacity, which some segments have, holds none:
+    /// its positions do not fit a slot number.
+    #[must_use]
+    pub fn slot_pages(&self) -> u32 {
+        self.slots.pages().min(Geometry::slot_pages(self.geometry.capacity))
+    }
+
     /// The fixed fields and both extent lists as changes of the page; `None` when an extent list is full.
     #[must_use]
     pub fn encode(&self) -> Option<Vec<Fragment>> {

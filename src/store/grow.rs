@@ -92,7 +92,8 @@ impl Store {
         }
     }
 
-    /// Adds pages until the segment has at least `needed` pages of `kind` (slots or data).
+    /// Adds pages until the segment has at least `needed` pages of `kind` (slots or data), and never more than its
+    /// capacity takes.
     pub(super) unsafe fn extend(&self, segment: &Segment, kind: PageKind, needed: u32) -> Rc<Segment> {
         let list_of = |page: &SegmentPage| match kind {
             PageKind::Slots => page.slots.pages(),
@@ -103,7 +104,12 @@ impl Store {
             let lock = ExtensionLock::acquire(self.rel);
             let mut now = self.refresh_segment(segment);
             let have = list_of(&now.page);
-            let mut left = if have < needed { growth(have, needed - have) } else { 0 };
+            let geometry = &now.page.geometry;
+            let most = match kind {
+                PageKind::Slots => Geometry::slot_pages(geometry.capacity),
+                _ => geometry.data_pages(geometry.capacity),
+            };
+            let mut left = if have < needed { growth(have, needed - have, most) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 hit("grow.batch");

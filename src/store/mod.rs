@@ -14,8 +14,10 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod grow;
+pub mod look;
 mod map;
 pub mod pending;
+mod pins;
 mod read;
 mod reclaim;
 mod reserve;
@@ -24,6 +26,7 @@ pub mod visibility;
 mod write;
 
 pub use map::{Segment, Store, epoch, watch_relation_cache};
+pub use pins::Pins;
 pub use read::StoredVector;
 pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;
@@ -41,7 +44,7 @@ pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg
     unsafe {
         hit("create.file");
         let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
-        wal::write_first_page(rel, node, fork, &RootPage::HEADER, &[(RootPage::BASE, base)], log);
+        wal::write_first_page(rel, node, fork, RootPage::HEADER.encode(), &[(RootPage::BASE, base)], log);
         hit("create.root");
     }
 }

@@ -6,9 +6,9 @@
 use super::map::{Segment, Store};
 use super::write::put_slot;
 use crate::pg::failpoint::hit;
+use crate::pg::relation;
 use crate::pg::wal::{self, Change};
 use crate::pg::xact::{self, Fate};
-use crate::pg::{buffer, relation};
 use crate::segment::page::{PageBytes, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
 use crate::segment::{Generation, Position, Slot, SlotNo, SlotState, Tid};
@@ -19,8 +19,11 @@ use pgrx::pg_sys;
 pub enum RowVersion {
     /// a version that references the slot and that some snapshot may see
     Needed,
-    /// nothing that references the slot, or only what is dead to all
-    Gone,
+    /// nothing that references the slot, or only what is dead to all here
+    Gone {
+        /// snapshots on a standby that do not see this transaction may still see what is dead here; 0 = none
+        removed: u32,
+    },
 }
 
 /// What a pass found.
@@ -30,25 +33,38 @@ pub struct Reclaimed {
     pub freed: u64,
     /// slots that hold a vector
     pub live: u64,
+    /// whether there are free slots where sessions were told that there are none
+    pub found: bool,
 }
 
 /// What is known of the outside world while a pass decides about slots.
 pub(super) struct Judge<'a> {
     oldest_xmin: u32,
     row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
-    latest_removed: Option<u32>,
+    /// the newest transaction that a standby's snapshots must see before what was decided is applied
+    must_see: Option<u32>,
 }
 
 impl Judge<'_> {
-    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
-        [slot.tail, slot.head]
-            .into_iter()
-            .any(|tid| tid.is_some() && (self.row)(tid, number, slot.generation) == RowVersion::Needed)
+    fn needs(&mut self, tid: Tid, slot: &Slot, number: SlotNo) -> bool {
+        match (self.row)(tid, number, slot.generation) {
+            RowVersion::Needed => true,
+            RowVersion::Gone { removed } => {
+                if removed != 0 {
+                    self.must_see(removed);
+                }
+                false
+            }
+        }
     }
 
-    fn removed(&mut self, xid: u32) {
-        if self.latest_removed.is_none_or(|latest| xact::precedes(latest, xid)) {
-            self.latest_removed = Some(xid);
+    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
+        [slot.tail, slot.head].into_iter().any(|tid| tid.is_some() && self.needs(tid, slot, number))
+    }
+
+    fn must_see(&mut self, xid: u32) {
+        if self.must_see.is_none_or(|latest| xact::precedes(latest, xid)) {
+            self.must_see = Some(xid);
         }
     }
 
@@ -57,8 +73,14 @@ impl Judge<'_> {
         if !slot.has(XMIN_FROZEN) {
             match xact::fate(slot.xmin) {
                 Fate::Running => return Some(slot),
-                Fate::Aborted => return None,
-                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => slot.flags |= XMIN_FROZEN,
+                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
+                // transaction runs, the horizon is not past it
+                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
+                Fate::Aborted => return Some(slot),
+                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
+                    self.must_see(slot.xmin);
+                    slot.flags |= XMIN_FROZEN;
+                }
                 Fate::Committed => {}
                 Fate::Unknown if self.asks(&slot, number) => slot.flags |= XMIN_FROZEN,
                 Fate::Unknown => return None,
@@ -73,7 +95,7 @@ impl Judge<'_> {
                 Fate::Running => return Some(slot),
                 Fate::Aborted => slot.set_xmax(0),
                 Fate::Committed if xact::precedes(slot.xmax, self.oldest_xmin) => {
-                    self.removed(slot.xmax);
+                    self.must_see(slot.xmax);
                     return None;
                 }
                 Fate::Committed => slot.flags |= XMAX_COMMITTED,
@@ -82,10 +104,9 @@ impl Judge<'_> {
             }
         }
         if slot.head.is_some() {
-            let mut needed = |tid| (self.row)(tid, number, slot.generation) == RowVersion::Needed;
-            if !needed(slot.head) {
+            if !self.needs(slot.head, &slot, number) {
                 slot.head = Tid::NONE;
-            } else if !needed(slot.tail) {
+            } else if !self.needs(slot.tail, &slot, number) {
                 slot.tail = std::mem::take(&mut slot.head);
             }
         }
@@ -112,7 +133,7 @@ impl Store {
         row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     ) -> Reclaimed {
         let mut total = Reclaimed::default();
-        let mut judge = Judge { oldest_xmin, row, latest_removed: None };
+        let mut judge = Judge { oldest_xmin, row, must_see: None };
         let mut announced = None;
         // SAFETY: rel is open
         unsafe {
@@ -121,18 +142,21 @@ impl Store {
                 let segment = self.refresh_segment(&segment);
                 let unreachable = dropped(segment.page.attnum);
                 let mut lowest_free = None;
-                for ordinal in 0..segment.page.slots.pages() {
+                for ordinal in 0..segment.page.slot_pages() {
                     pg_sys::vacuum_delay_point();
                     hit("reclaim.page");
-                    let freed =
+                    let free =
                         self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
-                    if freed && lowest_free.is_none() {
+                    if free && lowest_free.is_none() {
                         lowest_free = Some(ordinal);
                     }
                 }
                 hit("reclaim.segment");
                 if let Some(ordinal) = lowest_free {
-                    self.set_free_hint(&segment, |now| now.min(ordinal));
+                    self.set_free_hint(&segment, |now| {
+                        total.found |= now > ordinal;
+                        now.min(ordinal)
+                    });
                     segment.target.set(segment.target.get().min(ordinal));
                 }
             }
@@ -140,6 +164,8 @@ impl Store {
         total
     }
 
+    /// Treats one page; true when it has free slots now. A hint of the page's that says otherwise is put right: it may be
+    /// older than the slots, since only the slots are logged.
     unsafe fn reclaim_page(
         &self,
         segment: &Segment,
@@ -153,11 +179,13 @@ impl Store {
         let number = |index: usize| SlotNo::new(segment.tag, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
         // SAFETY: rel is open
         unsafe {
-            let shared = self.page(&segment.page.slots, &header).share();
-            let seen: Box<PageBytes> = Box::new(*shared.page());
-            drop(shared);
+            let seen = self.slot_page(segment, ordinal);
             hit("reclaim.seen");
             let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
+            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
+            let slots = segment.page.geometry.slots_on(ordinal);
+            let first_free =
+                |page: &PageBytes| (0..slots).find(|&i| is_free(&SlotPage::slot(page, i))).unwrap_or(slots);
             let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
             for index in 0..SLOTS_PER_PAGE {
                 let slot = SlotPage::slot(&seen, index);
@@ -178,7 +206,7 @@ impl Store {
                     turns.push((index, slot, new));
                 }
             }
-            if let Some(latest) = judge.latest_removed
+            if let Some(latest) = judge.must_see
                 && announced.is_none_or(|before| xact::precedes(before, latest))
             {
                 announce_removal(self.rel, latest);
@@ -186,37 +214,41 @@ impl Store {
                 hit("reclaim.announced");
             }
             if turns.is_empty() {
-                let last = ordinal + 1 == segment.page.slots.pages();
-                return last && SlotPage::first_free(&seen) < SLOTS_PER_PAGE;
+                let free = first_free(&seen);
+                if free < SlotPage::first_free(&seen).min(slots) {
+                    let mut page = self.page(&segment.page.slots, &header).exclusive();
+                    let hint = (SlotPage::first_free(page.page()).min(free) as u16).to_le_bytes();
+                    page.hint(|bytes| bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&hint));
+                    total.found = true;
+                }
+                return free < slots;
             }
             let page = self.page(&segment.page.slots, &header).exclusive();
             turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
-            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
             let freed: Vec<usize> = turns.iter().filter(|t| is_free(&t.2)).map(|t| t.0).collect();
             total.freed += freed.len() as u64;
+            let hint = SlotPage::first_free(page.page()).min(slots);
+            let free = first_free(page.page()).min(freed.first().copied().unwrap_or(slots));
             let mut change = Change::new(&page);
             for (index, _, new) in &turns {
                 put_slot(&mut change, page.page(), *index, new);
             }
-            if let Some(&lowest) = freed.first() {
-                let first_free = SlotPage::first_free(page.page()).min(lowest) as u16;
-                change.put(SlotPage::FIRST_FREE, &first_free.to_le_bytes());
+            if !freed.is_empty() || free < hint {
+                change.put(SlotPage::FIRST_FREE, &(hint.min(free) as u16).to_le_bytes());
             }
             hit("reclaim.locked");
             if !turns.is_empty() {
                 wal::apply(self.rel, &[change]);
             }
-            let has_free = !freed.is_empty() || SlotPage::first_free(page.page()) < SLOTS_PER_PAGE;
-            let last = ordinal + 1 == segment.page.slots.pages();
-            has_free && (!freed.is_empty() || last)
+            free < slots
         }
     }
 }
 
-/// Tells standbys that slots freed next may have been visible to snapshots not newer than `latest_removed`, so that
-/// they settle the conflict as they do for removed rows. It is the record by which index pages are given back, whose
-/// replay does just that and touches no page.
-unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
+/// Tells standbys that snapshots which do not see `latest_removed` may need the slots freed or the addresses taken out
+/// next, or would take slots frozen next for visible, so that they settle the conflict as they do for removed rows. It is
+/// the record by which index pages are given back, whose replay does just that and touches no page.
+pub(super) unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
     #[repr(C)]
     struct ReusePage {
         node: pg_sys::RelFileNode,
@@ -281,17 +313,30 @@ impl Store {
         census
     }
 
+    /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
+    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, latest_removed) }
+    }
+
+    /// A copy of the segment's slot page `ordinal`.
+    #[must_use]
+    pub unsafe fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
+        // SAFETY: rel is open
+        unsafe {
+            let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+            Box::new(*shared.page())
+        }
+    }
+
     /// Visits the segment's slots in order; no lock is held during a visit.
     pub unsafe fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
         // SAFETY: rel is open
         unsafe {
             let capacity = segment.page.geometry.capacity;
-            for ordinal in 0..segment.page.slots.pages() {
+            for ordinal in 0..segment.page.slot_pages() {
                 pgrx::check_for_interrupts!();
-                let header = SlotPage::header(segment.no, ordinal);
-                let shared: buffer::Shared = self.page(&segment.page.slots, &header).share();
-                let seen: Box<PageBytes> = Box::new(*shared.page());
-                drop(shared);
+                let seen = self.slot_page(segment, ordinal);
                 for index in 0..SLOTS_PER_PAGE {
                     let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
                     if position < capacity {

@@ -64,10 +64,12 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             let mut searched_from = segment.target.get();
+            // as it was when the search began
+            let mut hint = segment.page.free_hint;
             while taken.len() < count {
                 pgrx::check_for_interrupts!();
                 let at = segment.target.get();
-                if at < segment.page.slots.pages() {
+                if at < segment.page.slot_pages() {
                     hit("reserve.page");
                     if self.reserve_on(&segment, at, count, taken) {
                         segment.target.set(at + 1);
@@ -76,15 +78,20 @@ impl Store {
                 }
                 // past the end of what we know: look again before making more
                 segment = self.refresh_segment(&segment);
-                if at < segment.page.slots.pages() {
+                if at < segment.page.slot_pages() {
                     continue;
                 }
                 if segment.page.free_hint < searched_from {
                     searched_from = segment.page.free_hint;
+                    hint = searched_from;
                     segment.target.set(searched_from);
                     continue;
                 }
-                self.raise_free_hint(&segment, at);
+                if hint < at {
+                    // unless VACUUM has lowered it meanwhile: what it freed may lie behind us
+                    hint =
+                        self.set_free_hint(&segment, |now| if now == hint && now >= searched_from { at } else { now });
+                }
                 if at >= most_pages {
                     segment.full_at.set(epoch());
                     break;
@@ -128,7 +135,7 @@ impl Store {
             let header = SlotPage::header(segment.no, ordinal);
             let mut page = self.page(&segment.page.slots, &header).exclusive();
             let first = ordinal * SLOTS_PER_PAGE as u32;
-            let end = SLOTS_PER_PAGE.min((segment.page.geometry.capacity - first) as usize);
+            let end = segment.page.geometry.slots_on(ordinal);
             let mut index = SlotPage::first_free(page.page());
             while index < end && taken.len() < count {
                 let slot = SlotPage::slot(page.page(), index);
@@ -167,26 +174,21 @@ impl Store {
         }
     }
 
-    /// Tells other sessions that no page before `ordinal` has a free slot.
-    unsafe fn raise_free_hint(&self, segment: &Segment, ordinal: u32) {
-        // SAFETY: rel is open
-        unsafe {
-            if segment.page.free_hint < ordinal {
-                self.set_free_hint(segment, |now| now.max(ordinal));
-            }
-        }
-    }
-
-    pub(super) unsafe fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) {
+    /// Tells other sessions where to look for free slots first: `new` of what they were told until now. Returns
+    /// that.
+    pub(super) unsafe fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) -> u32 {
         // SAFETY: rel is open
         unsafe {
             let mut page = buffer::read(self.rel, segment.block).exclusive();
             hit("hint.locked");
-            page.hint(|bytes| {
-                let at = SegmentPage::FREE_HINT;
-                let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-                bytes[at..at + 4].copy_from_slice(&new(now).to_le_bytes());
-            });
+            let at = SegmentPage::FREE_HINT;
+            let bytes = page.page();
+            let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+            let new = new(now);
+            if new != now {
+                page.hint(|bytes| bytes[at..at + 4].copy_from_slice(&new.to_le_bytes()));
+            }
+            new
         }
     }
 }

@@ -17,55 +17,107 @@ pub enum Verdict {
     AskRow,
 }
 
-fn is_ours(xid: u32) -> bool {
-    // SAFETY: a look at this backend's own transaction
-    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from_inner(xid)) }
+/// What a transaction is to a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// our own transaction, or a subtransaction of it
+    Ours,
+    /// the snapshot takes it for running or not yet begun
+    Later,
+    /// ended before the snapshot, and how
+    Ended(Fate),
 }
 
-unsafe fn is_later(xid: u32, snapshot: pg_sys::Snapshot) -> bool {
-    // SAFETY: an MVCC snapshot
-    unsafe { pg_sys::XidInMVCCSnapshot(pg_sys::TransactionId::from_inner(xid), snapshot) }
+unsafe fn standing(xid: u32, snapshot: pg_sys::Snapshot) -> Standing {
+    let id = pg_sys::TransactionId::from_inner(xid);
+    // SAFETY: a look at this backend's own transaction, and an MVCC snapshot
+    unsafe {
+        if pg_sys::TransactionIdIsCurrentTransactionId(id) {
+            return Standing::Ours;
+        }
+        if pg_sys::XidInMVCCSnapshot(id, snapshot) {
+            return Standing::Later;
+        }
+    }
+    Standing::Ended(xact::fate(xid))
+}
+
+fn judge(slot: &Slot, mut standing: impl FnMut(u32) -> Standing) -> Verdict {
+    if slot.state() != Some(SlotState::Live) {
+        return Verdict::Invisible;
+    }
+    if !slot.has(XMIN_FROZEN) {
+        match standing(slot.xmin) {
+            Standing::Later => return Verdict::Invisible,
+            Standing::Ended(_) if slot.has(XMIN_COMMITTED) => {}
+            Standing::Ended(Fate::Committed) => {}
+            Standing::Ended(Fate::Aborted | Fate::Running) => return Verdict::Invisible,
+            Standing::Ours | Standing::Ended(Fate::Unknown) => return Verdict::AskRow,
+        }
+    }
+    if slot.xmax == 0 {
+        return Verdict::Visible;
+    }
+    match standing(slot.xmax) {
+        Standing::Later | Standing::Ended(Fate::Aborted) => Verdict::Visible,
+        Standing::Ended(_) if slot.has(XMAX_COMMITTED) => Verdict::Invisible,
+        Standing::Ended(Fate::Committed) => Verdict::Invisible,
+        Standing::Ours | Standing::Ended(Fate::Running | Fate::Unknown) => Verdict::AskRow,
+    }
 }
 
 /// What `slot` says about its row under `snapshot`, an MVCC snapshot.
 #[must_use]
 pub unsafe fn verdict(slot: &Slot, snapshot: pg_sys::Snapshot) -> Verdict {
-    if slot.state() != Some(SlotState::Live) {
-        return Verdict::Invisible;
-    }
     // SAFETY: by contract
-    unsafe {
-        if !slot.has(XMIN_FROZEN) {
-            if !slot.has(XMIN_COMMITTED) && is_ours(slot.xmin) {
-                return Verdict::AskRow;
-            }
-            if is_later(slot.xmin, snapshot) {
-                return Verdict::Invisible;
-            }
-            if !slot.has(XMIN_COMMITTED) {
-                match xact::fate(slot.xmin) {
-                    Fate::Committed => {}
-                    Fate::Aborted | Fate::Running => return Verdict::Invisible,
-                    Fate::Unknown => return Verdict::AskRow,
+    judge(slot, |xid| unsafe { standing(xid, snapshot) })
+}
+
+/// How many transactions a [`Judge`] remembers; a power of two.
+const REMEMBERED: usize = 64;
+
+/// Verdicts under one MVCC snapshot, for a scan of many slots.
+///
+/// It remembers what transactions are to the snapshot. That does not change while the snapshot is held: what it takes
+/// for running stays so, and what has ended has ended. Our own are remembered as ours even after a rollback to a
+/// savepoint: the row is asked then, which is never wrong.
+///
+/// Slots are passed by without a look at their rows, so it is the judge who tells a serializable transaction of changes
+/// that it reads past: once a transaction, since any vector concerns the whole scan.
+pub struct Judge {
+    table: pg_sys::Relation,
+    snapshot: pg_sys::Snapshot,
+    known: [(u32, Standing); REMEMBERED],
+}
+
+impl Judge {
+    /// A judge of slots of `table`'s vectors under `snapshot`, an MVCC snapshot; both outlive it.
+    #[must_use]
+    pub unsafe fn new(table: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> Self {
+        Self { table, snapshot, known: [(0, Standing::Later); REMEMBERED] }
+    }
+
+    /// What `slot` says about its row.
+    #[inline]
+    pub fn verdict(&mut self, slot: &Slot) -> Verdict {
+        if slot.has(XMIN_FROZEN) && slot.xmax == 0 && slot.state() == Some(SlotState::Live) {
+            return Verdict::Visible;
+        }
+        judge(slot, |xid| {
+            let entry = &mut self.known[xid as usize % REMEMBERED];
+            if entry.0 != xid || xid == 0 {
+                // SAFETY: table and snapshot live by contract of `new`
+                let found = unsafe { standing(xid, self.snapshot) };
+                if found == Standing::Later {
+                    // SAFETY: as above
+                    unsafe { xact::passes_by(self.table, xid, self.snapshot) };
                 }
+                if found == Standing::Ended(Fate::Running) {
+                    return found;
+                }
+                *entry = (xid, found);
             }
-        }
-        if slot.xmax == 0 {
-            return Verdict::Visible;
-        }
-        if !slot.has(XMAX_COMMITTED) && is_ours(slot.xmax) {
-            return Verdict::AskRow;
-        }
-        if is_later(slot.xmax, snapshot) {
-            return Verdict::Visible;
-        }
-        if slot.has(XMAX_COMMITTED) {
-            return Verdict::Invisible;
-        }
-        match xact::fate(slot.xmax) {
-            Fate::Committed => Verdict::Invisible,
-            Fate::Aborted => Verdict::Visible,
-            Fate::Running | Fate::Unknown => Verdict::AskRow,
-        }
+            entry.1
+        })
     }
 }

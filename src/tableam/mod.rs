@@ -15,7 +15,9 @@ mod ddl;
 mod fetch;
 mod index_build;
 mod insert;
+pub mod lookup;
 mod modify;
+mod partial;
 mod rows;
 mod scan;
 mod slot;
@@ -23,7 +25,7 @@ mod update;
 mod vacuum;
 pub mod vectors;
 
-pub use rows::{OldRow, row_version};
+pub use rows::{OldRow, item_pointer, reference_at, row_version};
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;

@@ -65,6 +65,10 @@ pub(super) unsafe fn refuse_published(rel: Relation, written: Written) {
         if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 || !relation::needs_wal(rel) {
             return;
         }
+        // the new table of a rewrite: decoding passes its rows by, whatever is published
+        if (*(*rel).rd_rel).relrewrite != pg_sys::InvalidOid {
+            return;
+        }
         let mut desc = pg_sys::PublicationDesc::default();
         pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
         let published = match written {

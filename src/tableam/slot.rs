@@ -8,7 +8,12 @@
 use super::vectors::{self, POINTER_BYTES};
 use pgrx::pg_sys::{self, BufferHeapTupleTableSlot, TupleTableSlot, TupleTableSlotOps};
 
+/// Vector columns whose pointers a slot has room for itself. The server makes and drops a slot for each index entry that
+/// it checks for uniqueness, all in one statement's memory, so a slot of the usual table must not allocate.
+const INLINE_COLUMNS: usize = 4;
+
 #[repr(C)]
+#[derive(Clone, Copy)]
 struct VectorColumn {
     index: u16,
     pointer: [u8; POINTER_BYTES],
@@ -17,10 +22,29 @@ struct VectorColumn {
 #[repr(C)]
 struct ZvecSlot {
     base: BufferHeapTupleTableSlot,
-    /// descriptor that `columns` was made for
+    /// descriptor whose vector columns are known
     desc: pg_sys::TupleDesc,
     count: usize,
-    columns: *mut VectorColumn,
+    inline: [VectorColumn; INLINE_COLUMNS],
+    /// allocated when there are more columns than fit `inline`, else null
+    allocated: *mut VectorColumn,
+}
+
+/// The slot's vector columns; an array of `count`.
+#[inline(always)]
+unsafe fn columns(ours: *mut ZvecSlot) -> *mut VectorColumn {
+    // SAFETY: a slot of ours
+    unsafe { if (*ours).allocated.is_null() { (&raw mut (*ours).inline).cast() } else { (*ours).allocated } }
+}
+
+unsafe fn free_columns(ours: *mut ZvecSlot) {
+    // SAFETY: a slot of ours, whose values are no longer used
+    unsafe {
+        if !(*ours).allocated.is_null() {
+            pg_sys::pfree((*ours).allocated.cast());
+            (*ours).allocated = std::ptr::null_mut();
+        }
+    }
 }
 
 static OPS: TupleTableSlotOps = TupleTableSlotOps {
@@ -124,16 +148,18 @@ unsafe extern "C-unwind" fn learn_columns(slot: *mut TupleTableSlot) {
     // SAFETY: a slot of ours with a descriptor
     unsafe {
         let ours = slot.cast::<ZvecSlot>();
-        let columns = vectors::vector_columns((*slot).tts_tupleDescriptor);
-        (*ours).desc = (*slot).tts_tupleDescriptor;
-        (*ours).count = columns.len();
-        if !columns.is_empty() {
-            let bytes = columns.len() * size_of::<VectorColumn>();
-            (*ours).columns = pg_sys::MemoryContextAllocZero((*slot).tts_mcxt, bytes).cast();
-            for (i, index) in columns.iter().enumerate() {
-                (*(*ours).columns.add(i)).index = *index;
-            }
+        let indexes = vectors::vector_columns((*slot).tts_tupleDescriptor);
+        (*ours).count = 0;
+        free_columns(ours);
+        if indexes.len() > INLINE_COLUMNS {
+            let bytes = indexes.len() * size_of::<VectorColumn>();
+            (*ours).allocated = pg_sys::MemoryContextAllocZero((*slot).tts_mcxt, bytes).cast();
         }
+        for (i, index) in indexes.iter().enumerate() {
+            (*columns(ours).add(i)).index = *index;
+        }
+        (*ours).desc = (*slot).tts_tupleDescriptor;
+        (*ours).count = indexes.len();
     }
 }
 
@@ -151,8 +177,11 @@ unsafe fn vector_count(slot: *mut TupleTableSlot) -> usize {
 }
 
 unsafe extern "C-unwind" fn release(slot: *mut TupleTableSlot) {
-    // SAFETY: as the heap's
-    unsafe { heap_ops().release.unwrap_unchecked()(slot) }
+    // SAFETY: as the heap's; the server has cleared the slot
+    unsafe {
+        free_columns(slot.cast());
+        heap_ops().release.unwrap_unchecked()(slot);
+    }
 }
 
 unsafe extern "C-unwind" fn clear(slot: *mut TupleTableSlot) {
@@ -179,7 +208,7 @@ unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) 
         let count = vector_count(slot);
         let ours = slot.cast::<ZvecSlot>();
         for i in 0..count {
-            let column = (*ours).columns.add(i);
+            let column = columns(ours).add(i);
             let index = (*column).index as i16;
             if index < before || index >= after || *(*slot).tts_isnull.add(index as usize) {
                 continue;

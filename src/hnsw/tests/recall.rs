@@ -48,7 +48,7 @@ fn tiny_graphs_and_few_dimensions() {
             let graph = build(metric, &vectors);
             let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
             found.sort_unstable();
-            assert_eq!(swept, [], "{} {count} {dims}", metric.name());
+            assert_eq!(swept, [] as [Node; 0], "{} {count} {dims}", metric.name());
             assert_eq!(found, (0..count as Node).collect::<Vec<_>>(), "{} {count} {dims}", metric.name());
         }
     }
@@ -107,7 +107,7 @@ fn growing_loses_nothing() {
             while !beam.extend(&graph, &query, rest.len() * 2, &mut accept, &mut rest) {}
             let mut nodes: Vec<Node> = rest.into_iter().map(|(_, node)| node).collect();
             nodes.sort_unstable();
-            assert_eq!(nodes, (0..1500).filter(|&node: &Node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
+            assert_eq!(nodes, (0..1500).filter(|node: &Node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
         }
     }
 }

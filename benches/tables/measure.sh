@@ -1,4 +1,4 @@
-# The measurements of bench.sh, which sources this file: every function takes the input's name from `input`. Runs of the
+# The measurements of run.sh, which sources this file: every function takes the input's name from `input`. Runs of the
 # heap table and the zvec table alternate, so that a slow minute of the machine slows both.
 # A heap table and a zvec table are called NAME_heap and NAME_zvec; see setup.sql for the tables of results.
 

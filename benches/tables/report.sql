@@ -1,4 +1,4 @@
--- Prints what bench.sh measured as a Markdown table: the best run of each table. A goal that the best runs miss, but
+-- Prints what run.sh measured as a Markdown table: the best run of each table. A goal that the best runs miss, but
 -- one in four pairs of runs (heap, then zvec) reaches, is missed "within noise".
 \pset tuples_only on
 \pset format unaligned

@@ -1,4 +1,4 @@
--- What bench.sh measures with: where the figures go, what they should be, and the procedures that take them.
+-- What run.sh measures with: where the figures go, what they should be, and the procedures that take them.
 CREATE EXTENSION pg_zvec;
 CREATE EXTENSION pg_walinspect;
 

@@ -1,0 +1,13 @@
+//! The format of a graph index's pages: meta page, graph roots, areas and their entries.
+//!
+//! Pure: bytes in, bytes out. See `design/index.md` for what the parts mean and `design/format.md` for the layouts.
+
+pub mod area;
+pub mod entry;
+pub mod page;
+pub mod root;
+
+pub use area::{Area, CodeShape, Shape};
+pub use entry::{CodeHead, Entry, MapEntry, NodeEntry, Place};
+pub use page::{GraphNo, Header, Kind, MetaPage};
+pub use root::{Root, RootPage};

@@ -1,0 +1,162 @@
+//! The vector column that an index is over.
+
+use crate::distance::Metric;
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation;
+use crate::tableam::{self, vectors::is_vector_type};
+use pgrx::pg_sys::{self, IndexInfo, Relation};
+
+/// What an index is over: one vector column of a zvec table, and by which distance it orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// the column's number in the table
+    pub attnum: i16,
+    /// its declared dimensions
+    pub dims: u16,
+    /// the distance that the index's operator class stands for
+    pub metric: Metric,
+    /// whether the column is NOT NULL
+    pub not_null: bool,
+    /// the table
+    pub table: pg_sys::Oid,
+    /// the table's TOAST relation, which holds the vectors
+    pub toast: pg_sys::Oid,
+}
+
+/// What support function 1 answers for a metric.
+#[must_use]
+pub fn code_of(metric: Metric) -> i32 {
+    match metric {
+        Metric::L2 => 1,
+        Metric::InnerProduct => 2,
+        Metric::Cosine => 3,
+        Metric::L1 => 4,
+    }
+}
+
+/// The metric of `index`'s operator class, which its support function 1 tells.
+unsafe fn metric_of(index: Relation) -> Metric {
+    // SAFETY: index is open
+    unsafe {
+        let function = pg_sys::index_getprocinfo(index, 1, 1);
+        let code = pg_sys::FunctionCall1Coll(function, pg_sys::InvalidOid, pg_sys::Datum::from(0)).value() as i32;
+        Metric::ALL.into_iter().find(|&metric| code_of(metric) == code).unwrap_or_else(|| {
+            let name = relation::name(index);
+            raise(
+                Error::new(
+                    SqlState::WrongObjectType,
+                    format!("support function 1 of index \"{name}\" answers {code}, which stands for no metric"),
+                )
+                .hint("Use one of the operator classes zvec_l2_ops, zvec_ip_ops, zvec_cosine_ops and zvec_l1_ops."),
+            )
+        })
+    }
+}
+
+fn refuse(message: String, hint: &'static str) -> ! {
+    raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))
+}
+
+impl Column {
+    /// The column that the open `index` of the open table `heap` is over. An error is raised when the two do not, or no
+    /// longer, fit each other.
+    #[must_use]
+    pub unsafe fn of(index: Relation, heap: Relation) -> Self {
+        // SAFETY: both are open
+        unsafe {
+            let attnum = (*(*index).rd_index).indkey.values.as_slice(1)[0];
+            if attnum <= 0 {
+                refuse(
+                    format!("index \"{}\" is on an expression, not on a column", relation::name(index)),
+                    "Store the expression's value in a column of the table, for example a generated one, and index that.",
+                );
+            }
+            if !tableam::is_zvec_table(heap) {
+                let (index, heap) = (relation::name(index), relation::name(heap));
+                raise(
+                    Error::new(
+                        SqlState::WrongObjectType,
+                        format!("index \"{index}\" needs a table of access method zvec, which \"{heap}\" is not"),
+                    )
+                    .hint("Convert the table with ALTER TABLE ... SET ACCESS METHOD zvec, or do without the index."),
+                );
+            }
+            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+            if !is_vector_type(attribute.atttypid) {
+                refuse(
+                    format!("column \"{name}\" of table \"{}\" is not of type zvec", relation::name(heap)),
+                    "Only vectors that a zvec table stores natively can be indexed this way.",
+                );
+            }
+            let mut typmod = attribute.atttypmod;
+            if typmod < 0 {
+                // a domain may declare what the column does not
+                pg_sys::getBaseTypeAndTypmod(attribute.atttypid, &mut typmod);
+            }
+            let Some(dims) = u16::try_from(typmod).ok().filter(|&dims| dims > 0) else {
+                let table = relation::name(heap);
+                raise(
+                    Error::new(
+                        SqlState::ObjectNotInPrerequisiteState,
+                        format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
+                    )
+                    .hint("Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n)."),
+                )
+            };
+            Self {
+                attnum,
+                dims,
+                metric: metric_of(index),
+                not_null: attribute.attnotnull,
+                table: relation::oid(heap),
+                toast: (*(*heap).rd_rel).reltoastrelid,
+            }
+        }
+    }
+
+    /// As [`Column::of`], for an index that is to be built as `info` says: refuses what only shows then.
+    #[must_use]
+    pub unsafe fn to_build(index: Relation, heap: Relation, info: *mut IndexInfo) -> Self {
+        // SAFETY: both are open, info describes the index
+        unsafe {
+            if (*info).ii_Unique || !(*info).ii_ExclusionOps.is_null() || (*info).ii_NumIndexAttrs != 1 {
+                refuse(
+                    format!("index \"{}\" must be on one column and enforce nothing", relation::name(index)),
+                    "Use a btree index to enforce that vectors differ.",
+                );
+            }
+            let column = Self::of(index, heap);
+            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
+            if attribute.atthasmissing {
+                let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+                raise(
+                    Error::new(
+                        SqlState::ObjectNotInPrerequisiteState,
+                        format!(
+                            "column \"{name}\" of table \"{}\" was added with a default, which older rows do not store",
+                            relation::name(heap)
+                        ),
+                    )
+                    .hint("Rewrite the table with VACUUM FULL, then create the index."),
+                );
+            }
+            column
+        }
+    }
+}
+
+macro_rules! metric_support {
+    ($($name:ident = $metric:ident),*) => {
+        $(crate::sql_function! {
+            /// Support function 1 of an operator class: which distance it stands for.
+            $name(call) {
+                let _ = call;
+                Ok(pg_sys::Datum::from(code_of(Metric::$metric)))
+            }
+        })*
+    };
+}
+
+metric_support!(zvec_l2_metric = L2, zvec_ip_metric = InnerProduct, zvec_cosine_metric = Cosine, zvec_l1_metric = L1);

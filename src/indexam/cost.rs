@@ -1,0 +1,125 @@
+//! What the planner is told.
+//!
+//! The unit of account is what the planner itself charges for the ORDER BY expression of a row: the operator's cost. A
+//! scan that computes distances where the vectors lie, without rows, sorting or function calls, pays [`IN_PLACE`] of it a
+//! vector. The pages of the vectors are not charged, because the planner does not charge them for the alternative either:
+//! a sequential scan reads them through the operator. So what is compared is comparable.
+
+use pgrx::pg_sys::{self, IndexPath, PlannerInfo};
+
+/// What computing a distance in place costs beside the operator, as executed for a row.
+pub const IN_PLACE: f64 = 0.5;
+
+/// More than any path costs, even one that a setting disables; finite, so that the planner's differences are numbers.
+const PROHIBITIVE: f64 = 1e300;
+
+/// What is to be known of a scan before it can be costed.
+#[derive(Clone, Copy, Debug)]
+pub struct Scan {
+    /// rows of the table
+    pub rows: f64,
+    /// the share of them that a partial index covers; 1 for an index that is not
+    pub covered: f64,
+    /// whether the index is partial
+    pub partial: bool,
+    /// dimensions of the column; 0 when they are not declared
+    pub dims: u32,
+    /// cost of computing one distance in place
+    pub distance: f64,
+    /// cost before the first distance
+    pub startup: f64,
+    /// rows that the query wants; the planner's guess, or all
+    pub wanted: f64,
+}
+
+/// What a scan costs.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimate {
+    /// before the first row
+    pub startup: f64,
+    /// to the last row
+    pub total: f64,
+    /// pages to be read, by which the planner chooses the number of parallel workers
+    pub pages: f64,
+}
+
+impl Scan {
+    /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while.
+    #[must_use]
+    pub unsafe fn of(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<Self> {
+        // SAFETY: the planner's own
+        unsafe {
+            let orderbys = (*path).indexorderbys;
+            if orderbys.is_null() {
+                return None;
+            }
+            let index = &*(*path).indexinfo;
+            let rel = &*index.rel;
+            let mut expression = pg_sys::QualCost::default();
+            let first = (*(*orderbys).elements).ptr_value.cast();
+            pg_sys::cost_qual_eval_node(&mut expression, first, root);
+            let partial = !index.indpred.is_null();
+            let covered = if partial {
+                let inner = pg_sys::JoinType::JOIN_INNER;
+                let none = std::ptr::null_mut();
+                pg_sys::clauselist_selectivity(root, index.indpred, rel.relid as i32, inner, none)
+            } else {
+                1.0
+            };
+            let table = (**(*root).simple_rte_array.add(rel.relid as usize)).relid;
+            let (mut typid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+            let attnum = *index.indexkeys as i16;
+            pg_sys::get_atttypetypmodcoll(table, attnum, &mut typid, &mut typmod, &mut collation);
+            if typmod < 0 {
+                pg_sys::getBaseTypeAndTypmod(typid, &mut typmod);
+            }
+            let rows = rel.tuples.max(1.0);
+            let limit = (*root).limit_tuples;
+            Some(Self {
+                rows,
+                covered,
+                partial,
+                dims: typmod.max(0) as u32,
+                distance: expression.per_tuple * IN_PLACE,
+                startup: expression.startup,
+                wanted: if limit > 0.0 { limit.min(rows) } else { rows },
+            })
+        }
+    }
+
+    /// Pages that the vectors take.
+    #[must_use]
+    pub fn vector_pages(&self) -> f64 {
+        let bytes = self.rows * f64::from(self.dims) * 4.0;
+        (bytes / crate::segment::page::PAYLOAD_BYTES as f64).ceil()
+    }
+}
+
+/// Fills the planner's results; `None` makes sure that the path is not chosen.
+pub unsafe fn tell(
+    estimate: Option<(&Scan, Estimate)>,
+    startup: *mut pg_sys::Cost,
+    total: *mut pg_sys::Cost,
+    selectivity: *mut pg_sys::Selectivity,
+    correlation: *mut f64,
+    pages: *mut f64,
+) {
+    // SAFETY: the planner's own
+    unsafe {
+        *correlation = 0.0;
+        match estimate {
+            Some((scan, estimate)) => {
+                *startup = estimate.startup;
+                *total = estimate.total;
+                *selectivity = scan.covered;
+                *pages = estimate.pages;
+            }
+            None => {
+                *startup = PROHIBITIVE;
+                *total = PROHIBITIVE;
+                *selectivity = 1.0;
+                *pages = 0.0;
+            }
+        }
+    }
+}

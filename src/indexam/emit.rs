@@ -1,0 +1,223 @@
+//! Results in order: ascending exact distance, NaN last, ties by slot number, each slot once.
+
+use crate::segment::{Generation, SlotNo, Tid};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
+
+/// A vector that a scan found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// its exact distance to the query
+    pub distance: f64,
+    /// its slot
+    pub slot: SlotNo,
+    /// the slot's generation when it was found
+    pub generation: Generation,
+    /// its row's address; [`Tid::NONE`] while only the row can tell whether there is one
+    pub tid: Tid,
+}
+
+impl Found {
+    /// Before every other.
+    pub const FIRST: Self =
+        Self { distance: f64::NEG_INFINITY, slot: SlotNo(0), generation: Generation(0), tid: Tid::NONE };
+
+    fn order(&self, other: &Self) -> Ordering {
+        // unequal only where one of them is NaN, which comes last
+        let distance = self.distance.partial_cmp(&other.distance);
+        let distance = distance.unwrap_or_else(|| self.distance.is_nan().cmp(&other.distance.is_nan()));
+        distance.then(self.slot.cmp(&other.slot))
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.order(other).is_eq()
+    }
+}
+
+impl Eq for Found {}
+
+impl PartialOrd for Found {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Found {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order(other)
+    }
+}
+
+/// The first so many of what comes after a given one, however much is offered: constant memory and, on average, constant
+/// time an offer (a buffer of twice the size that is halved by selection whenever it is full).
+#[derive(Debug)]
+pub struct Best {
+    most: usize,
+    after: Option<Found>,
+    kept: Vec<Found>,
+    bound: Option<Found>,
+    left_out: bool,
+}
+
+impl Best {
+    /// Keeps the first `most` (at least 1) of those after `after`.
+    #[must_use]
+    pub fn new(most: usize, after: Option<Found>) -> Self {
+        Self { most: most.max(1), after, kept: Vec::new(), bound: None, left_out: false }
+    }
+
+    /// A distance beyond which nothing is kept any more, if there is one.
+    #[inline]
+    #[must_use]
+    pub fn bound(&self) -> Option<f64> {
+        self.bound.map(|bound| bound.distance)
+    }
+
+    /// Notes that something beyond [`Best::bound`] was not offered.
+    #[inline]
+    pub fn pass(&mut self) {
+        self.left_out = true;
+    }
+
+    /// Offers one.
+    #[inline]
+    pub fn offer(&mut self, found: Found) {
+        if self.bound.is_some_and(|bound| found >= bound) {
+            self.left_out = true;
+            return;
+        }
+        if self.after.is_some_and(|after| found <= after) {
+            return;
+        }
+        self.kept.push(found);
+        if self.kept.len() >= 2 * self.most {
+            self.halve();
+        }
+    }
+
+    #[cold]
+    fn halve(&mut self) {
+        let (_, last, _) = self.kept.select_nth_unstable(self.most - 1);
+        self.bound = Some(*last);
+        self.left_out |= self.kept.len() > self.most;
+        self.kept.truncate(self.most);
+    }
+
+    /// Those kept, in order, and whether they are all that were offered.
+    #[must_use]
+    pub fn finish(mut self) -> (Vec<Found>, bool) {
+        if self.kept.len() > self.most {
+            self.halve();
+        }
+        self.kept.sort_unstable();
+        (self.kept, !self.left_out)
+    }
+}
+
+/// Hands out what was collected so far, in order, each slot once for good.
+#[derive(Debug, Default)]
+pub struct Output {
+    waiting: BinaryHeap<std::cmp::Reverse<Found>>,
+    seen: HashSet<u32>,
+}
+
+impl Output {
+    /// Nothing collected.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+        self.seen.clear();
+    }
+
+    /// Whether the slot was collected before.
+    #[must_use]
+    pub fn knows(&self, slot: SlotNo) -> bool {
+        self.seen.contains(&slot.0)
+    }
+
+    /// Adds one; false when its slot was added before.
+    pub fn add(&mut self, found: Found) -> bool {
+        let new = self.seen.insert(found.slot.0);
+        if new {
+            self.waiting.push(std::cmp::Reverse(found));
+        }
+        new
+    }
+
+    /// The first of those waiting.
+    #[must_use]
+    pub fn first(&self) -> Option<&Found> {
+        self.waiting.peek().map(|found| &found.0)
+    }
+
+    /// Takes the first of those waiting.
+    pub fn take(&mut self) -> Option<Found> {
+        self.waiting.pop().map(|found| found.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(distance: f64, slot: u32) -> Found {
+        Found { distance, slot: SlotNo(slot), ..Found::FIRST }
+    }
+
+    #[test]
+    fn nan_comes_last_and_zeros_are_equal() {
+        assert!(found(f64::INFINITY, 9) < found(f64::NAN, 0));
+        assert!(found(-f64::NAN, 1) > found(f64::NAN, 0));
+        assert_eq!(found(0.0, 1), found(-0.0, 1));
+        assert!(found(0.0, 1) < found(-0.0, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn rounds_give_everything_in_order(
+            distances in prop::collection::vec(prop_oneof![Just(f64::NAN), -2f64..2.0, Just(0.0), Just(-0.0)], 0..200),
+            most in 1usize..20,
+        ) {
+            let all: Vec<Found> = distances.iter().enumerate().map(|(i, &d)| found(d, i as u32)).collect();
+            let mut expected = all.clone();
+            expected.sort();
+            let (mut got, mut after) = (Vec::new(), None);
+            loop {
+                let mut best = Best::new(most, after);
+                all.iter().for_each(|&one| best.offer(one));
+                let (kept, complete) = best.finish();
+                prop_assert!(kept.len() <= most);
+                after = kept.last().copied().or(after);
+                got.extend(kept.iter().map(|one| one.slot));
+                if complete {
+                    break;
+                }
+                prop_assert!(!kept.is_empty());
+            }
+            prop_assert_eq!(got, expected.iter().map(|one| one.slot).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn output_gives_each_slot_once(slots in prop::collection::vec((0u32..30, -9i32..9), 0..100)) {
+            let mut output = Output::new();
+            let mut first = std::collections::HashMap::new();
+            for (slot, distance) in slots {
+                prop_assert_eq!(output.knows(SlotNo(slot)), first.contains_key(&slot));
+                prop_assert_eq!(output.add(found(f64::from(distance), slot)), !first.contains_key(&slot));
+                first.entry(slot).or_insert(f64::from(distance));
+            }
+            let mut expected: Vec<Found> = first.into_iter().map(|(slot, distance)| found(distance, slot)).collect();
+            expected.sort();
+            let got: Vec<Found> = std::iter::from_fn(|| output.take()).collect();
+            prop_assert_eq!(got, expected);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The exact distance of one vector, named by its slot.
+
+use super::column::Column;
+use super::query::Query;
+use crate::segment::SlotNo;
+use crate::segment::page::PAYLOAD_BYTES;
+use crate::store::resolve;
+
+/// The distance of `query` to the vector in slot `slot` of `column`, to the bit what the operator answers. The slot must
+/// exist, but may hold whatever: of a slot that is not LIVE any more the answer means nothing. An error is raised when
+/// the store has no such slot.
+///
+/// Where the pages of the vectors are is remembered from call to call and from query to query (`store/resolve.rs`).
+#[must_use]
+pub fn distance(query: &mut Query, column: &Column, slot: SlotNo) -> f64 {
+    let start = u64::from(slot.position().0) * 4 * u64::from(column.dims);
+    let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
+    let mut at = 0;
+    resolve::pieces(column.table.to_u32(), resolve::stored(slot.0, column.dims), |bytes| {
+        at = query.add(&mut sum, at, bytes);
+    });
+    sum.finish()
+}

@@ -1,0 +1,178 @@
+//! What keeps a `zvec_flat` index: little, since it holds nothing.
+
+use super::super::column::Column;
+use super::super::{cost, meta};
+use crate::error::{Error, SqlState};
+use crate::pg::error::{boundary, guarded, raise};
+use crate::pg::{buffer, relation, wal};
+use crate::segment::page::Damage;
+use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
+
+/// Raises the error for a damaged meta page.
+unsafe fn damaged(index: Relation, damage: &Damage) -> ! {
+    // SAFETY: index is open
+    let name = unsafe { relation::name(index) };
+    raise(
+        Error::new(
+            SqlState::DataCorrupted,
+            format!("invalid zvec_flat page in block 0 of relation \"{name}\": {}", damage.0),
+        )
+        .hint("Make the index anew with REINDEX."),
+    )
+}
+
+/// Checks the index's page.
+pub unsafe fn check(index: Relation) {
+    // SAFETY: index is open; the page never changes once it is made
+    unsafe {
+        let checked = meta::check(buffer::read(index, 0).page());
+        if let Err(damage) = checked {
+            damaged(index, &damage)
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn count(
+    _index: Relation,
+    _tid: pg_sys::ItemPointer,
+    _values: *mut Datum,
+    isnull: *mut bool,
+    _alive: bool,
+    counter: *mut std::ffi::c_void,
+) {
+    // SAFETY: called by the build's scan with one value and our counter
+    unsafe {
+        if !*isnull {
+            *counter.cast::<f64>() += 1.0;
+        }
+    }
+}
+
+/// The callback `ambuild`: makes the page and counts the rows, reading no vector.
+pub unsafe extern "C-unwind" fn ambuild(
+    heap: Relation,
+    index: Relation,
+    info: *mut IndexInfo,
+) -> *mut IndexBuildResult {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| build(heap, index, info)) }
+}
+
+unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut IndexBuildResult {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let _ = Column::to_build(index, heap, info);
+        if relation::blocks(index) != 0 {
+            raise(Error::new(SqlState::Internal, format!("index \"{}\" already contains data", relation::name(index))));
+        }
+        let page = [buffer::extend(index)];
+        wal::initialise(index, &page);
+        let mut change = wal::Change::new(&page[0]);
+        change.make_page(meta::HEADER);
+        wal::apply(index, &[change]);
+        drop(page);
+
+        let mut index_rows = 0f64;
+        let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
+        let counter = (&raw mut index_rows).cast();
+        let none = std::ptr::null_mut();
+        let last = pg_sys::InvalidBlockNumber;
+        let heap_rows = boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(count), counter, none));
+        let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
+        (*result).heap_tuples = heap_rows;
+        (*result).index_tuples = index_rows;
+        result
+    }
+}
+
+/// The callback `ambuildempty`: the page in the init fork of an unlogged index.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
+    // SAFETY: the server's own argument; it has just created the fork
+    unsafe {
+        let node = (*index).rd_node;
+        wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, meta::HEADER, &[], true);
+    }
+}
+
+/// The callback `aminsert`: a stored vector is found as it is.
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C-unwind" fn aminsert(
+    _index: Relation,
+    _values: *mut Datum,
+    _isnull: *mut bool,
+    _tid: pg_sys::ItemPointer,
+    _heap: Relation,
+    _unique: pg_sys::IndexUniqueCheck::Type,
+    _unchanged: bool,
+    _info: *mut IndexInfo,
+) -> bool {
+    false
+}
+
+unsafe fn statistics(info: *mut IndexVacuumInfo, known: *mut IndexBulkDeleteResult) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let stats = if known.is_null() { pg_sys::palloc0(size_of::<IndexBulkDeleteResult>()).cast() } else { known };
+        (*stats).num_pages = relation::blocks((*info).index);
+        (*stats).num_index_tuples = (*info).num_heap_tuples;
+        // rows without a vector, or outside a partial index, are in the count
+        (*stats).estimated_count = true;
+        stats
+    }
+}
+
+/// The callback `ambulkdelete`: no address is held, so none is to be removed.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn ambulkdelete(
+    info: *mut IndexVacuumInfo,
+    stats: *mut IndexBulkDeleteResult,
+    _callback: pg_sys::IndexBulkDeleteCallback,
+    _state: *mut std::ffi::c_void,
+) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe { statistics(info, stats) }
+}
+
+/// The callback `amvacuumcleanup`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn amvacuumcleanup(
+    info: *mut IndexVacuumInfo,
+    stats: *mut IndexBulkDeleteResult,
+) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe { if (*info).analyze_only { stats } else { statistics(info, stats) } }
+}
+
+/// What the planner is told of one pass over the slots and the vectors.
+#[must_use]
+pub fn pass_cost(scan: &cost::Scan) -> f64 {
+    // SAFETY: a setting
+    scan.rows * (unsafe { pg_sys::cpu_operator_cost } + scan.distance)
+}
+
+/// The callback `amcostestimate`: everything is paid before the first row.
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C-unwind" fn amcostestimate(
+    root: *mut pg_sys::PlannerInfo,
+    path: *mut pg_sys::IndexPath,
+    _loop_count: f64,
+    startup: *mut pg_sys::Cost,
+    total: *mut pg_sys::Cost,
+    selectivity: *mut pg_sys::Selectivity,
+    correlation: *mut f64,
+    pages: *mut f64,
+) {
+    // SAFETY: the planner's own arguments
+    unsafe {
+        let scan = cost::Scan::of(root, path);
+        let estimate = scan.as_ref().map(|scan| {
+            let first = scan.startup + pass_cost(scan);
+            // each row of a partial index is looked at before it is handed out
+            let each = if scan.partial { pg_sys::cpu_tuple_cost } else { 0.0 } + pg_sys::cpu_index_tuple_cost;
+            (scan, cost::Estimate { startup: first, total: first + scan.rows * each, pages: scan.vector_pages() })
+        });
+        cost::tell(estimate, startup, total, selectivity, correlation, pages);
+    }
+}

@@ -1,0 +1,102 @@
+//! The routines of the index access methods.
+//!
+//! An access method's SQL handler hands its [`Callbacks`] to [`routine`]; what both have in common is said there.
+
+use super::{flat, validate};
+use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
+
+/// The callbacks in which the access methods differ; the names are the server's (`access/amapi.h`).
+#[derive(Clone, Copy)]
+pub struct Callbacks {
+    /// builds the index of a table that has rows
+    pub ambuild: pg_sys::ambuild_function,
+    /// builds an empty index in the init fork
+    pub ambuildempty: pg_sys::ambuildempty_function,
+    /// adds a row
+    pub aminsert: pg_sys::aminsert_function,
+    /// removes rows
+    pub ambulkdelete: pg_sys::ambulkdelete_function,
+    /// ends a VACUUM
+    pub amvacuumcleanup: pg_sys::amvacuumcleanup_function,
+    /// tells the planner what a scan costs
+    pub amcostestimate: pg_sys::amcostestimate_function,
+    /// reads options
+    pub amoptions: pg_sys::amoptions_function,
+    /// names the phases of a build
+    pub ambuildphasename: pg_sys::ambuildphasename_function,
+    /// begins a scan
+    pub ambeginscan: pg_sys::ambeginscan_function,
+    /// begins it anew
+    pub amrescan: pg_sys::amrescan_function,
+    /// the next row
+    pub amgettuple: pg_sys::amgettuple_function,
+    /// ends a scan
+    pub amendscan: pg_sys::amendscan_function,
+    /// whether a build or VACUUM uses `maintenance_work_mem`
+    pub amusemaintenanceworkmem: bool,
+    /// the size of a parallel scan's shared memory, its start and its restart, where there are parallel scans
+    pub parallel: Option<Parallel>,
+}
+
+/// The callbacks of a parallel scan.
+#[derive(Clone, Copy)]
+pub struct Parallel {
+    /// bytes in shared memory
+    pub amestimateparallelscan: pg_sys::amestimateparallelscan_function,
+    /// makes them ready
+    pub aminitparallelscan: pg_sys::aminitparallelscan_function,
+    /// makes them ready again
+    pub amparallelrescan: pg_sys::amparallelrescan_function,
+}
+
+/// A new routine with these callbacks, as a handler returns it.
+///
+/// A scan needs no key (`amoptionalkey`): it is the ORDER BY clause that brings one. There is one operator, the distance,
+/// and one support function, which names the metric. Serializable transactions lock the whole index (`ampredlocks` is
+/// not set): any new vector may be among the nearest.
+#[must_use]
+pub fn routine(callbacks: &Callbacks) -> Datum {
+    let parallel = callbacks.parallel;
+    let made = IndexAmRoutine {
+        type_: pg_sys::NodeTag::T_IndexAmRoutine,
+        amstrategies: 1,
+        amsupport: 1,
+        amcanorderbyop: true,
+        amoptionalkey: true,
+        amcanparallel: parallel.is_some(),
+        amusemaintenanceworkmem: callbacks.amusemaintenanceworkmem,
+        amparallelvacuumoptions: pg_sys::VACUUM_OPTION_NO_PARALLEL as u8,
+        amkeytype: pg_sys::InvalidOid,
+        ambuild: callbacks.ambuild,
+        ambuildempty: callbacks.ambuildempty,
+        aminsert: callbacks.aminsert,
+        ambulkdelete: callbacks.ambulkdelete,
+        amvacuumcleanup: callbacks.amvacuumcleanup,
+        amcostestimate: callbacks.amcostestimate,
+        amoptions: callbacks.amoptions,
+        ambuildphasename: callbacks.ambuildphasename,
+        amvalidate: Some(validate::amvalidate),
+        ambeginscan: callbacks.ambeginscan,
+        amrescan: callbacks.amrescan,
+        amgettuple: callbacks.amgettuple,
+        amendscan: callbacks.amendscan,
+        amestimateparallelscan: parallel.and_then(|p| p.amestimateparallelscan),
+        aminitparallelscan: parallel.and_then(|p| p.aminitparallelscan),
+        amparallelrescan: parallel.and_then(|p| p.amparallelrescan),
+        ..IndexAmRoutine::default()
+    };
+    // SAFETY: the server wants the routine in one palloc'd chunk
+    unsafe {
+        let chunk = pg_sys::palloc(size_of::<IndexAmRoutine>()).cast::<IndexAmRoutine>();
+        chunk.write(made);
+        Datum::from(chunk)
+    }
+}
+
+crate::pg_function! {
+    /// Handler of the access method `zvec_flat`.
+    zvec_flat_handler(fcinfo) {
+        let _ = fcinfo;
+        routine(&flat::CALLBACKS)
+    }
+}

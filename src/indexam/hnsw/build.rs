@@ -1,0 +1,392 @@
+//! Building graphs: in memory, by threads, then written out; what memory does not hold is inserted on the pages.
+//!
+//! The threads never call the server. Nothing is logged until a graph's pages are complete; then they are logged as whole
+//! pages, and the root page that leads to them last.
+
+use super::drain::SAMPLE;
+use super::pages::{Graph, Index};
+use super::table::Table;
+use super::writer::{Maintenance, Writer};
+use crate::error::{Error, SqlState};
+use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
+use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, RootPage, Shape};
+use crate::hnsw::build::{Control, insert_list};
+use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
+use crate::indexam::options::GraphOptions;
+use crate::pg::error::{OrRaise, notice, raise};
+use crate::pg::failpoint::hit;
+use crate::pg::wal::{self, Change};
+use crate::pg::{buffer, guc, relation};
+use crate::quant::{Codec, Trainer};
+use crate::segment::page::PageBytes;
+use crate::segment::{Extent, Position, SegmentTag, SlotNo};
+use pgrx::pg_sys;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The slots of a table's rows, a bit each.
+#[derive(Default)]
+pub struct Slots {
+    segments: BTreeMap<SegmentTag, Vec<u64>>,
+}
+
+impl Slots {
+    /// Adds a slot.
+    pub fn insert(&mut self, slot: SlotNo) {
+        let bits = self.segments.entry(slot.tag()).or_default();
+        let (word, bit) = (slot.position().0 as usize / 64, slot.position().0 % 64);
+        if bits.len() <= word {
+            bits.resize(word + 1, 0);
+        }
+        bits[word] |= 1 << bit;
+    }
+}
+
+fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {
+    bits.iter().enumerate().flat_map(|(word, &bits)| {
+        (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| Position(word as u32 * 64 + bit))
+    })
+}
+
+/// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
+#[derive(Clone, Copy)]
+pub enum Phase {
+    /// vectors are read and coded
+    Load = 2,
+    /// nodes are linked
+    Link = 3,
+    /// pages are written
+    Write = 4,
+    /// vectors are moved from the pending list into the graph
+    Drain = 5,
+    /// nodes are asked whether they are still needed
+    Count = 6,
+    /// links are led around dead nodes
+    Repair = 7,
+    /// dead nodes are given back
+    Free = 8,
+}
+
+/// Sets a counter that `pg_stat_progress_create_index` shows.
+pub fn progress(parameter: u32, value: u64) {
+    // SAFETY: a counter of this backend
+    unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value as i64) }
+}
+
+/// Begins a phase of so many steps.
+pub fn enter(phase: Phase, total: u64) {
+    progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase as u64);
+    progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
+    progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+}
+
+/// The name of a [`Phase`]; the first is the server's scan of the table.
+#[must_use]
+pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
+    match phase {
+        1 => Some(c"scanning table"),
+        2 => Some(c"loading vectors"),
+        3 => Some(c"building graph"),
+        4 => Some(c"writing graph"),
+        5 => Some(c"draining pending vectors"),
+        6 => Some(c"counting dead nodes"),
+        7 => Some(c"repairing links"),
+        8 => Some(c"freeing dead nodes"),
+        _ => None,
+    }
+}
+
+/// Bytes that a build may use.
+pub fn memory_budget() -> u64 {
+    // SAFETY: a setting
+    unsafe { pg_sys::maintenance_work_mem as u64 * 1024 }
+}
+
+/// Most nodes whose graph fits into `budget` bytes.
+fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
+    let each = (MemoryGraph::bytes(10_000, dims, m) / 10_000).max(1);
+    budget / each
+}
+
+/// Builds the graphs over `slots` in the empty index `index`; returns how many vectors are in it.
+pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions) -> u64 {
+    let meta = index.meta();
+    let (dims, m) = (usize::from(meta.dims), usize::from(meta.m));
+    let budget = memory_budget();
+    let fit = most_nodes(budget, dims, m);
+    let largest = slots.segments.values().map(|bits| positions(bits).count() as u64).max().unwrap_or(0);
+    if largest > fit {
+        let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
+        // SAFETY: open
+        let name = unsafe { relation::name(index.relation()) };
+        notice(
+            format!(
+                "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
+            ),
+            format!("With maintenance_work_mem = '{needed}MB' all {largest} vectors fit."),
+        );
+    }
+    let mut total = 0;
+    for (&tag, bits) in &slots.segments {
+        total += build_graph(index, table, tag, bits, fit as usize, options);
+    }
+    total
+}
+
+fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit: usize, options: GraphOptions) -> u64 {
+    let graph = index.graph_for(tag);
+    let lock = Maintenance::acquire(&graph);
+    let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
+    let count = positions(bits).count();
+    enter(Phase::Load, count as u64);
+    let codec = Arc::new(train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1))));
+    let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
+    let mut rest = entries();
+    let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());
+    while (memory.nodes() as usize) < fit.max(1) {
+        let Some(entry) = rest.next() else { break };
+        pgrx::check_for_interrupts!();
+        if table.vector(entry, &mut vector) {
+            let head = codec.encode(&vector, &mut code);
+            memory.push(entry.identity(), level(&graph, memory.nodes()), head, &code);
+            if memory.nodes().is_multiple_of(1024) {
+                progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(memory.nodes()));
+            }
+        }
+    }
+    hit("build.loaded");
+    let nodes: Vec<Node> = (0..memory.nodes()).collect();
+    link(&memory, &nodes, usize::from(options.ef_construction));
+    enter(Phase::Write, count as u64);
+    write(&graph, &memory, &codec);
+    let mut total = u64::from(memory.nodes());
+    drop(memory);
+    hit("build.written");
+    // what memory did not hold
+    let mut rest = rest.peekable();
+    if rest.peek().is_some() {
+        let writer = Writer::new(&graph.now(), lock);
+        let mut scratch = hnsw::Scratch::new(&codec);
+        for entry in rest {
+            pgrx::check_for_interrupts!();
+            if table.vector(entry, &mut vector) {
+                let node = writer.insert(entry, &vector, usize::from(options.ef_construction), &mut scratch);
+                writer.put_place(entry, Place::Node(node));
+                total += 1;
+                progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, total);
+            }
+        }
+    }
+    total
+}
+
+/// The level of a graph's node.
+#[must_use]
+pub fn level(graph: &Graph, node: Node) -> u8 {
+    let seed = u64::from(graph.map.page.tag.0) << 32 | u64::from(node);
+    hnsw::level_of(seed, usize::from(graph.map.m))
+}
+
+/// Learns the codes' parameters.
+#[must_use]
+pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) -> Codec {
+    let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
+    let mut vector = Vec::new();
+    for entry in sample {
+        pgrx::check_for_interrupts!();
+        if table.vector(entry, &mut vector) {
+            trainer.add(&vector);
+        }
+    }
+    trainer.finish()
+}
+
+/// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
+/// cancelled meanwhile.
+pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
+    enter(Phase::Link, nodes.len() as u64);
+    let threads = guc::optimize_threads() as usize;
+    let complete =
+        watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
+    if !complete {
+        raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
+    }
+}
+
+/// Runs `work` with what watches over its threads: progress is reported, and when the statement is cancelled its error
+/// unwinds through `work`, which ends the threads.
+pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) -> R {
+    let control = Control::default();
+    let mut tick = || {
+        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, control.done.load(Ordering::Relaxed));
+        pgrx::check_for_interrupts!();
+        true
+    };
+    work(&control, &mut tick)
+}
+
+/// Writes a graph from memory into the empty graph `graph` on pages, map included.
+fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
+    let m = usize::from(graph.map.m);
+    let nodes = memory.nodes();
+    let codes = graph.map.codes;
+    let mut pages = Pages::new(graph);
+
+    let (per_page, each) = (codes.per_page, codes.pages_each);
+    pages.area(Area::Codes, codes.pages(nodes), |ordinal, page| {
+        if each == 1 {
+            for node in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
+                let at = codes.at(node).1;
+                page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
+                page[at + CODE_HEAD_BYTES..at + CODE_HEAD_BYTES + codes.code_bytes].copy_from_slice(memory.code(node));
+            }
+        } else {
+            let node = ordinal / each;
+            if ordinal % each == 0 {
+                let at = codes.at(node).1;
+                page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
+            }
+            for (_, at, offset, bytes) in codes.pieces(node).filter(|piece| piece.0 == ordinal) {
+                page[at..at + bytes].copy_from_slice(&memory.code(node)[offset..offset + bytes]);
+            }
+        }
+    });
+
+    let mut upper_blocks = Vec::new();
+    let mut first_upper = Vec::with_capacity(nodes as usize);
+    for node in 0..nodes {
+        first_upper.push(upper_blocks.len() as u32);
+        upper_blocks.extend((1..=memory.level(node)).map(|level| (node, level)));
+    }
+    let shape = graph.map.upper;
+    let mut links = Vec::new();
+    pages.area(Area::Upper, shape.pages(upper_blocks.len() as u32), |ordinal, page| {
+        let start = (ordinal * shape.per_page) as usize;
+        for (i, &(node, level)) in upper_blocks.iter().enumerate().skip(start).take(shape.per_page as usize) {
+            links.clear();
+            memory.own_links(node, level, &mut links);
+            let at = shape.at(i as u32).1;
+            page[at..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, m));
+        }
+    });
+
+    let shape = graph.map.nodes;
+    pages.area(Area::Nodes, shape.pages(nodes), |ordinal, page| {
+        for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+            links.clear();
+            memory.own_links(node, 0, &mut links);
+            let at = shape.at(node).1;
+            let next = if memory.twin(node) == NONE { NO_NODE } else { memory.twin(node) };
+            let entry = NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
+            page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
+            page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
+        }
+    });
+
+    // nodes were made in the order of their slots
+    let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
+    let mut node = 0;
+    let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
+    pages.area(Area::Map, map_pages, |ordinal, page| {
+        while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
+            let entry = Entry::of_identity(memory.identity(node));
+            let at = Shape::MAP.at(entry.slot.position().0).1;
+            let known = MapEntry { place: Place::Node(node), generation: entry.generation };
+            page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
+            node += 1;
+        }
+    });
+
+    let shape = Shape::CENTER;
+    pages.area(Area::Center, shape.pages(codec.center.len() as u32), |ordinal, page| {
+        let start = (ordinal * shape.per_page) as usize;
+        for (i, x) in codec.center.iter().enumerate().skip(start).take(shape.per_page as usize) {
+            let at = shape.at(i as u32).1;
+            page[at..at + 4].copy_from_slice(&x.to_le_bytes());
+        }
+    });
+
+    pages.enter(|page| {
+        page.root.trained = true;
+        page.root.unit = codec.unit;
+        page.root.nodes = nodes;
+        page.root.entry = memory.entry();
+        page.root.upper_blocks = upper_blocks.len() as u32;
+    });
+}
+
+/// The head of a node's code as pages have it.
+#[must_use]
+pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
+    let head = memory.head(node);
+    let entry = Entry::of_identity(memory.identity(node));
+    CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum }
+}
+
+/// New pages of a graph that nothing leads to until they are entered.
+struct Pages<'g> {
+    graph: &'g Graph,
+    page: RootPage,
+    first: u32,
+}
+
+impl<'g> Pages<'g> {
+    fn new(graph: &'g Graph) -> Self {
+        // SAFETY: open
+        let first = unsafe { relation::blocks(graph.index.relation()) };
+        Self { graph, page: graph.map.page.clone(), first }
+    }
+
+    /// Adds the pages of an area, each filled by `fill`.
+    fn area(&mut self, area: Area, count: u32, mut fill: impl FnMut(u32, &mut PageBytes)) {
+        let rel = self.graph.index.relation();
+        for ordinal in 0..count {
+            pgrx::check_for_interrupts!();
+            // SAFETY: open
+            let block = unsafe {
+                let lock = relation::ExtensionLock::acquire(rel);
+                let page = buffer::extend(rel);
+                drop(lock);
+                let header = Header { kind: area.kind(), graph: self.graph.map.no, ordinal };
+                wal::fill(&page, header.encode(), |bytes| fill(ordinal, bytes));
+                page.block()
+            };
+            if !self.page.areas[area as usize].push(Extent { start: block, pages: 1 }) {
+                raise(Error::new(SqlState::ProgramLimitExceeded, "index has too many pages"));
+            }
+            if ordinal % 64 == 0 {
+                progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(ordinal));
+            }
+        }
+    }
+
+    /// Logs the pages and lets the root page lead to them.
+    fn enter(mut self, counters: impl FnOnce(&mut RootPage)) {
+        let rel = self.graph.index.relation();
+        // SAFETY: open
+        unsafe {
+            let end = relation::blocks(rel);
+            if relation::needs_wal(rel) {
+                pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, self.first, end, false);
+            }
+            hit("build.logged");
+            let root_page = buffer::read(rel, self.graph.map.block).exclusive();
+            // rows may have been noted while the pages were written
+            let now = crate::graph::Root::decode(root_page.page());
+            self.page.layout = RootPage::layout_of(root_page.page()).wrapping_add(1);
+            self.page.root = now;
+            counters(&mut self.page);
+            let Some(fragments) = self.page.encode() else {
+                drop(root_page);
+                raise(
+                    Error::new(SqlState::ProgramLimitExceeded, "index has too many extents of pages")
+                        .hint("Create it while nothing else extends it."),
+                )
+            };
+            let mut change = Change::new(&root_page);
+            super::grow::put_all(&mut change, &fragments);
+            wal::apply(rel, &[change]);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! The callbacks of the access method `zvec_hnsw`.
+
+use super::build::{self, Slots};
+use super::pages::{Graph, Index};
+use super::scan::Scan;
+use super::table::Table;
+use super::writer::Maintenance;
+use super::{cost, drain, vacuum};
+use crate::error::{Error, SqlState};
+use crate::graph::{Entry, MetaPage};
+use crate::indexam::column::Column;
+use crate::indexam::handler::{Callbacks, routine};
+use crate::indexam::options;
+use crate::pg::error::{OrRaise, boundary, guarded, raise};
+use crate::pg::failpoint::hit;
+use crate::pg::{buffer, guc, relation, wal};
+use crate::tableam::item_pointer;
+use crate::tableam::vectors::{Pointer, VectorValue};
+use crate::vector::check_same_dims;
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{
+    self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexScanDesc, IndexVacuumInfo, Relation,
+};
+
+/// The access method's callbacks.
+pub const CALLBACKS: Callbacks = Callbacks {
+    ambuild: Some(ambuild),
+    ambuildempty: Some(ambuildempty),
+    aminsert: Some(aminsert),
+    ambulkdelete: Some(ambulkdelete),
+    amvacuumcleanup: Some(amvacuumcleanup),
+    amcostestimate: Some(cost::amcostestimate),
+    amoptions: Some(options::graph_options),
+    ambuildphasename: Some(ambuildphasename),
+    ambeginscan: Some(ambeginscan),
+    amrescan: Some(amrescan),
+    amgettuple: Some(amgettuple),
+    amendscan: Some(amendscan),
+    amusemaintenanceworkmem: true,
+    parallel: None,
+};
+
+/// The number of vectors that an INSERT moves into the graph when too many wait.
+const DRAIN_EACH: u64 = 2;
+
+unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut std::ffi::c_char {
+    build::phase_name(phase).map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
+}
+
+unsafe extern "C-unwind" fn collect(
+    _index: Relation,
+    _tid: pg_sys::ItemPointer,
+    values: *mut Datum,
+    isnull: *mut bool,
+    _alive: bool,
+    slots: *mut std::ffi::c_void,
+) {
+    // SAFETY: called by the build's scan with one value and our collection
+    unsafe {
+        if !*isnull && let Some(pointer) = Pointer::read(*values) {
+            (*slots.cast::<Slots>()).insert(pointer.slot);
+        }
+    }
+}
+
+unsafe fn meta_of(index: Relation, column: &Column) -> MetaPage {
+    // SAFETY: index is open
+    let m = unsafe { options::graph_options_of(index) }.m;
+    MetaPage { m, dims: column.dims, metric: column.metric, graphs: Vec::new() }
+}
+
+unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut IndexBuildResult {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            if relation::blocks(index) != 0 {
+                let name = relation::name(index);
+                raise(Error::new(SqlState::Internal, format!("index \"{name}\" already contains data")));
+            }
+            let column = Column::to_build(index, heap, info);
+            let options = options::graph_options_of(index);
+            crate::store::pending::flush();
+            let page = buffer::extend(index);
+            let meta = meta_of(index, &column);
+            wal::fill(&page, MetaPage::HEADER.encode(), |bytes| {
+                for (at, fragment) in meta.encode_parameters() {
+                    bytes[at..at + fragment.len()].copy_from_slice(&fragment);
+                }
+            });
+            drop(page);
+            if relation::needs_wal(index) {
+                pg_sys::log_newpage_range(index, pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
+            }
+            hit("build.meta");
+            let mut slots = Slots::default();
+            let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
+            let collection = (&raw mut slots).cast();
+            let none = std::ptr::null_mut();
+            let last = pg_sys::InvalidBlockNumber;
+            let heap_rows =
+                boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(collect), collection, none));
+            let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+            let vectors = build::build(&Index::of(index), &table, &slots, options);
+            drop(table);
+            let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
+            (*result).heap_tuples = heap_rows;
+            (*result).index_tuples = vectors as f64;
+            result
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
+    // SAFETY: the server's own argument; it has just created the fork
+    unsafe {
+        guarded(|| {
+            let table = relation::OpenRelation::open((*(*index).rd_index).indrelid, pg_sys::NoLock as _);
+            let column = Column::of(index, table.raw());
+            let node = (*index).rd_node;
+            let parameters = meta_of(index, &column).encode_parameters();
+            let init = pg_sys::ForkNumber::INIT_FORKNUM;
+            wal::write_first_page(index, &node, init, MetaPage::HEADER.encode(), &parameters, true);
+        });
+    }
+}
+
+/// The vector that a row is about to be indexed by.
+unsafe fn entry_of(table: &Table, column: &Column, value: Datum, tid: pg_sys::ItemPointer) -> Option<Entry> {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let pointer = Pointer::read(value).filter(|pointer| pointer.table == column.table.to_u32());
+        match pointer {
+            Some(pointer) => table.entry(pointer.slot),
+            // after a speculative insertion the executor still has the value as it was given: the row tells
+            None => crate::tableam::reference_at(table.heap(), &*tid, column.attnum)
+                .map(|reference| Entry { slot: reference.slot, generation: reference.generation }),
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn aminsert(
+    index: Relation,
+    values: *mut Datum,
+    isnull: *mut bool,
+    tid: pg_sys::ItemPointer,
+    heap: Relation,
+    _unique: pg_sys::IndexUniqueCheck::Type,
+    _unchanged: bool,
+    _info: *mut IndexInfo,
+) -> bool {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            if *isnull {
+                return false;
+            }
+            let column = Column::of(index, heap);
+            let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+            let Some(entry) = entry_of(&table, &column, *values, tid) else {
+                let name = relation::name(heap);
+                raise(
+                    Error::new(SqlState::DataCorrupted, format!("a row of table \"{name}\" has no stored vector"))
+                        .hint("Run zvec_check() on the table."),
+                )
+            };
+            let (graph, waiting) = Index::of(index).insert(entry);
+            if crate::worker::is_wanted(waiting) {
+                crate::worker::ask_for(index);
+            }
+            if waiting > guc::max_pending() {
+                help(&graph, &table, waiting);
+            }
+            false
+        })
+    }
+}
+
+/// Moves a few waiting vectors into the graph. If somebody else is at it, and far too many wait all the same, holds this
+/// session up a little: the longer, the more wait.
+unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
+    const LONGEST_MICROSECONDS: u32 = 1000;
+    let Some(lock) = Maintenance::try_acquire(graph) else {
+        let share = waiting / guc::max_pending().max(1);
+        if share > 1 {
+            // SAFETY: sleeps
+            unsafe { pg_sys::pg_usleep((share * 100).min(LONGEST_MICROSECONDS).into()) };
+        }
+        return;
+    };
+    if let Some(writer) = drain::writer(&graph.now(), table, lock) {
+        // SAFETY: the index is open
+        let options = unsafe { options::graph_options_of(graph.index.relation()) };
+        writer.drain(table, usize::from(options.ef_construction), DRAIN_EACH, &mut || {});
+    }
+}
+
+/// Drains up to `most` vectors of an open index of the open table `heap`; returns how many.
+pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        let ef_construction = usize::from(options::graph_options_of(index).ef_construction);
+        let mut done = 0;
+        for graph in Index::of(index).graphs() {
+            if graph.root.pending() > 0
+                && let Some(lock) = Maintenance::try_acquire(&graph)
+                && let Some(writer) = drain::writer(&graph.now(), &table, lock)
+            {
+                let drained = writer.drain(&table, ef_construction, most, &mut || {});
+                done += drained.added + drained.dropped;
+            }
+        }
+        done
+    }
+}
+
+unsafe fn statistics(info: *mut IndexVacuumInfo, known: *mut IndexBulkDeleteResult) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let stats = if known.is_null() { pg_sys::palloc0(size_of::<IndexBulkDeleteResult>()).cast() } else { known };
+        (*stats).num_pages = relation::blocks((*info).index);
+        stats
+    }
+}
+
+/// No address is held, so none is to be removed: a node is dead when its slot says so. Nor need addresses be reported
+/// to a concurrent build, since adding a vector that is there already does nothing.
+unsafe extern "C-unwind" fn ambulkdelete(
+    info: *mut IndexVacuumInfo,
+    stats: *mut IndexBulkDeleteResult,
+    _callback: pg_sys::IndexBulkDeleteCallback,
+    _state: *mut std::ffi::c_void,
+) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe { guarded(|| statistics(info, stats)) }
+}
+
+unsafe extern "C-unwind" fn amvacuumcleanup(
+    info: *mut IndexVacuumInfo,
+    stats: *mut IndexBulkDeleteResult,
+) -> *mut IndexBulkDeleteResult {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            if (*info).analyze_only {
+                return stats;
+            }
+            let index = (*info).index;
+            let heap = relation::OpenRelation::open((*(*index).rd_index).indrelid, pg_sys::NoLock as _);
+            let column = Column::of(index, heap.raw());
+            let table = Table::open(heap.raw(), column.dims, pg_sys::RowExclusiveLock as _);
+            let options = options::graph_options_of(index);
+            let threshold = guc::rebuild_threshold();
+            let mut tick = |_| pg_sys::vacuum_delay_point();
+            let done = vacuum::maintain(&Index::of(index), &table, options, threshold, &mut tick);
+            let stats = statistics(info, stats);
+            (*stats).num_index_tuples = done.vectors as f64;
+            (*stats).tuples_removed += done.removed as f64;
+            (*stats).estimated_count = false;
+            stats
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: i32, orderbys: i32) -> IndexScanDesc {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            let scan = pg_sys::RelationGetIndexScan(index, keys, orderbys);
+            (*scan).opaque = std::ptr::null_mut();
+            scan
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn amrescan(
+    scan: IndexScanDesc,
+    _keys: pg_sys::ScanKey,
+    _nkeys: i32,
+    orderbys: pg_sys::ScanKey,
+    norderbys: i32,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        guarded(|| {
+            if !orderbys.is_null() && norderbys > 0 {
+                std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
+            }
+            let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
+            let mut state = (*scan).opaque.cast::<State>();
+            if state.is_null() {
+                let made = State { context, scan: None };
+                state = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(made);
+                (*scan).opaque = state.cast();
+            }
+            let state = &mut *state;
+            if !state.scan.as_ref().is_some_and(|scan| scan.is_under(snapshot)) {
+                if let Some(mut before) = state.scan.take() {
+                    before.end();
+                }
+                let (index, heap) = ((*scan).indexRelation, (*scan).heapRelation);
+                state.scan = Some(Scan::new(index, heap, snapshot, state.context));
+            }
+            let Some(running) = &mut state.scan else { return };
+            let key = (*scan).orderByData;
+            if (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0 {
+                let value = VectorValue::of((*key).sk_argument);
+                let dims = usize::from(running.column().dims);
+                check_same_dims(dims, usize::from(value.dims())).or_raise();
+                let query: Vec<f32> = value.bytes().as_chunks().0.iter().map(|&b| f32::from_ne_bytes(b)).collect();
+                running.start(Some(&query));
+            } else {
+                running.start(None);
+            }
+        });
+    }
+}
+
+/// What a scan descriptor holds.
+struct State {
+    context: pg_sys::MemoryContext,
+    scan: Option<Scan>,
+}
+
+unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: pg_sys::ScanDirection::Type) -> bool {
+    // SAFETY: the server's own arguments; the state was made by amrescan
+    unsafe {
+        guarded(|| {
+            let state = (*scan).opaque.cast::<State>();
+            let Some(running) = state.as_mut().and_then(|state| state.scan.as_mut()) else { return false };
+            let Some(tid) = running.next() else { return false };
+            (*scan).xs_heaptid = item_pointer(tid);
+            (*scan).xs_recheck = false;
+            (*scan).xs_recheckorderby = false;
+            true
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
+    // SAFETY: as amgettuple
+    unsafe {
+        guarded(|| {
+            let state = (*scan).opaque.cast::<State>();
+            if let Some(mut running) = state.as_mut().and_then(|state| state.scan.take()) {
+                running.end();
+            }
+        });
+    }
+}
+
+crate::pg_function! {
+    /// Handler of the access method `zvec_hnsw`.
+    zvec_hnsw_handler(fcinfo) {
+        let _ = fcinfo;
+        routine(&CALLBACKS)
+    }
+}

@@ -1,0 +1,48 @@
+//! What a scan costs, for the planner.
+//!
+//! The start is a search for `ef_search` neighbours; each row beyond them makes the search go on. The unit is the cost of
+//! a distance in place ([`cost::Scan::distance`]): comparing codes is a share of it.
+
+use crate::indexam::cost;
+use crate::indexam::options::GraphOptions;
+use crate::pg::guc;
+use pgrx::pg_sys;
+
+/// Scoring a code, in distances.
+const CODE: f64 = 0.3;
+/// Codes scored for a link of each neighbour that is kept.
+const SCORED_PER_LINK: f64 = 0.8;
+/// Codes scored for each row that is handed out.
+const SCORED_PER_ROW: f64 = 5.0;
+
+/// The callback `amcostestimate`.
+#[pgrx::pg_guard]
+#[allow(clippy::too_many_arguments)]
+pub unsafe extern "C-unwind" fn amcostestimate(
+    root: *mut pg_sys::PlannerInfo,
+    path: *mut pg_sys::IndexPath,
+    _loop_count: f64,
+    startup: *mut pg_sys::Cost,
+    total: *mut pg_sys::Cost,
+    selectivity: *mut pg_sys::Selectivity,
+    correlation: *mut f64,
+    pages: *mut f64,
+) {
+    // SAFETY: the planner's own arguments
+    unsafe {
+        let scan = cost::Scan::of(root, path);
+        let estimate = scan.as_ref().map(|scan| {
+            let vectors = (scan.rows * scan.covered).max(1.0);
+            let links = 2.0 * f64::from(GraphOptions::DEFAULT.m);
+            let ef = f64::from(guc::ef_search());
+            let scored = (ef * links * SCORED_PER_LINK).min(vectors);
+            let code = scan.distance * CODE;
+            let first = scan.startup + scored * code + ef.min(vectors) * scan.distance;
+            let each = SCORED_PER_ROW * code + scan.distance + pg_sys::cpu_index_tuple_cost;
+            let each = if scan.partial { each + pg_sys::cpu_tuple_cost } else { each };
+            let read = (ef * 2.0).min((*(*path).indexinfo).pages.into());
+            (scan, cost::Estimate { startup: first, total: first + vectors * each, pages: read })
+        });
+        cost::tell(estimate, startup, total, selectivity, correlation, pages);
+    }
+}

@@ -1,0 +1,145 @@
+//! Adding graphs to an index and pages to a graph's areas.
+//!
+//! New pages are first logged as empty pages, then made pages of their area and entered in the root page's extent list in
+//! one record. A crash in between leaves at most three empty pages that nothing leads to.
+
+use super::pages::{Graph, Index, damaged};
+use crate::error::{Error, SqlState};
+use crate::graph::{Area, GraphNo, Header, MetaPage, RootPage};
+use crate::pg::buffer::{self, Exclusive};
+use crate::pg::error::raise;
+use crate::pg::failpoint::hit;
+use crate::pg::relation::{self, ExtensionLock};
+use crate::pg::wal::{self, Change};
+use crate::segment::{Extent, SegmentTag};
+
+/// Puts `fragments` into `change`.
+pub fn put_all(change: &mut Change<'_>, fragments: &[crate::segment::page::Fragment]) {
+    for (offset, bytes) in fragments {
+        change.put(*offset, bytes);
+    }
+}
+
+/// How many pages to add to an area of `pages` that must hold `needed` more: a tenth of what is there, so that an area has
+/// few extents (about 130 at 16 GB) and little unused space.
+fn growth(pages: u32, needed: u32) -> u32 {
+    let least = if pages < 8 { 1 } else { 4 };
+    needed.max(least).max((pages / 10).min(8192))
+}
+
+impl Index {
+    unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
+        // SAFETY: open, and the extension lock held
+        unsafe {
+            let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.relation())).collect();
+            wal::initialise(self.relation(), &pages);
+            hit("index.extended");
+            pages
+        }
+    }
+
+    /// The graph over segment `tag`, made if there is none.
+    #[must_use]
+    pub fn graph_for(&self, tag: SegmentTag) -> Graph {
+        if let Some(graph) = self.graph_of(tag) {
+            return graph;
+        }
+        // SAFETY: open
+        unsafe {
+            let lock = ExtensionLock::acquire(self.relation());
+            if let Some(graph) = self.graph_of(tag) {
+                return graph;
+            }
+            hit("index.graph");
+            let meta = self.meta();
+            let no = GraphNo(meta.graphs.len() as u32);
+            if meta.graphs.len() >= MetaPage::MOST {
+                raise(
+                    Error::new(SqlState::ProgramLimitExceeded, "index has the most graphs that it can have")
+                        .hint("Split the table into partitions."),
+                );
+            }
+            let meta_page = buffer::read(self.relation(), 0).exclusive();
+            let pages = self.add_pages(1);
+            let block = pages[0].block();
+            let page = RootPage::new(tag, meta.dims, meta.metric);
+            let mut on_meta = Change::new(&meta_page);
+            put_all(&mut on_meta, &MetaPage::append(meta.graphs.len(), tag, block));
+            let mut on_root = Change::new(&pages[0]);
+            on_root.make_page(RootPage::header(no).encode());
+            put_all(&mut on_root, &page.encode().unwrap_or_default());
+            wal::apply(self.relation(), &[on_meta, on_root]);
+            hit("index.graph_entered");
+            drop((meta_page, pages));
+            drop(lock);
+            let _ = self.meta();
+            self.graph(no, block)
+        }
+    }
+}
+
+impl Graph {
+    /// The graph with at least `needed` pages in `area`.
+    #[must_use]
+    pub fn with_pages(&self, area: Area, needed: u32) -> Self {
+        if needed <= self.map.page.area(area).pages() {
+            return self.clone();
+        }
+        let rel = self.index.relation();
+        // SAFETY: open
+        unsafe {
+            let lock = ExtensionLock::acquire(rel);
+            let mut now = self.now();
+            let have = now.map.page.area(area).pages();
+            let mut left = if have < needed { growth(have, needed - have) } else { 0 };
+            while left > 0 {
+                pgrx::check_for_interrupts!();
+                let batch = left.min(wal::MAX_PAGES as u32 - 1);
+                let pages = self.index.add_pages(batch);
+                let root_page = buffer::read(rel, now.map.block).exclusive();
+                let before = RootPage::decode(root_page.page(), now.map.no, now.map.m, relation::blocks(rel));
+                let before = match before {
+                    Ok(before) => before,
+                    Err(damage) => {
+                        drop(root_page);
+                        damaged(rel, now.map.block, &damage)
+                    }
+                };
+                let mut page = before.clone();
+                page.layout = page.layout.wrapping_add(1);
+                let first = page.area(area).pages();
+                let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
+                let extent = Extent { start: pages[0].block(), pages: batch };
+                let grown = contiguous && page.areas[area as usize].push(extent);
+                let Some(fragments) = page.encode_growth(&before).filter(|_| grown) else {
+                    drop(root_page);
+                    let name = relation::name(rel);
+                    raise(
+                        Error::new(
+                            SqlState::ProgramLimitExceeded,
+                            format!("graph {} of index \"{name}\" has too many extents", now.map.no.0),
+                        )
+                        .hint("REINDEX the index to lay it out anew."),
+                    )
+                };
+                let mut changes = vec![Change::new(&root_page)];
+                put_all(&mut changes[0], &fragments);
+                for (i, added) in pages.iter().enumerate() {
+                    let mut change = Change::new(added);
+                    let header = Header { kind: area.kind(), graph: now.map.no, ordinal: first + i as u32 };
+                    change.make_page(header.encode());
+                    changes.push(change);
+                }
+                wal::apply(rel, &changes);
+                hit("index.grown");
+                drop(changes);
+                drop(root_page);
+                drop(pages);
+                left -= batch;
+            }
+            now = now.now();
+            drop(lock);
+            now
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `aminsert`: a row's vector is noted in the pending list of its segment's graph. No graph is walked.
+
+use super::pages::{Graph, Index};
+use crate::graph::{Area, Entry, MapEntry, Place, Root, Shape};
+use crate::pg::buffer;
+use crate::pg::failpoint::hit;
+use crate::pg::wal::{self, Change};
+
+impl Graph {
+    /// Whether the index has this very vector already.
+    #[must_use]
+    pub fn has(&self, entry: Entry) -> bool {
+        self.place(entry.slot.position())
+            .is_some_and(|known| known.place != Place::None && known.generation == entry.generation)
+    }
+
+    /// Appends `entry` to the pending list, unless the index has it. Returns the number of entries that wait then.
+    pub fn append(self, entry: Entry) -> u32 {
+        let position = entry.slot.position().0;
+        let (map_page, map_at) = Shape::MAP.at(position);
+        let mut graph = self.with_pages(Area::Map, map_page + 1);
+        if graph.has(entry) {
+            return graph.root.pending();
+        }
+        let rel = graph.index.relation();
+        loop {
+            pgrx::check_for_interrupts!();
+            // SAFETY: open; pages in the order root, map, pending
+            unsafe {
+                let root_page = buffer::read(rel, graph.map.block).exclusive();
+                let mut root = Root::decode(root_page.page());
+                let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);
+                if pending_page >= graph.map.page.area(Area::Pending).pages() {
+                    drop(root_page);
+                    graph = graph.with_pages(Area::Pending, pending_page + 1);
+                    continue;
+                }
+                let map = graph.pin(Area::Map, map_page).exclusive();
+                let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
+                if known.place != Place::None && known.generation == entry.generation {
+                    return root.pending();
+                }
+                let pending = graph.pin(Area::Pending, pending_page).exclusive();
+                hit("index.append");
+                root.pending_end += 1;
+                let mut on_root = Change::new(&root_page);
+                let (at, bytes) = root.encode_pending();
+                on_root.put(at, &bytes);
+                let mut on_map = Change::new(&map);
+                on_map.put(map_at, &MapEntry { place: Place::Pending, generation: entry.generation }.encode());
+                let mut on_pending = Change::new(&pending);
+                on_pending.put(pending_at, &entry.encode());
+                wal::apply(rel, &[on_root, on_map, on_pending]);
+                hit("index.appended");
+                return root.pending();
+            }
+        }
+    }
+}
+
+impl Index {
+    /// Notes a row's vector. Returns its graph, and how many entries wait in it.
+    pub fn insert(&self, entry: Entry) -> (Graph, u32) {
+        let graph = self.graph_for(entry.slot.tag());
+        let waiting = graph.clone().append(entry);
+        (graph, waiting)
+    }
+}

@@ -1,0 +1,41 @@
+//! `zvec_hnsw`: a graph for each segment of a zvec table's vector column (see `design/index.md`).
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`pages`] | what a backend remembers of the pages, and how it reads them |
+//! | [`grow`] | new graphs, new pages |
+//! | [`insert`] | noting a row's vector in the pending list |
+//! | [`search`] | the graph on pages, for searches |
+//! | [`writer`] | the graph on pages, for its one maintainer |
+//! | [`drain`] | from the pending list into the graph |
+//! | [`bulk`] | maintenance in memory |
+//! | [`repair`] | taking dead nodes out |
+//! | [`build`] | the first build |
+//! | [`vacuum`] | when to drain and repair |
+//! | [`scan`] | nearest first |
+//! | [`stats`] | what each graph consists of |
+//! | [`table`] | what must be known of the table |
+//! | [`callbacks`] | the access method's callbacks |
+//!
+//! Lock order: extension lock, meta page, root page, codes, nodes, upper, map, pending; pages of one area in ascending
+//! order. The maintenance lock (heavyweight) comes before all of them. No lock is held while the table is looked at.
+
+mod build;
+mod bulk;
+mod callbacks;
+mod cost;
+mod drain;
+mod grow;
+mod insert;
+mod pages;
+mod repair;
+mod scan;
+mod search;
+mod stats;
+mod table;
+mod vacuum;
+mod writer;
+
+pub use callbacks::{CALLBACKS, drain_some};
+pub use stats::stats;
+pub use vacuum::{Done, optimize};

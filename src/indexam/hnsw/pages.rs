@@ -1,0 +1,347 @@
+//! A graph's pages: what a backend remembers of them, and how it reads them.
+//!
+//! Remembered are block numbers and the buffers that pages were last found in, never a pin. The root page's layout number
+//! tells when extents were added. Areas only grow, so an old map is never wrong, only short.
+
+use crate::distance::Metric;
+use crate::error::{Error, SqlState};
+use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::pg::error::raise;
+use crate::pg::{buffer, peek, raw, relation};
+use crate::quant::Codec;
+use crate::segment::page::{Damage, PageBytes};
+use crate::segment::{Position, SegmentTag};
+use pgrx::pg_sys;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Raises the error for a damaged page, naming index and block.
+pub fn damaged(index: pg_sys::Relation, block: u32, damage: &Damage) -> ! {
+    // SAFETY: index is open
+    let name = unsafe { relation::name(index) };
+    raise(
+        Error::new(SqlState::DataCorrupted, format!("invalid page in block {block} of index \"{name}\": {}", damage.0))
+            .hint("REINDEX the index."),
+    )
+}
+
+/// What a backend remembers of one graph.
+pub struct GraphMap {
+    /// number within the index
+    pub no: GraphNo,
+    /// block of the root page
+    pub block: u32,
+    /// the root page, its counters as of when it was read
+    pub page: RootPage,
+    /// links above level 0
+    pub m: u16,
+    node: pg_sys::RelFileNode,
+    temporary: bool,
+    /// where codes lie
+    pub codes: CodeShape,
+    /// where nodes lie
+    pub nodes: Shape,
+    /// where upper links lie
+    pub upper: Shape,
+    /// the buffer that each page was last found in, 0 = none
+    buffers: [Vec<Cell<pg_sys::Buffer>>; 6],
+    codec: OnceCell<Arc<Codec>>,
+}
+
+/// What a backend remembers of one index.
+struct IndexMap {
+    relid: u32,
+    file: u32,
+    meta: MetaPage,
+    graphs: Vec<Rc<GraphMap>>,
+}
+
+thread_local! {
+    /// the indexes used last, the last one last
+    static MAPS: RefCell<Vec<IndexMap>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many indexes are remembered.
+const MOST: usize = 16;
+
+/// An open index.
+#[derive(Clone, Copy)]
+pub struct Index {
+    rel: pg_sys::Relation,
+}
+
+impl Index {
+    /// The open index `rel`, which must stay open as long as the value lives.
+    #[must_use]
+    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        Self { rel }
+    }
+
+    /// The server's handle.
+    #[must_use]
+    pub fn relation(&self) -> pg_sys::Relation {
+        self.rel
+    }
+
+    fn key(&self) -> (u32, u32) {
+        // SAFETY: open
+        unsafe { (relation::oid(self.rel).to_u32(), (*self.rel).rd_node.relNode.to_u32()) }
+    }
+
+    /// Runs `with` on what is remembered of the index.
+    fn remembered<R>(&self, with: impl FnOnce(&mut IndexMap) -> R) -> R {
+        let (relid, file) = self.key();
+        MAPS.with_borrow_mut(|maps| {
+            let at = match maps.iter().rposition(|map| map.relid == relid && map.file == file) {
+                Some(at) => at,
+                None => {
+                    maps.retain(|map| map.relid != relid);
+                    if maps.len() >= MOST {
+                        maps.remove(0);
+                    }
+                    maps.push(IndexMap { relid, file, meta: self.read_meta(), graphs: Vec::new() });
+                    maps.len() - 1
+                }
+            };
+            with(&mut maps[at])
+        })
+    }
+
+    fn read_meta(&self) -> MetaPage {
+        // SAFETY: open
+        unsafe {
+            if relation::blocks(self.rel) == 0 {
+                damaged(self.rel, 0, &Damage("the index is empty, its meta page is missing".into()));
+            }
+            let page = buffer::read(self.rel, 0).share();
+            let meta = MetaPage::decode(page.page());
+            drop(page);
+            meta.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
+        }
+    }
+
+    /// Parameters and list of graphs, as the meta page has them now.
+    #[must_use]
+    pub fn meta(&self) -> MetaPage {
+        let meta = self.read_meta();
+        self.remembered(|map| map.meta = meta.clone());
+        meta
+    }
+
+    /// The index's graphs as they are now.
+    #[must_use]
+    pub fn graphs(&self) -> Vec<Graph> {
+        let listed = self.meta().graphs;
+        (0..listed.len()).map(|no| self.graph(GraphNo(no as u32), listed[no].1)).collect()
+    }
+
+    /// The graph over segment `tag`, if there is one.
+    #[must_use]
+    pub fn graph_of(&self, tag: SegmentTag) -> Option<Graph> {
+        let find =
+            |meta: &MetaPage| meta.graphs.iter().position(|graph| graph.0 == tag).map(|no| (no, meta.graphs[no].1));
+        let found = self.remembered(|map| find(&map.meta)).or_else(|| find(&self.meta()));
+        found.map(|(no, block)| self.graph(GraphNo(no as u32), block))
+    }
+
+    /// Graph `no`, whose root page is `block`, as it is now.
+    #[must_use]
+    pub fn graph(&self, no: GraphNo, block: u32) -> Graph {
+        // SAFETY: open
+        unsafe {
+            let shared = buffer::read(self.rel, block).share();
+            let header = RootPage::header(no);
+            if let Err(damage) = header.check(shared.page()) {
+                drop(shared);
+                damaged(self.rel, block, &damage);
+            }
+            let layout = RootPage::layout_of(shared.page());
+            let root = Root::decode(shared.page());
+            let known = self.remembered(|map| {
+                map.graphs.iter().find(|known| known.no == no && known.page.layout == layout).cloned()
+            });
+            if let Some(map) = known {
+                return Graph { index: *self, map, root };
+            }
+            let image = *shared.page();
+            drop(shared);
+            let m = self.remembered(|map| map.meta.m);
+            let page = RootPage::decode(&image, no, m, relation::blocks(self.rel))
+                .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+            let map = self.remembered(|index| {
+                let before = index.graphs.iter().position(|known| known.no == no);
+                let before = before.map(|at| index.graphs.swap_remove(at));
+                let map = Rc::new(GraphMap::new(self.rel, no, block, page, m, before.as_deref()));
+                index.graphs.push(map.clone());
+                map
+            });
+            Graph { index: *self, map, root }
+        }
+    }
+}
+
+impl GraphMap {
+    unsafe fn new(
+        rel: pg_sys::Relation,
+        no: GraphNo,
+        block: u32,
+        page: RootPage,
+        m: u16,
+        before: Option<&Self>,
+    ) -> Self {
+        let buffers = std::array::from_fn(|area| {
+            let pages = page.areas[area].pages() as usize;
+            let known = before.map_or(&[][..], |map| &map.buffers[area]);
+            (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
+        });
+        let codec = match before.and_then(|map| map.codec.get()) {
+            Some(codec) => OnceCell::from(codec.clone()),
+            None => OnceCell::new(),
+        };
+        // SAFETY: rel is open
+        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
+        let codes = CodeShape::new(usize::from(page.dims));
+        let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
+        Self { no, block, page, m, node, temporary, codes, nodes, upper, buffers, codec }
+    }
+}
+
+/// A graph with its counters as of when it was looked up.
+#[derive(Clone)]
+pub struct Graph {
+    /// the index
+    pub index: Index,
+    /// what is remembered of it
+    pub map: Rc<GraphMap>,
+    /// its counters
+    pub root: Root,
+}
+
+impl Graph {
+    /// The same graph as it is now.
+    #[must_use]
+    pub fn now(&self) -> Self {
+        self.index.graph(self.map.no, self.map.block)
+    }
+
+    /// The metric of its codes.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.map.page.metric
+    }
+
+    fn block(&self, area: Area, ordinal: u32) -> u32 {
+        match self.map.page.area(area).block(ordinal) {
+            Some(block) => block,
+            None => {
+                let what = format!("page {ordinal} of an area of graph {} does not exist", self.map.no.0);
+                damaged(self.index.rel, self.map.block, &Damage(what))
+            }
+        }
+    }
+
+    /// Pins page `ordinal` of `area`, and remembers its buffer.
+    #[must_use]
+    pub fn pin(&self, area: Area, ordinal: u32) -> buffer::Pinned {
+        let block = self.block(area, ordinal);
+        let rel = self.index.rel;
+        // SAFETY: open; the server checks that a remembered buffer still holds the block
+        unsafe {
+            let known = self.map.buffers[area as usize].get(ordinal as usize);
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+            if let Some(known) = known
+                && known.get() > 0
+                && raw::ReadRecentBuffer(self.map.node, main, block, known.get())
+            {
+                return buffer::Pinned::adopt(known.get());
+            }
+            let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
+            let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
+            if !header.matches(pinned.page())
+                && let Err(damage) = header.check(pinned.page())
+            {
+                drop(pinned);
+                damaged(rel, block, &damage);
+            }
+            if !self.map.temporary
+                && let Some(known) = known
+            {
+                known.set(pinned.buffer());
+            }
+            pinned
+        }
+    }
+
+    /// The buffer that page `ordinal` of `area` was last found in; 0 when it is not known.
+    #[inline(always)]
+    #[must_use]
+    pub fn last_buffer(&self, area: Area, ordinal: u32) -> pg_sys::Buffer {
+        self.map.buffers[area as usize].get(ordinal as usize).map_or(0, Cell::get)
+    }
+
+    /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
+    /// called twice; the second time counts.
+    #[inline(always)]
+    pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
+        let buffer = self.last_buffer(area, ordinal);
+        if buffer > 0 && !peek::is_refused() {
+            let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+            // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
+            if let Some(seen) = unsafe { peek::look(buffer, &block, &mut see) } {
+                return seen;
+            }
+        }
+        see(self.pin(area, ordinal).page())
+    }
+
+    /// A page's bytes under a share lock: for what must be whole.
+    pub fn read<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> R {
+        let page = self.pin(area, ordinal).share();
+        see(page.page())
+    }
+
+    /// Where the slot at `position` is in the index.
+    #[must_use]
+    pub fn place(&self, position: Position) -> Option<MapEntry> {
+        let (ordinal, at) = Shape::MAP.at(position.0);
+        (ordinal < self.map.page.area(Area::Map).pages())
+            .then(|| self.read(Area::Map, ordinal, |page| MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])))
+    }
+
+    /// The entries of the pending list, oldest first.
+    #[must_use]
+    pub fn pending(&self) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(self.root.pending() as usize);
+        let mut at = self.root.pending_start;
+        while at < self.root.pending_end {
+            let (ordinal, start) = Shape::PENDING.at(at);
+            let end = ((ordinal + 1) * Shape::PENDING.per_page).min(self.root.pending_end);
+            self.read(Area::Pending, ordinal, |page| {
+                let bytes = &page[start..start + (end - at) as usize * Shape::PENDING.entry_bytes];
+                entries.extend(bytes.chunks_exact(Shape::PENDING.entry_bytes).map(Entry::decode));
+            });
+            at = end;
+        }
+        entries
+    }
+
+    /// The codes' parameters; the graph must be trained.
+    #[must_use]
+    pub fn codec(&self) -> Arc<Codec> {
+        let read = || {
+            let dims = usize::from(self.map.page.dims);
+            let mut center = Vec::with_capacity(dims);
+            while center.len() < dims {
+                let (ordinal, at) = Shape::CENTER.at(center.len() as u32);
+                let count = (dims - center.len()).min(Shape::CENTER.per_page as usize);
+                self.read(Area::Center, ordinal, |page| {
+                    let floats = page[at..at + 4 * count].as_chunks::<4>().0;
+                    center.extend(floats.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+                });
+            }
+            Arc::new(Codec::from_parts(self.metric(), dims, center, self.root.unit))
+        };
+        self.map.codec.get_or_init(read).clone()
+    }
+}

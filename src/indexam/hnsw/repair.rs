@@ -1,0 +1,93 @@
+//! Taking dead nodes out of a graph.
+//!
+//! First heads of chains whose vector is dead take over a live twin's: identity and map in one record, so that the vector
+//! is always found. Then links lead around the dead; then, nothing leading to them any more, they are freed. A crash in
+//! between leaves a searchable graph, in which what is left of the dead is found by the next repair.
+
+use super::build::{self, Phase, watched};
+use super::bulk::{self, Loaded};
+use super::vacuum::Nodes;
+use super::writer::Writer;
+use crate::graph::Place;
+use crate::hnsw::repair::{repair as repair_pages, repair_all};
+use crate::hnsw::{Node, Scratch};
+use crate::pg::error::OrRaise;
+use crate::pg::failpoint::hit;
+use crate::pg::guc;
+use pgrx::pg_sys;
+
+/// Candidates for links of a node all of whose neighbours died.
+const EF: usize = 64;
+
+/// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has told
+/// standbys of their removal.
+pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
+    let graph = writer.graph().clone();
+    let nodes = graph.root.nodes;
+    let dead = |node: Node| !alive.contains(node);
+    build::enter(Phase::Repair, u64::from(nodes));
+    // scans that are under way start over
+    writer.change(|root| root.repairs = root.repairs.wrapping_add(1));
+    let complete = if alive.len() == 0 {
+        // nothing to lead around
+        writer.set_entry(None);
+        true
+    } else if bulk::bytes(&graph, u64::from(nodes)) <= super::build::memory_budget() {
+        let loaded = Loaded::of(writer, 0);
+        let memory = &loaded.memory;
+        let mut adopt = |head: Node, twin: Node| {
+            memory.set_identity(head, memory.identity(twin));
+            writer.adopt(head, twin);
+            alive.insert(head);
+            alive.remove(twin);
+        };
+        let threads = guc::optimize_threads() as usize;
+        let complete =
+            watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
+        if complete {
+            loaded.write_back(writer);
+        }
+        complete
+    } else {
+        let mut adopt = |head: Node, twin: Node| {
+            writer.adopt(head, twin);
+            alive.insert(head);
+            alive.remove(twin);
+        };
+        let mut steps = 0;
+        let mut stop = || {
+            steps += 1;
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
+            // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
+            unsafe { pg_sys::vacuum_delay_point() };
+            false
+        };
+        let mut scratch = Scratch::new(writer.codec());
+        repair_pages(writer, &dead, &mut adopt, EF, &mut scratch, &mut stop).complete
+    };
+    if !complete {
+        return 0;
+    }
+    hit("repair.linked");
+    let mut freed = 0;
+    build::enter(Phase::Free, u64::from(nodes - alive.len().min(nodes)));
+    let graph = writer.graph().clone();
+    for node in (0..nodes).filter(|&node| dead(node)) {
+        pgrx::check_for_interrupts!();
+        if graph.node_entry(node).in_use {
+            let entry = graph.code_head(node).entry;
+            let place = graph.place(entry.slot.position());
+            if place.is_some_and(|known| known.place == Place::Node(node)) {
+                writer.set_place(entry, Place::None);
+            }
+            writer.free(node);
+            freed += 1;
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(freed));
+        }
+    }
+    writer.change(|root| {
+        root.dead = 0;
+        root.repairs = root.repairs.wrapping_add(1);
+    });
+    freed
+}

@@ -1,0 +1,382 @@
+//! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, on and on.
+//!
+//! First the pending list is copied and scored exactly, then the graphs are searched by codes. A candidate's exact
+//! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
+//! nearer. The search is kept ahead of what is handed out by half of `ef_search`, so that the order holds however far the
+//! scan goes. What turns up too late for its place is kept for the very end: no row is lost, and no place is wrong.
+//!
+//! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
+//! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
+//! is passed by. What even so is not reached comes from the map.
+
+use super::pages::{Graph, Index};
+use super::table::Table;
+use crate::graph::{Entry, Place};
+use crate::hnsw::{Beam, Node};
+use crate::indexam::column::Column;
+use crate::indexam::emit::{Found, Output};
+use crate::indexam::exact;
+use crate::indexam::query::Query as ExactQuery;
+use crate::indexam::rows::{Rows, Sight};
+use crate::pg::guc;
+use crate::quant::Query;
+use crate::segment::{SlotNo, Tid};
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A node whose exact distance is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Candidate {
+    /// its distance is hardly less
+    bound: f64,
+    entry: Entry,
+}
+
+impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.bound.total_cmp(&other.bound).then(self.entry.identity().cmp(&other.entry.identity()))
+    }
+}
+
+struct Search {
+    graph: Graph,
+    query: Query,
+    beam: Beam,
+    exhausted: bool,
+    swept: bool,
+}
+
+thread_local! {
+    /// memory of searches that ended, for the next ones
+    static BEAMS: RefCell<Vec<Beam>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many idle beams are kept.
+const MOST_BEAMS: usize = 4;
+
+/// Where a scan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// handing out what the graphs and pending lists give
+    Nearest,
+    /// handing out what turned up too late
+    Late,
+    /// handing out rows without a vector, from this block of the table on
+    Nulls(u32),
+}
+
+/// A running scan.
+pub struct Scan {
+    index: Index,
+    column: Column,
+    table: Option<Table>,
+    rows: Option<Rows>,
+    query: Option<ExactQuery>,
+    searches: Vec<Search>,
+    candidates: BinaryHeap<Reverse<Candidate>>,
+    output: Output,
+    late: Vec<Found>,
+    nulls: Vec<Tid>,
+    stage: Stage,
+    last: Found,
+    handed_out: usize,
+    ef: usize,
+    ef_search: usize,
+    reported: Vec<(f32, Node)>,
+}
+
+/// Blocks of the table that are searched for rows without a vector at a time.
+const NULL_BLOCKS: u32 = 64;
+
+impl Scan {
+    /// Prepares a scan of `index` under `snapshot`, with memory from `context`, which lives as long as the scan.
+    #[must_use]
+    pub unsafe fn new(
+        index: pg_sys::Relation,
+        heap: pg_sys::Relation,
+        snapshot: pg_sys::Snapshot,
+        context: pg_sys::MemoryContext,
+    ) -> Self {
+        // SAFETY: both relations are open, the snapshot is registered as long as the scan lives
+        unsafe {
+            let column = Column::of(index, heap);
+            Self {
+                index: Index::of(index),
+                column,
+                table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
+                rows: Some(Rows::new(heap, index, &column, snapshot, context)),
+                query: None,
+                searches: Vec::new(),
+                candidates: BinaryHeap::new(),
+                output: Output::new(),
+                late: Vec::new(),
+                nulls: Vec::new(),
+                stage: Stage::Nearest,
+                last: Found::FIRST,
+                handed_out: 0,
+                ef: 0,
+                ef_search: 0,
+                reported: Vec::new(),
+            }
+        }
+    }
+
+    /// The column that the index is over.
+    #[must_use]
+    pub fn column(&self) -> &Column {
+        &self.column
+    }
+
+    /// Whether the scan is under that snapshot.
+    #[must_use]
+    pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.is_under(snapshot))
+    }
+
+    fn clear(&mut self) {
+        BEAMS.with_borrow_mut(|beams| {
+            for search in self.searches.drain(..) {
+                if beams.len() < MOST_BEAMS {
+                    beams.push(search.beam);
+                }
+            }
+        });
+        self.candidates.clear();
+        self.output.clear();
+        self.late.clear();
+        self.nulls.clear();
+        self.stage = Stage::Nearest;
+        self.last = Found::FIRST;
+        self.handed_out = 0;
+    }
+
+    /// Starts over with `query`, of the column's dimensions; without one, rows come in any order.
+    pub fn start(&mut self, query: Option<&[f32]>) {
+        self.clear();
+        crate::store::pending::flush();
+        self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
+        self.ef_search = guc::ef_search() as usize;
+        self.ef = self.ef_search;
+        for graph in self.index.graphs() {
+            // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
+            for entry in graph.pending() {
+                self.add_exact(entry);
+            }
+            let graph = graph.now();
+            let Some(query) = query else {
+                self.add_all(&graph);
+                continue;
+            };
+            if graph.root.entry.is_some() {
+                let query = graph.codec().query(query);
+                let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
+                beam.start(&graph, &query);
+                self.searches.push(Search { graph, query, beam, exhausted: false, swept: false });
+            }
+        }
+        self.extend();
+    }
+
+    /// Adds a vector with its exact distance, if the snapshot may see it.
+    fn add_exact(&mut self, entry: Entry) {
+        let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
+        if self.output.knows(entry.slot) || !sees(table, rows, entry) {
+            return;
+        }
+        let distance = match &mut self.query {
+            Some(query) => exact::distance(query, &self.column, entry.slot),
+            None => f64::NAN,
+        };
+        self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
+    }
+
+    /// Adds every vector of a graph.
+    fn add_all(&mut self, graph: &Graph) {
+        let mut entries = Vec::new();
+        graph.each_place(|position, known| {
+            if known.place != Place::Pending {
+                let slot = SlotNo::new(graph.map.page.tag, position);
+                entries.push(Entry { slot, generation: known.generation });
+            }
+        });
+        entries.into_iter().for_each(|entry| self.add_exact(entry));
+    }
+
+    /// Searches on until the nearest `ef` of each graph are known.
+    fn extend(&mut self) {
+        let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
+        for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
+            pgrx::check_for_interrupts!();
+            let Search { graph, query, beam, .. } = search;
+            let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
+            self.reported.clear();
+            search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
+            for &(distance, node) in &self.reported {
+                let head = graph.code_head(node);
+                let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+            }
+        }
+    }
+
+    /// Looks at the graphs anew, and searches those from the start that were repaired meanwhile. Returns whether there are
+    /// such.
+    fn refresh(&mut self) -> bool {
+        let mut restarted = false;
+        for search in &mut self.searches {
+            let before = search.graph.root.repairs;
+            search.graph = search.graph.now();
+            if search.graph.root.repairs != before {
+                search.beam.start(&search.graph, &search.query);
+                (search.exhausted, search.swept) = (false, false);
+                restarted = true;
+            }
+        }
+        restarted
+    }
+
+    /// Whether the search must go on before the next row is handed out.
+    fn must_extend(&self) -> bool {
+        self.handed_out + self.ef_search.div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
+    }
+
+    /// The next vector in order.
+    fn next_found(&mut self) -> Option<Found> {
+        loop {
+            if self.must_extend() {
+                // a quarter more at a time: the work stays in proportion to what is handed out
+                self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
+                self.refresh();
+                self.extend();
+                continue;
+            }
+            let next = self.output.first();
+            if let Some(&Reverse(candidate)) = self.candidates.peek()
+                && next.is_none_or(|found| !is_nearer(found.distance, candidate.bound))
+            {
+                self.candidates.pop();
+                self.add_exact(candidate.entry);
+                continue;
+            }
+            match self.output.take() {
+                Some(found) if is_nearer(found.distance, self.last.distance) => self.late.push(found),
+                Some(found) => return Some(found),
+                None if self.searches.iter().any(|s| !s.exhausted) => {
+                    self.ef += self.ef / 4 + 1;
+                    self.extend();
+                }
+                None if self.refresh() => self.extend(),
+                None => {
+                    if !self.sweep() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds what the search has not reached; false when that has been done.
+    fn sweep(&mut self) -> bool {
+        let Some(at) = self.searches.iter().position(|search| !search.swept) else { return false };
+        self.searches[at].swept = true;
+        let graph = self.searches[at].graph.clone();
+        graph.each_place(|position, known| {
+            let slot = SlotNo::new(graph.map.page.tag, position);
+            self.add_exact(Entry { slot, generation: known.generation });
+        });
+        true
+    }
+
+    /// The next row's address.
+    pub fn next(&mut self) -> Option<Tid> {
+        loop {
+            pgrx::check_for_interrupts!();
+            let found = match self.stage {
+                Stage::Nearest => match self.next_found() {
+                    Some(found) => {
+                        self.last = found;
+                        self.handed_out += 1;
+                        found
+                    }
+                    None => {
+                        self.late.sort_unstable_by(|a, b| b.cmp(a));
+                        self.stage = Stage::Late;
+                        continue;
+                    }
+                },
+                Stage::Late => match self.late.pop() {
+                    Some(found) => found,
+                    None => {
+                        self.stage = Stage::Nulls(0);
+                        continue;
+                    }
+                },
+                Stage::Nulls(block) => match self.nulls.pop() {
+                    Some(tid) => return Some(tid),
+                    None if self.column.not_null => return None,
+                    None => {
+                        let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
+                        // SAFETY: the scan's relations are open
+                        if !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
+                            return None;
+                        }
+                        nulls.reverse();
+                        self.stage = Stage::Nulls(block + NULL_BLOCKS);
+                        continue;
+                    }
+                },
+            };
+            if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
+                return Some(tid);
+            }
+        }
+    }
+
+    /// The address of the row that the snapshot sees with this vector.
+    fn row_of(&mut self, entry: Entry) -> Option<Tid> {
+        let (table, rows) = (self.table.as_ref()?, self.rows.as_mut()?);
+        let slot = table.slot(entry)?;
+        // SAFETY: the scan's relations are open
+        unsafe { rows.tid(entry.slot, entry.generation, &slot) }
+    }
+
+    /// Gives back what the scan holds.
+    pub unsafe fn end(&mut self) {
+        self.clear();
+        self.table = None;
+        if let Some(rows) = self.rows.take() {
+            // SAFETY: made in `new`
+            unsafe { rows.end() }
+        }
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        // not ended: the transaction was aborted, and the server has closed the relation
+        if let Some(table) = self.table.take() {
+            table.abandon();
+        }
+    }
+}
+
+/// Whether `a` comes before `b` in the order of distances, in which NaN is last.
+fn is_nearer(a: f64, b: f64) -> bool {
+    a < b || (b.is_nan() && !a.is_nan())
+}
+
+/// Whether the snapshot may see the vector.
+#[inline]
+fn sees(table: &Table, rows: &mut Rows, entry: Entry) -> bool {
+    table.slot(entry).is_some_and(|slot| rows.sight(&slot) != Sight::Hidden)
+}

@@ -1,0 +1,170 @@
+//! The graph on pages, as searches see it.
+
+use super::pages::Graph;
+use crate::graph::entry::{CODE_HEAD_BYTES, decode_links};
+use crate::graph::{Area, CodeHead, NodeEntry};
+use crate::hnsw::{self, NONE, Node};
+use crate::pg::peek;
+use crate::quant::{Head, Query};
+
+/// The part of a code's head that distances need.
+#[inline(always)]
+pub fn quant_head(head: &CodeHead) -> Head {
+    Head { scale: head.scale, bias: head.bias, sum: head.sum }
+}
+
+impl Graph {
+    /// The entry of a node, without its links.
+    #[inline]
+    #[must_use]
+    pub fn node_entry(&self, node: Node) -> NodeEntry {
+        let (ordinal, at) = self.map.nodes.at(node);
+        self.look(Area::Nodes, ordinal, |page| NodeEntry::decode(&page[at..at + NodeEntry::LINKS]))
+    }
+
+    /// The head of a node's code.
+    #[inline]
+    #[must_use]
+    pub fn code_head(&self, node: Node) -> CodeHead {
+        let (ordinal, at) = self.map.codes.at(node);
+        self.look(Area::Codes, ordinal, |page| CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]))
+    }
+
+    /// Distance and head of a node whose code may lie on several pages.
+    fn score(&self, query: &Query, node: Node) -> (f32, CodeHead) {
+        let head = self.code_head(node);
+        let mut sum = 0i32;
+        for (ordinal, at, offset, bytes) in self.map.codes.pieces(node) {
+            sum += self.look(Area::Codes, ordinal, |page| query.partial(offset, &page[at..at + bytes]));
+        }
+        (query.finish(quant_head(&head), sum), head)
+    }
+
+    /// Starts loading a node's code.
+    #[inline(always)]
+    fn prefetch(&self, node: Node) {
+        let (ordinal, at) = self.map.codes.at(node);
+        self.prefetch_at(Area::Codes, ordinal, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+    }
+
+    /// Starts loading bytes of a page, if its buffer is known.
+    #[inline(always)]
+    fn prefetch_at(&self, area: Area, ordinal: u32, at: usize, bytes: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let buffer = self.last_buffer(area, ordinal);
+            if buffer > 0 {
+                // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
+                unsafe {
+                    let start = peek::memory(buffer).add(at);
+                    for line in (0..bytes).step_by(64) {
+                        _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends the links of `node` on `level`, without its twin.
+    pub fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
+        let (area, shape, number) = if level == 0 {
+            (Area::Nodes, self.map.nodes, node)
+        } else {
+            let entry = self.node_entry(node);
+            let block = entry.upper.wrapping_add(u32::from(level) - 1);
+            if level > entry.level || block >= self.root.upper_blocks {
+                return;
+            }
+            (Area::Upper, self.map.upper, block)
+        };
+        let (ordinal, at) = shape.at(number);
+        let skip = if level == 0 { NodeEntry::LINKS } else { 0 };
+        let start = out.len();
+        self.look(area, ordinal, |page| {
+            out.truncate(start);
+            decode_links(&page[at + skip..at + shape.entry_bytes], out);
+        });
+        self.keep_known(start, out);
+    }
+
+    /// Takes out nodes that were made since the graph was looked up.
+    #[inline(always)]
+    fn keep_known(&self, start: usize, out: &mut Vec<Node>) {
+        let nodes = self.root.nodes;
+        if out[start..].iter().any(|&link| link >= nodes) {
+            let mut at = start;
+            for i in start..out.len() {
+                if out[i] < nodes {
+                    out[at] = out[i];
+                    at += 1;
+                }
+            }
+            out.truncate(at);
+        }
+    }
+}
+
+/// How much of a code is prefetched while the ones before it are scored.
+const PREFETCH_BYTES: usize = 2048;
+
+impl hnsw::Graph for Graph {
+    fn entry(&self) -> Option<(Node, u8)> {
+        self.root.entry
+    }
+
+    fn nodes(&self) -> u32 {
+        self.root.nodes
+    }
+
+    #[inline]
+    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
+        if level > 0 {
+            return self.own_links(node, level, out);
+        }
+        let shape = self.map.nodes;
+        let (ordinal, at) = shape.at(node);
+        let start = out.len();
+        self.look(Area::Nodes, ordinal, |page| {
+            out.truncate(start);
+            let entry = NodeEntry::decode(&page[at..at + NodeEntry::LINKS]);
+            decode_links(&page[at + NodeEntry::LINKS..at + shape.entry_bytes], out);
+            if entry.in_use && entry.next != NONE {
+                out.push(entry.next);
+            }
+        });
+        self.keep_known(start, out);
+    }
+
+    #[inline]
+    fn expect_links(&self, node: Node, level: u8) {
+        if level == 0 {
+            let (ordinal, at) = self.map.nodes.at(node);
+            self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+        }
+    }
+
+    #[inline]
+    fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
+        let shape = self.map.codes;
+        if shape.pages_each > 1 {
+            out.extend(nodes.iter().map(|&node| self.score(query, node).0));
+            return;
+        }
+        const AHEAD: usize = 4;
+        for &node in nodes.iter().take(AHEAD) {
+            self.prefetch(node);
+        }
+        for (i, &node) in nodes.iter().enumerate() {
+            if let Some(&next) = nodes.get(i + AHEAD) {
+                self.prefetch(next);
+            }
+            let (ordinal, at) = shape.at(node);
+            out.push(self.look(Area::Codes, ordinal, |page| {
+                let head = CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]);
+                let start = at + CODE_HEAD_BYTES;
+                query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
+            }));
+        }
+    }
+}

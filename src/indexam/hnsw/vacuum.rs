@@ -1,0 +1,203 @@
+//! VACUUM: drains the pending list, counts dead nodes, and repairs the graph when their share has grown too large.
+//!
+//! Nothing is told of single rows: a node is dead when its slot says so. So the time grows with what waits and with the
+//! slots (32 bytes each are read), and with the graph only when it is repaired.
+
+use super::build::{self, Phase};
+use super::drain;
+use super::pages::{Graph, Index};
+use super::repair;
+use super::table::{Table, deleted_by, is_dead};
+use super::writer::{Maintenance, Writer};
+use crate::graph::entry::MAP_ENTRY_BYTES;
+use crate::graph::{Area, MapEntry, Place, Shape};
+use crate::hnsw::Node;
+use crate::indexam::column::Column;
+use crate::indexam::options::{self, GraphOptions};
+use crate::pg::relation;
+use crate::pg::xact;
+use crate::segment::{Generation, Position, SlotState};
+use pgrx::pg_sys::{self, Relation};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A bit for each node; threads may look while one changes it.
+pub struct Nodes(Vec<AtomicU64>);
+
+impl Nodes {
+    /// None of `count`.
+    #[must_use]
+    pub fn none(count: u32) -> Self {
+        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    /// Adds a node.
+    pub fn insert(&self, node: Node) {
+        if let Some(word) = self.0.get(node as usize / 64) {
+            word.fetch_or(1 << (node % 64), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a node out.
+    pub fn remove(&self, node: Node) {
+        if let Some(word) = self.0.get(node as usize / 64) {
+            word.fetch_and(!(1 << (node % 64)), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the node is among them.
+    #[must_use]
+    pub fn contains(&self, node: Node) -> bool {
+        self.0.get(node as usize / 64).is_some_and(|word| word.load(Ordering::Relaxed) >> (node % 64) & 1 == 1)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.0.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
+    }
+}
+
+impl Graph {
+    /// Calls `visit` for each entry of the map that names a node or the pending list.
+    pub fn each_place(&self, mut visit: impl FnMut(Position, MapEntry)) {
+        for ordinal in 0..self.map.page.area(Area::Map).pages() {
+            pgrx::check_for_interrupts!();
+            let image = self.read(Area::Map, ordinal, |page| Box::new(*page));
+            let first = ordinal * Shape::MAP.per_page;
+            for index in 0..Shape::MAP.per_page {
+                let at = Shape::MAP.at(first + index).1;
+                let entry = MapEntry::decode(&image[at..at + MAP_ENTRY_BYTES]);
+                if entry.place != Place::None {
+                    visit(Position(first + index), entry);
+                }
+            }
+        }
+    }
+
+    /// The nodes that some snapshot may need, and the newest transaction that has deleted one of the others' vectors.
+    #[must_use]
+    pub fn alive(&self, table: &Table) -> (Nodes, Option<u32>) {
+        let horizon = table.horizon();
+        let alive = Nodes::none(self.root.nodes);
+        let mut newest: Option<u32> = None;
+        let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, None) };
+        // what may be needed, by position: the slot's generation
+        let mut needed: Vec<Option<Generation>> = Vec::new();
+        // SAFETY: the store's relation is open
+        unsafe {
+            table.store.refresh_all();
+            let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
+            table.store.each_slot(&segment, |number, slot| {
+                let is_live = slot.state() == Some(SlotState::Live);
+                let keep = is_live && !is_dead(&slot, horizon);
+                if is_live
+                    && !keep
+                    && let Some(xmax) = deleted_by(&slot)
+                    && newest.is_none_or(|newest| xact::precedes(newest, xmax))
+                {
+                    newest = Some(xmax);
+                }
+                let at = number.position().0 as usize;
+                if needed.len() <= at {
+                    needed.resize(at + 1, None);
+                }
+                needed[at] = keep.then_some(slot.generation);
+            });
+        }
+        self.each_place(|position, entry| {
+            if let Place::Node(node) = entry.place
+                && needed.get(position.0 as usize).copied().flatten() == Some(entry.generation)
+            {
+                alive.insert(node);
+            }
+        });
+        (alive, newest)
+    }
+}
+
+/// What maintenance did to an index.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    /// vectors that became nodes
+    pub drained: u64,
+    /// nodes that were taken out
+    pub removed: u64,
+    /// vectors in the index
+    pub vectors: u64,
+}
+
+/// Drains and repairs the graphs of `index`. Dead nodes are taken out where their share is above `threshold`. `tick` is
+/// called after each pending vector, with how many of the graph's were so far.
+pub fn maintain(
+    index: &Index,
+    table: &Table,
+    options: GraphOptions,
+    threshold: f64,
+    tick: &mut dyn FnMut(u64),
+) -> Done {
+    let mut done = Done::default();
+    for graph in index.graphs() {
+        let lock = Maintenance::acquire(&graph);
+        let graph = graph.now();
+        if graph.root.pending() == 0 && !graph.root.trained {
+            continue;
+        }
+        let Some(mut writer) = drain::writer(&graph, table, lock) else { continue };
+        build::enter(Phase::Drain, u64::from(graph.root.pending()));
+        let mut count = 0;
+        let drained = drain::all(&mut writer, table, options, &mut || {
+            count += 1;
+            tick(count);
+        });
+        done.drained += drained.added + drained.dropped;
+        let (alive, removed) = clean(&mut writer, table, threshold);
+        done.removed += u64::from(removed);
+        done.vectors += u64::from(alive) + u64::from(writer.graph().now().root.pending());
+    }
+    done
+}
+
+/// As VACUUM, but everything that waits is drained, and every dead node taken out. Reports to
+/// `pg_stat_progress_create_index`. What was done stays done when the statement is cancelled.
+#[must_use]
+pub unsafe fn optimize(index: Relation, heap: Relation) -> Done {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        let relam = (*(*index).rd_rel).relam;
+        pg_sys::pgstat_progress_start_command(
+            pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX,
+            relation::oid(heap),
+        );
+        build::progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(relation::oid(index).to_u32()));
+        build::progress(pg_sys::PROGRESS_CREATEIDX_ACCESS_METHOD_OID.to_u32(), u64::from(relam.to_u32()));
+        build::progress(pg_sys::PROGRESS_CREATEIDX_PHASE, u64::from(pg_sys::PROGRESS_CREATEIDX_PHASE_BUILD));
+        let mut tick = |count| {
+            pgrx::check_for_interrupts!();
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, count);
+        };
+        let done = maintain(&Index::of(index), &table, options::graph_options_of(index), 0.0, &mut tick);
+        pg_sys::pgstat_progress_end_command();
+        done
+    }
+}
+
+/// Counts dead nodes and takes them out if they are too many; returns how many nodes are alive, and how many were taken
+/// out.
+fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
+    let graph = writer.graph().clone();
+    build::enter(Phase::Count, 0);
+    let (alive, newest) = graph.alive(table);
+    let (live, used) = (alive.len(), graph.root.nodes_in_use());
+    let dead = used.saturating_sub(live);
+    if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
+        if let Some(newest) = newest {
+            table.announce(newest);
+        }
+        let removed = repair::repair(writer, &alive);
+        return (live, removed);
+    }
+    writer.set_dead(dead);
+    (live, 0)
+}

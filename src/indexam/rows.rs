@@ -1,0 +1,139 @@
+//! From a vector's slot to the address of the row that the scan's snapshot sees.
+
+use super::column::Column;
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::segment::{Generation, Slot, SlotNo, SlotState, Tid};
+use crate::store::visibility::{Judge, Verdict};
+use crate::tableam::lookup::{Lookup, Whose};
+use pgrx::pg_sys::{self, Relation};
+
+/// What a slot says about whether a scan may return its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// it may not
+    Hidden,
+    /// it may, and this is the row's address
+    Row(Tid),
+    /// only the row can tell: see [`Rows::ask`]
+    Ask,
+}
+
+/// The rows of an index scan's table under its snapshot.
+///
+/// A partial index's condition is checked here too: a slot outlives updates of the row's other columns, so its row may
+/// have left the index. Then every row is asked.
+///
+/// Addresses come true only after [`crate::store::pending::flush`].
+pub struct Rows {
+    heap: Relation,
+    index: Relation,
+    attnum: i16,
+    snapshot: pg_sys::Snapshot,
+    partial: bool,
+    judge: Judge,
+    context: pg_sys::MemoryContext,
+    lookup: Option<Lookup>,
+}
+
+impl Rows {
+    /// For a scan of `index` over `column` of `heap` under `snapshot`, all of which outlive the value. Memory is taken
+    /// from `context`, which must live as long as the scan. An error is raised for a snapshot of another kind than MVCC.
+    #[must_use]
+    pub unsafe fn new(
+        heap: Relation,
+        index: Relation,
+        column: &Column,
+        snapshot: pg_sys::Snapshot,
+        context: pg_sys::MemoryContext,
+    ) -> Self {
+        // SAFETY: by contract
+        unsafe {
+            if snapshot.is_null() || (*snapshot).snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC {
+                raise(
+                    Error::new(
+                        SqlState::FeatureNotSupported,
+                        format!(
+                            "index \"{}\" can be scanned under MVCC snapshots only",
+                            crate::pg::relation::name(index)
+                        ),
+                    )
+                    .hint("Read the table without the index."),
+                );
+            }
+            let partial = !pg_sys::RelationGetIndexPredicate(index).is_null();
+            let judge = Judge::new(heap, snapshot);
+            Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
+        }
+    }
+
+    /// What the slot says, without a look at the row: for deciding whether a vector is worth a distance. A slot of
+    /// another generation than the one that the index knows is hidden.
+    #[inline]
+    pub fn sight(&mut self, slot: &Slot) -> Sight {
+        match self.judge.verdict(slot) {
+            Verdict::Invisible => Sight::Hidden,
+            Verdict::Visible if !self.partial && !slot.head.is_some() => Sight::Row(slot.tail),
+            _ => Sight::Ask,
+        }
+    }
+
+    /// The address of the visible row whose vector is in slot `number` of `generation`; `slot` is the slot as it is now.
+    /// `None` when there is no such row, or it is not in a partial index.
+    pub unsafe fn tid(&mut self, number: SlotNo, generation: Generation, slot: &Slot) -> Option<Tid> {
+        if slot.generation != generation || slot.state() != Some(SlotState::Live) {
+            return None;
+        }
+        match self.sight(slot) {
+            Sight::Hidden => None,
+            Sight::Row(tid) => Some(tid),
+            // SAFETY: by contract of `new`
+            Sight::Ask => unsafe { self.ask(number, slot) },
+        }
+    }
+
+    /// The address among the slot's two under which the snapshot sees a row that references the slot.
+    unsafe fn ask(&mut self, number: SlotNo, slot: &Slot) -> Option<Tid> {
+        // SAFETY: by contract of `new`
+        unsafe {
+            let whose = Whose::Vector(number, slot.generation);
+            let lookup = self.lookup();
+            [slot.tail, slot.head].into_iter().find(|&at| lookup.finds(at, whose))
+        }
+    }
+
+    /// Calls `take` with the address of each visible row without a vector in the blocks from `start` on, `count` of them
+    /// at the most; false when the table has no such blocks.
+    pub unsafe fn without_vector(&mut self, start: u32, count: u32, take: impl FnMut(Tid)) -> bool {
+        // SAFETY: by contract of `new`
+        unsafe { self.lookup().rows_without_vector(start, count, take) }
+    }
+
+    unsafe fn lookup(&mut self) -> &mut Lookup {
+        let (heap, index, attnum, snapshot) = (self.heap, self.index, self.attnum, self.snapshot);
+        let context = self.context;
+        self.lookup.get_or_insert_with(|| {
+            // SAFETY: by contract of `new`
+            unsafe {
+                let before = pg_sys::MemoryContextSwitchTo(context);
+                let lookup = Lookup::new(heap, attnum, snapshot, pg_sys::RelationGetIndexPredicate(index));
+                pg_sys::MemoryContextSwitchTo(before);
+                lookup
+            }
+        })
+    }
+
+    /// Whether these are the rows under that snapshot.
+    #[must_use]
+    pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
+        std::ptr::eq(self.snapshot, snapshot)
+    }
+
+    /// Gives back what was taken for looking at rows. Without it (after an error) the server takes it back.
+    pub unsafe fn end(self) {
+        if let Some(lookup) = self.lookup {
+            // SAFETY: by contract of `new`
+            unsafe { lookup.end() }
+        }
+    }
+}

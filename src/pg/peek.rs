@@ -1,0 +1,121 @@
+//! Looking at pages in the shared buffers without pin or lock.
+//!
+//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more
+//! than scoring a vector's code. A look costs two reads of the buffer's descriptor: one before, which tells that the
+//! buffer holds the block, and one after, which tells that it still does; otherwise what was seen in between is thrown
+//! away. What is seen may change meanwhile, so looks are for bytes that do not change while anything leads to them, or of
+//! which any mix of old and new will do.
+//!
+//! Looks do not count as use when the server chooses what to evict. So every now and then a look is refused, and the
+//! caller pins the page, which counts.
+
+use crate::segment::page::{PAGE_BYTES, PageBytes};
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+const BM_VALID: u32 = 1 << 24;
+/// One in so many looks is refused.
+const PIN_EVERY: u32 = 32;
+
+thread_local! {
+    static LOOKS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A block of a relation's main fork.
+#[derive(Clone, Copy)]
+pub struct Block {
+    /// the relation's file
+    pub node: pg_sys::RelFileNode,
+    /// the block's number
+    pub number: u32,
+}
+
+#[inline(always)]
+unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
+    // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
+    // read once, and any value is fine
+    unsafe {
+        let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+        let state = &*(&raw const (*descriptor).state.value).cast::<AtomicU32>();
+        let tag = std::ptr::read_volatile(&raw const (*descriptor).tag);
+        state.load(Ordering::Acquire) & BM_VALID != 0
+            && tag.blockNum == block.number
+            && tag.rnode.relNode == block.node.relNode
+            && tag.rnode.dbNode == block.node.dbNode
+            && tag.rnode.spcNode == block.node.spcNode
+            && tag.forkNum == pg_sys::ForkNumber::MAIN_FORKNUM
+    }
+}
+
+/// Whether it is time to pin a page instead of looking at it.
+#[inline(always)]
+#[must_use]
+pub fn is_refused() -> bool {
+    LOOKS.with(|looks| {
+        looks.set(looks.get().wrapping_add(1));
+        looks.get() % PIN_EVERY == 0
+    })
+}
+
+/// The memory of `buffer`, for prefetching and for [`look`].
+#[inline(always)]
+#[must_use]
+pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
+    // SAFETY: by contract, a shared buffer's number
+    unsafe { pg_sys::BufferBlocks.cast::<u8>().add((buffer as usize - 1) * PAGE_BYTES) }
+}
+
+/// What `see` makes of the block in `buffer`; `None` when the buffer does not hold the block (0 never does), or ceased to.
+///
+/// `see` must cope with any bytes, and what it answers is used only if the buffer held the block all the time.
+#[inline(always)]
+pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+    // SAFETY: by contract; shared buffers stay mapped
+    unsafe {
+        if buffer <= 0 || !holds(buffer, block) {
+            return None;
+        }
+        let seen = see(&*memory(buffer).cast::<PageBytes>());
+        fence(Ordering::Acquire);
+        holds(buffer, block).then_some(seen)
+    }
+}
+
+/// Whether nobody holds the content lock of `buffer` exclusively.
+#[inline(always)]
+unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
+    const LW_VAL_EXCLUSIVE: u32 = 1 << 24;
+    // SAFETY: as in `holds`
+    unsafe {
+        let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+        let state = &*(&raw const (*descriptor).content_lock.state.value).cast::<AtomicU32>();
+        state.load(Ordering::Acquire) & LW_VAL_EXCLUSIVE == 0
+    }
+}
+
+/// `N` bytes of the block in `buffer`, at `at`, as they were together at one moment; `None` as [`look`], and while
+/// somebody writes the page.
+///
+/// They are read twice, and between the two nobody holds the page's lock for writing. A writer that was at work during
+/// the first reading has ended by then, so the second sees all of its work; one that is at work during the second has
+/// begun after. Equal readings are therefore what the page held at that moment.
+#[inline(always)]
+pub unsafe fn snapshot<const N: usize>(buffer: pg_sys::Buffer, block: &Block, at: usize) -> Option<[u8; N]> {
+    // SAFETY: by contract; the bytes lie within the page
+    unsafe {
+        if buffer <= 0 || at + N > PAGE_BYTES || !holds(buffer, block) {
+            return None;
+        }
+        let source = memory(buffer).add(at).cast::<[u8; N]>();
+        let first = std::ptr::read_volatile(source);
+        fence(Ordering::Acquire);
+        if !is_unlocked(buffer) || !holds(buffer, block) {
+            return None;
+        }
+        fence(Ordering::Acquire);
+        let second = std::ptr::read_volatile(source);
+        fence(Ordering::Acquire);
+        (first == second && holds(buffer, block)).then_some(first)
+    }
+}
