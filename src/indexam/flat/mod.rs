@@ -10,7 +10,7 @@ mod build;
 mod parallel;
 mod rough;
 mod scan;
-mod stream;
+pub mod stream;
 
 pub use build::pass_cost;
 

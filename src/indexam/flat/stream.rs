@@ -47,6 +47,16 @@ impl Segments {
         next.map(|(start, _)| n.max(*start))
     }
 
+    /// Every slot page's number.
+    pub fn all(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let found = self.existing(next)?;
+            next = found + 1;
+            Some(found)
+        })
+    }
+
     /// Index of the segment and ordinal of slot page `n`.
     fn locate(&self, n: Chunk) -> Option<(usize, u32)> {
         let at = self.segments.partition_point(|(start, _)| *start <= n).checked_sub(1)?;
