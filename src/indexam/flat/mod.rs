@@ -12,6 +12,8 @@ pub mod stream;
 
 use super::handler::Callbacks;
 
+pub use build::violations;
+
 /// The access method's callbacks.
 pub const CALLBACKS: Callbacks = Callbacks {
     ambuild: Some(build::ambuild),
