@@ -91,7 +91,7 @@ unsafe fn is_there(store: &Store, rows: &mut Rows, number: SlotNo, generation: G
 unsafe fn draw(store: &Store, segments: &Segments, rows: &mut Rows, most: usize) -> Vec<SlotNo> {
     let mut drawn: Vec<SlotNo> = Vec::new();
     let mut seen = 0u64;
-    for chunk in 0..segments.chunks() {
+    for chunk in segments.all() {
         let mut candidates = Vec::new();
         // SAFETY: the relations are open
         unsafe {
@@ -128,7 +128,7 @@ unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &m
     let mut after = None;
     loop {
         let mut best = Best::new(most, after);
-        let mut chunks = 0..segments.chunks();
+        let mut chunks = segments.all();
         // SAFETY: the relations are open
         unsafe { stream::nearest(store, segments, rows, query, &mut best, || chunks.next()) };
         let (collected, complete) = best.finish();

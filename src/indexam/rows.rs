@@ -62,7 +62,7 @@ impl Rows {
                 );
             }
             let partial = !pg_sys::RelationGetIndexPredicate(index).is_null();
-            let judge = Judge::new(snapshot);
+            let judge = Judge::new(heap, snapshot);
             Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
         }
     }

@@ -8,6 +8,7 @@ static mut EF_SEARCH: i32 = 64;
 static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
+static mut BACKGROUND_DRAIN: bool = true;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -61,6 +62,13 @@ pub fn optimize_threads() -> u32 {
 pub fn rebuild_threshold() -> f64 {
     // SAFETY: as above
     unsafe { REBUILD_THRESHOLD }
+}
+
+/// Whether background workers may drain pending lists.
+#[must_use]
+pub fn background_drain() -> bool {
+    // SAFETY: as above
+    unsafe { BACKGROUND_DRAIN }
 }
 
 /// An integer setting.
@@ -161,6 +169,18 @@ pub unsafe fn define() {
             0.2,
             0.0,
             1.0,
+            user,
+            0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomBoolVariable(
+            c"pg_zvec.background_drain".as_ptr(),
+            c"Lets a background worker move new vectors of a zvec_hnsw index into its graph.".as_ptr(),
+            c"Inserting sessions ask for one when a tenth of pg_zvec.max_pending waits.".as_ptr(),
+            &raw mut BACKGROUND_DRAIN,
+            true,
             user,
             0,
             None,

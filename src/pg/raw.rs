@@ -10,6 +10,14 @@ use pgrx::pg_sys::{
 };
 
 unsafe extern "C-unwind" {
+    /// Signal handler: end the process at the next opportunity.
+    pub fn die(signal: i32);
+    /// Signal handler: cancel what is running at the next opportunity.
+    pub fn StatementCancelHandler(signal: i32);
+    /// Signal handler: read the configuration again at the next opportunity.
+    pub fn SignalHandlerForConfigReload(signal: i32);
+    /// Whether two values are the same bytes; values stored elsewhere are not fetched.
+    pub fn datumIsEqual(a: Datum, b: Datum, by_value: bool, length: i32) -> bool;
     /// The heap's table access method.
     pub fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     /// The next row of a heap scan.

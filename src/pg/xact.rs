@@ -15,6 +15,28 @@ pub enum Fate {
     Unknown,
 }
 
+unsafe extern "C-unwind" {
+    fn CheckForSerializableConflictOutNeeded(rel: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> bool;
+    fn CheckForSerializableConflictOut(rel: pg_sys::Relation, xid: pg_sys::TransactionId, snapshot: pg_sys::Snapshot);
+}
+
+/// Tells a serializable transaction that it reads under `snapshot` what transaction `raw` has changed in `rel` without
+/// seeing the change, as the heap does for each row version that it passes by. An error is raised when that makes a
+/// serial order impossible.
+pub unsafe fn passes_by(rel: pg_sys::Relation, raw: u32, snapshot: pg_sys::Snapshot) {
+    // SAFETY: rel is open, the snapshot an MVCC snapshot
+    unsafe {
+        let needed = pg_sys::ffi::pg_guard_ffi_boundary(|| CheckForSerializableConflictOutNeeded(rel, snapshot));
+        if !needed || pg_sys::GetTopTransactionIdIfAny() == xid(raw) {
+            return;
+        }
+        let top = pg_sys::SubTransGetTopmostTransaction(xid(raw));
+        if !pg_sys::TransactionIdPrecedes(top, pg_sys::TransactionXmin) {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| CheckForSerializableConflictOut(rel, top, snapshot));
+        }
+    }
+}
+
 fn xid(raw: u32) -> pg_sys::TransactionId {
     pg_sys::TransactionId::from_inner(raw)
 }

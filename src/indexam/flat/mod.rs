@@ -7,10 +7,13 @@
 //! The index has one page, which says what it is ([`super::meta`]).
 
 mod build;
+mod parallel;
 mod scan;
 pub mod stream;
 
-use super::handler::Callbacks;
+pub use build::pass_cost;
+
+use super::handler::{Callbacks, Parallel};
 
 pub use build::violations;
 
@@ -29,5 +32,9 @@ pub const CALLBACKS: Callbacks = Callbacks {
     amgettuple: Some(scan::amgettuple),
     amendscan: Some(scan::amendscan),
     amusemaintenanceworkmem: false,
-    parallel: None,
+    parallel: Some(Parallel {
+        amestimateparallelscan: Some(parallel::amestimateparallelscan),
+        aminitparallelscan: Some(parallel::aminitparallelscan),
+        amparallelrescan: Some(parallel::amparallelrescan),
+    }),
 };

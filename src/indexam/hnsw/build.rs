@@ -13,7 +13,7 @@ use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Ro
 use crate::hnsw::build::{Control, insert_list};
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
-use crate::pg::error::{OrRaise, raise};
+use crate::pg::error::{OrRaise, notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation};
@@ -118,9 +118,13 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
     let largest = slots.segments.values().map(|bits| positions(bits).count() as u64).max().unwrap_or(0);
     if largest > fit {
         let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
-        pgrx::notice!(
-            "the graph of {largest} vectors does not fit into maintenance_work_mem: the build is slower from vector {fit} on\n\
-             HINT:  With maintenance_work_mem = '{needed}MB' it fits."
+        // SAFETY: open
+        let name = unsafe { relation::name(index.relation()) };
+        notice(
+            format!(
+                "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
+            ),
+            format!("With maintenance_work_mem = '{needed}MB' all {largest} vectors fit."),
         );
     }
     let mut total = 0;

@@ -38,7 +38,7 @@ mod table;
 mod vacuum;
 mod writer;
 
-pub use callbacks::CALLBACKS;
+pub use callbacks::{CALLBACKS, drain_some};
 pub use check::check;
 pub use stats::stats;
 pub use vacuum::{Done, optimize};

@@ -26,6 +26,8 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
     build::enter(Phase::Repair, u64::from(nodes));
+    // scans that are under way start over
+    writer.change(|root| root.repairs = root.repairs.wrapping_add(1));
     let complete = if alive.len() == 0 {
         // nothing to lead around
         writer.set_entry(None);
@@ -83,6 +85,9 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(freed));
         }
     }
-    writer.set_dead(0);
+    writer.change(|root| {
+        root.dead = 0;
+        root.repairs = root.repairs.wrapping_add(1);
+    });
     freed
 }

@@ -4,6 +4,10 @@
 //! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
 //! nearer. The search is kept ahead of what is handed out by half of `ef_search`, so that the order holds however far the
 //! scan goes. What turns up too late for its place is kept for the very end: no row is lost, and no place is wrong.
+//!
+//! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
+//! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
+//! is passed by. What even so is not reached comes from the map.
 
 use super::pages::{Graph, Index};
 use super::table::Table;
@@ -16,7 +20,7 @@ use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
 use crate::quant::Query;
-use crate::segment::{SlotNo, SlotState, Tid};
+use crate::segment::{SlotNo, Tid};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -27,8 +31,7 @@ use std::collections::BinaryHeap;
 struct Candidate {
     /// its distance is hardly less
     bound: f64,
-    graph: u32,
-    node: Node,
+    entry: Entry,
 }
 
 impl Eq for Candidate {}
@@ -41,7 +44,7 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.bound.total_cmp(&other.bound).then(self.graph.cmp(&other.graph)).then(self.node.cmp(&other.node))
+        self.bound.total_cmp(&other.bound).then(self.entry.identity().cmp(&other.entry.identity()))
     }
 }
 
@@ -212,18 +215,34 @@ impl Scan {
     /// Searches on until the nearest `ef` of each graph are known.
     fn extend(&mut self) {
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
-        for (at, search) in self.searches.iter_mut().enumerate().filter(|(_, search)| !search.exhausted) {
+        for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, .. } = search;
             let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
             for &(distance, node) in &self.reported {
-                let head = super::search::quant_head(&graph.code_head(node));
-                let bound = query.lower_bound(head, distance);
-                self.candidates.push(Reverse(Candidate { bound, graph: at as u32, node }));
+                let head = graph.code_head(node);
+                let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
             }
         }
+    }
+
+    /// Looks at the graphs anew, and searches those from the start that were repaired meanwhile. Returns whether there are
+    /// such.
+    fn refresh(&mut self) -> bool {
+        let mut restarted = false;
+        for search in &mut self.searches {
+            let before = search.graph.root.repairs;
+            search.graph = search.graph.now();
+            if search.graph.root.repairs != before {
+                search.beam.start(&search.graph, &search.query);
+                (search.exhausted, search.swept) = (false, false);
+                restarted = true;
+            }
+        }
+        restarted
     }
 
     /// Whether the search must go on before the next row is handed out.
@@ -237,6 +256,7 @@ impl Scan {
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
                 self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
+                self.refresh();
                 self.extend();
                 continue;
             }
@@ -245,8 +265,7 @@ impl Scan {
                 && next.is_none_or(|found| !is_nearer(found.distance, candidate.bound))
             {
                 self.candidates.pop();
-                let entry = self.searches[candidate.graph as usize].graph.code_head(candidate.node).entry;
-                self.add_exact(entry);
+                self.add_exact(candidate.entry);
                 continue;
             }
             match self.output.take() {
@@ -256,6 +275,7 @@ impl Scan {
                     self.ef += self.ef / 4 + 1;
                     self.extend();
                 }
+                None if self.refresh() => self.extend(),
                 None => {
                     if !self.sweep() {
                         return None;
@@ -265,19 +285,15 @@ impl Scan {
         }
     }
 
-    /// Adds the nodes that no link leads to; false when that has been done.
+    /// Adds what the search has not reached; false when that has been done.
     fn sweep(&mut self) -> bool {
         let Some(at) = self.searches.iter().position(|search| !search.swept) else { return false };
         self.searches[at].swept = true;
-        for node in 0..self.searches[at].graph.root.nodes {
-            let search = &self.searches[at];
-            if node % 1024 == 0 {
-                pgrx::check_for_interrupts!();
-            }
-            if !search.beam.visited(node) && search.graph.node_entry(node).in_use {
-                self.add_exact(search.graph.code_head(node).entry);
-            }
-        }
+        let graph = self.searches[at].graph.clone();
+        graph.each_place(|position, known| {
+            let slot = SlotNo::new(graph.map.page.tag, position);
+            self.add_exact(Entry { slot, generation: known.generation });
+        });
         true
     }
 
@@ -362,11 +378,5 @@ fn is_nearer(a: f64, b: f64) -> bool {
 /// Whether the snapshot may see the vector.
 #[inline]
 fn sees(table: &Table, rows: &mut Rows, entry: Entry) -> bool {
-    // SAFETY: the store's relation is open
-    let slot = unsafe { table.store.slot(entry.slot) };
-    slot.is_some_and(|slot| {
-        slot.generation == entry.generation
-            && slot.state() == Some(SlotState::Live)
-            && rows.sight(&slot) != Sight::Hidden
-    })
+    table.slot(entry).is_some_and(|slot| rows.sight(&slot) != Sight::Hidden)
 }

@@ -6,9 +6,10 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
 use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{Slot, SlotNo, SlotState};
+use crate::store::look::SlotLook;
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use zerocopy::FromBytes;
 
 /// An open table's vectors.
@@ -18,6 +19,7 @@ pub struct Table {
     /// its vector store
     pub store: Store,
     dims: u16,
+    looks: RefCell<Vec<SlotLook>>,
     /// the newest transaction that standbys were told of by [`Table::announce`]
     announced: Cell<Option<u32>>,
 }
@@ -30,7 +32,7 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims, announced: Cell::new(None) }
+            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), announced: Cell::new(None) }
         }
     }
 
@@ -55,17 +57,30 @@ impl Table {
     /// The slot of `entry`, if it is still that vector's.
     #[must_use]
     pub fn slot(&self, entry: Entry) -> Option<Slot> {
-        // SAFETY: the store's relation is open
-        let slot = unsafe { self.store.slot(entry.slot) }?;
+        let slot = self.look(entry.slot)?;
         (slot.generation == entry.generation && slot.state() == Some(SlotState::Live)).then_some(slot)
     }
 
     /// The vector that is in slot `number` now.
     #[must_use]
     pub fn entry(&self, number: SlotNo) -> Option<Entry> {
-        // SAFETY: the store's relation is open
-        let slot = unsafe { self.store.slot(number) }?;
+        let slot = self.look(number)?;
         (slot.state() == Some(SlotState::Live)).then_some(Entry { slot: number, generation: slot.generation })
+    }
+
+    /// Slot `number` as it is now.
+    #[inline]
+    fn look(&self, number: SlotNo) -> Option<Slot> {
+        let tag = number.tag();
+        let mut looks = self.looks.borrow_mut();
+        let at = match looks.iter().rposition(|look| look.tag == tag) {
+            Some(at) => at,
+            None => {
+                looks.push(SlotLook::new(&self.store, tag)?);
+                looks.len() - 1
+            }
+        };
+        looks[at].slot(&self.store, number)
     }
 
     /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose
