@@ -16,6 +16,8 @@ pub use build::pass_cost;
 
 use super::handler::{Callbacks, Parallel};
 
+pub use build::violations;
+
 /// The access method's callbacks.
 pub const CALLBACKS: Callbacks = Callbacks {
     ambuild: Some(build::ambuild),

@@ -5,7 +5,7 @@
 //! change the root page, the map and the pending list beside it.
 
 use super::grow::put_all;
-use super::pages::Graph;
+use super::pages::{Graph, Index};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
@@ -30,7 +30,13 @@ impl Maintenance {
     /// Waits for the lock.
     #[must_use]
     pub fn acquire(graph: &Graph) -> Self {
-        let (rel, block) = (graph.index.relation(), graph.map.block);
+        Self::acquire_at(&graph.index, graph.map.block)
+    }
+
+    /// Waits for the lock of the graph whose root page is `block`, which need not be sound.
+    #[must_use]
+    pub fn acquire_at(index: &Index, block: u32) -> Self {
+        let rel = index.relation();
         // SAFETY: open
         unsafe { pg_sys::LockPage(rel, block, LOCK) };
         Self { rel, block }
@@ -120,22 +126,41 @@ impl Writer {
         *self.graph.borrow_mut() = grown;
     }
 
-    /// Lets a dead head of a chain stand for its twin's vector.
+    /// Lets a dead head of a chain stand for its twin's vector. The map forgets the dead one.
     pub fn adopt(&self, head: Node, twin: Node) {
         let graph = self.graph();
-        let entry = graph.code_head(twin).entry;
+        let (dead, entry) = (graph.code_head(head).entry, graph.code_head(twin).entry);
         let (code_page, code_at) = graph.map.codes.at(head);
-        let (map_page, map_at) = Shape::MAP.at(entry.slot.position().0);
+        let mut places = vec![(entry, Place::Node(head))];
+        let known = graph.place(dead.slot.position());
+        if known.is_some_and(|known| known.place == Place::Node(head) && known.generation == dead.generation) {
+            places.push((dead, Place::None));
+        }
+        // a page that both are on is locked once
+        let mut ordinals: Vec<u32> = places.iter().map(|(entry, _)| Shape::MAP.at(entry.slot.position().0).0).collect();
+        ordinals.sort_unstable();
+        ordinals.dedup();
         hit("repair.adopt");
         // SAFETY: open; pages in the order codes, map
         unsafe {
             let code = graph.pin(Area::Codes, code_page).exclusive();
-            let map = graph.pin(Area::Map, map_page).exclusive();
+            let pages: Vec<_> = ordinals.iter().map(|&ordinal| graph.pin(Area::Map, ordinal).exclusive()).collect();
             let mut on_code = Change::new(&code);
             on_code.put(code_at, &entry.encode());
-            let mut on_map = Change::new(&map);
-            on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
-            wal::apply(graph.index.relation(), &[on_code, on_map]);
+            let mut changes = vec![on_code];
+            for (&ordinal, page) in ordinals.iter().zip(&pages) {
+                let mut on_map = Change::new(page);
+                for &(entry, place) in &places {
+                    let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
+                    // the dead one's slot may have been given away since
+                    let now = MapEntry::decode(&page.page()[at..at + Shape::MAP.entry_bytes]);
+                    if its_page == ordinal && now.generation == entry.generation {
+                        on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
+                    }
+                }
+                changes.push(on_map);
+            }
+            wal::apply(graph.index.relation(), &changes);
         }
     }
 
