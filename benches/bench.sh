@@ -4,9 +4,10 @@
 # tables: table operations of a zvec table and of a heap table (tables/run.sh);
 # search: nearest-neighbour search in the server beside libraries (search/run.sh).
 #
-# PART=tables|search: only that one. DATA=folder: data sets to use instead of random ones; see the parts.
-# OUT=folder for the search part's report and plots, .scratch/bench if not given. RESULTS=file: every figure as a line of
-# JSON, with the machine, the versions and the date in each part's first line; OUT/results.jsonl if not given. FULL=1: the search part's large data sets too. ARGS: options of search/main.py.
+# PART=tables|search: only that one. DATA=folder: data sets to use instead of random ones; see the parts. OUT=folder
+# for the search part's report and plots, .scratch/bench if not given. RESULTS=file: every figure as a line of JSON,
+# with the machine, the versions and the date in each part's first line; OUT/results.jsonl if not given. FULL=1: the
+# search part's large data sets too. ARGS: options of search/main.py.
 set -u -o pipefail
 part=${PART:-all}
 case $part in
@@ -18,7 +19,8 @@ tables | search) parts=("$part") ;;
     ;;
 esac
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-OUT=$(realpath -m "${OUT:-$here/../.scratch/bench}") && RESULTS=$(realpath -m "${RESULTS:-$OUT/results.jsonl}") || exit 1
+OUT=$(realpath -m "${OUT:-$here/../.scratch/bench}") || exit 1
+RESULTS=$(realpath -m "${RESULTS:-$OUT/results.jsonl}") || exit 1
 mkdir -p "$OUT" "${RESULTS%/*}" && : >"$RESULTS" || exit 1
 export OUT RESULTS
 status=0

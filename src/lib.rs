@@ -15,6 +15,7 @@
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
 //! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
+//! | `worker` | the background worker that drains an index | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
 pub mod distance;
@@ -37,5 +38,7 @@ pub mod tableam;
 
 #[cfg(feature = "pg")]
 mod init;
+#[cfg(feature = "pg")]
+pub mod worker;
 #[cfg(feature = "pg")]
 pgrx::pg_module_magic!();

@@ -59,7 +59,9 @@ class Inserting:
         self.context = multiprocessing.get_context("fork")
         self.stop = self.context.Event()
         self.pipe, theirs = self.context.Pipe(duplex=False)
-        self.process = self.context.Process(target=self._insert, args=(engine, rows, first_id, first, theirs), daemon=True)
+        self.process = self.context.Process(
+            target=self._insert, args=(engine, rows, first_id, first, theirs), daemon=True
+        )
         self.rate = self.inserted = None
 
     def _insert(self, engine, rows, first_id, first, pipe):

@@ -108,8 +108,8 @@ class SqlEngine:
         return f"SELECT id FROM {self.table}{condition} ORDER BY v {OPERATORS[self.data.metric]} {parameter} LIMIT {K}"
 
     def searcher(self, queries, where=None, settings=(), free=False):
-        """A session of its own that searches for `queries` (count, dimensions), among the rows `where` says. The planner
-        has to take the engine's index, unless it is `free`."""
+        """A session of its own that searches for `queries` (count, dimensions), among the rows that `where` keeps. The
+        planner has to take the engine's index, unless it is `free`."""
         session = Session(self.server.conninfo, [*(() if free else self.forced), *settings])
         ask, parameters = session.asker(self.query(where)), wire(queries)
 

@@ -14,7 +14,7 @@ def filters(run):
     count = min(len(run.data.queries), run.options.filter_queries)
     truths = {share: run.data.where(run.categories < share * CATEGORIES) for share in SHARES}
     for btree in (False, True):
-        for name, engine in list(engines.items()):
+        for engine in engines.values():
             if btree:
                 engine.run(f"CREATE INDEX {engine.table}_cat ON {engine.table} (cat)", f"ANALYZE {engine.table}")
             run.attempt(engine, "filter", filters_of, run, engine, truths, count, btree)

@@ -33,15 +33,22 @@ def numbers(words):
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", default=os.environ.get("DATA"), help="folder with mnist-784 and debian-packages (else DATA)")
+    p.add_argument(
+        "--data", default=os.environ.get("DATA"), help="folder with mnist-784 and debian-packages (else DATA)"
+    )
     p.add_argument(
         "--set", action="append", metavar="NAME[:ROWS[xDIMS]][=SECTIONS]",
         help=f"mnist, debian or synthetic; may be repeated. Sections: {','.join(SECTIONS)}, or all, most (all without "
-        f"cold), few ({FEW}). Unless given: mnist=most and debian=few if there is a folder, else synthetic:50000x256=most",
+        f"cold), few ({FEW}). Unless given: mnist=most and debian=few if there is a folder, else "
+        "synthetic:50000x256=most",
     )  # fmt: skip
-    p.add_argument("--full", action="store_true", help="also synthetic:200000x768, synthetic:100000x1536 and the growth")
+    p.add_argument(
+        "--full", action="store_true", help="also synthetic:200000x768, synthetic:100000x1536 and the growth"
+    )
     p.add_argument("--rows", type=int, help="at most so many rows of each set, to try things out")
-    p.add_argument("--growth", type=numbers, default=[], metavar="ROWS,ROWS,...", help="row numbers of the growth section")
+    p.add_argument(
+        "--growth", type=numbers, default=[], metavar="ROWS,ROWS,...", help="row numbers of the growth section"
+    )
     p.add_argument("--growth-dims", type=int, default=256)
     p.add_argument("--engines", help="names, with commas (default: all that are there)")
     p.add_argument("--m", type=int, default=16)
@@ -105,8 +112,7 @@ def main():
             run.use(datasets.load(name, a.data, rows, dims, a.queries))
             say(run.data.title())
             for section in dict.fromkeys(["build", *sections]):
-                if run.dirty and section not in ("insert",):
-                    run.renew()
+                run.renew()
                 say(f" {section}")
                 SECTIONS[section](run)
             chapters.append(report.of_data_set(run))

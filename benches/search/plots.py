@@ -5,8 +5,8 @@ import os
 from html import escape
 
 COLOURS = {
-    "zvec_hnsw": "#d62728", "zvec_hnsw compact": "#ff9896", "zvec_flat": "#e377c2", "zvec": "#9467bd", "heap": "#8c564b",
-    "hnswlib": "#1f77b4", "faiss hnsw": "#2ca02c", "faiss flat": "#98df8a", "usearch": "#17becf",
+    "zvec_hnsw": "#d62728", "zvec_hnsw compact": "#ff9896", "zvec_flat": "#e377c2", "zvec": "#9467bd",
+    "heap": "#8c564b", "hnswlib": "#1f77b4", "faiss hnsw": "#2ca02c", "faiss flat": "#98df8a", "usearch": "#17becf",
     "zvec library": "#ff7f0e", "pgvector": "#7f7f7f", "pgvector scan": "#c7c7c7",
 }  # fmt: skip
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 400, 70, 50, 40
@@ -29,7 +29,7 @@ def short(value):
 
 
 def recall_against_rate(title, series):
-    """`series`: name -> points (recall, QPS). Recall grows to the right on a scale of 1 - recall, rates are logarithmic."""
+    """`series`: name -> points (recall, QPS). To the right 1 - recall shrinks; both axes are logarithmic."""
     series = {name: sorted(points) for name, points in series.items() if points}
     if not series:
         return None
@@ -47,7 +47,9 @@ def recall_against_rate(title, series):
         return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
 
     parts = [text(LEFT, 22, title, "start", 14), text((LEFT + right) / 2, HEIGHT - 10, "recall@10")]
-    parts.append(text(16, HEIGHT / 2, "queries a second, one client", extra=f' transform="rotate(-90 16 {HEIGHT / 2:.0f})"'))
+    parts.append(
+        text(16, HEIGHT / 2, "queries a second, one client", extra=f' transform="rotate(-90 16 {HEIGHT / 2:.0f})"')
+    )
     for tick in ticks:
         parts.append(f'<path d="M{x(tick):.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="#ddd"/>')
         parts.append(text(x(tick), HEIGHT - BOTTOM + 16, f"{tick:g}", size=10))

@@ -26,7 +26,9 @@ def arguments():
     p.add_argument("--port", help="(else PGPORT)")
     p.add_argument("--dbname", help="(else PGDATABASE)")
     p.add_argument("--user", default=os.environ.get("PGUSER", "postgres"))
-    p.add_argument("--data", default=os.environ.get("DATA"), help="folder with mnist-784 and debian-packages (else DATA)")
+    p.add_argument(
+        "--data", default=os.environ.get("DATA"), help="folder with mnist-784 and debian-packages (else DATA)"
+    )
     p.add_argument("--set", default="mnist", choices=["mnist", "debian", "synthetic"], help="data set")
     p.add_argument("--rows", type=int, help="at most so many rows (synthetic: 20000)")
     p.add_argument("--dims", type=int, help="dimensions of synthetic data (256)")

@@ -43,7 +43,8 @@ def size(run):
 
 
 def exact(run):
-    """Milliseconds a query of the exact engines, with one thread and with two workers (libraries: two threads)."""
+    """Milliseconds a query of the exact engines, with one thread and with two workers. A library is given two threads,
+    which none of those here uses for a single query."""
     count = min(len(run.data.queries), run.options.exact_queries)
     queries = run.data.queries[:count]
     engines = {n: e for n, e in run.live.items() if e.exact}
@@ -58,8 +59,8 @@ def exact(run):
                     if reached < 0.9999:
                         say(f"  {name} is exact but has recall {reached:.4f}")
                     run.record("exact", name, reached, "recall", workers=workers)
-                rate, _ = timed_pass(searcher.ask, count, run.options.seconds)
-                times.setdefault((name, workers), []).append(1000 / rate)
+                _, latencies = timed_pass(searcher.ask, count, run.options.seconds)
+                times.setdefault((name, workers), []).append(1000 * float(numpy.median(latencies)))
                 searcher.close()
     for (name, workers), all_times in times.items():
         planned = None
@@ -162,9 +163,9 @@ def clients(run):
 
 
 def overhead(run):
-    """What a search costs beside the graph: a prepared search at ef 10 in an index of 100 rows, minus `SELECT 1`; by the
-    client's clock, and in a loop inside the server (no protocol, no parameter to parse)."""
-    for name, engine in list(run.live.items()):
+    """What a search costs beside the graph: a prepared search at ef 10 in an index of 100 rows, minus `SELECT 1`; by
+    the client's clock, and in a loop inside the server (no protocol, no parameter to parse)."""
+    for engine in list(run.live.values()):
         if engine.in_server and engine.tuned:
             run.attempt(engine, "overhead", overhead_of, run, engine)
 
@@ -197,32 +198,31 @@ def overhead_of(run, engine):
             run.record("overhead", engine.name, median(values), "us", what=what, by="client")
         ours = median(times["100 rows"]) - median(times["SELECT 1"])
         run.record("overhead", engine.name, ours, "us", what="100 rows minus SELECT 1", by="client")
-        loops = {"SELECT 1": "SELECT 1", "100 rows": f"SELECT id FROM {table} ORDER BY v {operator} q LIMIT 1"}
-        inside = {what: min(server_loop(s, engine, table, query) for _ in range(5)) for what, query in loops.items()}
-    inside = inside["100 rows"] - inside["SELECT 1"]
+        loops = ("1", f"id FROM {table} ORDER BY v {operator} q LIMIT {K}")
+        nothing, whole = (min(server_loop(s, engine, table, query) for _ in range(5)) for query in loops)
+    inside = whole - nothing
     run.record("overhead", engine.name, inside, "us", what="100 rows minus SELECT 1", by="server loop")
-    run.server.session().run(f"DROP TABLE {table}")
+    engine.run(f"DROP TABLE {table}")
     say(f"  {engine.name}: {ours:.0f} us by the client, {inside:.0f} us in a loop inside the server")
 
 
 def server_loop(session, engine, table, query, repeats=2000):
-    """Microseconds of one of `repeats` runs of a statement in PL/pgSQL; `q` in it is the parameter."""
-    session.run(f"""DO $$ DECLARE x int; q {engine.type}; started timestamptz; BEGIN
+    """Microseconds of one of `repeats` runs of `SELECT query` in PL/pgSQL; `q` in it is the parameter."""
+    session.run(f"""DO $$ DECLARE q {engine.type}; started timestamptz; BEGIN
         SELECT v INTO q FROM {table} LIMIT 1;
-        FOR i IN 1..100 LOOP {query.replace(' FROM', ' INTO x FROM') if ' FROM' in query else query + ' INTO x'};
+        FOR i IN 1..{repeats + 100} LOOP
+            IF i = 101 THEN started := clock_timestamp(); END IF;
+            PERFORM {query};
         END LOOP;
-        started := clock_timestamp();
-        FOR i IN 1..{repeats} LOOP
-            {query.replace(' FROM', ' INTO x FROM') if ' FROM' in query else query + ' INTO x'};
-        END LOOP;
-        PERFORM set_config('bench.us', (1e6 * extract(epoch FROM clock_timestamp() - started) / {repeats})::text, false);
+        PERFORM set_config('bench.us',
+            (1e6 * extract(epoch FROM clock_timestamp() - started) / {repeats})::text, false);
     END $$""")
     return float(session.value("SELECT current_setting('bench.us')"))
 
 
 def cold(run):
-    """The first 100 queries after a restart: blocks read and milliseconds. --drop-caches empties the kernel's cache too,
-    if it lets us; else the blocks come from there."""
+    """The first 100 queries after a restart: blocks read and milliseconds. --drop-caches empties the kernel's cache
+    too, if it lets us; else the blocks come from there."""
     if not run.server.restart_command:
         run.skip("server", "cold", "no command to restart the server")
         return

@@ -27,11 +27,12 @@ def machine(line, options):
     versions = ", ".join(f"{name} {version}" for name, version in line["versions"].items())
     settings = ", ".join(f"{name} = {value}" for name, value in line["settings"].items())
     return (
-        f"{line['cpu']}, {line['cores']} cores, {line['memory_GB']} GB of memory, load average {line['load_average']:.2f} "
-        f"before the run, two processes that only compute do {line['two_processes']:.2f} times the work of one; {line['date'][:10]}; commit {line['commit']}; {versions}; {settings}. "
+        f"{line['cpu']}, {line['cores']} cores, {line['memory_GB']} GB of memory; {line['date'][:10]}; "
+        f"commit {line['commit']}; {versions}; {settings}. Before the run the load average was "
+        f"{line['load_average']:.2f}, and two processes that only compute did {line['two_processes']:.2f} times the "
+        "work of one. "
         f"HNSW everywhere with m = {options.m}, ef_construction = {options.ef_construction}. Prepared statements with "
-        f"binary parameters over the local socket; medians of {options.rounds} rounds, in each of which the engines take "
-        f"turns."
+        f"binary parameters over the local socket; medians of {options.rounds} rounds, in which the engines take turns."
     )
 
 
@@ -93,7 +94,9 @@ def filters(run):
         reached = run.figure("filter", line["engine"], "recall", **same)
         fewest = run.figure("filter", line["engine"], "rows, the fewest", **same)
         how = "with btree" if p["btree"] else "no btree"
-        rows.append([f"{line['engine']}, {how}", f"{100 * p['share']:g} %", fewest, f"{reached:.4f}", number(line["value"])])
+        rows.append(
+            [f"{line['engine']}, {how}", f"{100 * p['share']:g} %", fewest, f"{reached:.4f}", number(line["value"])]
+        )
     return table(["filter", "rows kept", "fewest returned", "recall", "QPS"], rows)
 
 
@@ -110,13 +113,17 @@ def loads(run):
         for line in run.found("insert", unit=unit):
             p = line["parameters"]
             reached = f"{p['recall']:.4f}" if p["recall"] is not None else "-"
-            rows.append([line["engine"], unit[4:], p["ef"], reached, number(line["value"]), number(p.get("rows_per_second"))])
+            rows.append(
+                [line["engine"], unit[4:], p["ef"], reached, number(line["value"]), number(p.get("rows_per_second"))]
+            )
     return table(["beside inserts", "when", "ef", "recall", "QPS", "inserts/s"], rows)
 
 
 def overhead(run):
-    rows = [[f"{line['engine']}: {line['parameters']['what']}, by the {line['parameters']['by']}", number(line["value"])]
-            for line in run.found("overhead")]  # fmt: skip
+    rows = []
+    for line in run.found("overhead"):
+        p = line["parameters"]
+        rows.append([f"{line['engine']}: {p['what']}, by the {p['by']}", number(line["value"])])
     return table(["overhead, ef 10", "us"], rows)
 
 
@@ -128,11 +135,17 @@ def cold(run):
 
 
 def judged(found):
+    """The goals that were measured as a table; then what was not, by the goal's number where nothing of it was."""
     found = list(found)
-    rows = [[what, number(value), bound, goals.met(value, bound), n] for n, what, value, bound in found if value is not None]
-    missing = [what for _, what, value, _ in found if value is None]
-    missing = f"Not measured: {'; '.join(missing)}." if missing else None
-    return "\n\n".join(filter(None, [table(["goal", "measured", "wanted", "met?", "number"], rows), missing]))
+    rows = [
+        [f"{n}: {what}", number(value), bound, goals.met(value, bound)]
+        for n, what, value, bound in found
+        if value is not None
+    ]
+    measured = {n for n, _, value, _ in found if value is not None}
+    missing = [f"{n}: {what}" if n in measured else f"{n}" for n, what, value, _ in found if value is None]
+    missing = f"Goals not measured: {'; '.join(dict.fromkeys(missing))}." if missing else None
+    return "\n\n".join(filter(None, [table(["goal", "measured", "wanted", "met?"], rows), missing]))
 
 
 def of_data_set(run):
@@ -152,6 +165,8 @@ def of_growth(lines):
         return ""
     units = sorted({unit for _, _, unit in found})
     keys = sorted({(engine, rows) for engine, rows, _ in found})
-    rows = [[engine, f"{count:,}", *(number(found.get((engine, count, unit))) for unit in units)] for engine, count in keys]
+    rows = [
+        [engine, f"{count:,}", *(number(found.get((engine, count, unit))) for unit in units)] for engine, count in keys
+    ]
     parts = ["## Growth", table(["engine", "rows", *units], rows), judged(goals.of_growth(lines))]
     return "\n\n".join(part for part in parts if part)

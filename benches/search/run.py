@@ -70,7 +70,8 @@ class Run:
         line = {
             "section": "machine", "cpu": model, "cores": os.cpu_count(),
             "memory_GB": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**30,
-            "load_average": os.getloadavg()[0], "two_processes": together / alone, "versions": versions, "settings": settings, "commit": commit(),
+            "load_average": os.getloadavg()[0],
+            "two_processes": together / alone, "versions": versions, "settings": settings, "commit": commit(),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         }  # fmt: skip
         self.lines.append(line)

@@ -76,7 +76,9 @@ def insert_steadily(run, engine, vectors, inserted):
     close()
     run.record("insert", engine.name, min(windows), "rows/s, slowest window", rows=run.options.steady, window=WINDOW,
                median=median(windows), windows=windows)  # fmt: skip
-    say(f"  {engine.name}: {run.options.steady} rows, {median(windows):.0f} a second, {min(windows):.0f} at the slowest")
+    say(
+        f"  {engine.name}: {run.options.steady} rows, {median(windows):.0f} a second, {min(windows):.0f} at the slowest"
+    )
 
 
 def search_under_load(run, engine, vectors, inserted):

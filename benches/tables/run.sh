@@ -88,7 +88,8 @@ memory=$(awk '/^MemTotal/ { printf "%d", $2 / 1048576 }' /proc/meminfo)
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [ -z "$(git status --porcelain 2>/dev/null)" ] || commit="$commit and changes"
 [ -z "$results" ] || sql -At -v cpu="$cpu" -v cores="$(nproc)" -v memory="$memory" -v commit="$commit" \
-    -v load="$load_before" -v two="$two_sessions" -v date="$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" >>"$results" <<'SQL' || exit 1
+    -v load="$load_before" -v two="$two_sessions" -v date="$(date -u +%Y-%m-%dT%H:%M:%S+00:00)" \
+    >>"$results" <<'SQL' || exit 1
 SELECT json_build_object('section', 'machine', 'part', 'tables', 'cpu', :'cpu', 'cores', :cores, 'memory_GB', :memory,
     'load_average', :load, 'two_processes', :two, 'versions', json_build_object('PostgreSQL',
         current_setting('server_version')), 'commit', :'commit', 'date', :'date');

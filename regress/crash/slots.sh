@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The bookkeeping of slots where it is not what a run of this version leaves: segments with more slot pages than their
-# capacity takes, free slots that the hints know nothing of.
+# capacity takes, free slots that the hints know nothing of, a slot that was lost.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
@@ -75,6 +75,22 @@ printf '\x53\x01' | dd of="$file" bs=1 seek=$((2 * 8192 + 8176)) conv=notrunc st
 zvec_start slots || exit 1
 psql -Xqc "VACUUM freed"
 grown "free slots that their page's hint hides are used after the next VACUUM"
+
+# a vector that is lost is an error to CLUSTER, also where it sorts, and where the row has been locked
+psql -Xqb -v ON_ERROR_STOP=1 -c "CREATE TABLE lost (id int PRIMARY KEY, v zvec(3)) USING zvec" \
+    -c "INSERT INTO lost SELECT i, vec(i) FROM generate_series(1, 1000) i" || exit 1
+file=$ZVEC_SCRATCH/slots/data/$(psql -XAtqc "SELECT pg_relation_filepath(reltoastrelid) FROM pg_class
+    WHERE oid = 'lost'::regclass")
+zvec_stop slots
+# the state of the first slot, which is the first row's: free
+printf '\x00\x00' | dd of="$file" bs=1 seek=$((2 * 8192 + 40 + 22)) conv=notrunc status=none
+zvec_start slots || exit 1
+for by_index in on off; do
+    psql -XAtqc "SET enable_indexscan = $by_index" \
+        -c "BEGIN; SELECT FROM lost WHERE id = 1 FOR UPDATE; CLUSTER lost USING lost_pkey; COMMIT" 2>&1 |
+        grep -q 'is not in its vector store'
+    zvec_result $? "slots: CLUSTER tells of the lost vector of a locked row (enable_indexscan $by_index)"
+done
 
 zvec_log_is_clean slots
 zvec_result $? "slots: the server's log is clean"

@@ -162,6 +162,54 @@ same patient &&
     is "SELECT count(*) FILTER (WHERE ver = 0), count(*) FILTER (WHERE e = v(16 * id + 2, ver)) FROM o" "100|200"
 zvec_result $? "standby: and afterwards the standby has caught up"
 
+# outlives WHAT COMMAND...: what becomes of snapshots of m on the standbys, older than what the command does on the
+# primary. The rows give no cause for a conflict: nothing is pruned, no page becomes all-visible.
+outlives() {
+    local what=$1 name before pids=()
+    shift
+    rm -f "$ZVEC_SCRATCH"/ready.* "$ZVEC_SCRATCH/done"
+    catch_up eager && catch_up patient
+    for name in eager patient; do
+        on $name psql -XAtq -v VERBOSITY=terse >"$ZVEC_SCRATCH/old.$name" 2>&1 <<SQL &
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM m WHERE e = ARRAY[id, -id]::zvec;
+\\! touch $ZVEC_SCRATCH/ready.$name
+\\! while [ ! -e $ZVEC_SCRATCH/done ]; do sleep 0.1; done
+SELECT count(*) FROM m WHERE e = ARRAY[id, -id]::zvec AND n = id;
+SQL
+        pids+=($!)
+    done
+    while [ ! -e "$ZVEC_SCRATCH/ready.eager" ] || [ ! -e "$ZVEC_SCRATCH/ready.patient" ]; do sleep 0.1; done
+    before=$(on primary psql -XAtqc "SELECT pg_current_wal_insert_lsn()")
+    on primary "$@"
+    catch_up eager
+    touch "$ZVEC_SCRATCH/done"
+    wait "${pids[@]}"
+    ! zvec_as_server "$ZVEC_BINDIR/pg_waldump" -p "$ZVEC_SCRATCH/primary/data/pg_wal" -s "$before" -r Heap2 2>/dev/null |
+        grep -E 'PRUNE|VISIBLE cutoff xid [1-9]'
+    zvec_result $? "standby: $what: the rows give no cause for a conflict"
+    grep -q '^20$' "$ZVEC_SCRATCH/old.eager" && grep -q 'due to conflict' "$ZVEC_SCRATCH/old.eager"
+    zvec_result $? "standby: $what: an older snapshot is cancelled where queries may not delay"
+    [ "$(cat "$ZVEC_SCRATCH/old.patient")" = "20
+20" ]
+    zvec_result $? "standby: $what: it is right where replay waits for it"
+}
+on primary psql -Xq -c "CREATE TABLE m (id integer, n integer, e zvec(2)) USING zvec WITH (autovacuum_enabled = off)" \
+    -c "CREATE INDEX ON m (n)" -c "INSERT INTO m SELECT i, i, ARRAY[i, -i]::zvec FROM generate_series(1, 20) i"
+outlives "slots give up addresses for newer ones" psql -Xq -c "UPDATE m SET n = n + 100" -c "UPDATE m SET n = n - 100"
+# the row of a transaction that has not ended keeps the page from becoming all-visible
+freeze_beside_a_writer() {
+    psql -Xq -c "INSERT INTO m SELECT i, i, ARRAY[i, -i]::zvec FROM generate_series(21, 40) i"
+    psql -Xq <<SQL
+BEGIN;
+INSERT INTO m VALUES (0, 0, '[0,0]');
+\\! psql -Xqc "VACUUM m"
+ROLLBACK;
+SQL
+}
+on primary psql -Xq -c "TRUNCATE m" -c "INSERT INTO m SELECT i, i, ARRAY[i, -i]::zvec FROM generate_series(1, 20) i"
+outlives "slots are frozen" freeze_beside_a_writer
+
 # a standby dies and recovers
 (zvec_use eager && crash eager kill)
 zvec_result $? "standby: recovery of a standby after a crash"

@@ -28,7 +28,7 @@ pub struct Control {
 }
 
 impl Control {
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 }

@@ -26,7 +26,7 @@ impl Scratch {
             hop: Hop::default(),
             pool: Pool::default(),
             query: codec.empty_query(),
-            select: Select::new(codec.empty_query()),
+            select: Select::new(codec),
             candidates: Vec::new(),
             links: Vec::new(),
             chosen: vec![Vec::new(); usize::from(MAX_LEVEL) + 1],

@@ -79,6 +79,15 @@ impl MemoryGraph {
         nodes * node as u64 + upper_links(nodes, m) * size_of::<u32>() as u64
     }
 
+    /// Bytes of memory that the graph holds now.
+    #[must_use]
+    pub fn allocated_bytes(&self) -> u64 {
+        let links = self.links.capacity() + self.upper.capacity();
+        let bytes =
+            self.codes.capacity() * LINE_BYTES + links * size_of::<u32>() + self.nodes.capacity() * size_of::<Entry>();
+        bytes as u64
+    }
+
     /// Adds a node without links; [`super::insert`] links it in. `identity` is the caller's.
     pub fn push(&mut self, identity: u64, level: u8, head: Head, code: &[u8]) -> Node {
         let node = self.nodes.len() as Node;

@@ -39,6 +39,8 @@ pub mod memory;
 pub mod repair;
 pub mod search;
 pub mod select;
+#[cfg(test)]
+mod tests;
 
 pub use beam::Beam;
 pub use insert::{Scratch, insert};
@@ -149,7 +151,7 @@ pub(crate) fn distance_of(key: u64) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
+mod basics {
     use super::*;
 
     #[test]

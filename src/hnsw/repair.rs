@@ -7,20 +7,22 @@
 //!    entry point is replaced;
 //! 2. [`Repair::node`], once for each node: a live node replaces its links to dead ones by links to what those linked to
 //!    (FreshDiskANN: Singh et al. 2021, arXiv 2105.09613, algorithm 4);
-//! 3. [`connect`]: live nodes that lost all links to them get one.
+//! 3. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
 //!
-//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. What is
-//! freed afterwards must lose its twin pointer before its number is used again.
+//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. After a
+//! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
 use super::build::{Control, in_chunks, run};
 use super::connect::{Marks, connect, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
-use std::sync::atomic::Ordering;
 
 /// Dead nodes behind one another that a repair looks through.
 const STEPS: usize = 3;
+
+/// Candidates to choose from for each link that is to be replaced.
+const CANDIDATES: usize = 4;
 
 /// A repair under way.
 pub struct Repair {
@@ -34,7 +36,10 @@ impl Repair {
     /// twin becomes the dead one. When it returns, `dead` answers accordingly. The twin is out of the chain a moment
     /// later.
     pub fn begin(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, adopt: &mut dyn FnMut(Node, Node)) -> Self {
-        let twins = twins(graph);
+        let mut twins = twins(graph);
+        if drop_leftovers(graph, dead, &twins) {
+            twins = super::connect::twins(graph);
+        }
         let mut top: Option<(Node, u8)> = None;
         for head in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
             clean_chain(graph, dead, head, adopt);
@@ -70,6 +75,46 @@ impl Repair {
         }
         changed
     }
+
+    /// Connects what nothing leads to any more, and takes the twins from the dead. `stop` is asked before each node
+    /// that is connected. Returns how many there were, and whether it went through.
+    pub fn finish(
+        &self,
+        graph: &impl GraphMut,
+        dead: &dyn Fn(Node) -> bool,
+        ef_construction: usize,
+        scratch: &mut Scratch,
+        stop: &mut dyn FnMut() -> bool,
+    ) -> (u32, bool) {
+        let mut stopped = false;
+        let connected = connect(graph, dead, ef_construction, scratch, &mut || {
+            stopped = stop();
+            stopped
+        });
+        if !stopped {
+            for node in (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && dead(node)) {
+                graph.set_twin(node, NONE);
+            }
+        }
+        (connected, !stopped)
+    }
+}
+
+/// Clears the pointers of dead twins that a repair took out of their chains before it was left off, lest they be taken
+/// for heads; returns whether there were any. Such a node has no links, unlike a head that anything leads to.
+fn drop_leftovers(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> bool {
+    let entry = graph.entry().map(|(entry, _)| entry);
+    let mut links = Vec::new();
+    let mut found = false;
+    for node in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE) {
+        links.clear();
+        graph.own_links(node, 0, &mut links);
+        if links.is_empty() && entry != Some(node) && dead(node) {
+            graph.set_twin(node, NONE);
+            found = true;
+        }
+    }
+    found
 }
 
 /// Unlinks dead twins, and lets a dead head take over a live twin's identity.
@@ -120,12 +165,13 @@ fn repair_level(
 
     visited.start(graph.nodes());
     visited.insert(node);
-    hop.nodes.clear();
+    select.chosen.clear();
     let mut through = Vec::new();
     for &link in links.iter().filter(|&&link| visited.insert(link)) {
-        if dead(link) { through.push(link) } else { hop.nodes.push(link) }
+        if dead(link) { through.push(link) } else { select.chosen.push(link) }
     }
-    for step in 0..STEPS {
+    hop.nodes.clear();
+    for _ in 0..STEPS {
         let mut neighbours = Vec::new();
         for dead_node in std::mem::take(&mut through) {
             graph.own_links(dead_node, level, &mut neighbours);
@@ -133,14 +179,14 @@ fn repair_level(
         for link in neighbours.into_iter().filter(|&link| visited.insert(link)) {
             if dead(link) { through.push(link) } else { hop.nodes.push(link) }
         }
-        if step == 0 && !hop.nodes.is_empty() {
+        if !(hop.nodes.is_empty() && select.chosen.is_empty()) {
             break;
         }
     }
 
     graph.load_query(node, query);
     candidates.clear();
-    if hop.nodes.is_empty() {
+    if hop.nodes.is_empty() && select.chosen.is_empty() {
         pool.clear();
         if let Some((distance, nearest)) = descend(graph, query, level, hop, visited) {
             pool.offer(distance, nearest, ef_construction);
@@ -154,7 +200,10 @@ fn repair_level(
         candidates.extend(hop.found());
         candidates.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     }
-    select.run(graph, candidates, graph.max_links(level));
+    candidates.truncate(CANDIDATES * (links.len() - select.chosen.len()));
+    // What is linked and live stays: it was chosen with more to choose from.
+    let max = if select.chosen.is_empty() { graph.max_links(level) } else { links.len() };
+    select.add(graph, candidates, max);
     let mut done = false;
     graph.edit_links(node, level, &mut |now| {
         done = now == links;
@@ -194,12 +243,7 @@ pub fn repair(
         }
         repaired.nodes += u32::from(repair.node(graph, dead, node, ef_construction, scratch));
     }
-    let mut stopped = false;
-    repaired.connected = connect(graph, dead, ef_construction, scratch, &mut || {
-        stopped = stop();
-        stopped
-    });
-    repaired.complete = !stopped;
+    (repaired.connected, repaired.complete) = repair.finish(graph, dead, ef_construction, scratch, stop);
     repaired
 }
 
@@ -228,11 +272,12 @@ pub fn repair_all(
             repair.node(graph, &dead, node, ef_construction, scratch);
         },
     )?;
-    let stopped = || control.stop.load(Ordering::Relaxed);
-    if !stopped() {
-        run(1, control, tick, &|_| {
-            connect(graph, &dead, ef_construction, &mut Scratch::new(graph.codec()), &mut || stopped());
-        })?;
+    if control.stopped() {
+        return Ok(false);
     }
-    Ok(!stopped())
+    run(1, control, tick, &|_| {
+        let mut scratch = Scratch::new(graph.codec());
+        repair.finish(graph, &dead, ef_construction, &mut scratch, &mut || control.stopped());
+    })?;
+    Ok(!control.stopped())
 }

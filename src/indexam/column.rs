@@ -45,7 +45,7 @@ unsafe fn metric_of(index: Relation) -> Metric {
             let name = relation::name(index);
             raise(
                 Error::new(
-                    SqlState::Internal,
+                    SqlState::WrongObjectType,
                     format!("support function 1 of index \"{name}\" answers {code}, which stands for no metric"),
                 )
                 .hint("Use one of the operator classes zvec_l2_ops, zvec_ip_ops, zvec_cosine_ops and zvec_l1_ops."),
@@ -72,7 +72,16 @@ impl Column {
                     "Store the expression's value in a column of the table, for example a generated one, and index that.",
                 );
             }
-            tableam::require_zvec_table(heap);
+            if !tableam::is_zvec_table(heap) {
+                let (index, heap) = (relation::name(index), relation::name(heap));
+                raise(
+                    Error::new(
+                        SqlState::WrongObjectType,
+                        format!("index \"{index}\" needs a table of access method zvec, which \"{heap}\" is not"),
+                    )
+                    .hint("Convert the table with ALTER TABLE ... SET ACCESS METHOD zvec, or do without the index."),
+                );
+            }
             let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
             let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
             if !is_vector_type(attribute.atttypid) {

@@ -3,8 +3,6 @@
 use super::column::Column;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
-use crate::pg::xact;
-use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::store::visibility::{Judge, Verdict};
 use crate::tableam::lookup::{Lookup, Whose};
@@ -26,8 +24,6 @@ pub enum Sight {
 /// A partial index's condition is checked here too: a slot outlives updates of the row's other columns, so its row may
 /// have left the index. Then every row is asked.
 ///
-/// Under SERIALIZABLE, passing a slot by counts as reading the row: a conflict with whoever wrote it.
-///
 /// Addresses come true only after [`crate::store::pending::flush`].
 pub struct Rows {
     heap: Relation,
@@ -35,7 +31,6 @@ pub struct Rows {
     attnum: i16,
     snapshot: pg_sys::Snapshot,
     partial: bool,
-    serializable: bool,
     judge: Judge,
     context: pg_sys::MemoryContext,
     lookup: Option<Lookup>,
@@ -67,9 +62,8 @@ impl Rows {
                 );
             }
             let partial = !pg_sys::RelationGetIndexPredicate(index).is_null();
-            let judge = Judge::new(snapshot);
-            let serializable = xact::is_serializable();
-            Self { heap, index, attnum: column.attnum, snapshot, partial, serializable, judge, context, lookup: None }
+            let judge = Judge::new(heap, snapshot);
+            Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
         }
     }
 
@@ -78,13 +72,7 @@ impl Rows {
     #[inline]
     pub fn sight(&mut self, slot: &Slot) -> Sight {
         match self.judge.verdict(slot) {
-            Verdict::Invisible => {
-                if self.serializable && slot.state() == Some(SlotState::Live) && !slot.has(XMIN_FROZEN) {
-                    // SAFETY: by contract of `new`
-                    unsafe { xact::read_before(self.heap, slot.xmin, self.snapshot) }
-                }
-                Sight::Hidden
-            }
+            Verdict::Invisible => Sight::Hidden,
             Verdict::Visible if !self.partial && !slot.head.is_some() => Sight::Row(slot.tail),
             _ => Sight::Ask,
         }

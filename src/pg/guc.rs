@@ -8,6 +8,7 @@ static mut EF_SEARCH: i32 = 64;
 static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
+static mut BACKGROUND_DRAIN: bool = true;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -21,6 +22,25 @@ pub fn segment_capacity() -> u32 {
 pub fn ef_search() -> u32 {
     // SAFETY: as above
     unsafe { EF_SEARCH as u32 }
+}
+
+/// Sets `zvec.ef_search` until the settings' nest level that the caller has begun is left. The server raises its error
+/// for a value out of range.
+pub fn set_ef_search(value: i32) {
+    let value = std::ffi::CString::new(value.to_string()).unwrap_or_default();
+    // SAFETY: the server copies the strings
+    unsafe {
+        pg_sys::set_config_option(
+            c"zvec.ef_search".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
 }
 
 /// How many vectors may wait outside a graph before those who insert move some into it.
@@ -42,6 +62,13 @@ pub fn optimize_threads() -> u32 {
 pub fn rebuild_threshold() -> f64 {
     // SAFETY: as above
     unsafe { REBUILD_THRESHOLD }
+}
+
+/// Whether background workers may drain pending lists.
+#[must_use]
+pub fn background_drain() -> bool {
+    // SAFETY: as above
+    unsafe { BACKGROUND_DRAIN }
 }
 
 /// An integer setting.
@@ -142,6 +169,18 @@ pub unsafe fn define() {
             0.2,
             0.0,
             1.0,
+            user,
+            0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomBoolVariable(
+            c"pg_zvec.background_drain".as_ptr(),
+            c"Lets a background worker move new vectors of a zvec_hnsw index into its graph.".as_ptr(),
+            c"Inserting sessions ask for one when a tenth of pg_zvec.max_pending waits.".as_ptr(),
+            &raw mut BACKGROUND_DRAIN,
+            true,
             user,
             0,
             None,

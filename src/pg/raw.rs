@@ -4,12 +4,20 @@
 
 use pgrx::pg_sys::{
     Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, RelFileNode, Relation, RmgrId, ScanDirection,
-    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
-    XLogRecPtr,
+    IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode, OffsetNumber, Oid, Page, RelFileNode, Relation,
+    RmgrId, ScanDirection, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId,
+    TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
+    /// Signal handler: end the process at the next opportunity.
+    pub fn die(signal: i32);
+    /// Signal handler: cancel what is running at the next opportunity.
+    pub fn StatementCancelHandler(signal: i32);
+    /// Signal handler: read the configuration again at the next opportunity.
+    pub fn SignalHandlerForConfigReload(signal: i32);
+    /// Whether two values are the same bytes; values stored elsewhere are not fetched.
+    pub fn datumIsEqual(a: Datum, b: Datum, by_value: bool, length: i32) -> bool;
     /// The heap's table access method.
     pub fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     /// The next row of a heap scan.
@@ -36,12 +44,6 @@ unsafe extern "C-unwind" {
         buffer: Buffer,
         dead_after: *mut TransactionId,
     ) -> HTSV_Result::Type;
-    /// Whether reads of a relation under a snapshot are watched for conflicts of serializable transactions. Raises errors.
-    pub fn CheckForSerializableConflictOutNeeded(rel: Relation, snapshot: Snapshot) -> bool;
-    /// Notes that we have read what was before the (top-level) transaction `xid` wrote. Raises errors.
-    pub fn CheckForSerializableConflictOut(rel: Relation, xid: TransactionId, snapshot: Snapshot);
-    /// The top-level transaction of a subtransaction.
-    pub fn SubTransGetTopmostTransaction(xid: TransactionId) -> TransactionId;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
     /// Stores a row. Raises errors.
@@ -74,6 +76,8 @@ unsafe extern "C-unwind" {
         values: *mut Datum,
         isnull: *mut bool,
     );
+    /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
+    pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
     /// Frees a row.

@@ -1,7 +1,5 @@
 //! Transactions: ids and their fate.
 
-use super::error::boundary;
-use super::raw;
 use pgrx::pg_sys;
 
 /// What became of a transaction, as far as it can be told.
@@ -15,6 +13,28 @@ pub enum Fate {
     Aborted,
     /// too old: its status is no longer kept
     Unknown,
+}
+
+unsafe extern "C-unwind" {
+    fn CheckForSerializableConflictOutNeeded(rel: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> bool;
+    fn CheckForSerializableConflictOut(rel: pg_sys::Relation, xid: pg_sys::TransactionId, snapshot: pg_sys::Snapshot);
+}
+
+/// Tells a serializable transaction that it reads under `snapshot` what transaction `raw` has changed in `rel` without
+/// seeing the change, as the heap does for each row version that it passes by. An error is raised when that makes a
+/// serial order impossible.
+pub unsafe fn passes_by(rel: pg_sys::Relation, raw: u32, snapshot: pg_sys::Snapshot) {
+    // SAFETY: rel is open, the snapshot an MVCC snapshot
+    unsafe {
+        let needed = pg_sys::ffi::pg_guard_ffi_boundary(|| CheckForSerializableConflictOutNeeded(rel, snapshot));
+        if !needed || pg_sys::GetTopTransactionIdIfAny() == xid(raw) {
+            return;
+        }
+        let top = pg_sys::SubTransGetTopmostTransaction(xid(raw));
+        if !pg_sys::TransactionIdPrecedes(top, pg_sys::TransactionXmin) {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| CheckForSerializableConflictOut(rel, top, snapshot));
+        }
+    }
 }
 
 fn xid(raw: u32) -> pg_sys::TransactionId {
@@ -53,30 +73,4 @@ pub fn fate(raw: u32) -> Fate {
 pub fn precedes(a: u32, b: u32) -> bool {
     // SAFETY: a pure comparison
     unsafe { pg_sys::TransactionIdPrecedes(xid(a), xid(b)) }
-}
-
-/// Whether the current transaction is SERIALIZABLE.
-#[must_use]
-pub fn is_serializable() -> bool {
-    // SAFETY: this backend's own
-    unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 }
-}
-
-/// To be called by a SERIALIZABLE transaction that passes a row by, because `snapshot` cannot see what `writer` has
-/// written: the transaction comes before the writer, as if the heap had shown it the row
-/// (`HeapCheckForSerializableConflictOut`).
-pub unsafe fn read_before(rel: pg_sys::Relation, writer: u32, snapshot: pg_sys::Snapshot) {
-    // SAFETY: rel is open and snapshot registered; no Rust value waits to be dropped below the boundary
-    unsafe {
-        boundary(|| {
-            let is_old = |id| pg_sys::TransactionIdPrecedes(id, pg_sys::TransactionXmin);
-            if is_old(xid(writer)) || !raw::CheckForSerializableConflictOutNeeded(rel, snapshot) {
-                return;
-            }
-            let top = raw::SubTransGetTopmostTransaction(xid(writer));
-            if !is_old(top) && top != pg_sys::GetTopTransactionIdIfAny() {
-                raw::CheckForSerializableConflictOut(rel, top, snapshot);
-            }
-        });
-    }
 }

@@ -15,6 +15,9 @@ mod kernels;
 mod query;
 mod train;
 
+#[cfg(test)]
+mod tests;
+
 pub use codec::{Codec, Head};
 pub use query::Query;
 pub use train::Trainer;

@@ -7,6 +7,8 @@ use crate::distance::Metric;
 
 /// Standard deviations of the rounding error that a lower bound allows for.
 const DEVIATIONS: f64 = 4.0;
+/// How far the operator's own cosine distance may be off, as its kernels promise.
+const COSINE_ERROR: f64 = 1e-5;
 
 /// A vector to compare codes with: a query's own, or a stored node's.
 #[derive(Clone)]
@@ -129,7 +131,7 @@ impl Query {
                 let deviation = 2.0 * (estimate.max(0.0) * variance).sqrt() + dims.sqrt() * variance;
                 let squared = estimate - dims * variance - DEVIATIONS * deviation - noise;
                 let squared = squared.max(0.0) / (unit * unit);
-                if self.metric == Metric::Cosine { squared / 2.0 } else { squared.sqrt() }
+                if self.metric == Metric::Cosine { squared / 2.0 - COSINE_ERROR } else { squared.sqrt() }
             }
         }
     }

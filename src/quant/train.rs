@@ -7,8 +7,10 @@ use crate::distance::{Metric, dot};
 const SAMPLE_ELEMENTS: usize = 1 << 22;
 /// Vectors that are kept of the sample, at most.
 const SAMPLE_VECTORS: usize = 1024;
-/// Share of the elements that one step of L1's codes must be wide enough for.
-const L1_COVERED: f64 = 0.999;
+/// Share of the vectors that are no outliers, for L1.
+const L1_COVERED: f64 = 0.9;
+/// Times the largest element of those that the codes reach under L1. What is larger is cut.
+const L1_LARGEST: f32 = 4.0;
 
 /// Collects a sample of the vectors that will be coded.
 ///
@@ -98,16 +100,15 @@ impl Trainer {
         if typical > 0.0 { (1.0 / typical).clamp(1e-37, 1e37) as f32 } else { 1.0 }
     }
 
-    /// The step with which 127 of them reach nearly every element of the sample.
+    /// The step with which 127 of them reach all elements of all vectors but outliers.
     fn step(&self, center: &[f32]) -> f32 {
-        let mut sizes: Vec<f32> =
-            self.rows.iter().zip(center.iter().cycle()).map(|(&x, &c)| (x - c).abs().min(f32::MAX)).collect();
-        let place = ((sizes.len() - 1) as f64 * L1_COVERED) as usize;
-        let mut reach = *sizes.select_nth_unstable_by(place, f32::total_cmp).1;
-        if reach == 0.0 {
-            reach = sizes.iter().copied().fold(0.0, f32::max);
-        }
-        if reach > 0.0 { (reach / 127.0).max(1e-37) } else { 1.0 / 127.0 }
+        let row_reach = |row: &[f32]| row.iter().zip(center).fold(0.0, |max: f32, (&x, &c)| max.max((x - c).abs()));
+        let mut reaches: Vec<f32> = self.rows.chunks_exact(self.dims).map(row_reach).collect();
+        let place = ((reaches.len() - 1) as f64 * L1_COVERED) as usize;
+        let usual = *reaches.select_nth_unstable_by(place, f32::total_cmp).1;
+        let largest = reaches.iter().copied().fold(0.0, f32::max);
+        let reach = if usual > 0.0 { largest.min(L1_LARGEST * usual) } else { largest };
+        if reach > 0.0 { (reach.min(f32::MAX) / 127.0).max(1e-37) } else { 1.0 / 127.0 }
     }
 }
 

@@ -14,6 +14,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod grow;
+pub mod look;
 mod map;
 pub mod pending;
 mod pins;

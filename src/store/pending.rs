@@ -34,6 +34,9 @@ pub struct Move {
     pub from: Tid,
     /// where the new version is
     pub to: Tid,
+    /// the transaction whose UPDATE made the version that was updated, 0 = none that matters: snapshots on a standby
+    /// that do not see it may need the address that the slot gives up
+    pub after: u32,
 }
 
 /// What waits at one nesting level.

@@ -19,8 +19,11 @@ use pgrx::pg_sys;
 pub enum RowVersion {
     /// a version that references the slot and that some snapshot may see
     Needed,
-    /// nothing that references the slot, or only what is dead to all
-    Gone,
+    /// nothing that references the slot, or only what is dead to all here
+    Gone {
+        /// snapshots on a standby that do not see this transaction may still see what is dead here; 0 = none
+        removed: u32,
+    },
 }
 
 /// What a pass found.
@@ -38,19 +41,30 @@ pub struct Reclaimed {
 pub(super) struct Judge<'a> {
     oldest_xmin: u32,
     row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
-    latest_removed: Option<u32>,
+    /// the newest transaction that a standby's snapshots must see before what was decided is applied
+    must_see: Option<u32>,
 }
 
 impl Judge<'_> {
-    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
-        [slot.tail, slot.head]
-            .into_iter()
-            .any(|tid| tid.is_some() && (self.row)(tid, number, slot.generation) == RowVersion::Needed)
+    fn needs(&mut self, tid: Tid, slot: &Slot, number: SlotNo) -> bool {
+        match (self.row)(tid, number, slot.generation) {
+            RowVersion::Needed => true,
+            RowVersion::Gone { removed } => {
+                if removed != 0 {
+                    self.must_see(removed);
+                }
+                false
+            }
+        }
     }
 
-    fn removed(&mut self, xid: u32) {
-        if self.latest_removed.is_none_or(|latest| xact::precedes(latest, xid)) {
-            self.latest_removed = Some(xid);
+    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
+        [slot.tail, slot.head].into_iter().any(|tid| tid.is_some() && self.needs(tid, slot, number))
+    }
+
+    fn must_see(&mut self, xid: u32) {
+        if self.must_see.is_none_or(|latest| xact::precedes(latest, xid)) {
+            self.must_see = Some(xid);
         }
     }
 
@@ -59,8 +73,14 @@ impl Judge<'_> {
         if !slot.has(XMIN_FROZEN) {
             match xact::fate(slot.xmin) {
                 Fate::Running => return Some(slot),
-                Fate::Aborted => return None,
-                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => slot.flags |= XMIN_FROZEN,
+                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
+                // transaction runs, the horizon is not past it
+                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
+                Fate::Aborted => return Some(slot),
+                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
+                    self.must_see(slot.xmin);
+                    slot.flags |= XMIN_FROZEN;
+                }
                 Fate::Committed => {}
                 Fate::Unknown if self.asks(&slot, number) => slot.flags |= XMIN_FROZEN,
                 Fate::Unknown => return None,
@@ -75,7 +95,7 @@ impl Judge<'_> {
                 Fate::Running => return Some(slot),
                 Fate::Aborted => slot.set_xmax(0),
                 Fate::Committed if xact::precedes(slot.xmax, self.oldest_xmin) => {
-                    self.removed(slot.xmax);
+                    self.must_see(slot.xmax);
                     return None;
                 }
                 Fate::Committed => slot.flags |= XMAX_COMMITTED,
@@ -84,10 +104,9 @@ impl Judge<'_> {
             }
         }
         if slot.head.is_some() {
-            let mut needed = |tid| (self.row)(tid, number, slot.generation) == RowVersion::Needed;
-            if !needed(slot.head) {
+            if !self.needs(slot.head, &slot, number) {
                 slot.head = Tid::NONE;
-            } else if !needed(slot.tail) {
+            } else if !self.needs(slot.tail, &slot, number) {
                 slot.tail = std::mem::take(&mut slot.head);
             }
         }
@@ -114,7 +133,7 @@ impl Store {
         row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     ) -> Reclaimed {
         let mut total = Reclaimed::default();
-        let mut judge = Judge { oldest_xmin, row, latest_removed: None };
+        let mut judge = Judge { oldest_xmin, row, must_see: None };
         let mut announced = None;
         // SAFETY: rel is open
         unsafe {
@@ -187,7 +206,7 @@ impl Store {
                     turns.push((index, slot, new));
                 }
             }
-            if let Some(latest) = judge.latest_removed
+            if let Some(latest) = judge.must_see
                 && announced.is_none_or(|before| xact::precedes(before, latest))
             {
                 announce_removal(self.rel, latest);
@@ -226,10 +245,10 @@ impl Store {
     }
 }
 
-/// Tells standbys that slots freed next may have been visible to snapshots not newer than `latest_removed`, so that
-/// they settle the conflict as they do for removed rows. It is the record by which index pages are given back, whose
-/// replay does just that and touches no page.
-unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
+/// Tells standbys that snapshots which do not see `latest_removed` may need the slots freed or the addresses taken out
+/// next, or would take slots frozen next for visible, so that they settle the conflict as they do for removed rows. It is
+/// the record by which index pages are given back, whose replay does just that and touches no page.
+pub(super) unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
     #[repr(C)]
     struct ReusePage {
         node: pg_sys::RelFileNode,
@@ -292,6 +311,12 @@ impl Store {
             });
         }
         census
+    }
+
+    /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
+    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, latest_removed) }
     }
 
     /// A copy of the segment's slot page `ordinal`.

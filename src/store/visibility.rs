@@ -81,16 +81,20 @@ const REMEMBERED: usize = 64;
 /// It remembers what transactions are to the snapshot. That does not change while the snapshot is held: what it takes
 /// for running stays so, and what has ended has ended. Our own are remembered as ours even after a rollback to a
 /// savepoint: the row is asked then, which is never wrong.
+///
+/// Slots are passed by without a look at their rows, so it is the judge who tells a serializable transaction of changes
+/// that it reads past: once a transaction, since any vector concerns the whole scan.
 pub struct Judge {
+    table: pg_sys::Relation,
     snapshot: pg_sys::Snapshot,
     known: [(u32, Standing); REMEMBERED],
 }
 
 impl Judge {
-    /// A judge under `snapshot`, an MVCC snapshot that outlives it.
+    /// A judge of slots of `table`'s vectors under `snapshot`, an MVCC snapshot; both outlive it.
     #[must_use]
-    pub unsafe fn new(snapshot: pg_sys::Snapshot) -> Self {
-        Self { snapshot, known: [(0, Standing::Later); REMEMBERED] }
+    pub unsafe fn new(table: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> Self {
+        Self { table, snapshot, known: [(0, Standing::Later); REMEMBERED] }
     }
 
     /// What `slot` says about its row.
@@ -102,8 +106,12 @@ impl Judge {
         judge(slot, |xid| {
             let entry = &mut self.known[xid as usize % REMEMBERED];
             if entry.0 != xid || xid == 0 {
-                // SAFETY: the snapshot lives by contract of `new`
+                // SAFETY: table and snapshot live by contract of `new`
                 let found = unsafe { standing(xid, self.snapshot) };
+                if found == Standing::Later {
+                    // SAFETY: as above
+                    unsafe { xact::passes_by(self.table, xid, self.snapshot) };
+                }
                 if found == Standing::Ended(Fate::Running) {
                     return found;
                 }

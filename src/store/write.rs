@@ -5,6 +5,7 @@
 
 use super::map::{Segment, Store};
 use super::pending::Move;
+use super::reclaim::announce_removal;
 use super::reserve::Reservation;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
@@ -212,6 +213,7 @@ impl Store {
     /// of one slot in the order in which they happened.
     pub(super) unsafe fn move_rows(&self, moves: &[Move]) {
         let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
+        let mut announced: Option<u32> = None;
         // SAFETY: rel is open
         unsafe {
             for on_page in moves.chunk_by(|a, b| page_of(a.slot) == page_of(b.slot)) {
@@ -221,12 +223,17 @@ impl Store {
                 let page = self.page(&segment.page.slots, &header).exclusive();
                 hit("move.locked");
                 let mut change = Change::new(&page);
+                let mut given_up = None;
                 for of_slot in on_page.chunk_by(|a, b| a.slot == b.slot) {
                     let index = Geometry::slot_at(of_slot[0].slot.position()).1;
                     let before = SlotPage::slot(page.page(), index);
                     let mut slot = before;
                     for moved in of_slot {
                         if slot.state() == Some(SlotState::Live) && slot.generation == moved.generation {
+                            let gives_up = moved.after != 0 && slot.head.is_some() && slot.head != moved.from;
+                            if gives_up && given_up.is_none_or(|latest| xact::precedes(latest, moved.after)) {
+                                given_up = Some(moved.after);
+                            }
                             slot.head = moved.from;
                             slot.tail = moved.to;
                         }
@@ -234,6 +241,12 @@ impl Store {
                     if slot != before {
                         put_slot(&mut change, page.page(), index, &slot);
                     }
+                }
+                if let Some(latest) = given_up
+                    && announced.is_none_or(|before| xact::precedes(before, latest))
+                {
+                    announce_removal(self.rel, latest);
+                    announced = Some(latest);
                 }
                 wal::apply(self.rel, &[change]);
             }

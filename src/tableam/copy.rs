@@ -214,8 +214,7 @@ impl Copier {
                 slot.xmin = pg_sys::FrozenTransactionId.into_inner();
                 slot.flags |= XMIN_COMMITTED | XMIN_FROZEN;
             }
-            let mask = u32::from((*header).t_infomask);
-            if mask & pg_sys::HEAP_XMAX_INVALID == 0 && !pg_sys::HeapTupleHeaderIsOnlyLocked(header) {
+            if is_ended(header) {
                 slot.set_xmax(super::rows::update_xid(header).into_inner());
             }
             slot
@@ -255,6 +254,14 @@ impl Copier {
                 }
             }
         }
+    }
+}
+
+/// Whether a transaction that has not aborted, as far as is known, deleted or replaced the version; a lock does neither.
+unsafe fn is_ended(header: pg_sys::HeapTupleHeader) -> bool {
+    // SAFETY: a valid header
+    unsafe {
+        u32::from((*header).t_infomask) & pg_sys::HEAP_XMAX_INVALID == 0 && !pg_sys::HeapTupleHeaderIsOnlyLocked(header)
     }
 }
 
@@ -434,8 +441,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
                     break;
                 }
                 written += 1;
-                let mask = u32::from((*(*tuple).t_data).t_infomask);
-                copier.take(tuple, mask & pg_sys::HEAP_XMAX_INVALID == 0);
+                copier.take(tuple, is_ended((*tuple).t_data));
                 progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, written);
             }
             pg_sys::tuplesort_end(sorter);

@@ -1,7 +1,7 @@
 //! Reading rows for what they say of vectors.
 
 use super::vectors::{self, VectorColumns};
-use crate::pg::{buffer, raw};
+use crate::pg::{buffer, raw, xact};
 use crate::segment::{Generation, Reference, SlotNo, Tid};
 use crate::store::RowVersion;
 use pgrx::pg_sys;
@@ -40,6 +40,9 @@ pub struct OldRow {
     pub tid: Tid,
     /// whether no snapshot can need a version before it: an INSERT made it, or an UPDATE that every snapshot sees
     pub oldest: bool,
+    /// the transaction whose UPDATE made the version, 0 when an INSERT did or it is frozen: snapshots that do not see it
+    /// may need a version before
+    pub made_by: u32,
     heap_only: bool,
     root: OnceCell<Tid>,
     /// for each vector column, in the order of [`VectorColumns`], its reference
@@ -97,7 +100,9 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
         let heap_only = is_heap_only(&mut tuple);
         let updated = u32::from((*tuple.t_data).t_infomask) & pg_sys::HEAP_UPDATED != 0;
         let oldest = !updated || seen_by_all(rel, tuple.t_data);
-        Some(OldRow { tid: own, oldest, heap_only, root: OnceCell::new(), references })
+        let made = updated && !pg_sys::htup::HeapTupleHeaderFrozen(tuple.t_data);
+        let made_by = if made { pg_sys::htup::HeapTupleHeaderGetXmin(tuple.t_data).into_inner() } else { 0 };
+        Some(OldRow { tid: own, oldest, made_by, heap_only, root: OnceCell::new(), references })
     }
 }
 
@@ -109,6 +114,20 @@ unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) ->
         let xmin = pg_sys::htup::HeapTupleHeaderGetXmin(header);
         pg_sys::htup::HeapTupleHeaderFrozen(header)
             || raw::GlobalVisTestIsRemovableXid(raw::GlobalVisTestFor(rel), xmin)
+    }
+}
+
+/// The row version at `at` of a locked page, if there is one.
+#[must_use]
+pub unsafe fn tuple_of(rel: pg_sys::Relation, page: &buffer::Shared, at: Tid) -> Option<pg_sys::HeapTupleData> {
+    // SAFETY: rel is open; the line pointer is checked before it is followed
+    unsafe {
+        let page = pg_sys::BufferGetPage(page.buffer());
+        if at.offset == 0 || at.offset > pg_sys::PageGetMaxOffsetNumber(page) {
+            return None;
+        }
+        let item = pg_sys::PageGetItemId(page, at.offset);
+        ((*item).lp_flags() == pg_sys::LP_NORMAL).then(|| tuple_at(rel, page, item, at))
     }
 }
 
@@ -234,6 +253,7 @@ pub unsafe fn row_version(
     unsafe {
         let horizon = raw::GlobalVisTestFor(rel);
         let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
+        let mut removed = 0;
         let needed = any_in_chain(rel, at, |tuple, buffer| {
             let names_us = references((*rel).rd_att, tuple, &columns)[0]
                 .is_some_and(|r| r.slot == slot && r.generation == generation);
@@ -243,10 +263,16 @@ pub unsafe fn row_version(
             let mut dead_after = pg_sys::InvalidTransactionId;
             match raw::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
                 pg_sys::HTSV_Result::HEAPTUPLE_DEAD => false,
-                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => !raw::GlobalVisTestIsRemovableXid(horizon, dead_after),
+                pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => {
+                    let xid = dead_after.into_inner();
+                    if removed == 0 || xact::precedes(removed, xid) {
+                        removed = xid;
+                    }
+                    !raw::GlobalVisTestIsRemovableXid(horizon, dead_after)
+                }
                 _ => true,
             }
         });
-        if needed { RowVersion::Needed } else { RowVersion::Gone }
+        if needed { RowVersion::Needed } else { RowVersion::Gone { removed } }
     }
 }

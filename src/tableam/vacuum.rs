@@ -35,7 +35,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
         let attnum_of = |slot: crate::segment::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
         let done = store.reclaim(horizon.into_inner(), &dropped, &mut |at, slot, generation| match attnum_of(slot) {
             Some(attnum) => row_version(rel, at, attnum, slot, generation),
-            None => crate::store::RowVersion::Gone,
+            None => crate::store::RowVersion::Gone { removed: 0 },
         });
         if done.freed > 0 || done.found {
             // sessions that found the segments full look again

@@ -1,7 +1,7 @@
 //! The callbacks of the access method `zvec_hnsw`.
 
 use super::build::{self, Slots};
-use super::pages::Index;
+use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
 use super::writer::Maintenance;
@@ -164,17 +164,55 @@ unsafe extern "C-unwind" fn aminsert(
                         .hint("Run zvec_check() on the table."),
                 )
             };
-            let at = Index::of(index);
-            let (graph, waiting) = at.insert(entry);
-            if waiting > guc::max_pending()
-                && let Some(lock) = Maintenance::try_acquire(&graph)
-                && let Some(writer) = drain::writer(&graph.now(), &table, lock)
-            {
-                let ef_construction = usize::from(options::graph_options_of(index).ef_construction);
-                writer.drain(&table, ef_construction, DRAIN_EACH, &mut || {});
+            let (graph, waiting) = Index::of(index).insert(entry);
+            if crate::worker::is_wanted(waiting) {
+                crate::worker::ask_for(index);
+            }
+            if waiting > guc::max_pending() {
+                help(&graph, &table, waiting);
             }
             false
         })
+    }
+}
+
+/// Moves a few waiting vectors into the graph. If somebody else is at it, and far too many wait all the same, holds this
+/// session up a little: the longer, the more wait.
+unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
+    const LONGEST_MICROSECONDS: u32 = 1000;
+    let Some(lock) = Maintenance::try_acquire(graph) else {
+        let share = waiting / guc::max_pending().max(1);
+        if share > 1 {
+            // SAFETY: sleeps
+            unsafe { pg_sys::pg_usleep((share * 100).min(LONGEST_MICROSECONDS).into()) };
+        }
+        return;
+    };
+    if let Some(writer) = drain::writer(&graph.now(), table, lock) {
+        // SAFETY: the index is open
+        let options = unsafe { options::graph_options_of(graph.index.relation()) };
+        writer.drain(table, usize::from(options.ef_construction), DRAIN_EACH, &mut || {});
+    }
+}
+
+/// Drains up to `most` vectors of an open index of the open table `heap`; returns how many.
+pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        let ef_construction = usize::from(options::graph_options_of(index).ef_construction);
+        let mut done = 0;
+        for graph in Index::of(index).graphs() {
+            if graph.root.pending() > 0
+                && let Some(lock) = Maintenance::try_acquire(&graph)
+                && let Some(writer) = drain::writer(&graph.now(), &table, lock)
+            {
+                let drained = writer.drain(&table, ef_construction, most, &mut || {});
+                done += drained.added + drained.dropped;
+            }
+        }
+        done
     }
 }
 

@@ -20,7 +20,7 @@ use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
 use crate::quant::Query;
-use crate::segment::{SlotNo, SlotState, Tid};
+use crate::segment::{SlotNo, Tid};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -392,11 +392,5 @@ fn is_nearer(a: f64, b: f64) -> bool {
 /// Whether the snapshot may see the vector.
 #[inline]
 fn sees(table: &Table, rows: &mut Rows, entry: Entry) -> bool {
-    // SAFETY: the store's relation is open
-    let slot = unsafe { table.store.slot(entry.slot) };
-    slot.is_some_and(|slot| {
-        slot.generation == entry.generation
-            && slot.state() == Some(SlotState::Live)
-            && rows.sight(&slot) != Sight::Hidden
-    })
+    table.slot(entry).is_some_and(|slot| rows.sight(&slot) != Sight::Hidden)
 }

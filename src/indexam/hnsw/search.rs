@@ -137,7 +137,7 @@ impl hnsw::Graph for Graph {
             out.extend(nodes.iter().map(|&node| self.score(query, node).0));
             return;
         }
-        const AHEAD: usize = 2;
+        const AHEAD: usize = 4;
         for &node in nodes.iter().take(AHEAD) {
             self.prefetch(node);
         }

@@ -6,8 +6,10 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
 use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{Slot, SlotNo, SlotState};
+use crate::store::look::SlotLook;
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
+use std::cell::{Cell, RefCell};
 use zerocopy::FromBytes;
 
 /// An open table's vectors.
@@ -17,6 +19,9 @@ pub struct Table {
     /// its vector store
     pub store: Store,
     dims: u16,
+    looks: RefCell<Vec<SlotLook>>,
+    /// the newest transaction that standbys were told of by [`Table::announce`]
+    announced: Cell<Option<u32>>,
 }
 
 impl Table {
@@ -27,7 +32,7 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims }
+            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), announced: Cell::new(None) }
         }
     }
 
@@ -52,23 +57,52 @@ impl Table {
     /// The slot of `entry`, if it is still that vector's.
     #[must_use]
     pub fn slot(&self, entry: Entry) -> Option<Slot> {
-        // SAFETY: the store's relation is open
-        let slot = unsafe { self.store.slot(entry.slot) }?;
+        let slot = self.look(entry.slot)?;
         (slot.generation == entry.generation && slot.state() == Some(SlotState::Live)).then_some(slot)
     }
 
     /// The vector that is in slot `number` now.
     #[must_use]
     pub fn entry(&self, number: SlotNo) -> Option<Entry> {
-        // SAFETY: the store's relation is open
-        let slot = unsafe { self.store.slot(number) }?;
+        let slot = self.look(number)?;
         (slot.state() == Some(SlotState::Live)).then_some(Entry { slot: number, generation: slot.generation })
     }
 
-    /// Whether no snapshot can see the vector any more.
+    /// Slot `number` as it is now.
+    #[inline]
+    fn look(&self, number: SlotNo) -> Option<Slot> {
+        let tag = number.tag();
+        let mut looks = self.looks.borrow_mut();
+        let at = match looks.iter().rposition(|look| look.tag == tag) {
+            Some(at) => at,
+            None => {
+                looks.push(SlotLook::new(&self.store, tag)?);
+                looks.len() - 1
+            }
+        };
+        looks[at].slot(&self.store, number)
+    }
+
+    /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose
+    /// snapshots may still see its row. VACUUM tells them of the slots that it frees, and of rows, but not of every vector
+    /// that is dead by the time the index is looked at.
+    pub fn announce(&self, xmax: u32) {
+        if self.announced.get().is_none_or(|latest| xact::precedes(latest, xmax)) {
+            self.announced.set(Some(xmax));
+            // SAFETY: the store's relation is open
+            unsafe { self.store.announce_removal(xmax) }
+        }
+    }
+
+    /// Whether no snapshot can see the vector any more, so that it may leave the index now.
     #[must_use]
-    pub fn is_dead(&self, entry: Entry, horizon: u32) -> bool {
-        self.slot(entry).is_none_or(|slot| is_dead(&slot, horizon))
+    pub fn may_drop(&self, entry: Entry, horizon: u32) -> bool {
+        let Some(slot) = self.slot(entry) else { return true };
+        let dead = is_dead(&slot, horizon);
+        if dead && let Some(xmax) = deleted_by(&slot) {
+            self.announce(xmax);
+        }
+        dead
     }
 
     /// Puts the elements of a vector into `out`; false when the store has no such vector.
@@ -95,6 +129,13 @@ pub fn is_dead(slot: &Slot, horizon: u32) -> bool {
         return true;
     }
     slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon)
+}
+
+/// The transaction that has deleted the vector of a LIVE slot, if one has and the vector was ever visible.
+#[must_use]
+pub fn deleted_by(slot: &Slot) -> Option<u32> {
+    let was_visible = slot.has(XMIN_FROZEN) || xact::fate(slot.xmin) != Fate::Aborted;
+    (was_visible && slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed).then_some(slot.xmax)
 }
 
 impl Graph {

@@ -41,7 +41,7 @@ impl Maintenance {
     pub fn try_acquire(graph: &Graph) -> Option<Self> {
         let (rel, block) = (graph.index.relation(), graph.map.block);
         // SAFETY: open
-        unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) }.then_some(Self { rel, block })
+        unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) }.then(|| Self { rel, block })
     }
 }
 

@@ -1,0 +1,207 @@
+use super::*;
+use crate::hnsw::repair::repair;
+use crate::hnsw::{NONE, Scratch, insert};
+use fastrand::Rng;
+use proptest::prelude::*;
+use std::cell::RefCell;
+
+/// A graph whose nodes come and go, and what should be in it.
+struct World {
+    graph: MemoryGraph,
+    vectors: Vec<Vec<f32>>,
+    /// by row (the nodes' identities)
+    live: RefCell<Vec<bool>>,
+    free: Vec<Node>,
+    /// by node: in use
+    used: Vec<bool>,
+    scratch: Scratch,
+}
+
+impl World {
+    fn new(metric: Metric, sample: &[Vec<f32>]) -> Self {
+        let codec = Arc::new(Codec::train(metric, sample[0].len(), &mut sample.iter().map(Vec::as_slice)));
+        Self {
+            scratch: Scratch::new(&codec),
+            graph: MemoryGraph::with_capacity(codec, M, 16),
+            vectors: Vec::new(),
+            live: RefCell::new(Vec::new()),
+            free: Vec::new(),
+            used: Vec::new(),
+        }
+    }
+
+    fn insert(&mut self, vector: Vec<f32>) {
+        let row = self.vectors.len() as u64;
+        let mut code = vec![0; vector.len()];
+        let head = self.graph.codec().encode(&vector, &mut code);
+        let level = level_of(row, M);
+        let node = match self.free.pop() {
+            Some(node) => {
+                self.graph.replace(node, row, level, head, &code);
+                node
+            }
+            None => {
+                self.used.push(false);
+                self.graph.push(row, level, head, &code)
+            }
+        };
+        self.used[node as usize] = true;
+        self.vectors.push(vector);
+        self.live.borrow_mut().push(true);
+        insert(&self.graph, node, EF_CONSTRUCTION, &mut self.scratch);
+    }
+
+    fn live_rows(&self) -> Vec<usize> {
+        let live = self.live.borrow();
+        (0..live.len()).filter(|&row| live[row]).collect()
+    }
+
+    fn delete(&mut self, row: usize) {
+        self.live.borrow_mut()[row] = false;
+    }
+
+    fn is_live(&self, node: Node) -> bool {
+        self.used[node as usize] && self.live.borrow()[self.graph.identity(node) as usize]
+    }
+
+    fn state(&self, node: Node) -> State {
+        match (self.used[node as usize], self.is_live(node)) {
+            (false, _) => State::Free,
+            (true, false) => State::Dead,
+            (true, true) => State::Live,
+        }
+    }
+
+    /// Repairs up to `steps` nodes; frees the dead if it went through.
+    fn repair(&mut self, mut steps: usize) -> bool {
+        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(self.graph.codec()));
+        let mut adopt = |head: Node, twin: Node| {
+            let (gone, lives) = (self.graph.identity(head), self.graph.identity(twin));
+            self.graph.set_identity(head, lives);
+            self.graph.set_identity(twin, gone);
+        };
+        let mut stop = || {
+            let stop = steps == 0;
+            steps = steps.saturating_sub(1);
+            stop
+        };
+        let dead = |node: Node| !self.is_live(node);
+        let repaired = repair(&self.graph, &dead, &mut adopt, EF_CONSTRUCTION, &mut scratch, &mut stop);
+        self.scratch = scratch;
+        if repaired.complete {
+            for node in 0..self.graph.nodes() {
+                if self.state(node) == State::Dead {
+                    assert_eq!(self.graph.twin(node), NONE);
+                    self.used[node as usize] = false;
+                    self.free.push(node);
+                }
+            }
+        }
+        repaired.complete
+    }
+
+    /// Lists are in order, and a scan and its sweep return each live row once.
+    fn check(&self, reachable: bool) {
+        let findings = check(&self.graph, &|node| self.state(node));
+        assert!(findings.problems.is_empty(), "{:?}", findings.problems);
+        assert!(!reachable || findings.unreachable.is_empty(), "{:?} cannot be reached", findings.unreachable);
+        let Some(vector) = self.vectors.last() else { return };
+        let query = self.graph.codec().query(vector);
+        let (found, swept) = full_scan(&self.graph, &query, &|node| self.is_live(node));
+        let mut rows: Vec<usize> = found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, self.live_rows());
+        assert!(!reachable || swept.len() * 20 <= rows.len(), "{} of {} had to be swept", swept.len(), rows.len());
+    }
+
+    fn recall(&self, metric: Metric, queries: &[Vec<f32>], ef: usize) -> f64 {
+        let vector_of = |node: Node| self.vectors[self.graph.identity(node) as usize].clone();
+        recall(metric, &self.graph, &vector_of, queries, ef, &|node| self.is_live(node))
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Insert(usize),
+    InsertCopies(usize),
+    Delete(u8),
+    Repair,
+    PartOfRepair(usize),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        3 => (1usize..40).prop_map(Action::Insert),
+        2 => (1usize..15).prop_map(Action::InsertCopies),
+        3 => (1u8..=100).prop_map(Action::Delete),
+        2 => Just(Action::Repair),
+        1 => (0usize..60).prop_map(Action::PartOfRepair),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn rows_come_and_go(
+        actions in proptest::collection::vec(action(), 1..20),
+        seed in any::<u64>(),
+        metric in proptest::sample::select(Metric::ALL.to_vec()),
+    ) {
+        let mut random = Rng::with_seed(seed);
+        let mut world = World::new(metric, &random_vectors(&mut random, 50, 6));
+        for action in actions {
+            let mut repaired = false;
+            match action {
+                Action::Insert(count) => {
+                    random_vectors(&mut random, count, 6).into_iter().for_each(|vector| world.insert(vector));
+                }
+                Action::InsertCopies(count) => {
+                    for _ in 0..count {
+                        if let Some(place) = world.vectors.len().checked_sub(1) {
+                            world.insert(world.vectors[random.usize(..=place)].clone());
+                        }
+                    }
+                }
+                Action::Delete(percent) => {
+                    for row in world.live_rows() {
+                        if random.u8(..100) < percent {
+                            world.delete(row);
+                        }
+                    }
+                }
+                Action::Repair => repaired = world.repair(usize::MAX),
+                Action::PartOfRepair(steps) => repaired = world.repair(steps),
+            }
+            world.check(repaired);
+        }
+    }
+}
+
+/// After rounds of deletes, repairs and inserts, the graph finds what one built from scratch finds.
+#[test]
+fn rounds_of_churn_keep_recall() {
+    const COUNT: usize = 2500;
+    let mut random = Rng::with_seed(21);
+    for (dims, metric) in [(20, Metric::L2), (32, Metric::Cosine)] {
+        let start = random_vectors(&mut random, COUNT, dims);
+        let queries = random_vectors(&mut random, 200, dims);
+        let mut world = World::new(metric, &start);
+        start.into_iter().for_each(|vector| world.insert(vector));
+        for _ in 0..10 {
+            let mut rows = world.live_rows();
+            random.shuffle(&mut rows);
+            rows[..COUNT / 5].iter().for_each(|&row| world.delete(row));
+            assert!(world.repair(usize::MAX));
+            random_vectors(&mut random, COUNT / 5, dims).into_iter().for_each(|vector| world.insert(vector));
+        }
+        world.check(false);
+        assert_eq!(world.graph.nodes() as usize, COUNT, "numbers are used again");
+        let vectors: Vec<Vec<f32>> = world.live_rows().iter().map(|&row| world.vectors[row].clone()).collect();
+        let fresh = build(metric, &vectors);
+        for ef in [24, 64] {
+            let churned = world.recall(metric, &queries, ef);
+            let fresh = recall(metric, &fresh, &|node| vectors[node as usize].clone(), &queries, ef, &|_| true);
+            assert!(churned >= fresh - 0.01, "{} ef {ef}: {churned}, fresh {fresh}", metric.name());
+        }
+    }
+}

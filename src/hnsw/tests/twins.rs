@@ -1,0 +1,49 @@
+use super::*;
+use crate::hnsw::{NONE, Scratch, insert};
+
+const COUNT: usize = 20_000;
+
+/// Twins cost a few distances each, however many there are.
+#[test]
+fn thousands_of_equal_vectors() {
+    for metric in Metric::ALL {
+        for vector in [vec![0.5, -2.0, 3.0, 0.1], vec![0.0; 4]] {
+            let vectors = vec![vector; COUNT];
+            let graph = push_all(metric, &vectors, COUNT);
+            let counting = Counting { graph: &graph, distances: Cell::new(0) };
+            let mut scratch = Scratch::new(graph.codec());
+            for node in 0..graph.nodes() {
+                insert(&counting, node, EF_CONSTRUCTION, &mut scratch);
+            }
+            let taken = counting.distances.get();
+            assert!(taken <= 10 * COUNT as u64, "{} {taken}", metric.name());
+            assert_sound(&graph, &|_| State::Live);
+
+            let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
+            found.sort_unstable();
+            assert_eq!((found, swept), ((0..COUNT as Node).collect(), vec![]), "{}", metric.name());
+        }
+    }
+}
+
+/// A crowd of equal vectors does not hide its neighbourhood, for queries and for what is inserted later.
+#[test]
+fn a_crowd_among_others() {
+    let mut random = Rng::with_seed(7);
+    let mut vectors = random_vectors(&mut random, 1000, 12);
+    let crowd = vectors[500].clone();
+    for place in (0..1000).rev() {
+        vectors.insert(place, crowd.clone());
+        vectors.insert(place, crowd.clone());
+    }
+    let graph = build(Metric::L2, &vectors);
+    let heads = vectors.len() - (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE).count();
+    assert_eq!(heads, 1000, "each value has one chain");
+    let queries = random_vectors(&mut random, 50, 12);
+    let found = recall(Metric::L2, &graph, &|node| vectors[node as usize].clone(), &queries, 64, &|_| true);
+    assert!(found >= 0.95, "{found}");
+    let near: Vec<Vec<f32>> = (0..20).map(|_| crowd.iter().map(|&x| x + 0.3 * normal(&mut random)).collect()).collect();
+    let single = |node: Node| vectors[node as usize] != crowd;
+    let found = recall(Metric::L2, &graph, &|node| vectors[node as usize].clone(), &near, 64, &single);
+    assert!(found >= 0.95, "{found} behind the crowd");
+}
