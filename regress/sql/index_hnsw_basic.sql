@@ -143,7 +143,6 @@ INSERT INTO twins SELECT i, vec(CASE WHEN i % 10 = 0 THEN i ELSE i % 3 END, 8) F
 CREATE INDEX twins_v ON twins USING zvec_hnsw (v);
 SELECT * FROM same('twins', '<->', vec(1, 8));
 SELECT count(*), count(DISTINCT id), max(distance) FROM by_index('twins', '<->', vec(1, 8), 1700);
-SELECT * FROM same('twins', '<->', vec(5, 8, 9), 10);
 SELECT recall('twins', '<->', 8, 10, 20, 'id % 10 = 0') >= 0.97 AS others;
 INSERT INTO twins SELECT i, vec(i % 3, 8) FROM generate_series(6001, 9000) i;
 VACUUM twins;

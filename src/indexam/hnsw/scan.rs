@@ -248,9 +248,14 @@ impl Scan {
         restarted
     }
 
+    /// How many more than those handed out the search must have found, so that hardly one turns up too late.
+    fn ahead(&self) -> usize {
+        self.ef_search.div_ceil(2).max(self.handed_out / 2)
+    }
+
     /// Whether the search must go on before the next row is handed out.
     fn must_extend(&self) -> bool {
-        self.handed_out + self.ef_search.div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
+        self.handed_out + self.ahead() > self.ef && self.searches.iter().any(|s| !s.exhausted)
     }
 
     /// The next vector in order.
@@ -258,7 +263,7 @@ impl Scan {
         loop {
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
-                self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
+                self.ef = (self.ef + self.ef / 4).max(self.handed_out + 2 * self.ahead());
                 self.refresh();
                 self.go_on();
                 continue;
