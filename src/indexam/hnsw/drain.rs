@@ -115,7 +115,8 @@ impl Writer {
         let mut vector = Vec::new();
         let horizon = table.horizon();
         while done.added + done.dropped < most {
-            let entries = self.graph().now().first_pending();
+            self.refresh();
+            let entries = self.graph().first_pending();
             if entries.is_empty() {
                 break;
             }
@@ -170,7 +171,8 @@ pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut
 /// Drains what waits now, in memory.
 fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
-    let pending = writer.graph().now().pending();
+    writer.refresh();
+    let pending = writer.graph().pending();
     let horizon = table.horizon();
     let mut loaded = Loaded::of(writer, pending.len());
     let graph = writer.graph().clone();

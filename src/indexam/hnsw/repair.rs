@@ -9,7 +9,6 @@ use super::bulk::{self, Loaded};
 use super::table::Table;
 use super::vacuum::Nodes;
 use super::writer::Writer;
-use crate::graph::Place;
 use crate::hnsw::repair::{repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, Node, Scratch};
 use crate::pg::error::OrRaise;
@@ -68,11 +67,7 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
     for node in (0..nodes).filter(|&node| dead(node)) {
         pgrx::check_for_interrupts!();
         if graph.node_entry(node).in_use {
-            let entry = graph.code_head(node).entry;
-            let place = graph.place(entry.slot.position());
-            if place.is_some_and(|known| known.place == Place::Node(node)) {
-                writer.set_place(entry, Place::None);
-            }
+            writer.forget(graph.code_head(node).entry, node);
             writer.free(node);
             freed += 1;
         }

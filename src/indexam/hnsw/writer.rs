@@ -133,9 +133,14 @@ impl Writer {
             let map = graph.pin(Area::Map, map_page).exclusive();
             let mut on_code = Change::new(&code);
             on_code.put(code_at, &entry.encode());
-            let mut on_map = Change::new(&map);
-            on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
-            wal::apply(graph.index.relation(), &[on_code, on_map]);
+            let mut changes = vec![on_code];
+            // else the slot was given to another vector since
+            if MapEntry::at(map.page(), map_at) == (MapEntry { place: Place::Node(twin), generation: entry.generation }) {
+                let mut on_map = Change::new(&map);
+                on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
+                changes.push(on_map);
+            }
+            wal::apply(graph.index.relation(), &changes);
         }
     }
 
@@ -224,22 +229,53 @@ impl Writer {
     /// Notes that the first entry of the pending list, `entry`, is in the graph as `node`, or nowhere.
     pub fn settle(&self, entry: Entry, node: Option<Node>) {
         let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
-        let known = self.graph().place(entry.slot.position());
-        let place = node.map_or(Place::None, Place::Node);
-        // the slot may have been given to another vector since, which then waits further back
-        let is_ours = known.is_some_and(|known| known.generation == entry.generation);
-        let map = (Area::Map, ordinal, at, MapEntry { place, generation: entry.generation }.encode().to_vec());
+        self.know_map(ordinal);
         hit("drain.settle");
-        self.change_root(
-            |root| {
-                root.pending_start += 1;
-                if root.pending_start >= root.pending_end {
-                    (root.pending_start, root.pending_end) = (0, 0);
-                }
-            },
-            if is_ours { std::slice::from_ref(&map) } else { &[] },
-        );
+        let mut graph = self.graph.borrow_mut();
+        let rel = graph.index.relation();
+        // SAFETY: open; pages in the order root, map
+        unsafe {
+            let root_page = buffer::read(rel, graph.map.block).exclusive();
+            let map = graph.pin(Area::Map, ordinal).exclusive();
+            let mut root = Root::decode(root_page.page());
+            root.pending_start += 1;
+            if root.pending_start >= root.pending_end {
+                (root.pending_start, root.pending_end) = (0, 0);
+            }
+            let mut on_root = Change::new(&root_page);
+            put_all(&mut on_root, &[root.encode_pending()]);
+            let mut changes = vec![on_root];
+            // Looked at under the lock: the slot may have been given to another vector since, which waits further back.
+            let known = MapEntry::at(map.page(), at);
+            let is_ours = known.generation == entry.generation;
+            let place = match node {
+                Some(node) if is_ours || known.place != Place::Pending => Some(Place::Node(node)),
+                None if is_ours => Some(Place::None),
+                _ => None,
+            };
+            if let Some(place) = place {
+                let mut on_map = Change::new(&map);
+                on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
+                changes.push(on_map);
+            }
+            wal::apply(rel, &changes);
+            graph.root = root;
+        }
+        drop(graph);
         hit("drain.settled");
+    }
+
+    /// Learns of map pages that were added since the writer was made.
+    fn know_map(&self, ordinal: u32) {
+        if ordinal >= self.graph().map.page.area(Area::Map).pages() {
+            self.refresh();
+        }
+    }
+
+    /// Goes on with the graph as it is now: others have appended.
+    pub fn refresh(&self) {
+        let now = self.graph().now();
+        *self.graph.borrow_mut() = now;
     }
 
     /// Notes where the vector `entry` is, whatever the map said of its slot.
@@ -250,12 +286,22 @@ impl Writer {
         self.put(Area::Map, ordinal, at, &MapEntry { place, generation: entry.generation }.encode());
     }
 
-    /// Sets where the vector `entry` is, if the map has it.
-    pub fn set_place(&self, entry: Entry, place: Place) {
-        let Some(known) = self.graph().place(entry.slot.position()) else { return };
-        if known.generation == entry.generation {
-            let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
-            self.put(Area::Map, ordinal, at, &MapEntry { place, generation: entry.generation }.encode());
+    /// Takes the vector `entry` out of the map, if the map has it as `node`.
+    pub fn forget(&self, entry: Entry, node: Node) {
+        let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
+        let graph = self.graph();
+        if ordinal >= graph.map.page.area(Area::Map).pages() {
+            return;
+        }
+        // SAFETY: open
+        unsafe {
+            let map = graph.pin(Area::Map, ordinal).exclusive();
+            // looked at under the lock: the slot may be given to another vector at any time
+            if MapEntry::at(map.page(), at) == (MapEntry { place: Place::Node(node), generation: entry.generation }) {
+                let mut change = Change::new(&map);
+                change.put(at, &MapEntry { place: Place::None, generation: entry.generation }.encode());
+                wal::apply(graph.index.relation(), &[change]);
+            }
         }
     }
 
