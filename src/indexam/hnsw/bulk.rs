@@ -119,9 +119,18 @@ impl Loaded {
     }
 
     /// Writes what is new or changed: codes and entries of new nodes, all links, then the root page's counters.
+    ///
+    /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
+    /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
+    /// the next repair finds them.
     pub fn write_back(&self, writer: &Writer) {
         let m = usize::from(writer.graph().map.m);
         let nodes = self.memory.nodes();
+        let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
+        if writer.graph().root.free != first_free {
+            writer.change(|root| (root.free, root.free_nodes) = (first_free, free_nodes));
+        }
+        hit("bulk.taken");
         {
             let graph = writer.graph();
             let grown = graph.with_pages(Area::Codes, graph.map.codes.pages(nodes));
@@ -174,13 +183,10 @@ impl Loaded {
         }
         hit("bulk.nodes");
         let (entry, upper_blocks) = (self.memory.entry(), self.upper_blocks);
-        let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
         writer.change(|root| {
             root.nodes = nodes;
             root.upper_blocks = upper_blocks;
             root.entry = entry;
-            root.free = first_free;
-            root.free_nodes = free_nodes;
         });
         hit("bulk.root");
     }

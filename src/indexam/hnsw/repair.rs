@@ -64,9 +64,11 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
     hit("repair.linked");
     let mut freed = 0;
     let graph = writer.graph().clone();
+    let listed = writer.free_list();
     for node in (0..nodes).filter(|&node| dead(node)) {
         pgrx::check_for_interrupts!();
-        if graph.node_entry(node).in_use {
+        // what is neither in use nor on the list was taken from it by a drain that failed
+        if !listed.contains(node) {
             writer.forget(graph.code_head(node).entry, node);
             writer.free(node);
             freed += 1;

@@ -6,6 +6,7 @@
 
 use super::grow::put_all;
 use super::pages::Graph;
+use super::vacuum::Nodes;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
@@ -305,13 +306,23 @@ impl Writer {
         }
     }
 
-    /// Frees a node that nothing leads to any more.
+    /// The nodes on the free list.
+    #[must_use]
+    pub fn free_list(&self) -> Nodes {
+        let graph = self.graph();
+        let listed = Nodes::none(graph.root.nodes);
+        let mut next = graph.root.free;
+        while let Some(node) = next.filter(|&node| node < graph.root.nodes && !listed.contains(node)) {
+            listed.insert(node);
+            next = Some(graph.node_entry(node).next);
+        }
+        listed
+    }
+
+    /// Puts a node that nothing leads to any more on the free list, on which it is not.
     pub fn free(&self, node: Node) {
         let m = self.graph().map.m;
         let known = self.graph().node_entry(node);
-        if !known.in_use {
-            return;
-        }
         let next = self.graph().root.free.unwrap_or(NO_NODE);
         let (ordinal, at) = Shape::nodes(m).at(node);
         let bytes = NodeEntry { in_use: false, next, ..known }.encode().to_vec();
@@ -410,7 +421,9 @@ impl GraphMut for Writer {
     }
 
     fn twin(&self, node: Node) -> Node {
-        self.graph().node_entry(node).next
+        let entry = self.graph().node_entry(node);
+        // a free node's `next` belongs to the free list
+        if entry.in_use { entry.next } else { NONE }
     }
 
     fn set_twin(&self, node: Node, twin: Node) {
