@@ -83,7 +83,10 @@ impl Loaded {
             }
             for level in 1..=entry.level {
                 on_level.clear();
-                graph.own_links(node, level, &mut on_level);
+                let (ordinal, at) = graph.map.upper.at(entry.upper + u32::from(level) - 1);
+                let page = graph.pin(Area::Upper, ordinal);
+                decode_links(&page.page()[at..at + graph.map.upper.entry_bytes], &mut on_level);
+                on_level.retain(|&link| link < nodes);
                 memory.set_links(node, level, &on_level);
             }
         }

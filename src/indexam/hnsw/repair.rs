@@ -69,7 +69,7 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
         pgrx::check_for_interrupts!();
         // what is neither in use nor on the list was taken from it by a drain that failed
         if !listed.contains(node) {
-            writer.forget(graph.code_head(node).entry, node);
+            writer.forget(graph.pinned_code_head(node).entry, node);
             writer.free(node);
             freed += 1;
         }

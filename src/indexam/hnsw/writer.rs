@@ -7,7 +7,7 @@
 use super::grow::put_all;
 use super::pages::Graph;
 use super::vacuum::Nodes;
-use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
+use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
 use crate::pg::buffer;
@@ -124,7 +124,7 @@ impl Writer {
     /// Lets a dead head of a chain stand for its twin's vector.
     pub fn adopt(&self, head: Node, twin: Node) {
         let graph = self.graph();
-        let entry = graph.code_head(twin).entry;
+        let entry = graph.pinned_code_head(twin).entry;
         let (code_page, code_at) = graph.map.codes.at(head);
         let (map_page, map_at) = Shape::MAP.at(entry.slot.position().0);
         hit("repair.adopt");
@@ -180,7 +180,7 @@ impl Writer {
         let (level, upper) = match reused {
             // a node's level is its number's, so upper blocks need no list of free ones
             Some(node) => {
-                let known = self.graph().node_entry(node);
+                let known = self.graph().pinned_node_entry(node);
                 (known.level, known.upper)
             }
             None => {
@@ -197,7 +197,7 @@ impl Writer {
             let grown = grown.with_pages(Area::Upper, Shape::upper(m).pages(upper_end));
             *self.graph.borrow_mut() = grown;
         }
-        let next_free = reused.map(|node| self.graph().node_entry(node).next);
+        let next_free = reused.map(|node| self.graph().pinned_node_entry(node).next);
         hit("node.code");
         let head = CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum };
         self.put_code(node, &head, code);
@@ -314,7 +314,7 @@ impl Writer {
         let mut next = graph.root.free;
         while let Some(node) = next.filter(|&node| node < graph.root.nodes && !listed.contains(node)) {
             listed.insert(node);
-            next = Some(graph.node_entry(node).next);
+            next = Some(graph.pinned_node_entry(node).next);
         }
         listed
     }
@@ -322,7 +322,7 @@ impl Writer {
     /// Puts a node that nothing leads to any more on the free list, on which it is not.
     pub fn free(&self, node: Node) {
         let m = self.graph().map.m;
-        let known = self.graph().node_entry(node);
+        let known = self.graph().pinned_node_entry(node);
         let next = self.graph().root.free.unwrap_or(NO_NODE);
         let (ordinal, at) = Shape::nodes(m).at(node);
         let bytes = NodeEntry { in_use: false, next, ..known }.encode().to_vec();
@@ -351,25 +351,21 @@ impl Writer {
     }
 
     /// Replaces a node's links on a level.
-    pub fn put_links(&self, node: Node, level: u8, before: &[Node], after: &[Node]) {
-        if before == after {
-            return;
-        }
-        let graph = self.graph();
-        let m = usize::from(graph.map.m);
-        let (area, (ordinal, at), most) = if level == 0 {
-            let (ordinal, at) = graph.map.nodes.at(node);
-            (Area::Nodes, (ordinal, at + NodeEntry::LINKS), 2 * m)
-        } else {
-            let block = graph.node_entry(node).upper + u32::from(level) - 1;
-            (Area::Upper, graph.map.upper.at(block), m)
-        };
-        drop(graph);
-        let (old, new) = (encode_links(before, most), encode_links(after, most));
-        let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count() / 4 * 4;
-        let end = new.len() - old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count() / 4 * 4;
+    fn put_links(&self, area: Area, (ordinal, at): (u32, usize), links: &[u8]) {
         hit("links.put");
-        self.put(area, ordinal, at + same, &new[same..end.max(same)]);
+        let graph = self.graph();
+        // SAFETY: open
+        unsafe {
+            let page = graph.pin(area, ordinal).exclusive();
+            let old = &page.page()[at..at + links.len()];
+            let same = old.iter().zip(links).take_while(|(a, b)| a == b).count();
+            let tail = old[same..].iter().rev().zip(links[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+            let mut change = Change::new(&page);
+            change.put(at + same, &links[same..links.len() - tail]);
+            if same < links.len() {
+                wal::apply(graph.index.relation(), &[change]);
+            }
+        }
     }
 }
 
@@ -397,7 +393,7 @@ impl GraphMut for Writer {
     }
 
     fn level(&self, node: Node) -> u8 {
-        self.graph().node_entry(node).level
+        self.graph().pinned_node_entry(node).level
     }
 
     fn load_query(&self, node: Node, query: &mut Query) {
@@ -413,15 +409,36 @@ impl GraphMut for Writer {
     }
 
     fn edit_links(&self, node: Node, level: u8, change: &mut dyn FnMut(&mut Vec<Node>)) {
+        let (area, (ordinal, at), most) = {
+            let graph = self.graph();
+            let m = usize::from(graph.map.m);
+            if level == 0 {
+                let (ordinal, at) = graph.map.nodes.at(node);
+                (Area::Nodes, (ordinal, at + NodeEntry::LINKS), 2 * m)
+            } else {
+                let entry = graph.pinned_node_entry(node);
+                if level > entry.level {
+                    return;
+                }
+                (Area::Upper, graph.map.upper.at(entry.upper + u32::from(level) - 1), m)
+            }
+        };
         let mut links = Vec::new();
-        self.graph().own_links(node, level, &mut links);
+        {
+            let graph = self.graph();
+            decode_links(&graph.pin(area, ordinal).page()[at..at + 4 * most], &mut links);
+            // what a drain that failed has left
+            links.retain(|&link| link < graph.root.nodes);
+        }
         let before = links.clone();
         change(&mut links);
-        self.put_links(node, level, &before, &links);
+        if links != before {
+            self.put_links(area, (ordinal, at), &encode_links(&links, most));
+        }
     }
 
     fn twin(&self, node: Node) -> Node {
-        let entry = self.graph().node_entry(node);
+        let entry = self.graph().pinned_node_entry(node);
         // a free node's `next` belongs to the free list
         if entry.in_use { entry.next } else { NONE }
     }
@@ -447,20 +464,31 @@ impl GraphMut for Writer {
     }
 }
 
+/// What changes are made of is read from pinned pages: a look (`pg/peek.rs`) does not notice that the buffer was given to
+/// another page and then to this one again.
 impl Graph {
+    /// The entry of a node, without its links.
+    #[must_use]
+    pub fn pinned_node_entry(&self, node: Node) -> NodeEntry {
+        let (ordinal, at) = self.map.nodes.at(node);
+        NodeEntry::decode(&self.pin(Area::Nodes, ordinal).page()[at..at + NodeEntry::LINKS])
+    }
+
+    /// The head of a node's code.
+    #[must_use]
+    pub fn pinned_code_head(&self, node: Node) -> CodeHead {
+        let (ordinal, at) = self.map.codes.at(node);
+        CodeHead::decode(&self.pin(Area::Codes, ordinal).page()[at..at + CODE_HEAD_BYTES])
+    }
+
     /// A node's code.
     #[must_use]
     pub fn code(&self, node: Node) -> (CodeHead, Vec<u8>) {
-        let (ordinal, at) = self.map.codes.at(node);
         let mut code = Vec::with_capacity(self.map.codes.code_bytes);
-        let head = self.look(Area::Codes, ordinal, |page| CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]));
-        for (ordinal, at, offset, bytes) in self.map.codes.pieces(node) {
-            self.look(Area::Codes, ordinal, |page| {
-                code.truncate(offset);
-                code.extend_from_slice(&page[at..at + bytes]);
-            });
+        for (ordinal, at, _, bytes) in self.map.codes.pieces(node) {
+            code.extend_from_slice(&self.pin(Area::Codes, ordinal).page()[at..at + bytes]);
         }
-        (head, code)
+        (self.pinned_code_head(node), code)
     }
 }
 
