@@ -269,6 +269,14 @@ pub(super) unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32
     }
 }
 
+impl Store {
+    /// Tells standbys that snapshots which do not see `xid` may need what is taken out of an index next.
+    pub unsafe fn announce_removal(&self, xid: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, xid) }
+    }
+}
+
 /// Slots of a segment by state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Census {

@@ -129,6 +129,9 @@ impl Writer {
                     _ if table.is_dead(entry, horizon) || !table.vector(entry, &mut vector) => None,
                     _ => Some(self.insert(entry, &vector, ef_construction, &mut scratch)),
                 };
+                if node.is_none() {
+                    table.announce_removals();
+                }
                 self.settle(entry, node);
                 match node {
                     Some(_) => done.added += 1,
@@ -195,6 +198,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
     super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
     loaded.write_back(writer);
     hit("bulk.written");
+    table.announce_removals();
     for (entry, node) in settled {
         pgrx::check_for_interrupts!();
         writer.settle(entry, node);

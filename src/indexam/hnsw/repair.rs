@@ -6,11 +6,10 @@
 
 use super::build::watched;
 use super::bulk::{self, Loaded};
-use super::table::Table;
 use super::vacuum::Nodes;
 use super::writer::Writer;
 use crate::hnsw::repair::{repair as repair_pages, repair_all};
-use crate::hnsw::{Graph as _, Node, Scratch};
+use crate::hnsw::{Node, Scratch};
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use crate::pg::guc;
@@ -20,7 +19,7 @@ const EF: usize = 64;
 
 /// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has seen to it that
 /// standbys know of their removal.
-pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
+pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
@@ -75,6 +74,5 @@ pub fn repair(writer: &Writer, table: &Table, alive: &Nodes) -> u32 {
         }
     }
     writer.set_dead(0);
-    let _ = (table, writer.nodes());
     freed
 }

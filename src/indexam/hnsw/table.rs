@@ -2,6 +2,7 @@
 
 use super::pages::Graph;
 use crate::graph::Entry;
+use crate::pg::failpoint::hit;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
 use crate::segment::slot::XMIN_FROZEN;
@@ -9,7 +10,7 @@ use crate::segment::{Slot, SlotNo, SlotState};
 use crate::store::look::SlotLook;
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use zerocopy::FromBytes;
 
 /// An open table's vectors.
@@ -20,6 +21,15 @@ pub struct Table {
     pub store: Store,
     dims: u16,
     looks: RefCell<Vec<SlotLook>>,
+    removed: Cell<Removal>,
+}
+
+/// The newest transaction whose deletions take vectors out of the index, 0 = none; and the newest that standbys were told
+/// of.
+#[derive(Clone, Copy, Default)]
+struct Removal {
+    newest: u32,
+    announced: u32,
 }
 
 impl Table {
@@ -30,7 +40,7 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()) }
+            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), removed: Cell::default() }
         }
     }
 
@@ -81,10 +91,32 @@ impl Table {
         looks[at].slot(&self.store, number)
     }
 
-    /// Whether no snapshot can see the vector any more.
+    /// Whether no snapshot can see the vector any more. Before it is taken out of the index, see
+    /// [`Table::announce_removals`].
     #[must_use]
     pub fn is_dead(&self, entry: Entry, horizon: u32) -> bool {
-        self.slot(entry).is_none_or(|slot| is_dead(&slot, horizon))
+        self.slot(entry).is_none_or(|slot| {
+            let dead = dead_since(&slot, horizon);
+            self.note_removal(dead.unwrap_or(0));
+            dead.is_some()
+        })
+    }
+
+    /// Notes that what transaction `xid` (0 = none) has deleted, and what was deleted before, will leave the index.
+    pub fn note_removal(&self, xid: u32) {
+        self.removed.set(Removal { newest: newer(self.removed.get().newest, xid), ..self.removed.get() });
+    }
+
+    /// Tells standbys what is about to leave the index, so that they settle the conflict with their snapshots: rows that
+    /// are dead to all here may be visible there, and VACUUM has not yet told of them.
+    pub fn announce_removals(&self) {
+        let Removal { newest, announced } = self.removed.get();
+        if newer(announced, newest) != announced {
+            // SAFETY: the store's relation is open
+            unsafe { self.store.announce_removal(newest) };
+            self.removed.set(Removal { newest, announced: newest });
+            hit("drain.announced");
+        }
     }
 
     /// Puts the elements of a vector into `out`; false when the store has no such vector.
@@ -103,14 +135,21 @@ impl Table {
     }
 }
 
-/// Whether no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts. Where the
-/// slot cannot tell, it may be seen.
+/// The newer of two transactions, 0 being older than all.
 #[must_use]
-pub fn is_dead(slot: &Slot, horizon: u32) -> bool {
+pub fn newer(a: u32, b: u32) -> u32 {
+    if a == 0 || (b != 0 && xact::precedes(a, b)) { b } else { a }
+}
+
+/// If no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts: the transaction
+/// that deleted it, or 0 if none could ever see it. Where the slot cannot tell, it may be seen.
+#[must_use]
+pub fn dead_since(slot: &Slot, horizon: u32) -> Option<u32> {
     if !slot.has(XMIN_FROZEN) && xact::fate(slot.xmin) == Fate::Aborted {
-        return true;
+        return Some(0);
     }
-    slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon)
+    let dead = slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon);
+    dead.then_some(slot.xmax)
 }
 
 impl Graph {

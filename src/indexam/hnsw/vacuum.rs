@@ -6,7 +6,7 @@
 use super::drain;
 use super::pages::{Graph, Index};
 use super::repair;
-use super::table::{Table, is_dead};
+use super::table::{Table, dead_since, newer};
 use super::writer::{Maintenance, Writer};
 use crate::graph::entry::MAP_ENTRY_BYTES;
 use crate::graph::{Area, MapEntry, Place, Shape};
@@ -69,25 +69,29 @@ impl Graph {
         }
     }
 
-    /// The nodes that some snapshot may need.
+    /// The nodes that some snapshot may need; and the newest transaction whose deletions are the reason why others are
+    /// not among them, 0 = none.
     #[must_use]
-    pub fn alive(&self, table: &Table) -> Nodes {
+    pub fn alive(&self, table: &Table) -> (Nodes, u32) {
         let horizon = table.horizon();
         let alive = Nodes::none(self.root.nodes);
-        let Some(segment) = table.store.segment(self.map.page.tag) else { return alive };
+        let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, 0) };
         // what may be needed, by position: the slot's generation
         let mut needed: Vec<Option<Generation>> = Vec::new();
+        let mut removed = 0;
         // SAFETY: the store's relation is open
         unsafe {
             table.store.refresh_all();
             let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
             table.store.each_slot(&segment, |number, slot| {
-                let keep = slot.state() == Some(SlotState::Live) && !is_dead(&slot, horizon);
+                let live = slot.state() == Some(SlotState::Live);
+                let dead = if live { dead_since(&slot, horizon) } else { None };
+                removed = newer(removed, dead.unwrap_or(0));
                 let at = number.position().0 as usize;
                 if needed.len() <= at {
                     needed.resize(at + 1, None);
                 }
-                needed[at] = keep.then_some(slot.generation);
+                needed[at] = (live && dead.is_none()).then_some(slot.generation);
             });
         }
         self.each_place(|position, entry| {
@@ -97,7 +101,7 @@ impl Graph {
                 alive.insert(node);
             }
         });
-        alive
+        (alive, removed)
     }
 }
 
@@ -146,12 +150,13 @@ pub fn maintain(
 /// out.
 fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
     let graph = writer.graph().clone();
-    let alive = graph.alive(table);
+    let (alive, removed) = graph.alive(table);
     let (live, used) = (alive.len(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);
     if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
-        let removed = repair::repair(writer, table, &alive);
-        return (live, removed);
+        table.note_removal(removed);
+        table.announce_removals();
+        return (live, repair::repair(writer, &alive));
     }
     writer.set_dead(dead);
     (live, 0)
