@@ -150,15 +150,18 @@ impl Writer {
 /// Fewer waiting vectors than this share of the graph are not worth loading it.
 const BULK_SHARE: u32 = 50;
 
-/// Drains everything that waits: in memory with threads where much waits and memory suffices, otherwise on the pages.
+/// Drains what waits: in memory with threads where much waits and memory suffices, otherwise on the pages. What is added
+/// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
 pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
+    let mut before = u32::MAX;
     loop {
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
-        if waiting == 0 {
+        if waiting == 0 || waiting > before / 2 {
             return done;
         }
+        before = waiting;
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
         let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
         let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
