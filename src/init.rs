@@ -8,7 +8,10 @@
 pub unsafe extern "C-unwind" fn _PG_init() {
     crate::pg::reserve::keep();
     // SAFETY: the library is being loaded
-    unsafe { crate::pg::guc::define() };
+    unsafe {
+        crate::pg::guc::define();
+        crate::store::pending::watch_parallel_queries();
+    }
     // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not
     // put stack traces into what clients see, nor slow each error down.
     // SAFETY: a backend has one thread

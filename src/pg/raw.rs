@@ -4,7 +4,7 @@
 
 use pgrx::pg_sys::{
     Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, RelFileNode, Relation, RmgrId, ScanDirection,
+    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection,
     Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
     XLogRecPtr,
 };
@@ -74,6 +74,8 @@ unsafe extern "C-unwind" {
         values: *mut Datum,
         isnull: *mut bool,
     );
+    /// Starts a query. Raises errors.
+    pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
     /// Frees a row.

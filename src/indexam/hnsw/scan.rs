@@ -22,13 +22,13 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A node whose exact distance is not known yet.
+/// A vector whose exact distance is not known yet. It is the vector and not its node, which may be another vector's by the
+/// time that it comes to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     /// its distance is hardly less
     bound: f64,
-    graph: u32,
-    node: Node,
+    entry: Entry,
 }
 
 impl Eq for Candidate {}
@@ -41,7 +41,7 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.bound.total_cmp(&other.bound).then(self.graph.cmp(&other.graph)).then(self.node.cmp(&other.node))
+        self.bound.total_cmp(&other.bound).then(self.entry.slot.cmp(&other.entry.slot))
     }
 }
 
@@ -197,12 +197,12 @@ impl Scan {
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
     }
 
-    /// Adds every vector of a graph.
+    /// Adds every vector of a graph that is not known yet.
     fn add_all(&mut self, graph: &Graph) {
         let mut entries = Vec::new();
         graph.each_place(|position, known| {
-            if known.place != Place::Pending {
-                let slot = SlotNo::new(graph.map.page.tag, position);
+            let slot = SlotNo::new(graph.map.page.tag, position);
+            if known.place != Place::None && !self.output.knows(slot) {
                 entries.push(Entry { slot, generation: known.generation });
             }
         });
@@ -212,16 +212,23 @@ impl Scan {
     /// Searches on until the nearest `ef` of each graph are known.
     fn extend(&mut self) {
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
-        for (at, search) in self.searches.iter_mut().enumerate().filter(|(_, search)| !search.exhausted) {
+        for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, .. } = search;
-            let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
+            // what a look without a pin has seen may be anything: the slots of other columns are out of question
+            let tag = graph.map.page.tag;
+            let mut accept = |node: Node| {
+                let entry = graph.code_head(node).entry;
+                entry.slot.tag() == tag && sees(table, rows, entry)
+            };
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
             for &(distance, node) in &self.reported {
-                let head = super::search::quant_head(&graph.code_head(node));
-                let bound = query.lower_bound(head, distance);
-                self.candidates.push(Reverse(Candidate { bound, graph: at as u32, node }));
+                let head = graph.code_head(node);
+                if head.entry.slot.tag() == tag {
+                    let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                    self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                }
             }
         }
     }
@@ -245,8 +252,7 @@ impl Scan {
                 && next.is_none_or(|found| !is_nearer(found.distance, candidate.bound))
             {
                 self.candidates.pop();
-                let entry = self.searches[candidate.graph as usize].graph.code_head(candidate.node).entry;
-                self.add_exact(entry);
+                self.add_exact(candidate.entry);
                 continue;
             }
             match self.output.take() {
@@ -265,19 +271,14 @@ impl Scan {
         }
     }
 
-    /// Adds the nodes that no link leads to; false when that has been done.
+    /// Adds what the search of a graph has not found: nodes that no link leads to, and vectors that changed their nodes
+    /// while it went on. The map names every vector that the graph had, whatever happens to its node. False when that
+    /// has been done for all graphs.
     fn sweep(&mut self) -> bool {
         let Some(at) = self.searches.iter().position(|search| !search.swept) else { return false };
         self.searches[at].swept = true;
-        for node in 0..self.searches[at].graph.root.nodes {
-            let search = &self.searches[at];
-            if node % 1024 == 0 {
-                pgrx::check_for_interrupts!();
-            }
-            if !search.beam.visited(node) && search.graph.node_entry(node).in_use {
-                self.add_exact(search.graph.code_head(node).entry);
-            }
-        }
+        let graph = self.searches[at].graph.clone();
+        self.add_all(&graph);
         true
     }
 
