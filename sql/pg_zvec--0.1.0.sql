@@ -267,6 +267,36 @@ CREATE FUNCTION zvec_check(
     AS 'MODULE_PATHNAME', 'zvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION zvec_check(regclass) IS 'broken invariants between a zvec table''s rows and its vectors; none if healthy';
 
+-- Indexes. An argument that is a table stands for all its indexes, a partitioned one for those of its partitions.
+
+CREATE FUNCTION zvec_optimize(
+    relation regclass,
+    OUT index regclass, OUT drained bigint, OUT removed bigint
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_optimize' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1 COST 100000;
+COMMENT ON FUNCTION zvec_optimize(regclass) IS
+    'moves all waiting vectors of zvec_hnsw indexes into their graphs and takes deleted ones out; how many of each';
+
+CREATE FUNCTION zvec_index_stats(
+    relation regclass,
+    OUT index regclass, OUT segment integer, OUT nodes bigint, OUT dead bigint, OUT dead_share double precision,
+    OUT levels integer, OUT pending bigint, OUT bytes bigint, OUT codes text
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_index_stats' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10 COST 10000;
+COMMENT ON FUNCTION zvec_index_stats(regclass) IS 'what each graph of zvec_hnsw indexes consists of';
+
+CREATE FUNCTION zvec_recall(
+    index regclass, queries integer DEFAULT 100, k integer DEFAULT 10, ef_search integer DEFAULT NULL
+) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_recall' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000;
+COMMENT ON FUNCTION zvec_recall(regclass, integer, integer, integer) IS
+    'share of the k nearest rows that an index finds, measured with rows drawn at random';
+
+CREATE FUNCTION zvec_prewarm(relation regclass) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'zvec_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100000;
+COMMENT ON FUNCTION zvec_prewarm(regclass) IS
+    'loads an index and its vectors, or a table''s, into the shared buffers; how many pages';
+
 -- PostgreSQL notes which access method a table needs, but not which one its TOAST relation needs: without this, the two
 -- could be dropped in the wrong order, the tables' storage last.
 INSERT INTO pg_catalog.pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)

@@ -121,7 +121,15 @@ fn read(path: &str, dims: usize) -> Result<(Vec<f32>, usize), String> {
             }
             let shape = header.split("'shape': (").nth(1).and_then(|rest| rest.split(')').next()).unwrap_or_default();
             let dims = shape.split(", ").nth(1).and_then(|dims| dims.parse().ok()).unwrap_or(0);
-            (bytes[header_end..].as_chunks::<2>().0.iter().map(|&half| half_to_f32(u16::from_le_bytes(half))).collect(), dims)
+            (
+                bytes[header_end..]
+                    .as_chunks::<2>()
+                    .0
+                    .iter()
+                    .map(|&half| half_to_f32(u16::from_le_bytes(half)))
+                    .collect(),
+                dims,
+            )
         }
         _ => return Err(format!("{path}: only .u8, .f32 and .npy are known")),
     };

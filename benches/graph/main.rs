@@ -209,13 +209,7 @@ fn sweep(options: &Options, data: &Data, graph: &MemoryGraph, truth: &[[u32; K]]
 }
 
 /// Searches with each ef and prints a line.
-fn sweep_live(
-    options: &Options,
-    data: &Data,
-    graph: &MemoryGraph,
-    truth: &[[u32; K]],
-    live: &dyn Fn(Node) -> bool,
-) {
+fn sweep_live(options: &Options, data: &Data, graph: &MemoryGraph, truth: &[[u32; K]], live: &dyn Fn(Node) -> bool) {
     println!("| ef | recall@10 | QPS | distances | hops | vectors read |\n|---|---|---|---|---|---|");
     let mut search = Search::default();
     for &ef in &options.ef {

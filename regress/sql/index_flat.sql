@@ -27,6 +27,7 @@ BEGIN
         WHEN distances IS DISTINCT FROM distances_seq THEN 'other distances'
         WHEN (SELECT count(DISTINCT i) FROM unnest(ids) i) <> by_index THEN 'a row twice'
         WHEN rows IS NULL AND (SELECT array_agg(i ORDER BY i) FROM unnest(ids) i) IS DISTINCT FROM (SELECT array_agg(i ORDER BY i) FROM unnest(ids_seq) i) THEN 'other rows'
+        WHEN plan LIKE '%Parallel Index Scan%' THEN 'same, in parallel'
         ELSE 'same' END;
 END $$;
 
@@ -111,6 +112,33 @@ REINDEX INDEX CONCURRENTLY t_cosine;
 SELECT * FROM compared_all ORDER BY id;
 SELECT * FROM zvec_check('t');
 
+-- parallel scans: each participant returns its share in order
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+ALTER TABLE t SET (parallel_workers = 2);
+EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1]' LIMIT 10;
+SELECT operator, (compared('t', operator, q.v::text)).*, (compared('t', operator, q.v::text, rows => 10)).*
+FROM q, unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator WHERE q.id = 500 ORDER BY operator;
+BEGIN;
+UPDATE t SET n = n + 1 WHERE id % 2 = 0;
+UPDATE t SET note = note || '?', n = n + 1 WHERE id % 4 = 0;
+DELETE FROM t WHERE id % 5 = 0;
+INSERT INTO t SELECT id + 50000, v, 'own', n FROM t WHERE id <= 100;
+SELECT * FROM compared_all ORDER BY id;
+SELECT (compared('t', '<->', q.v::text, 'n = 3', 5)).* FROM q WHERE id = 1;
+ROLLBACK;
+SELECT * FROM compared_all ORDER BY id;
+SET parallel_leader_participation = off;
+SELECT * FROM compared_all ORDER BY id;
+RESET parallel_leader_participation;
+SET enable_seqscan = off;
+SELECT count(*), count(DISTINCT id) = count(*) AS once FROM (SELECT * FROM t ORDER BY v <-> (SELECT NULL::zvec)) s;
+RESET enable_seqscan;
+SET max_parallel_workers_per_gather = 0;
+
 -- the output of one scan in several passes, beyond the passes' limits, also with little memory
 CREATE TABLE many (id int, v zvec(2)) USING zvec WITH (autovacuum_enabled = off);
 SET pg_zvec.segment_capacity = 5000;
@@ -124,6 +152,11 @@ SELECT count(*) FROM zvec_segments('many');
 SET work_mem = '64kB';
 SELECT operator, (compared('many', operator, '[50,50.5]')).* FROM unnest(ARRAY['<+>', '<=>']) operator;
 SELECT rows, (compared('many', '<+>', '[50,50.5]', rows => rows)).* FROM unnest(ARRAY[1, 999, 1000, 1001, 17000, 17001, 40005]) rows;
+ALTER TABLE many SET (parallel_workers = 2);
+SET max_parallel_workers_per_gather = 2;
+EXPLAIN (COSTS OFF) SELECT id FROM many ORDER BY v <+> '[1,1]' LIMIT 10;
+SELECT rows, (compared('many', '<+>', '[50,50.5]', rows => rows)).* FROM unnest(ARRAY[1, 3001, 17001, 40005, NULL]) rows;
+SET max_parallel_workers_per_gather = 0;
 RESET work_mem;
 -- an invisible majority
 BEGIN;

@@ -6,7 +6,8 @@
 //! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
 //! 68  entry point u32 (u32::MAX = none) | 72 upper blocks given out u32
 //! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
-//! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted | 92 reserved u32
+//! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted
+//! 92  repairs u32: goes up when a repair begins and when it ends
 //! 96  extents u16 for each area (6) | 108 reserved u32
 //! 112 extents: 6 x 168 x (start u32, pages u32)
 //! ```
@@ -52,6 +53,8 @@ pub struct Root {
     pub pending_end: u32,
     /// dead nodes when last counted
     pub dead: u32,
+    /// goes up when a repair begins and when it ends
+    pub repairs: u32,
 }
 
 impl Root {
@@ -67,6 +70,7 @@ impl Root {
         pending_start: 0,
         pending_end: 0,
         dead: 0,
+        repairs: 0,
     };
 
     /// Entries in the pending list.
@@ -109,10 +113,10 @@ impl Root {
         (76, bytes)
     }
 
-    /// The change that notes how many nodes are dead.
+    /// The change that notes how many nodes are dead, and repairs.
     #[must_use]
     pub fn encode_dead(&self) -> Fragment {
-        (88, self.dead.to_le_bytes().to_vec())
+        (88, [self.dead.to_le_bytes(), self.repairs.to_le_bytes()].concat())
     }
 
     /// Reads the counters alone, from a page that was checked before.
@@ -130,6 +134,7 @@ impl Root {
             pending_start: u32_at(page, 76),
             pending_end: u32_at(page, 80),
             dead: u32_at(page, 88),
+            repairs: u32_at(page, 92),
         }
     }
 }
@@ -313,6 +318,7 @@ mod tests {
             pending_start: 5,
             pending_end: 9,
             dead: 6,
+            repairs: 3,
         };
         put(&mut page, vec![root.root.encode(), root.root.encode_dead()]);
         assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);

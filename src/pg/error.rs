@@ -44,6 +44,12 @@ pub fn raise(error: Error) -> ! {
     unreachable!("an ERROR report does not return")
 }
 
+/// Tells the client something that is no error.
+pub fn notice(message: String, hint: String) {
+    let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "pg_zvec").set_hint(hint);
+    report.report(PgLogLevel::NOTICE);
+}
+
 /// Turns a pure module's failure into a server ERROR.
 pub trait OrRaise<T> {
     /// The value, or a server ERROR.

@@ -115,6 +115,13 @@ impl<'a> Call<'a> {
         Arg { datum: unsafe { arg(self.fcinfo, n) }, lives: PhantomData }
     }
 
+    /// Whether argument `n` is NULL.
+    #[must_use]
+    pub fn is_null(self, n: usize) -> bool {
+        // SAFETY: the call lives, and the install script declares that argument
+        unsafe { arg_is_null(self.fcinfo, n) }
+    }
+
     /// NULL as the result.
     pub fn null(self) -> pg_sys::Datum {
         // SAFETY: the call lives
@@ -160,5 +167,29 @@ macro_rules! sql_function {
                 $crate::pg::error::OrRaise::or_raise(body())
             }
         }
+    };
+}
+
+/// Defines an SQL-callable function whose body, a block over `$call: Call` that gives a `Datum`, runs in
+/// [`crate::pg::error::guarded`]: for those under which users' code runs or rows are looked up.
+#[macro_export]
+macro_rules! guarded_function {
+    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// Called by the server's function manager only.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C-unwind" fn $name(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            // SAFETY: the function manager calls, and the call's description does not leave the body
+            let $call = unsafe { $crate::pg::function::Call::new(fcinfo) };
+            let body = || $body;
+            // SAFETY: the server calls
+            unsafe { $crate::pg::error::guarded(body) }
+        }
+
+        $crate::pg_finfo!($name);
     };
 }

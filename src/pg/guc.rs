@@ -24,6 +24,25 @@ pub fn ef_search() -> u32 {
     unsafe { EF_SEARCH as u32 }
 }
 
+/// Sets `zvec.ef_search` until the settings' nest level that the caller has begun is left. The server raises its error
+/// for a value out of range.
+pub fn set_ef_search(value: i32) {
+    let value = std::ffi::CString::new(value.to_string()).unwrap_or_default();
+    // SAFETY: the server copies the strings
+    unsafe {
+        pg_sys::set_config_option(
+            c"zvec.ef_search".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
 /// How many vectors may wait outside a graph before those who insert move some into it.
 #[must_use]
 pub fn max_pending() -> u32 {

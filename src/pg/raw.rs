@@ -4,9 +4,9 @@
 
 use pgrx::pg_sys::{
     Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LockTupleMode, OffsetNumber, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection,
-    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
-    XLogRecPtr,
+    IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode,
+    Relation, RmgrId, ScanDirection, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId,
+    TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -16,6 +16,8 @@ unsafe extern "C-unwind" {
     pub fn StatementCancelHandler(signal: i32);
     /// Signal handler: read the configuration again at the next opportunity.
     pub fn SignalHandlerForConfigReload(signal: i32);
+    /// Whether two values are the same bytes; values stored elsewhere are not fetched.
+    pub fn datumIsEqual(a: Datum, b: Datum, by_value: bool, length: i32) -> bool;
     /// The heap's table access method.
     pub fn GetHeapamTableAmRoutine() -> *const TableAmRoutine;
     /// The next row of a heap scan.
@@ -76,6 +78,8 @@ unsafe extern "C-unwind" {
     );
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
+    /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
+    pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
     /// Frees a row.

@@ -34,6 +34,22 @@ impl OpenRelation {
         opened
     }
 
+    /// Opens the relation `oid` with `lockmode`; `None` when it is gone.
+    #[must_use]
+    pub fn open_if_there(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Option<Self> {
+        // SAFETY: as `open`
+        let rel = unsafe { pg_sys::try_relation_open(oid, lockmode) };
+        (!rel.is_null()).then_some(Self { rel })
+    }
+
+    /// Closes it and lets go of the lock that it was opened with.
+    pub fn close_and_unlock(self, lockmode: pg_sys::LOCKMODE) {
+        let rel = self.rel;
+        std::mem::forget(self);
+        // SAFETY: opened by `open`, with that lock
+        unsafe { pg_sys::relation_close(rel, lockmode) }
+    }
+
     /// The server's handle.
     #[must_use]
     pub fn raw(&self) -> pg_sys::Relation {
@@ -68,6 +84,33 @@ pub fn name_of(oid: pg_sys::Oid) -> String {
         } else {
             format!("table \"{}\"", CStr::from_ptr(name).to_string_lossy())
         }
+    }
+}
+
+/// The name of relation `oid`, or its oid when it has no name any more.
+#[must_use]
+pub fn plain_name_of(oid: pg_sys::Oid) -> String {
+    // SAFETY: a catalog look-up; the result is a copy or null
+    unsafe {
+        let name = pg_sys::get_rel_name(oid);
+        if name.is_null() { oid.to_u32().to_string() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// Runs `work` as the owner of the open table `rel`, so that functions in an index's condition can do no more than their
+/// author may. After an error the server restores the user with the (sub)transaction.
+pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
+    // SAFETY: an open relation has a valid pg_class row
+    unsafe {
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
+        pg_sys::SetUserIdAndSecContext((*(*rel).rd_rel).relowner, restricted);
+        let level = pg_sys::NewGUCNestLevel();
+        let result = work();
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
     }
 }
 

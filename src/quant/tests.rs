@@ -162,10 +162,13 @@ fn zero_vectors() {
     for (i, vector) in vectors.iter().enumerate() {
         let query = codec.query(vector);
         for (j, (head, code)) in coded.iter().enumerate() {
-            let (estimate, zeros) = (query.distance(*head, code), [3, 4].map(|zero| usize::from(zero == i || zero == j)));
+            let (estimate, zeros) =
+                (query.distance(*head, code), [3, 4].map(|zero| usize::from(zero == i || zero == j)));
             match zeros.iter().sum::<usize>() {
                 0 => assert!(estimate < 4.1 * unit),
-                1 if i != j => assert!(estimate > 4.5 * unit && query.lower_bound(*head, estimate) == f64::NEG_INFINITY),
+                1 if i != j => {
+                    assert!(estimate > 4.5 * unit && query.lower_bound(*head, estimate) == f64::NEG_INFINITY)
+                }
                 _ => assert!(estimate == 0.0 && query.lower_bound(*head, estimate) == f64::NEG_INFINITY),
             }
         }

@@ -10,6 +10,9 @@
 //! | [`stored`] | distances to stored vectors, in place |
 //! | [`aggregate`] | avg and sum |
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
+//! | [`index`] | what indexes consist of, and their maintenance |
+//! | [`prewarm`] | vectors and indexes into the shared buffers |
+//! | [`recall`] | how many of the nearest an index finds |
 //! | [`analyze`] | statistics that read no vector |
 
 pub mod aggregate;
@@ -17,7 +20,10 @@ pub mod analyze;
 pub mod arg;
 pub mod cast;
 pub mod distance;
+pub mod index;
 pub mod inspect;
 pub mod io;
 pub mod operators;
+pub mod prewarm;
+pub mod recall;
 pub mod stored;

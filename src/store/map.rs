@@ -226,6 +226,12 @@ impl Store {
         })
     }
 
+    /// The number of the segment that slot numbers name by `tag`.
+    #[must_use]
+    pub fn number_of(&self, tag: SegmentTag) -> SegmentNo {
+        tag.number(self.map.base.get())
+    }
+
     /// The base of the segments' tags.
     pub(super) fn base(&self) -> u32 {
         self.map.base.get()

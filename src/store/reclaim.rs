@@ -73,7 +73,10 @@ impl Judge<'_> {
         if !slot.has(XMIN_FROZEN) {
             match xact::fate(slot.xmin) {
                 Fate::Running => return Some(slot),
-                Fate::Aborted => return None,
+                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
+                // transaction runs, the horizon is not past it
+                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
+                Fate::Aborted => return Some(slot),
                 Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
                     self.must_see(slot.xmin);
                     slot.flags |= XMIN_FROZEN;
@@ -269,14 +272,6 @@ pub(super) unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32
     }
 }
 
-impl Store {
-    /// Tells standbys that snapshots which do not see `xid` may need what is taken out of an index next.
-    pub unsafe fn announce_removal(&self, xid: u32) {
-        // SAFETY: rel is open
-        unsafe { announce_removal(self.rel, xid) }
-    }
-}
-
 /// Slots of a segment by state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Census {
@@ -316,6 +311,12 @@ impl Store {
             });
         }
         census
+    }
+
+    /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
+    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, latest_removed) }
     }
 
     /// A copy of the segment's slot page `ordinal`.

@@ -17,6 +17,7 @@ mod index_build;
 mod insert;
 pub mod lookup;
 mod modify;
+mod partial;
 mod rows;
 mod scan;
 mod slot;

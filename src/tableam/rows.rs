@@ -117,6 +117,20 @@ unsafe fn seen_by_all(rel: pg_sys::Relation, header: pg_sys::HeapTupleHeader) ->
     }
 }
 
+/// The row version at `at` of a locked page, if there is one.
+#[must_use]
+pub unsafe fn tuple_of(rel: pg_sys::Relation, page: &buffer::Shared, at: Tid) -> Option<pg_sys::HeapTupleData> {
+    // SAFETY: rel is open; the line pointer is checked before it is followed
+    unsafe {
+        let page = pg_sys::BufferGetPage(page.buffer());
+        if at.offset == 0 || at.offset > pg_sys::PageGetMaxOffsetNumber(page) {
+            return None;
+        }
+        let item = pg_sys::PageGetItemId(page, at.offset);
+        ((*item).lp_flags() == pg_sys::LP_NORMAL).then(|| tuple_at(rel, page, item, at))
+    }
+}
+
 /// The reference to the vector of column `attnum` in the row version at `at`.
 #[must_use]
 pub unsafe fn reference_at(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, attnum: i16) -> Option<Reference> {

@@ -6,7 +6,7 @@ use super::modify::{
 use super::rows::{self, OldRow, tid};
 use super::slot::as_heap_slot;
 use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
-use super::{heap, row_version};
+use super::{heap, partial, row_version};
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -101,6 +101,8 @@ unsafe fn plan(
 ) -> SmallVec<[Plan; 2]> {
     // SAFETY: a filled slot whose row type is the relation's
     unsafe {
+        let conditions = partial::condition_columns(rel);
+        let moves = !conditions.is_empty() && partial::differ(rel, &rows::item_pointer(old.tid), slot, &conditions);
         let table = relation::oid(rel).to_u32();
         let mut plans = SmallVec::new();
         for (&column, &before) in columns.iter().zip(&old.references) {
@@ -113,7 +115,7 @@ unsafe fn plan(
                 let vector = StoredVector { slot: reference.slot, dims: reference.dims };
                 let unchanged =
                     same_pointer(reference) || writer.get().store.equals(vector, VectorValue::of(datum).bytes());
-                if unchanged && has_room(rel, writer, column, reference, old) {
+                if unchanged && !moves && has_room(rel, writer, column, reference, old) {
                     plans.push(Plan::Keep(reference));
                     continue;
                 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::hnsw::repair::repair;
 use crate::hnsw::{NONE, Scratch, insert};
-use proptest::prelude::*;
 use fastrand::Rng;
+use proptest::prelude::*;
 use std::cell::RefCell;
 
 /// A graph whose nodes come and go, and what should be in it.
@@ -108,8 +108,7 @@ impl World {
         let Some(vector) = self.vectors.last() else { return };
         let query = self.graph.codec().query(vector);
         let (found, swept) = full_scan(&self.graph, &query, &|node| self.is_live(node));
-        let mut rows: Vec<usize> =
-            found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
+        let mut rows: Vec<usize> = found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
         rows.sort_unstable();
         assert_eq!(rows, self.live_rows());
         assert!(!reachable || swept.len() * 20 <= rows.len(), "{} of {} had to be swept", swept.len(), rows.len());
@@ -141,7 +140,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
     #[test]
     fn rows_come_and_go(
         actions in proptest::collection::vec(action(), 1..20),
@@ -199,7 +198,7 @@ fn rounds_of_churn_keep_recall() {
         assert_eq!(world.graph.nodes() as usize, COUNT, "numbers are used again");
         let vectors: Vec<Vec<f32>> = world.live_rows().iter().map(|&row| world.vectors[row].clone()).collect();
         let fresh = build(metric, &vectors);
-        for ef in [24, 64] {
+        for ef in [64, 128] {
             let churned = world.recall(metric, &queries, ef);
             let fresh = recall(metric, &fresh, &|node| vectors[node as usize].clone(), &queries, ef, &|_| true);
             assert!(churned >= fresh - 0.01, "{} ef {ef}: {churned}, fresh {fresh}", metric.name());

@@ -144,6 +144,13 @@ pub unsafe extern "C-unwind" fn amvacuumcleanup(
     unsafe { if (*info).analyze_only { stats } else { statistics(info, stats) } }
 }
 
+/// What the planner is told of one pass over the slots and the vectors.
+#[must_use]
+pub fn pass_cost(scan: &cost::Scan) -> f64 {
+    // SAFETY: a setting
+    scan.rows * (unsafe { pg_sys::cpu_operator_cost } + scan.distance)
+}
+
 /// The callback `amcostestimate`: everything is paid before the first row.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
@@ -161,7 +168,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     unsafe {
         let scan = cost::Scan::of(root, path);
         let estimate = scan.as_ref().map(|scan| {
-            let first = scan.startup + scan.rows * (pg_sys::cpu_operator_cost + scan.distance);
+            let first = scan.startup + pass_cost(scan);
             // each row of a partial index is looked at before it is handed out
             let each = if scan.partial { pg_sys::cpu_tuple_cost } else { 0.0 } + pg_sys::cpu_index_tuple_cost;
             (scan, cost::Estimate { startup: first, total: first + scan.rows * each, pages: scan.vector_pages() })

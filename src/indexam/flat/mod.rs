@@ -7,10 +7,13 @@
 //! The index has one page, which says what it is ([`super::meta`]).
 
 mod build;
+mod parallel;
 mod scan;
-mod stream;
+pub mod stream;
 
-use super::handler::Callbacks;
+pub use build::pass_cost;
+
+use super::handler::{Callbacks, Parallel};
 
 /// The access method's callbacks.
 pub const CALLBACKS: Callbacks = Callbacks {
@@ -27,5 +30,9 @@ pub const CALLBACKS: Callbacks = Callbacks {
     amgettuple: Some(scan::amgettuple),
     amendscan: Some(scan::amendscan),
     amusemaintenanceworkmem: false,
-    parallel: None,
+    parallel: Some(Parallel {
+        amestimateparallelscan: Some(parallel::amestimateparallelscan),
+        aminitparallelscan: Some(parallel::aminitparallelscan),
+        amparallelrescan: Some(parallel::amparallelrescan),
+    }),
 };

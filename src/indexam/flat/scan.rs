@@ -5,6 +5,9 @@
 //! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
 //! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
 //!
+//! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
+//! the participants return. Shares are taken in the first pass and kept for the others.
+//!
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
 use super::super::column::Column;
@@ -12,7 +15,8 @@ use super::super::emit::{Best, Found};
 use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
 use super::build;
-use super::stream::{self, Segments};
+use super::parallel::Work;
+use super::stream::{self, Chunk, Segments};
 use crate::pg::error::{OrRaise, guarded};
 use crate::pg::relation::OpenRelation;
 use crate::segment::{SlotNo, Tid};
@@ -26,18 +30,15 @@ use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanKey};
 const FIRST_ROUND: usize = 1_000;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
-/// Blocks of the table that are searched for NULL vectors at a time.
-const NULL_BLOCKS: u32 = 64;
-
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// pass number `round`, for what comes after the given one
     Pass { round: u32, after: Option<Found> },
-    /// this slot page, in the order of storage
-    Slots(u32),
-    /// rows without a vector, from this block on
-    Nulls(u32),
+    /// a slot page, in the order of storage
+    Slots,
+    /// rows without a vector
+    Nulls,
     /// nothing
     Nothing,
 }
@@ -48,6 +49,9 @@ struct Scan {
     column: Option<Column>,
     rows: Option<Rows>,
     segments: Option<Segments>,
+    /// the slot pages that the first pass read
+    share: Vec<Chunk>,
+    work: Work,
     query: Option<Query>,
     collected: Vec<Found>,
     handed_out: usize,
@@ -66,6 +70,8 @@ pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, nkeys: i32, norderb
                 column: None,
                 rows: None,
                 segments: None,
+                share: Vec::new(),
+                work: Work::default(),
                 query: None,
                 collected: Vec::new(),
                 handed_out: 0,
@@ -120,6 +126,7 @@ pub unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
                 rows.end();
             }
             state.segments = None;
+            state.share = Vec::new();
             state.query = None;
             state.collected = Vec::new();
         });
@@ -153,10 +160,12 @@ impl Scan {
                 self.rows = Some(Rows::new(heap, index, &column, snapshot, self.context));
             }
             self.segments = None;
+            self.share.clear();
+            self.work = Work::of(scan);
             self.collected.clear();
             self.handed_out = 0;
             self.query = None;
-            self.next = Next::Slots(0);
+            self.next = Next::Slots;
             let key = (*scan).orderByData;
             if (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0 {
                 let value = VectorValue::of((*key).sk_argument);
@@ -207,15 +216,17 @@ impl Scan {
             self.next = Next::Nothing;
             return;
         };
-        let nulls = if column.not_null { Next::Nothing } else { Next::Nulls(0) };
+        let nulls = if column.not_null { Next::Nothing } else { Next::Nulls };
         self.collected.clear();
         self.handed_out = 0;
+        let (collected, work) = (&mut self.collected, &mut self.work);
         let at_address = |tid| Found { tid, ..Found::FIRST };
-        if let Next::Nulls(start) = self.next {
-            let collected = &mut self.collected;
+        if matches!(self.next, Next::Nulls) {
+            let (start, count) = work.take_blocks();
             // SAFETY: the table is open
-            let more = unsafe { rows.without_vector(start, NULL_BLOCKS, |tid| collected.push(at_address(tid))) };
-            self.next = if more { Next::Nulls(start + NULL_BLOCKS) } else { Next::Nothing };
+            if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
+                self.next = Next::Nothing;
+            }
             return;
         }
         pending::flush();
@@ -227,23 +238,27 @@ impl Scan {
             match (self.next, &mut self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
                     let mut best = Best::new(round_size(round), after);
-                    let mut chunks = 0..segments.chunks();
-                    stream::nearest(&store, segments, rows, query, &mut best, || chunks.next());
+                    if round == 0 {
+                        let share = &mut self.share;
+                        let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
+                        stream::nearest(&store, segments, rows, query, &mut best, next);
+                    } else {
+                        let mut again = self.share.iter().copied();
+                        stream::nearest(&store, segments, rows, query, &mut best, || again.next());
+                    }
                     let complete;
-                    (self.collected, complete) = best.finish();
-                    let last = self.collected.last().copied();
+                    (*collected, complete) = best.finish();
+                    let last = collected.last().copied();
                     self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
                 }
-                (Next::Slots(n), _) if n < segments.chunks() => {
-                    let collected = &mut self.collected;
-                    segments.visible(&store, n, rows, |segment, position, slot, sight| {
+                _ => match work.take_chunk(segments) {
+                    Some(n) => segments.visible(&store, n, rows, |segment, position, slot, sight| {
                         let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
                         let slot_no = SlotNo::new(segment.tag, position);
                         collected.push(Found { slot: slot_no, generation: slot.generation, ..at_address(tid) });
-                    });
-                    self.next = Next::Slots(n + 1);
-                }
-                _ => self.next = nulls,
+                    }),
+                    None => self.next = nulls,
+                },
             }
         }
     }

@@ -6,21 +6,19 @@ use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
 use crate::pg::buffer::Pinned;
 use crate::segment::page::{PAYLOAD_BYTES, PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
-use crate::segment::{Position, Slot, SlotNo, Tid};
+use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
 use std::rc::Rc;
 
-/// A slot page of the column: the unit of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// index of its segment in [`Segments`]
-    segment: usize,
-    /// its ordinal
-    ordinal: u32,
-}
+/// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
+/// of a parallel scan knows it by the same number, however many pages there were when it looked.
+pub type Chunk = u32;
 
 /// The segments of the column, as they were when the scan began: what came later its snapshot does not see.
-pub struct Segments(Vec<Rc<Segment>>);
+pub struct Segments {
+    /// the number of each segment's first slot page, and the segment
+    segments: Vec<(Chunk, Rc<Segment>)>,
+}
 
 impl Segments {
     /// Those of `store` for `column`.
@@ -28,38 +26,52 @@ impl Segments {
     pub unsafe fn of(store: &Store, column: &Column) -> Self {
         // SAFETY: the store's relation is open
         unsafe { store.refresh_all() };
-        let ours = |s: &Rc<Segment>| s.page.attnum == column.attnum && s.page.geometry.dims == column.dims;
-        Self(store.segments().into_iter().filter(ours).collect())
-    }
-
-    /// Number of slot pages.
-    #[must_use]
-    pub fn chunks(&self) -> u32 {
-        self.0.iter().map(|segment| segment.page.slots.pages()).sum()
-    }
-
-    /// Slot page `n` of all.
-    fn chunk(&self, mut n: u32) -> Option<Chunk> {
-        for (segment, of) in self.0.iter().enumerate() {
-            let pages = of.page.slots.pages();
-            if n < pages {
-                return Some(Chunk { segment, ordinal: n });
+        let mut start = 0;
+        let mut segments = Vec::new();
+        for segment in store.segments() {
+            if segment.page.attnum == column.attnum && segment.page.geometry.dims == column.dims {
+                let most = Geometry::slot_pages(segment.page.geometry.capacity);
+                segments.push((start, segment));
+                start += most;
             }
-            n -= pages;
         }
-        None
+        Self { segments }
+    }
+
+    /// The first slot page from number `n` on that there is.
+    #[must_use]
+    pub fn existing(&self, n: Chunk) -> Option<Chunk> {
+        let next = self.segments.iter().find(|(start, segment)| n < start + segment.page.slot_pages());
+        next.map(|(start, _)| n.max(*start))
+    }
+
+    /// Every slot page's number.
+    pub fn all(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let found = self.existing(next)?;
+            next = found + 1;
+            Some(found)
+        })
+    }
+
+    /// Index of the segment and ordinal of slot page `n`.
+    fn locate(&self, n: Chunk) -> Option<(usize, u32)> {
+        let at = self.segments.partition_point(|(start, _)| *start <= n).checked_sub(1)?;
+        let (start, segment) = &self.segments[at];
+        (n - start < segment.page.slot_pages()).then_some((at, n - start))
     }
 
     /// Calls `take` with each slot of slot page `n` that may be seen, and its sight.
     pub unsafe fn visible(
         &self,
         store: &Store,
-        n: u32,
+        n: Chunk,
         rows: &mut Rows,
         mut take: impl FnMut(&Rc<Segment>, Position, &Slot, Sight),
     ) {
-        let Some(Chunk { segment, ordinal }) = self.chunk(n) else { return };
-        let segment = &self.0[segment];
+        let Some((at, ordinal)) = self.locate(n) else { return };
+        let segment = &self.segments[at].1;
         // SAFETY: the store's relation is open
         let page = unsafe { store.slot_page(segment, ordinal) };
         for index in 0..SLOTS_PER_PAGE {
@@ -103,19 +115,19 @@ pub unsafe fn nearest(
     rows: &mut Rows,
     query: &mut Query,
     best: &mut Best,
-    mut next: impl FnMut() -> Option<u32>,
+    mut next: impl FnMut() -> Option<Chunk>,
 ) {
     let mut seen: Vec<(Position, Slot, Sight)> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
         pgrx::check_for_interrupts!();
-        let Some(chunk) = segments.chunk(n) else { continue };
-        let segment = &segments.0[chunk.segment];
-        if reading.as_ref().is_none_or(|(at, _)| *at != chunk.segment) {
+        let Some((number, _)) = segments.locate(n) else { continue };
+        let segment = &segments.segments[number].1;
+        if reading.as_ref().is_none_or(|(at, _)| *at != number) {
             drop(reading.take());
             // SAFETY: the store's relation is open
             let pins = unsafe { Pins::new(store, segment) };
-            reading = Some((chunk.segment, Reading { pins, current: None }));
+            reading = Some((number, Reading { pins, current: None }));
         }
         let Some((_, reading)) = &mut reading else { continue };
         seen.clear();
@@ -141,8 +153,8 @@ pub unsafe fn nearest(
                 continue;
             }
             let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
-            let number = SlotNo::new(segment.tag, position);
-            best.offer(Found { distance, slot: number, generation: slot.generation, tid });
+            let slot_no = SlotNo::new(segment.tag, position);
+            best.offer(Found { distance, slot: slot_no, generation: slot.generation, tid });
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Ro
 use crate::hnsw::build::{Control, insert_list};
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
-use crate::pg::error::{OrRaise, raise};
+use crate::pg::error::{OrRaise, notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation};
@@ -49,26 +49,39 @@ fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {
     })
 }
 
-/// What a build reports to `pg_stat_progress_create_index`.
+/// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
 #[derive(Clone, Copy)]
-enum Phase {
+pub enum Phase {
+    /// vectors are read and coded
     Load = 2,
+    /// nodes are linked
     Link = 3,
+    /// pages are written
     Write = 4,
+    /// vectors are moved from the pending list into the graph
+    Drain = 5,
+    /// nodes are asked whether they are still needed
+    Count = 6,
+    /// links are led around dead nodes
+    Repair = 7,
+    /// dead nodes are given back
+    Free = 8,
 }
 
-fn progress(parameter: u32, value: u64) {
+/// Sets a counter that `pg_stat_progress_create_index` shows.
+pub fn progress(parameter: u32, value: u64) {
     // SAFETY: a counter of this backend
     unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value as i64) }
 }
 
-fn enter(phase: Phase, total: u64) {
+/// Begins a phase of so many steps.
+pub fn enter(phase: Phase, total: u64) {
     progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase as u64);
     progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
     progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, 0);
 }
 
-/// The name of a phase of `CREATE INDEX`.
+/// The name of a [`Phase`]; the first is the server's scan of the table.
 #[must_use]
 pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
     match phase {
@@ -76,6 +89,10 @@ pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
         2 => Some(c"loading vectors"),
         3 => Some(c"building graph"),
         4 => Some(c"writing graph"),
+        5 => Some(c"draining pending vectors"),
+        6 => Some(c"counting dead nodes"),
+        7 => Some(c"repairing links"),
+        8 => Some(c"freeing dead nodes"),
         _ => None,
     }
 }
@@ -101,9 +118,13 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
     let largest = slots.segments.values().map(|bits| positions(bits).count() as u64).max().unwrap_or(0);
     if largest > fit {
         let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
-        pgrx::notice!(
-            "the graph of {largest} vectors does not fit into maintenance_work_mem: the build is slower from vector {fit} on\n\
-             HINT:  With maintenance_work_mem = '{needed}MB' it fits."
+        // SAFETY: open
+        let name = unsafe { relation::name(index.relation()) };
+        notice(
+            format!(
+                "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
+            ),
+            format!("With maintenance_work_mem = '{needed}MB' all {largest} vectors fit."),
         );
     }
     let mut total = 0;

@@ -3,6 +3,7 @@
 //! Each is in the pending list until the record that makes the map name its node. A crash before that leaves a node that
 //! the map does not name; it is dead to the next repair, and the vector is drained again.
 
+use super::build::Phase;
 use super::bulk::{self, Loaded};
 use super::pages::Graph;
 use super::table::Table;
@@ -80,10 +81,14 @@ impl Graph {
         let mut trainer = Trainer::new(now.metric(), usize::from(now.dims()));
         let mut vector = Vec::new();
         let mut waiting = now.pending();
-        waiting.retain(|&entry| table.slot(entry).is_some());
+        waiting.retain(|&entry| {
+            pgrx::check_for_interrupts!();
+            table.slot(entry).is_some()
+        });
         let step = waiting.len().div_ceil(SAMPLE).max(1);
         let mut seen = false;
         for &entry in waiting.iter().step_by(step) {
+            pgrx::check_for_interrupts!();
             if table.vector(entry, &mut vector) {
                 trainer.add(&vector);
                 seen = true;
@@ -126,12 +131,9 @@ impl Writer {
                 let placed = known.filter(|known| known.generation == entry.generation).map(|known| known.place);
                 let node = match placed {
                     Some(Place::Node(node)) => Some(node),
-                    _ if table.is_dead(entry, horizon) || !table.vector(entry, &mut vector) => None,
+                    _ if table.may_drop(entry, horizon) || !table.vector(entry, &mut vector) => None,
                     _ => Some(self.insert(entry, &vector, ef_construction, &mut scratch)),
                 };
-                if node.is_none() {
-                    table.announce_removals();
-                }
                 self.settle(entry, node);
                 match node {
                     Some(_) => done.added += 1,
@@ -174,11 +176,16 @@ pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut
     }
 }
 
-/// Drains what waits now, in memory.
+/// At least so many vectors are drained in memory at a time, and a quarter of the graph's nodes: what was drained before
+/// the statement is cancelled stays drained, and loading the graph costs little beside linking them.
+const BATCH: usize = 20_000;
+
+/// Drains the first of what waits now, in memory.
 fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
     writer.refresh();
-    let pending = writer.graph().pending();
+    let mut pending = writer.graph().pending();
+    pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
     let horizon = table.horizon();
     let mut loaded = Loaded::of(writer, pending.len());
     let graph = writer.graph().clone();
@@ -189,7 +196,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         let known = graph.place(entry.slot.position()).filter(|known| known.generation == entry.generation);
         let node = match known.map(|known| known.place) {
             Some(Place::Node(node)) => Some(node),
-            _ if table.is_dead(entry, horizon) || !table.vector(entry, &mut vector) => None,
+            _ if table.may_drop(entry, horizon) || !table.vector(entry, &mut vector) => None,
             _ => {
                 let head = writer.codec().encode(&vector, &mut code);
                 Some(loaded.add(&graph, entry, head, &code))
@@ -199,9 +206,9 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         tick();
     }
     super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
+    super::build::enter(Phase::Write, pending.len() as u64);
     loaded.write_back(writer);
     hit("bulk.written");
-    table.announce_removals();
     for (entry, node) in settled {
         pgrx::check_for_interrupts!();
         writer.settle(entry, node);
@@ -223,7 +230,9 @@ pub fn writer(graph: &Graph, table: &Table, lock: Maintenance) -> Option<Writer>
             let untrained = Arc::new(Codec::from_parts(graph.metric(), usize::from(graph.dims()), Vec::new(), 1.0));
             let writer = Writer::with_codec(graph, untrained, lock);
             // nothing is alive, so nothing is coded
-            for entry in writer.graph().now().pending() {
+            let gone = writer.graph().now().pending();
+            for entry in gone {
+                pgrx::check_for_interrupts!();
                 if table.slot(entry).is_some() {
                     break;
                 }

@@ -13,6 +13,7 @@
 //! | [`build`] | the first build |
 //! | [`vacuum`] | when to drain and repair |
 //! | [`scan`] | nearest first |
+//! | [`stats`] | what each graph consists of |
 //! | [`table`] | what must be known of the table |
 //! | [`callbacks`] | the access method's callbacks |
 //!
@@ -30,8 +31,11 @@ mod pages;
 mod repair;
 mod scan;
 mod search;
+mod stats;
 mod table;
 mod vacuum;
 mod writer;
 
 pub use callbacks::{CALLBACKS, drain_some};
+pub use stats::stats;
+pub use vacuum::{Done, optimize};

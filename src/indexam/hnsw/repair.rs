@@ -4,7 +4,7 @@
 //! is always found. Then links lead around the dead; then, nothing leading to them any more, they are freed. A crash in
 //! between leaves a searchable graph, in which what is left of the dead is found by the next repair.
 
-use super::build::watched;
+use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
 use super::vacuum::Nodes;
 use super::writer::Writer;
@@ -13,16 +13,20 @@ use crate::hnsw::{Node, Scratch};
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use crate::pg::guc;
+use pgrx::pg_sys;
 
 /// Candidates for links of a node all of whose neighbours died.
 const EF: usize = 64;
 
-/// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has seen to it that
-/// standbys know of their removal.
+/// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has told
+/// standbys of their removal.
 pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
+    build::enter(Phase::Repair, u64::from(nodes));
+    // scans that are under way start over
+    writer.change(|root| root.repairs = root.repairs.wrapping_add(1));
     let complete = if alive.len() == 0 {
         // nothing to lead around
         writer.set_entry(None);
@@ -49,9 +53,12 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             alive.insert(head);
             alive.remove(twin);
         };
+        let mut steps = 0;
         let mut stop = || {
+            steps += 1;
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
             // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-            unsafe { pgrx::pg_sys::vacuum_delay_point() };
+            unsafe { pg_sys::vacuum_delay_point() };
             false
         };
         let mut scratch = Scratch::new(writer.codec());
@@ -62,6 +69,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     }
     hit("repair.linked");
     let mut freed = 0;
+    build::enter(Phase::Free, u64::from(nodes - alive.len().min(nodes)));
     let graph = writer.graph().clone();
     let listed = writer.free_list();
     for node in (0..nodes).filter(|&node| dead(node)) {
@@ -71,8 +79,12 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             writer.forget(graph.pinned_code_head(node).entry, node);
             writer.free(node);
             freed += 1;
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(freed));
         }
     }
-    writer.set_dead(0);
+    writer.change(|root| {
+        root.dead = 0;
+        root.repairs = root.repairs.wrapping_add(1);
+    });
     freed
 }

@@ -4,6 +4,10 @@
 //! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
 //! nearer. The search is kept ahead of what is handed out by half of `ef_search`, so that the order holds however far the
 //! scan goes. What turns up too late for its place is kept for the very end: no row is lost, and no place is wrong.
+//!
+//! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
+//! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
+//! is passed by. What even so is not reached comes from the map.
 
 use super::pages::{Graph, Index};
 use super::table::Table;
@@ -22,8 +26,7 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A vector whose exact distance is not known yet. It is the vector and not its node, which may be another vector's by the
-/// time that it comes to it.
+/// A node whose exact distance is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Candidate {
     /// its distance is hardly less
@@ -41,7 +44,7 @@ impl PartialOrd for Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.bound.total_cmp(&other.bound).then(self.entry.slot.cmp(&other.entry.slot))
+        self.bound.total_cmp(&other.bound).then(self.entry.identity().cmp(&other.entry.identity()))
     }
 }
 
@@ -197,12 +200,12 @@ impl Scan {
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
     }
 
-    /// Adds every vector of a graph that is not known yet.
+    /// Adds every vector of a graph.
     fn add_all(&mut self, graph: &Graph) {
         let mut entries = Vec::new();
         graph.each_place(|position, known| {
-            let slot = SlotNo::new(graph.map.page.tag, position);
-            if known.place != Place::None && !self.output.knows(slot) {
+            if known.place != Place::Pending {
+                let slot = SlotNo::new(graph.map.page.tag, position);
                 entries.push(Entry { slot, generation: known.generation });
             }
         });
@@ -233,6 +236,22 @@ impl Scan {
         }
     }
 
+    /// Looks at the graphs anew, and searches those from the start that were repaired meanwhile. Returns whether there are
+    /// such.
+    fn refresh(&mut self) -> bool {
+        let mut restarted = false;
+        for search in &mut self.searches {
+            let before = search.graph.root.repairs;
+            search.graph = search.graph.now();
+            if search.graph.root.repairs != before {
+                search.beam.start(&search.graph, &search.query);
+                (search.exhausted, search.swept) = (false, false);
+                restarted = true;
+            }
+        }
+        restarted
+    }
+
     /// Whether the search must go on before the next row is handed out.
     fn must_extend(&self) -> bool {
         self.handed_out + self.ef_search.div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
@@ -244,6 +263,7 @@ impl Scan {
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
                 self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
+                self.refresh();
                 self.extend();
                 continue;
             }
@@ -262,6 +282,7 @@ impl Scan {
                     self.ef += self.ef / 4 + 1;
                     self.extend();
                 }
+                None if self.refresh() => self.extend(),
                 None => {
                     if !self.sweep() {
                         return None;
@@ -271,14 +292,15 @@ impl Scan {
         }
     }
 
-    /// Adds what the search of a graph has not found: nodes that no link leads to, and vectors that changed their nodes
-    /// while it went on. The map names every vector that the graph had, whatever happens to its node. False when that
-    /// has been done for all graphs.
+    /// Adds what the search has not reached; false when that has been done.
     fn sweep(&mut self) -> bool {
         let Some(at) = self.searches.iter().position(|search| !search.swept) else { return false };
         self.searches[at].swept = true;
         let graph = self.searches[at].graph.clone();
-        self.add_all(&graph);
+        graph.each_place(|position, known| {
+            let slot = SlotNo::new(graph.map.page.tag, position);
+            self.add_exact(Entry { slot, generation: known.generation });
+        });
         true
     }
 

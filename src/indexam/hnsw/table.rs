@@ -2,7 +2,6 @@
 
 use super::pages::Graph;
 use crate::graph::Entry;
-use crate::pg::failpoint::hit;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
 use crate::segment::slot::XMIN_FROZEN;
@@ -21,15 +20,8 @@ pub struct Table {
     pub store: Store,
     dims: u16,
     looks: RefCell<Vec<SlotLook>>,
-    removed: Cell<Removal>,
-}
-
-/// The newest transaction whose deletions take vectors out of the index, 0 = none; and the newest that standbys were told
-/// of.
-#[derive(Clone, Copy, Default)]
-struct Removal {
-    newest: u32,
-    announced: u32,
+    /// the newest transaction that standbys were told of by [`Table::announce`]
+    announced: Cell<Option<u32>>,
 }
 
 impl Table {
@@ -40,7 +32,7 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), removed: Cell::default() }
+            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), announced: Cell::new(None) }
         }
     }
 
@@ -91,32 +83,26 @@ impl Table {
         looks[at].slot(&self.store, number)
     }
 
-    /// Whether no snapshot can see the vector any more. Before it is taken out of the index, see
-    /// [`Table::announce_removals`].
-    #[must_use]
-    pub fn is_dead(&self, entry: Entry, horizon: u32) -> bool {
-        self.slot(entry).is_none_or(|slot| {
-            let dead = dead_since(&slot, horizon);
-            self.note_removal(dead.unwrap_or(0));
-            dead.is_some()
-        })
-    }
-
-    /// Notes that what transaction `xid` (0 = none) has deleted, and what was deleted before, will leave the index.
-    pub fn note_removal(&self, xid: u32) {
-        self.removed.set(Removal { newest: newer(self.removed.get().newest, xid), ..self.removed.get() });
-    }
-
-    /// Tells standbys what is about to leave the index, so that they settle the conflict with their snapshots: rows that
-    /// are dead to all here may be visible there, and VACUUM has not yet told of them.
-    pub fn announce_removals(&self) {
-        let Removal { newest, announced } = self.removed.get();
-        if newer(announced, newest) != announced {
+    /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose
+    /// snapshots may still see its row. VACUUM tells them of the slots that it frees, and of rows, but not of every vector
+    /// that is dead by the time the index is looked at.
+    pub fn announce(&self, xmax: u32) {
+        if self.announced.get().is_none_or(|latest| xact::precedes(latest, xmax)) {
+            self.announced.set(Some(xmax));
             // SAFETY: the store's relation is open
-            unsafe { self.store.announce_removal(newest) };
-            self.removed.set(Removal { newest, announced: newest });
-            hit("drain.announced");
+            unsafe { self.store.announce_removal(xmax) }
         }
+    }
+
+    /// Whether no snapshot can see the vector any more, so that it may leave the index now.
+    #[must_use]
+    pub fn may_drop(&self, entry: Entry, horizon: u32) -> bool {
+        let Some(slot) = self.slot(entry) else { return true };
+        let dead = is_dead(&slot, horizon);
+        if dead && let Some(xmax) = deleted_by(&slot) {
+            self.announce(xmax);
+        }
+        dead
     }
 
     /// Puts the elements of a vector into `out`; false when the store has no such vector.
@@ -135,21 +121,21 @@ impl Table {
     }
 }
 
-/// The newer of two transactions, 0 being older than all.
+/// Whether no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts. Where the
+/// slot cannot tell, it may be seen.
 #[must_use]
-pub fn newer(a: u32, b: u32) -> u32 {
-    if a == 0 || (b != 0 && xact::precedes(a, b)) { b } else { a }
+pub fn is_dead(slot: &Slot, horizon: u32) -> bool {
+    if !slot.has(XMIN_FROZEN) && xact::fate(slot.xmin) == Fate::Aborted {
+        return true;
+    }
+    slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon)
 }
 
-/// If no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts: the transaction
-/// that deleted it, or 0 if none could ever see it. Where the slot cannot tell, it may be seen.
+/// The transaction that has deleted the vector of a LIVE slot, if one has and the vector was ever visible.
 #[must_use]
-pub fn dead_since(slot: &Slot, horizon: u32) -> Option<u32> {
-    if !slot.has(XMIN_FROZEN) && xact::fate(slot.xmin) == Fate::Aborted {
-        return Some(0);
-    }
-    let dead = slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon);
-    dead.then_some(slot.xmax)
+pub fn deleted_by(slot: &Slot) -> Option<u32> {
+    let was_visible = slot.has(XMIN_FROZEN) || xact::fate(slot.xmin) != Fate::Aborted;
+    (was_visible && slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed).then_some(slot.xmax)
 }
 
 impl Graph {

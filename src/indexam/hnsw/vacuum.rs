@@ -3,16 +3,21 @@
 //! Nothing is told of single rows: a node is dead when its slot says so. So the time grows with what waits and with the
 //! slots (32 bytes each are read), and with the graph only when it is repaired.
 
+use super::build::{self, Phase};
 use super::drain;
 use super::pages::{Graph, Index};
 use super::repair;
-use super::table::{Table, dead_since, newer};
+use super::table::{Table, deleted_by, is_dead};
 use super::writer::{Maintenance, Writer};
 use crate::graph::entry::MAP_ENTRY_BYTES;
 use crate::graph::{Area, MapEntry, Place, Shape};
 use crate::hnsw::Node;
-use crate::indexam::options::GraphOptions;
+use crate::indexam::column::Column;
+use crate::indexam::options::{self, GraphOptions};
+use crate::pg::relation;
+use crate::pg::xact;
 use crate::segment::{Generation, Position, SlotState};
+use pgrx::pg_sys::{self, Relation};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A bit for each node; threads may look while one changes it.
@@ -69,29 +74,34 @@ impl Graph {
         }
     }
 
-    /// The nodes that some snapshot may need; and the newest transaction whose deletions are the reason why others are
-    /// not among them, 0 = none.
+    /// The nodes that some snapshot may need, and the newest transaction that has deleted one of the others' vectors.
     #[must_use]
-    pub fn alive(&self, table: &Table) -> (Nodes, u32) {
+    pub fn alive(&self, table: &Table) -> (Nodes, Option<u32>) {
         let horizon = table.horizon();
         let alive = Nodes::none(self.root.nodes);
-        let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, 0) };
+        let mut newest: Option<u32> = None;
+        let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, None) };
         // what may be needed, by position: the slot's generation
         let mut needed: Vec<Option<Generation>> = Vec::new();
-        let mut removed = 0;
         // SAFETY: the store's relation is open
         unsafe {
             table.store.refresh_all();
             let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
             table.store.each_slot(&segment, |number, slot| {
-                let live = slot.state() == Some(SlotState::Live);
-                let dead = if live { dead_since(&slot, horizon) } else { None };
-                removed = newer(removed, dead.unwrap_or(0));
+                let is_live = slot.state() == Some(SlotState::Live);
+                let keep = is_live && !is_dead(&slot, horizon);
+                if is_live
+                    && !keep
+                    && let Some(xmax) = deleted_by(&slot)
+                    && newest.is_none_or(|newest| xact::precedes(newest, xmax))
+                {
+                    newest = Some(xmax);
+                }
                 let at = number.position().0 as usize;
                 if needed.len() <= at {
                     needed.resize(at + 1, None);
                 }
-                needed[at] = (live && dead.is_none()).then_some(slot.generation);
+                needed[at] = keep.then_some(slot.generation);
             });
         }
         self.each_place(|position, entry| {
@@ -101,7 +111,7 @@ impl Graph {
                 alive.insert(node);
             }
         });
-        (alive, removed)
+        (alive, newest)
     }
 }
 
@@ -117,7 +127,7 @@ pub struct Done {
 }
 
 /// Drains and repairs the graphs of `index`. Dead nodes are taken out where their share is above `threshold`. `tick` is
-/// called after each step, with what was done so far.
+/// called after each pending vector, with how many of the graph's were so far.
 pub fn maintain(
     index: &Index,
     table: &Table,
@@ -133,7 +143,8 @@ pub fn maintain(
             continue;
         }
         let Some(mut writer) = drain::writer(&graph, table, lock) else { continue };
-        let mut count = done.drained;
+        build::enter(Phase::Drain, u64::from(graph.root.pending()));
+        let mut count = 0;
         let drained = drain::all(&mut writer, table, options, &mut || {
             count += 1;
             tick(count);
@@ -146,17 +157,46 @@ pub fn maintain(
     done
 }
 
+/// As VACUUM, but everything that waits is drained, and every dead node taken out. Reports to
+/// `pg_stat_progress_create_index`. What was done stays done when the statement is cancelled.
+#[must_use]
+pub unsafe fn optimize(index: Relation, heap: Relation) -> Done {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        let relam = (*(*index).rd_rel).relam;
+        pg_sys::pgstat_progress_start_command(
+            pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX,
+            relation::oid(heap),
+        );
+        build::progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(relation::oid(index).to_u32()));
+        build::progress(pg_sys::PROGRESS_CREATEIDX_ACCESS_METHOD_OID.to_u32(), u64::from(relam.to_u32()));
+        build::progress(pg_sys::PROGRESS_CREATEIDX_PHASE, u64::from(pg_sys::PROGRESS_CREATEIDX_PHASE_BUILD));
+        let mut tick = |count| {
+            pgrx::check_for_interrupts!();
+            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, count);
+        };
+        let done = maintain(&Index::of(index), &table, options::graph_options_of(index), 0.0, &mut tick);
+        pg_sys::pgstat_progress_end_command();
+        done
+    }
+}
+
 /// Counts dead nodes and takes them out if they are too many; returns how many nodes are alive, and how many were taken
 /// out.
 fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
     let graph = writer.graph().clone();
-    let (alive, removed) = graph.alive(table);
+    build::enter(Phase::Count, 0);
+    let (alive, newest) = graph.alive(table);
     let (live, used) = (alive.len(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);
     if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
-        table.note_removal(removed);
-        table.announce_removals();
-        return (live, repair::repair(writer, &alive));
+        if let Some(newest) = newest {
+            table.announce(newest);
+        }
+        let removed = repair::repair(writer, &alive);
+        return (live, removed);
     }
     writer.set_dead(dead);
     (live, 0)

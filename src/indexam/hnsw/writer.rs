@@ -136,7 +136,8 @@ impl Writer {
             on_code.put(code_at, &entry.encode());
             let mut changes = vec![on_code];
             // else the slot was given to another vector since
-            if MapEntry::at(map.page(), map_at) == (MapEntry { place: Place::Node(twin), generation: entry.generation }) {
+            if MapEntry::at(map.page(), map_at) == (MapEntry { place: Place::Node(twin), generation: entry.generation })
+            {
                 let mut on_map = Change::new(&map);
                 on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
                 changes.push(on_map);

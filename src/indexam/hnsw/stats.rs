@@ -1,0 +1,58 @@
+//! What each graph of an index consists of.
+
+use super::pages::Index;
+use super::table::Table;
+use crate::graph::Area;
+use crate::indexam::column::Column;
+use pgrx::pg_sys::{self, Relation};
+
+/// A graph in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// number of the table's segment that the graph is over
+    pub segment: u32,
+    /// nodes in use, dead ones included
+    pub nodes: u32,
+    /// nodes that no snapshot needs any more, as their slots say now
+    pub dead: u32,
+    /// levels that have nodes
+    pub levels: u32,
+    /// vectors that wait outside the graph
+    pub pending: u32,
+    /// bytes of its pages
+    pub bytes: u64,
+}
+
+impl Stats {
+    /// The share of dead nodes, from 0 to 1.
+    #[must_use]
+    pub fn dead_share(&self) -> f64 {
+        if self.nodes == 0 { 0.0 } else { f64::from(self.dead) / f64::from(self.nodes) }
+    }
+}
+
+/// The graphs of the open `index` of the open table `heap`, beside running writers.
+#[must_use]
+pub unsafe fn stats(index: Relation, heap: Relation) -> Vec<Stats> {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+        let graphs = Index::of(index).graphs();
+        graphs
+            .into_iter()
+            .map(|graph| {
+                let nodes = graph.root.nodes_in_use();
+                let pages: u32 = Area::ALL.into_iter().map(|area| graph.map.page.area(area).pages()).sum();
+                Stats {
+                    segment: table.store.number_of(graph.map.page.tag).0,
+                    nodes,
+                    dead: nodes.saturating_sub(graph.alive(&table).0.len()),
+                    levels: graph.root.entry.map_or(0, |(_, level)| u32::from(level) + 1),
+                    pending: graph.root.pending(),
+                    bytes: (u64::from(pages) + 1) * u64::from(pg_sys::BLCKSZ),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,83 @@
+//! Parallel scans by distance. The planner would make paths for them, but by the table's own pages, of which there are
+//! few, and without dividing among the workers what an index costs before the first row, which here is everything. So
+//! they are made from the serial ones, in the hook that the planner has for adding paths.
+
+use super::{cost, flat};
+use pgrx::pg_sys::{self, Index, IndexPath, PlannerInfo, RangeTblEntry, RelOptInfo};
+use std::sync::OnceLock;
+
+static NEXT: OnceLock<pg_sys::set_rel_pathlist_hook_type> = OnceLock::new();
+
+/// Puts the hook into the chain. Called once, when the library is loaded.
+pub unsafe fn install() {
+    // SAFETY: a backend has one thread
+    unsafe {
+        NEXT.get_or_init(|| pg_sys::set_rel_pathlist_hook);
+        pg_sys::set_rel_pathlist_hook = Some(set_rel_pathlist);
+    }
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn set_rel_pathlist(
+    root: *mut PlannerInfo,
+    rel: *mut RelOptInfo,
+    rti: Index,
+    rte: *mut RangeTblEntry,
+) {
+    // SAFETY: the planner's own arguments
+    unsafe {
+        if let Some(Some(next)) = NEXT.get() {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| next(root, rel, rti, rte));
+        }
+        let paths = (*rel).pathlist;
+        if !(*rel).consider_parallel || paths.is_null() {
+            return;
+        }
+        let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
+        for serial in (0..(*paths).length as usize).map(path) {
+            if is_flat(serial)
+                && let Some(scan) = cost::Scan::of(root, serial)
+                && let Some(parallel) = divided(rel, serial, &scan)
+            {
+                pg_sys::add_partial_path(rel, parallel.cast());
+            }
+        }
+    }
+}
+
+unsafe fn is_flat(path: *mut IndexPath) -> bool {
+    // SAFETY: a path; only an index path is looked at as one
+    unsafe {
+        if (*path).path.type_ != pg_sys::NodeTag::T_IndexPath || (*path).indexorderbys.is_null() {
+            return false;
+        }
+        let flat = flat::CALLBACKS.amcostestimate.map(|callback| callback as usize);
+        (*(*path).indexinfo).amcostestimate.map(|callback| callback as usize) == flat
+    }
+}
+
+/// The path's work divided among as many participants as the vectors' pages are worth; `None` when that is one.
+unsafe fn divided(rel: *mut RelOptInfo, serial: *mut IndexPath, scan: &cost::Scan) -> Option<*mut IndexPath> {
+    // SAFETY: the planner's own; its paths live in the current memory context
+    unsafe {
+        let most = pg_sys::max_parallel_workers_per_gather;
+        let workers = pg_sys::compute_parallel_worker(rel, scan.vector_pages(), -1.0, most);
+        if workers <= 0 || !(*serial).path.parallel_safe || !(*serial).path.param_info.is_null() {
+            return None;
+        }
+        let parallel = pg_sys::palloc(size_of::<IndexPath>()).cast::<IndexPath>();
+        parallel.copy_from_nonoverlapping(serial, 1);
+        let path = &mut (*parallel).path;
+        path.parallel_aware = true;
+        path.parallel_workers = workers;
+        // as the server divides: the leader has less time the more workers it serves
+        let workers = f64::from(workers);
+        let leader = if pg_sys::parallel_leader_participation { (1.0 - 0.3 * workers).max(0.0) } else { 0.0 };
+        let participants = workers + leader;
+        let pass = flat::pass_cost(scan);
+        path.total_cost -= (path.total_cost - path.startup_cost + pass) * (1.0 - 1.0 / participants);
+        path.startup_cost -= pass * (1.0 - 1.0 / participants);
+        path.rows = pg_sys::clamp_row_est(path.rows / participants);
+        Some(parallel)
+    }
+}

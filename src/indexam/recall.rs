@@ -1,0 +1,226 @@
+//! How many of the nearest rows a scan of an index finds, measured against exact search in this process.
+//!
+//! Queries are the vectors of rows drawn at random. A row that the scan returns counts when it is no farther than the
+//! last of the exactly nearest, so among rows equally far any will do. The drawn row itself is among both results.
+
+use super::column::Column;
+use super::emit::Best;
+use super::exact;
+use super::flat::stream::{self, Segments};
+use super::query::Query;
+use super::rows::{Rows, Sight};
+use crate::pg::error::OrRaise;
+use crate::pg::relation::OpenRelation;
+use crate::pg::varlena::NewVarlena;
+use crate::segment::{Generation, SlotNo};
+use crate::store::{Store, StoredVector};
+use crate::tableam::vectors::Pointer;
+use crate::vector::layout;
+use pgrx::pg_sys::{self, Datum, Relation};
+use zerocopy::FromBytes;
+
+/// What is to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// the table
+    pub heap: Relation,
+    /// the index
+    pub index: Relation,
+    /// what it is over
+    pub column: Column,
+    /// the snapshot under which rows count
+    pub snapshot: pg_sys::Snapshot,
+    /// rows to draw
+    pub queries: usize,
+    /// neighbours of each
+    pub k: usize,
+}
+
+/// The recall, from 0 to 1; `None` when the snapshot sees no vector in the index.
+#[must_use]
+pub unsafe fn recall(request: &Request) -> Option<f64> {
+    // SAFETY: by contract, the relations are open and the snapshot is active
+    unsafe {
+        let Request { heap, index, column, .. } = *request;
+        let snapshot = pg_sys::RegisterSnapshot(request.snapshot);
+        let context = pg_sys::CurrentMemoryContext;
+        let mut rows = Rows::new(heap, index, &column, snapshot, context);
+        let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+        let store = Store::of(toast.raw());
+        let segments = Segments::of(&store, &column);
+        let drawn = draw(&store, &segments, &mut rows, request.queries);
+        let mut scan = IndexScan::new(request, snapshot);
+        let (mut found, mut wanted) = (0, 0);
+        for &slot in &drawn {
+            let mut elements = Vec::with_capacity(usize::from(column.dims));
+            let take = |_, piece: &[u8]| {
+                // pieces start at multiples of 4 of an aligned page
+                elements.extend_from_slice(<[f32]>::ref_from_bytes(piece).unwrap_or_default());
+                true
+            };
+            if !store.read(StoredVector { slot, dims: column.dims }, take) {
+                continue;
+            }
+            let mut query = Query::new(column.metric, elements);
+            let nearest = nearest(&store, &segments, &mut rows, &mut query, request.k);
+            let Some(&farthest) = nearest.last() else { continue };
+            wanted += nearest.len();
+            found += scan.count_within(&mut query, nearest.len(), farthest);
+        }
+        scan.end();
+        rows.end();
+        pg_sys::UnregisterSnapshot(snapshot);
+        (wanted > 0).then(|| found as f64 / wanted as f64)
+    }
+}
+
+/// Whether the snapshot sees a row with the vector in slot `number`, in the index.
+unsafe fn is_there(store: &Store, rows: &mut Rows, number: SlotNo, generation: Generation, sight: Sight) -> bool {
+    match sight {
+        Sight::Hidden => false,
+        Sight::Row(_) => true,
+        // SAFETY: the relations are open
+        Sight::Ask => unsafe {
+            let slot = store.slot(number);
+            slot.is_some_and(|slot| rows.tid(number, generation, &slot).is_some())
+        },
+    }
+}
+
+/// The slots of `most` rows of the index, each with the same probability (reservoir sampling, Vitter's algorithm R).
+unsafe fn draw(store: &Store, segments: &Segments, rows: &mut Rows, most: usize) -> Vec<SlotNo> {
+    let mut drawn: Vec<SlotNo> = Vec::new();
+    let mut seen = 0u64;
+    for chunk in segments.all() {
+        let mut candidates = Vec::new();
+        // SAFETY: the relations are open
+        unsafe {
+            segments.visible(store, chunk, rows, |segment, position, slot, sight| {
+                candidates.push((SlotNo::new(segment.tag, position), slot.generation, sight));
+            });
+        }
+        for (number, generation, sight) in candidates {
+            pgrx::check_for_interrupts!();
+            // SAFETY: the relations are open
+            if !unsafe { is_there(store, rows, number, generation, sight) } {
+                continue;
+            }
+            seen += 1;
+            if drawn.len() < most {
+                drawn.push(number);
+            } else {
+                // SAFETY: this backend's generator
+                let at = unsafe { pg_sys::pg_prng_uint64_range(&raw mut pg_sys::pg_global_prng_state, 0, seen - 1) };
+                if let Some(place) = drawn.get_mut(at as usize) {
+                    *place = number;
+                }
+            }
+        }
+    }
+    drawn
+}
+
+/// The distances of the exactly nearest `k` rows, ascending.
+unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &mut Query, k: usize) -> Vec<f64> {
+    let mut distances = Vec::with_capacity(k);
+    // some of those whose slots cannot tell are not there
+    let mut most = k + k / 4 + 16;
+    let mut after = None;
+    loop {
+        let mut best = Best::new(most, after);
+        let mut chunks = segments.all();
+        // SAFETY: the relations are open
+        unsafe { stream::nearest(store, segments, rows, query, &mut best, || chunks.next()) };
+        let (collected, complete) = best.finish();
+        after = collected.last().copied();
+        for found in collected {
+            pgrx::check_for_interrupts!();
+            let sight = if found.tid.is_some() { Sight::Row(found.tid) } else { Sight::Ask };
+            // SAFETY: the relations are open
+            if unsafe { is_there(store, rows, found.slot, found.generation, sight) } {
+                distances.push(found.distance);
+                if distances.len() == k {
+                    return distances;
+                }
+            }
+        }
+        if complete {
+            return distances;
+        }
+        most *= 4;
+    }
+}
+
+/// A scan of the index through the server's own interface, as the executor runs it.
+struct IndexScan {
+    column: Column,
+    scan: pg_sys::IndexScanDesc,
+    slot: *mut pg_sys::TupleTableSlot,
+    operator: pg_sys::Oid,
+}
+
+impl IndexScan {
+    unsafe fn new(request: &Request, snapshot: pg_sys::Snapshot) -> Self {
+        // SAFETY: by contract of `recall`
+        unsafe {
+            let Request { heap, index, column, .. } = *request;
+            let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
+            let scan = pg_sys::index_beginscan(heap, index, snapshot, 0, 1);
+            let (family, input) = (*(*index).rd_opfamily, *(*index).rd_opcintype);
+            let operator = pg_sys::get_opcode(pg_sys::get_opfamily_member(family, input, input, 1));
+            Self { column, scan, slot, operator }
+        }
+    }
+
+    /// How many of the first `k` rows are no farther from `query` than `farthest`.
+    unsafe fn count_within(&mut self, query: &mut Query, k: usize, farthest: f64) -> usize {
+        // SAFETY: begun in `new`
+        unsafe {
+            let dims = query.elements().len();
+            let mut vector = NewVarlena::zeroed(layout::size_bytes(dims) - layout::VARHDR_BYTES);
+            layout::init(vector.payload_mut()).or_raise().copy_from_slice(query.elements());
+            let vector = vector.into_datum();
+            let mut key = pg_sys::ScanKeyData::default();
+            let order_by = pg_sys::SK_ORDER_BY as i32;
+            let none = pg_sys::InvalidOid;
+            pg_sys::ScanKeyEntryInitialize(&raw mut key, order_by, 1, 1, none, none, self.operator, vector);
+            pg_sys::index_rescan(self.scan, std::ptr::null_mut(), 0, &raw mut key, 1);
+            let mut within = 0;
+            let forward = pg_sys::ScanDirection::ForwardScanDirection;
+            for _ in 0..k {
+                pgrx::check_for_interrupts!();
+                if !pg_sys::index_getnext_slot(self.scan, forward, self.slot) {
+                    break;
+                }
+                let Some(pointer) = self.pointer() else { break };
+                let distance = exact::distance(query, &self.column, pointer.slot);
+                // NaN is last
+                within += usize::from(distance <= farthest || farthest.is_nan());
+            }
+            pg_sys::pfree(vector.cast_mut_ptr());
+            within
+        }
+    }
+
+    /// The row's vector, if it has one.
+    unsafe fn pointer(&self) -> Option<Pointer> {
+        let (slot, attnum) = (self.slot, self.column.attnum);
+        // SAFETY: the slot holds a row of the table
+        unsafe {
+            if (*slot).tts_nvalid < attnum {
+                pg_sys::slot_getsomeattrs_int(slot, i32::from(attnum));
+            }
+            let at = attnum as usize - 1;
+            let value: Datum = *(*slot).tts_values.add(at);
+            if *(*slot).tts_isnull.add(at) { None } else { Pointer::read(value) }
+        }
+    }
+
+    unsafe fn end(self) {
+        // SAFETY: begun in `new`
+        unsafe {
+            pg_sys::index_endscan(self.scan);
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+        }
+    }
+}

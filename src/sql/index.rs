@@ -1,0 +1,79 @@
+//! Functions on indexes: maintenance, and what they consist of.
+
+use crate::indexam::hnsw;
+use crate::indexam::target::{self, Kind, Right};
+use crate::pg::function::Call;
+use crate::pg::relation;
+use crate::pg::srf::{self, Rows};
+use crate::store::pending;
+use pgrx::pg_sys::{self, Datum};
+
+/// The `regclass` argument `n`.
+#[must_use]
+pub fn regclass(call: Call<'_>, n: usize) -> pg_sys::Oid {
+    pg_sys::Oid::from(call.arg(n).datum().value() as u32)
+}
+
+crate::guarded_function! {
+    /// `zvec_optimize(regclass)`: drains what waits, repairs what has dead nodes; a row for each index.
+    ///
+    /// Readers and writers go on meanwhile; VACUUM and other maintenance of the table waits until the table's turn is over.
+    zvec_optimize(call) {
+        // SAFETY: the function manager's own call; relations are open while they are used
+        unsafe {
+            pg_sys::PreventCommandDuringRecovery(c"zvec_optimize()".as_ptr());
+            pg_sys::PreventCommandIfReadOnly(c"zvec_optimize()".as_ptr());
+            let mut rows = Rows::of(call.fcinfo());
+            pending::flush();
+            let (table_lock, index_lock) = (pg_sys::ShareUpdateExclusiveLock as _, pg_sys::RowExclusiveLock as _);
+            for target in target::of(regclass(call, 0), Right::Own) {
+                let Some(opened) = target.open(table_lock, index_lock) else { continue };
+                for (index, kind) in &opened.indexes {
+                    let done = match kind {
+                        Kind::Hnsw => hnsw::optimize(index.raw(), opened.table.raw()),
+                        Kind::Flat => hnsw::Done::default(),
+                    };
+                    rows.push(&[
+                        Some(Datum::from(relation::oid(index.raw()))),
+                        Some(Datum::from(done.drained as i64)),
+                        Some(Datum::from(done.removed as i64)),
+                    ]);
+                }
+                opened.close_and_unlock(table_lock, index_lock);
+            }
+            call.null()
+        }
+    }
+}
+
+crate::guarded_function! {
+    /// `zvec_index_stats(regclass)`: a row for each graph of each `zvec_hnsw` index.
+    zvec_index_stats(call) {
+        // SAFETY: the function manager's own call; relations are open while they are used
+        unsafe {
+            let mut rows = Rows::of(call.fcinfo());
+            pending::flush();
+            let lock = pg_sys::AccessShareLock as _;
+            for target in target::of(regclass(call, 0), Right::Select) {
+                let Some(opened) = target.open(lock, lock) else { continue };
+                for (index, _) in opened.indexes.iter().filter(|(_, kind)| *kind == Kind::Hnsw) {
+                    for graph in hnsw::stats(index.raw(), opened.table.raw()) {
+                        let count = |value: u32| Some(Datum::from(i64::from(value)));
+                        rows.push(&[
+                            Some(Datum::from(relation::oid(index.raw()))),
+                            Some(Datum::from(graph.segment as i32)),
+                            count(graph.nodes),
+                            count(graph.dead),
+                            Some(srf::float8(graph.dead_share())),
+                            Some(Datum::from(graph.levels as i32)),
+                            count(graph.pending),
+                            Some(Datum::from(graph.bytes as i64)),
+                            Some(srf::text("int8")),
+                        ]);
+                    }
+                }
+            }
+            call.null()
+        }
+    }
+}

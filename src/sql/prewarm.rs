@@ -1,0 +1,85 @@
+//! `zvec_prewarm`: vectors and indexes into the shared buffers, before a query needs them.
+
+use super::index::regclass;
+use crate::indexam::column::Column;
+use crate::indexam::target::{self, Opened, Right};
+use crate::pg::relation::{self, OpenRelation};
+use crate::store::{Segment, Store, pending};
+use pgrx::pg_sys::{self, Datum, Relation};
+
+/// Reads block `block` into a buffer.
+unsafe fn load(rel: Relation, block: u32) {
+    pgrx::check_for_interrupts!();
+    // SAFETY: rel is open, and has the block
+    unsafe {
+        let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+        let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
+        let buffer = pg_sys::ReadBufferExtended(rel, main, block, normal, std::ptr::null_mut());
+        pg_sys::ReleaseBuffer(buffer);
+    }
+}
+
+/// Loads the segments of `store` that `wanted` is true for, in the order of their blocks; returns the number of pages.
+unsafe fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
+    let mut pages = 1;
+    // SAFETY: the store's relation is open; extents lie within it
+    unsafe {
+        store.refresh_all();
+        load(store.relation(), 0);
+        for segment in store.segments().iter().filter(|segment| wanted(segment)) {
+            load(store.relation(), segment.block);
+            pages += 1;
+            for extent in segment.page.slots.extents().iter().chain(segment.page.data.extents()) {
+                for block in extent.start..extent.start + extent.pages {
+                    load(store.relation(), block);
+                    pages += 1;
+                }
+            }
+        }
+    }
+    pages
+}
+
+/// Loads the indexes, after the vectors that they are over: what is loaded last stays longest.
+unsafe fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
+    // SAFETY: what is open stays open
+    unsafe {
+        let table = opened.table.raw();
+        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let store = Store::of(toast.raw());
+        let mut pages = if whole_table {
+            load_segments(&store, |_| true)
+        } else {
+            let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.raw(), table)).collect();
+            load_segments(&store, |segment| {
+                let fits = |c: &Column| c.attnum == segment.page.attnum && c.dims == segment.page.geometry.dims;
+                columns.iter().any(fits)
+            })
+        };
+        for (index, _) in &opened.indexes {
+            let blocks = relation::blocks(index.raw());
+            for block in 0..blocks {
+                load(index.raw(), block);
+            }
+            pages += u64::from(blocks);
+        }
+        pages
+    }
+}
+
+crate::guarded_function! {
+    /// `zvec_prewarm(regclass) returns bigint`: loads an index and its column's vectors, or a table's vectors and all its
+    /// indexes of ours; how many pages that were.
+    zvec_prewarm(call) {
+        pending::flush();
+        let lock = pg_sys::AccessShareLock as _;
+        let mut pages = 0;
+        for target in target::of(regclass(call, 0), Right::Select) {
+            let Some(opened) = target.open(lock, lock) else { continue };
+            // SAFETY: opened
+            pages += unsafe { prewarm(&opened, target.index.is_none()) };
+            opened.close_and_unlock(lock, lock);
+        }
+        Datum::from(pages as i64)
+    }
+}
