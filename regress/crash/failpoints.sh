@@ -65,14 +65,14 @@ create and truncate||BEGIN; CREATE TABLE @x (LIKE @) USING %am; INSERT INTO @x S
 graph build||BEGIN; SELECT graph('@'); COMMIT
 graph insert|SELECT graph('@')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
 graph first vectors|DELETE FROM @; SELECT graph('@')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
-graph insert drains|SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 108) i
+graph insert drains|DELETE FROM @; SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 108) i
 graph insert drains deleted|SELECT graph('@', 99); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 140) i; DELETE FROM @ WHERE id % 2 = 0; SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(201, 208) i
 graph vacuum drains|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 5, 3]::zvec FROM generate_series(101, 150) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
 graph vacuum drains in memory|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 7]::zvec FROM generate_series(101, 700) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
-graph vacuum drains into free nodes|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 5]::zvec FROM generate_series(101, 900) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0; VACUUM @; INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 5]::zvec FROM generate_series(901, 1130) i|VACUUM @
-graph vacuum repairs|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 5]::zvec FROM generate_series(101, 800) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
+graph vacuum drains into free nodes|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 900) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0; VACUUM @; INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(901, 1130) i|VACUUM @
+graph vacuum repairs|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 800) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
 graph vacuum repairs on pages|SET maintenance_work_mem = '1MB'; SELECT graph('@', 10000, 128); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 90, i % 8, i % 5]::zvec FROM generate_series(101, 1300) i; VACUUM @; DELETE FROM @ WHERE id < 400 OR id % 9 = 0; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
-graph vacuum empties|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 5]::zvec FROM generate_series(101, 120) i; VACUUM @; DELETE FROM @|VACUUM @
+graph vacuum empties|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 120) i; VACUUM @; DELETE FROM @|VACUUM @
 graph reindex|SELECT graph('@')|BEGIN; REINDEX TABLE @; COMMIT
 graph truncate|SELECT graph('@')|TRUNCATE @
 END

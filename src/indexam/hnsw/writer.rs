@@ -121,25 +121,35 @@ impl Writer {
         *self.graph.borrow_mut() = grown;
     }
 
-    /// Lets a dead head of a chain stand for its twin's vector.
+    /// Lets a dead head of a chain stand for its twin's vector. The map forgets the dead one.
     pub fn adopt(&self, head: Node, twin: Node) {
         let graph = self.graph();
-        let entry = graph.pinned_code_head(twin).entry;
+        let (dead, entry) = (graph.pinned_code_head(head).entry, graph.pinned_code_head(twin).entry);
         let (code_page, code_at) = graph.map.codes.at(head);
-        let (map_page, map_at) = Shape::MAP.at(entry.slot.position().0);
+        let turns = [(entry, twin, Place::Node(head)), (dead, head, Place::None)];
+        // a page that both are on is locked once
+        let mut ordinals = turns.map(|(entry, ..)| Shape::MAP.at(entry.slot.position().0).0).to_vec();
+        ordinals.sort_unstable();
+        ordinals.dedup();
+        ordinals.retain(|&ordinal| ordinal < graph.map.page.area(Area::Map).pages());
         hit("repair.adopt");
         // SAFETY: open; pages in the order codes, map
         unsafe {
             let code = graph.pin(Area::Codes, code_page).exclusive();
-            let map = graph.pin(Area::Map, map_page).exclusive();
+            let pages: Vec<_> = ordinals.iter().map(|&ordinal| graph.pin(Area::Map, ordinal).exclusive()).collect();
             let mut on_code = Change::new(&code);
             on_code.put(code_at, &entry.encode());
             let mut changes = vec![on_code];
-            // else the slot was given to another vector since
-            if MapEntry::at(map.page(), map_at) == (MapEntry { place: Place::Node(twin), generation: entry.generation })
-            {
-                let mut on_map = Change::new(&map);
-                on_map.put(map_at, &MapEntry { place: Place::Node(head), generation: entry.generation }.encode());
+            for (&ordinal, page) in ordinals.iter().zip(&pages) {
+                let mut on_map = Change::new(page);
+                for &(entry, from, place) in &turns {
+                    let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
+                    // otherwise the slot was given to another vector since
+                    let known = MapEntry { place: Place::Node(from), generation: entry.generation };
+                    if its_page == ordinal && MapEntry::at(page.page(), at) == known {
+                        on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
+                    }
+                }
                 changes.push(on_map);
             }
             wal::apply(graph.index.relation(), &changes);
