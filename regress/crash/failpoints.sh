@@ -64,8 +64,8 @@ create unlogged||BEGIN; CREATE UNLOGGED TABLE @x (LIKE @) USING %am; INSERT INTO
 create and truncate||BEGIN; CREATE TABLE @x (LIKE @) USING %am; INSERT INTO @x SELECT * FROM m; TRUNCATE @x; INSERT INTO @x SELECT * FROM m WHERE id < 3; COMMIT
 graph build||BEGIN; SELECT graph('@'); COMMIT
 graph insert|SELECT graph('@')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
-graph first vectors|DELETE FROM @; SELECT graph('@')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
-graph insert drains|DELETE FROM @; SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 108) i
+graph first vectors|TRUNCATE @; SELECT graph('@')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
+graph insert drains|TRUNCATE @; SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 108) i
 graph insert drains deleted|SELECT graph('@', 99); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 140) i; DELETE FROM @ WHERE id % 2 = 0; SELECT graph('@', 2)|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(201, 208) i
 graph vacuum drains|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 5, 3]::zvec FROM generate_series(101, 150) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
 graph vacuum drains in memory|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 7]::zvec FROM generate_series(101, 700) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
@@ -165,6 +165,8 @@ zvec_result $? "failpoints: each of the $(wc -l <<<"$points") points is reached$
 # one, in turns.
 awk -F'|' -v all="${ALL:-}" '
     all { for (i = 1; i <= $4 && i <= 40; i++) print $1 "|" $2 "|" $3 "|" i "|"; next }
+    # levels are random: these may be passed or not
+    $1 ~ /^graph .*(drains|repairs)/ && $3 ~ /^(index.extended|index.grown|repair.entry)$/ { next }
     $2 == "alone" {
         print $1 "|" $2 "|" $3 "|1|"
         # how many nodes of a graph are linked how varies a little

@@ -207,7 +207,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
     }
     super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
     super::build::enter(Phase::Write, pending.len() as u64);
-    loaded.write_back(writer);
+    loaded.write_back(writer, &|_| false);
     hit("bulk.written");
     for (entry, node) in settled {
         pgrx::check_for_interrupts!();

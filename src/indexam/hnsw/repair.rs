@@ -44,7 +44,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
         let complete =
             watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
         if complete {
-            loaded.write_back(writer);
+            loaded.write_back(writer, &dead);
         }
         complete
     } else {
