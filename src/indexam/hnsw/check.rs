@@ -503,7 +503,7 @@ unsafe fn check_rows(
         let mut rows = Rows::new(heap, index, column, snapshot, pg_sys::CurrentMemoryContext);
         let segments = Segments::of(&table.store, column);
         let graphs: Vec<Graph> = graphs.iter().map(Graph::now).collect();
-        for chunk in 0..segments.chunks() {
+        for chunk in segments.all() {
             let mut seen = Vec::new();
             segments.visible(&table.store, chunk, &mut rows, |segment, position, slot, sight| {
                 seen.push((Entry { slot: SlotNo::new(segment.tag, position), generation: slot.generation }, sight));

@@ -78,12 +78,6 @@ impl Index {
         Self { rel }
     }
 
-    /// Forgets what is remembered of the index: it is built anew, perhaps in the same file.
-    pub fn forget(&self) {
-        let (relid, _) = self.key();
-        MAPS.with_borrow_mut(|maps| maps.retain(|map| map.relid != relid));
-    }
-
     /// The server's handle.
     #[must_use]
     pub fn relation(&self) -> pg_sys::Relation {
@@ -112,6 +106,13 @@ impl Index {
             };
             with(&mut maps[at])
         })
+    }
+
+    /// Forgets what is remembered of the index: it is built anew, perhaps in the same file, after a TRUNCATE of a table that
+    /// the transaction itself has made.
+    pub fn forget(&self) {
+        let relid = self.key().0;
+        MAPS.with_borrow_mut(|maps| maps.retain(|map| map.relid != relid));
     }
 
     fn read_meta(&self) -> MetaPage {

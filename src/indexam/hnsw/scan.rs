@@ -220,13 +220,20 @@ impl Scan {
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, .. } = search;
-            let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
+            // what a look without a pin has seen may be anything: the slots of other columns are out of question
+            let tag = graph.map.page.tag;
+            let mut accept = |node: Node| {
+                let entry = graph.code_head(node).entry;
+                entry.slot.tag() == tag && sees(table, rows, entry)
+            };
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
             for &(distance, node) in &self.reported {
                 let head = graph.code_head(node);
-                let bound = query.lower_bound(super::search::quant_head(&head), distance);
-                self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                if head.entry.slot.tag() == tag {
+                    let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                    self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                }
             }
         }
     }
