@@ -30,8 +30,6 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner's own arguments
     unsafe {
-        // a worker does not know the row addresses that its leader has yet to tell slots of (`store/pending.rs`)
-        (*path).path.parallel_safe = false;
         let scan = cost::Scan::of(root, path);
         let estimate = scan.as_ref().map(|scan| {
             let vectors = (scan.rows * scan.covered).max(1.0);

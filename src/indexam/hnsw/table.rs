@@ -37,7 +37,15 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), vectors: RefCell::new(Vec::new()), announced: Cell::new(None) }
+            Self {
+                heap,
+                toast,
+                store,
+                dims,
+                looks: RefCell::new(Vec::new()),
+                vectors: RefCell::new(Vec::new()),
+                announced: Cell::new(None),
+            }
         }
     }
 
