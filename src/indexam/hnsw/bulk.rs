@@ -6,6 +6,7 @@
 
 use super::build::{code_head, level};
 use super::pages::Graph;
+use super::vacuum::Nodes;
 use super::writer::Writer;
 use crate::graph::entry::{NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, Entry, NodeEntry};
@@ -14,6 +15,7 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
 use crate::segment::page::PageBytes;
+use std::ops::Range;
 
 /// A graph in memory, with what its pages say besides.
 pub struct Loaded {
@@ -118,10 +120,13 @@ impl Loaded {
         node
     }
 
-    /// Writes what is new or changed: codes and entries of new nodes, all links, then the root page's counters.
+    /// Writes what is new or changed. First the new nodes, to which nothing leads yet: their codes and links, then that
+    /// they are there; if it ends at that, they are in use and in no map, and the next repair takes them out. Then the
+    /// links of the others, and to the new.
     pub fn write_back(&self, writer: &Writer) {
         let m = usize::from(writer.graph().map.m);
         let nodes = self.memory.nodes();
+        let before = writer.graph().root.nodes;
         {
             let graph = writer.graph();
             let grown = graph.with_pages(Area::Codes, graph.map.codes.pages(nodes));
@@ -130,9 +135,41 @@ impl Loaded {
             drop(graph);
             writer.adopt_graph(grown);
         }
+        writer.change(|root| root.unproven = u32::MAX);
+        let graph = writer.graph().clone();
+        self.write_new_codes(writer, &graph);
+        hit("bulk.codes");
+        let is_new = Nodes::none(nodes);
+        self.new.iter().for_each(|&node| is_new.insert(node));
+        self.write_upper(&graph, m, &|node| is_new.contains(node));
+        self.write_nodes(&graph, m, before..nodes, false);
+        let reused: Vec<Node> = self.new.iter().copied().filter(|&node| node < before).collect();
+        for (i, &node) in reused.iter().enumerate() {
+            pgrx::check_for_interrupts!();
+            let next = reused.get(i + 1).or(self.free.first()).copied();
+            writer.take_free(node, next, &self.node_bytes(node, m, false));
+        }
+        let upper_blocks = self.upper_blocks;
+        writer.change(|root| {
+            root.nodes = nodes;
+            root.upper_blocks = upper_blocks;
+        });
+        hit("bulk.entered");
+        self.write_upper(&graph, m, &|_| true);
+        hit("bulk.upper");
+        self.write_nodes(&graph, m, 0..nodes, true);
+        hit("bulk.nodes");
+        let entry = self.memory.entry();
+        writer.change(|root| {
+            root.entry = entry;
+            root.unproven = 0;
+        });
+        hit("bulk.root");
+    }
+
+    fn write_new_codes(&self, writer: &Writer, graph: &Graph) {
         let mut new = self.new.clone();
         new.sort_unstable();
-        let graph = writer.graph().clone();
         let codes = graph.map.codes;
         for on_page in new.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
             pgrx::check_for_interrupts!();
@@ -147,49 +184,44 @@ impl Loaded {
                     (codes.at(node).1, [&head, self.memory.code(node)].concat())
                 })
                 .collect();
-            write_page(&graph, Area::Codes, codes.at(on_page[0]).0, &fragments);
+            write_page(graph, Area::Codes, codes.at(on_page[0]).0, &fragments);
         }
-        hit("bulk.codes");
-        self.write_upper(&graph, m);
-        hit("bulk.upper");
-        let shape = graph.map.nodes;
+    }
+
+    /// A node's entry and links on level 0.
+    fn node_bytes(&self, node: Node, m: usize, with_twin: bool) -> Vec<u8> {
         let mut links = Vec::new();
-        for ordinal in 0..shape.pages(nodes) {
+        self.memory.own_links(node, 0, &mut links);
+        let next = if with_twin { self.memory.twin(node) } else { NO_NODE };
+        let entry = NodeEntry { next, ..self.entries[node as usize] };
+        [&entry.encode()[..], &encode_links(&links, 2 * m)].concat()
+    }
+
+    /// Writes the nodes of a range that are in use, as far as they have changed. New nodes get their twins when they are
+    /// linked to: until then they are in no chain.
+    fn write_nodes(&self, graph: &Graph, m: usize, range: Range<Node>, with_twins: bool) {
+        let shape = graph.map.nodes;
+        for ordinal in range.start / shape.per_page..shape.pages(range.end) {
             pgrx::check_for_interrupts!();
             let image = graph.read(Area::Nodes, ordinal, |page| Box::new(*page));
             let mut fragments = Vec::new();
-            for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
-                let known = self.entries[node as usize];
-                if !known.in_use {
-                    continue;
+            let on_page = ordinal * shape.per_page..(ordinal + 1) * shape.per_page;
+            for node in on_page.start.max(range.start)..on_page.end.min(range.end) {
+                if self.entries[node as usize].in_use {
+                    push_difference(&image, shape.at(node).1, self.node_bytes(node, m, with_twins), &mut fragments);
                 }
-                let at = shape.at(node).1;
-                links.clear();
-                self.memory.own_links(node, 0, &mut links);
-                let entry = NodeEntry { next: self.memory.twin(node), ..known };
-                let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
-                push_difference(&image, at, bytes, &mut fragments);
             }
-            write_page(&graph, Area::Nodes, ordinal, &fragments);
+            write_page(graph, Area::Nodes, ordinal, &fragments);
         }
-        hit("bulk.nodes");
-        let (entry, upper_blocks) = (self.memory.entry(), self.upper_blocks);
-        let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
-        writer.change(|root| {
-            root.nodes = nodes;
-            root.upper_blocks = upper_blocks;
-            root.entry = entry;
-            root.free = first_free;
-            root.free_nodes = free_nodes;
-        });
-        hit("bulk.root");
     }
 
-    fn write_upper(&self, graph: &Graph, m: usize) {
+    fn write_upper(&self, graph: &Graph, m: usize, wanted: &dyn Fn(Node) -> bool) {
         let shape = graph.map.upper;
         let mut blocks: Vec<(u32, Node, u8)> = Vec::new();
         for (node, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.in_use) {
-            blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node as Node, level)));
+            if wanted(node as Node) {
+                blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node as Node, level)));
+            }
         }
         blocks.sort_unstable();
         let mut links = Vec::new();

@@ -104,7 +104,7 @@ impl Writer {
             let pages: Vec<_> =
                 others.iter().map(|(area, ordinal, ..)| graph.pin(*area, *ordinal).exclusive()).collect();
             let mut on_root = Change::new(&root_page);
-            put_all(&mut on_root, &[root.encode(), root.encode_dead()]);
+            put_all(&mut on_root, &[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
             for (page, (_, _, at, bytes)) in pages.iter().zip(others) {
                 let mut change = Change::new(page);
@@ -230,20 +230,36 @@ impl Writer {
         let bytes = [&entry.encode()[..], &encode_links(&[], 2 * usize::from(m))].concat();
         let (ordinal, at) = Shape::nodes(m).at(node);
         self.change_root(
-            |root| match next_free {
-                Some(next) => {
-                    root.free = (next != NO_NODE).then_some(next);
-                    root.free_nodes = root.free_nodes.saturating_sub(1);
-                }
-                None => {
-                    root.nodes = root.nodes.max(node + 1);
-                    root.upper_blocks = root.upper_blocks.max(upper_end);
+            |root| {
+                root.unproven = root.unproven.saturating_add(1);
+                match next_free {
+                    Some(next) => {
+                        root.free = (next != NO_NODE).then_some(next);
+                        root.free_nodes = root.free_nodes.saturating_sub(1);
+                    }
+                    None => {
+                        root.nodes = root.nodes.max(node + 1);
+                        root.upper_blocks = root.upper_blocks.max(upper_end);
+                    }
                 }
             },
             &[(Area::Nodes, ordinal, at, bytes)],
         );
         hit("node.added");
         node
+    }
+
+    /// Takes `node`, the first free one, into use with these bytes of its entry and links; `next` is free then.
+    pub fn take_free(&self, node: Node, next: Option<Node>, bytes: &[u8]) {
+        let (ordinal, at) = self.graph().map.nodes.at(node);
+        hit("bulk.take");
+        self.change_root(
+            |root| {
+                root.free = next;
+                root.free_nodes = root.free_nodes.saturating_sub(1);
+            },
+            &[(Area::Nodes, ordinal, at, bytes.to_vec())],
+        );
     }
 
     /// Notes that the first entry of the pending list, `entry`, is in the graph as `node`, or nowhere.
