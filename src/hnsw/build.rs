@@ -74,13 +74,15 @@ pub fn insert_all(
     Ok(!control.stopped())
 }
 
-/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. Nothing must lead
+/// to the nodes that `unused` is true for.
 ///
 /// # Errors
 /// As [`insert_all`].
 pub fn insert_list(
     graph: &MemoryGraph,
     nodes: &[Node],
+    unused: &(dyn Fn(Node) -> bool + Sync),
     ef_construction: usize,
     threads: usize,
     control: &Control,
@@ -102,7 +104,7 @@ pub fn insert_list(
     )?;
     if !control.stopped() {
         run(1, control, tick, &|_| {
-            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+            connect(graph, &unused, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
         })?;
     }
     Ok(!control.stopped())

@@ -200,7 +200,8 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         settled.push((entry, node));
         tick();
     }
-    super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
+    let unused = |node: u32| loaded.entries.get(node as usize).is_none_or(|entry| !entry.in_use);
+    super::build::link(&loaded.memory, &loaded.new, &unused, usize::from(options.ef_construction));
     super::build::enter(Phase::Write, pending.len() as u64);
     loaded.write_back(writer);
     hit("bulk.written");
