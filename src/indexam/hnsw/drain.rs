@@ -120,7 +120,10 @@ impl Writer {
         let mut vector = Vec::new();
         let horizon = table.horizon();
         while done.added + done.dropped < most {
-            let entries = self.graph().now().first_pending();
+            // the map may have grown for what was appended since
+            let now = self.graph().now();
+            let entries = now.first_pending();
+            self.adopt_graph(now);
             if entries.is_empty() {
                 break;
             }
@@ -179,7 +182,10 @@ const BATCH: usize = 20_000;
 /// Drains the first of what waits now, in memory.
 fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
-    let mut pending = writer.graph().now().pending();
+    // the map may have grown for what was appended since
+    let now = writer.graph().now();
+    let mut pending = now.pending();
+    writer.adopt_graph(now);
     pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
     let horizon = table.horizon();
     let mut loaded = Loaded::of(writer, pending.len());
