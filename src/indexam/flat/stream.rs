@@ -41,7 +41,7 @@ impl Segments {
     /// The first slot page from number `n` on that there is.
     #[must_use]
     pub fn existing(&self, n: Chunk) -> Option<Chunk> {
-        let next = self.segments.iter().find(|(start, segment)| n < start + segment.page.slots.pages());
+        let next = self.segments.iter().find(|(start, segment)| n < start + segment.page.slot_pages());
         next.map(|(start, _)| n.max(*start))
     }
 
@@ -59,7 +59,7 @@ impl Segments {
     fn locate(&self, n: Chunk) -> Option<(usize, u32)> {
         let at = self.segments.partition_point(|(start, _)| *start <= n).checked_sub(1)?;
         let (start, segment) = &self.segments[at];
-        (n - start < segment.page.slots.pages()).then_some((at, n - start))
+        (n - start < segment.page.slot_pages()).then_some((at, n - start))
     }
 
     /// Calls `take` with each slot of slot page `n` that may be seen, and its sight.
