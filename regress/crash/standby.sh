@@ -182,6 +182,8 @@ SQL
     while [ ! -e "$ZVEC_SCRATCH/ready.eager" ] || [ ! -e "$ZVEC_SCRATCH/ready.patient" ]; do sleep 0.1; done
     before=$(on primary psql -XAtqc "SELECT pg_current_wal_insert_lsn()")
     on primary "$@"
+    # a VACUUM that took no xid does not flush its records, a commit does
+    on primary psql -Xqc "SELECT pg_logical_emit_message(true, 'flush', '')" -o /dev/null
     catch_up eager
     touch "$ZVEC_SCRATCH/done"
     wait "${pids[@]}"

@@ -5,11 +5,14 @@ use super::{Graph, Node, distance_of, key, node_of};
 use crate::quant::Query;
 use std::collections::BinaryHeap;
 
+/// In a key: its node was asked about, and accepted. Node numbers are below this bit, so the order stays that of distances.
+const ASKED: u64 = 1 << 31;
+
 /// A search's state; reusable, and without allocations once its buffers have grown.
 ///
 /// Every node that was reached is in exactly one of these states: *expanded*; *waiting* to be expanded (`frontier`);
-/// or put *aside* unasked, because enough nearer ones were accepted. Accepted nodes are also in `nearest` or, when
-/// enough nearer ones pushed them out, in `pushed_out`.
+/// or put *aside*, because enough nearer ones were known. Those waiting or expanded, if not refused, are also in `nearest`
+/// or, when enough nearer ones pushed them out, in `pushed_out`.
 #[derive(Default)]
 pub struct Beam {
     visited: Visited,
@@ -66,13 +69,31 @@ impl Beam {
         out: &mut Vec<(f32, Node)>,
     ) -> bool {
         let ef = ef.max(1);
-        self.take_back(ef, accept);
+        // Nodes are taken for accepted at first, and asked about when they are among the nearest at the end: far fewer
+        // than those that were for a while.
+        loop {
+            self.take_back(ef);
+            self.settle(graph, query, ef);
+            if !self.refuse(accept) {
+                break;
+            }
+        }
+        self.report(out);
+        self.frontier.is_empty() && self.aside.is_empty() && self.pushed_out.is_empty()
+    }
+
+    /// Expands nodes until the nearest that is not expanded is farther than the `ef`-th of the nearest.
+    fn settle(&mut self, graph: &impl Graph, query: &Query, ef: usize) {
         while let Some(&top) = self.frontier.peek() {
             let mut bound = self.bound(ef);
             if !top > bound {
                 break;
             }
             self.frontier.pop();
+            // While the distances are taken: in most steps nothing nearer comes.
+            if let Some(&upcoming) = self.frontier.peek() {
+                graph.expect_links(node_of(!upcoming), 0);
+            }
             self.hop.expand(graph, query, node_of(!top), 0, &mut self.visited, |node, level, out| {
                 graph.links(node, level, out);
             });
@@ -83,19 +104,32 @@ impl Beam {
                     continue;
                 }
                 self.frontier.push(!found);
-                if accept(*node) {
-                    self.nearest.push(found);
-                    if self.nearest.len() > ef {
-                        self.pushed_out.extend(self.nearest.pop().map(|key| !key));
-                    }
-                    if self.nearest.len() >= ef {
-                        bound = *self.nearest.peek().unwrap_or(&u64::MAX);
-                    }
+                self.nearest.push(found);
+                if self.nearest.len() > ef {
+                    self.pushed_out.extend(self.nearest.pop().map(|key| !key));
+                }
+                if self.nearest.len() >= ef {
+                    bound = *self.nearest.peek().unwrap_or(&u64::MAX);
                 }
             }
         }
-        self.report(out);
-        self.frontier.is_empty() && self.aside.is_empty() && self.pushed_out.is_empty()
+    }
+
+    /// Asks about those of the nearest that were not asked about, and takes the refused out; returns whether there were
+    /// any, so that others may take their places.
+    fn refuse(&mut self, accept: &mut impl FnMut(Node) -> bool) -> bool {
+        let mut nearest = std::mem::take(&mut self.nearest).into_vec();
+        let before = nearest.len();
+        nearest.retain_mut(|key| {
+            if *key & ASKED == 0 {
+                *key |= ASKED;
+                return accept(node_of(*key & !ASKED));
+            }
+            true
+        });
+        let refused = nearest.len() < before;
+        self.nearest = BinaryHeap::from(nearest);
+        refused
     }
 
     /// Whether the search has reached a node: for the sweep of what cannot be reached.
@@ -110,8 +144,9 @@ impl Beam {
         if self.nearest.len() < ef { u64::MAX } else { *self.nearest.peek().unwrap_or(&u64::MAX) }
     }
 
-    /// Takes back what a smaller `ef` put aside or pushed out, as far as it is among the nearest now.
-    fn take_back(&mut self, ef: usize, accept: &mut impl FnMut(Node) -> bool) {
+    /// Takes back what a smaller `ef`, or one that was refused since, put aside or pushed out, as far as it is among the
+    /// nearest now.
+    fn take_back(&mut self, ef: usize) {
         let mut pushed_out = BinaryHeap::from(std::mem::take(&mut self.pushed_out));
         while self.nearest.len() > ef {
             pushed_out.extend(self.nearest.pop().map(|key| !key));
@@ -130,11 +165,9 @@ impl Beam {
             }
             aside.pop();
             self.frontier.push(top);
-            if accept(node_of(!top)) {
-                self.nearest.push(!top);
-                if self.nearest.len() > ef {
-                    self.pushed_out.extend(self.nearest.pop().map(|key| !key));
-                }
+            self.nearest.push(!top);
+            if self.nearest.len() > ef {
+                self.pushed_out.extend(self.nearest.pop().map(|key| !key));
             }
         }
         self.aside = aside.into_vec();
@@ -150,7 +183,7 @@ impl Beam {
             self.fresh.extend(self.nearest.iter().filter(|&key| reported.binary_search(key).is_err()));
         }
         self.fresh.sort_unstable();
-        out.extend(self.fresh.iter().map(|&key| (distance_of(key), node_of(key))));
+        out.extend(self.fresh.iter().map(|&key| (distance_of(key), node_of(key & !ASKED))));
         self.reported.extend_from_slice(&self.fresh);
         // Two sorted runs, which a stable sort merges.
         self.reported.sort();

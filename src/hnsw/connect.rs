@@ -54,7 +54,7 @@ pub fn connect(
     for _ in 0..ROUNDS {
         let before = connected;
         reached.start(graph.nodes());
-        reached.insert(entry);
+        // The entry point counts as reached when a link leads back to it: scans begin elsewhere, too.
         walk(graph, dead, entry, &mut reached, &mut waiting, &mut scratch.links);
         for node in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
             if reached.contains(node) || dead(node) {
@@ -63,10 +63,9 @@ pub fn connect(
             if stop() {
                 return connected;
             }
-            link_to(graph, dead, node, entry, ef_construction, &reached, scratch);
+            connected += u32::from(link_to(graph, dead, node, entry, ef_construction, &reached, scratch));
             reached.insert(node);
             walk(graph, dead, node, &mut reached, &mut waiting, &mut scratch.links);
-            connected += 1;
         }
         if connected == before {
             break;
@@ -92,7 +91,7 @@ fn walk(
     }
 }
 
-/// Gives a node that is not reached a link from a near one that is.
+/// Gives a node that is not reached a link from a near one that is; false if there is none but itself.
 fn link_to(
     graph: &impl GraphMut,
     dead: &dyn Fn(Node) -> bool,
@@ -101,7 +100,7 @@ fn link_to(
     ef_construction: usize,
     reached: &Visited,
     scratch: &mut Scratch,
-) {
+) -> bool {
     let Scratch { query, pool, hop, visited, candidates, .. } = scratch;
     graph.load_query(node, query);
     pool.clear();
@@ -115,19 +114,23 @@ fn link_to(
     for &(_, near) in candidates.iter() {
         let mut linked = false;
         graph.edit_links(near, 0, &mut |links| {
-            if links.len() < max {
+            if links.len() < max && !links.contains(&node) {
                 links.push(node);
                 linked = true;
             }
         });
         if linked {
-            return;
+            return true;
         }
     }
     // All are full: the nearest gives up its last link, or the entry point if there is none near.
     let near = candidates.first().map_or(entry, |&(_, near)| near);
+    if near == node {
+        return false;
+    }
     graph.edit_links(near, 0, &mut |links| {
         links.truncate(max - 1);
         links.push(node);
     });
+    true
 }

@@ -2,6 +2,7 @@
 
 use super::{Graph, GraphMut, NONE, Node};
 use crate::quant::{Codec, Head, Query};
+use std::cell::Cell;
 use std::hint::spin_loop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -240,7 +241,7 @@ fn advise_huge_pages<T>(memory: &mut [std::mem::MaybeUninit<T>]) {
 }
 
 #[inline(always)]
-fn prefetch(line: &Line) {
+fn prefetch<T>(line: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -275,9 +276,16 @@ impl Graph for MemoryGraph {
     }
 
     #[inline]
+    fn expect_links(&self, node: Node, level: u8) {
+        let list = self.list(node, level);
+        list.iter().step_by(LINE_BYTES / size_of::<Node>()).for_each(prefetch);
+        prefetch(&self.nodes[node as usize]);
+    }
+
+    #[inline]
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
         /// Nodes that are fetched ahead.
-        const AHEAD: usize = 4;
+        const AHEAD: usize = 2;
         let lines = |node: Node| {
             let start = node as usize * self.lines_per_node;
             &self.codes[start..start + self.lines_per_node]
@@ -312,11 +320,16 @@ impl GraphMut for MemoryGraph {
     }
 
     fn edit_links(&self, node: Node, level: u8, change: &mut dyn FnMut(&mut Vec<Node>)) {
-        let _locked = self.lock(node);
-        let mut links = Vec::with_capacity(2 * self.m);
-        self.own_links(node, level, &mut links);
-        change(&mut links);
-        self.set_links(node, level, &links);
+        thread_local!(static LINKS: Cell<Vec<Node>> = const { Cell::new(Vec::new()) });
+        let mut links = LINKS.take();
+        {
+            let _locked = self.lock(node);
+            links.clear();
+            self.own_links(node, level, &mut links);
+            change(&mut links);
+            self.set_links(node, level, &links);
+        }
+        LINKS.set(links);
     }
 
     #[inline]
@@ -342,9 +355,16 @@ impl GraphMut for MemoryGraph {
 
     #[inline]
     fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        out.extend(
-            self.list(node, level).iter().map(|link| link.load(Ordering::Relaxed)).take_while(|&link| link != NONE),
-        );
+        let list = self.list(node, level);
+        let load = |link: &AtomicU32| link.load(Ordering::Relaxed);
+        // Twice through the list, but without asking for room each time.
+        let count = list.iter().position(|link| load(link) == NONE).unwrap_or(list.len());
+        let start = out.len();
+        out.extend(list[..count].iter().map(load));
+        // Another thread may have shortened the list in between.
+        if out[start..].contains(&NONE) {
+            out.retain(|&link| link != NONE);
+        }
     }
 
     fn chain_twin(&self, behind: Node, twin: Node) {

@@ -65,6 +65,9 @@ pub trait Graph {
     fn links(&self, node: Node, level: u8, out: &mut Vec<Node>);
     /// Appends the estimated distance to the query for each of the nodes.
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>);
+    /// Hint that a node's links on a level are likely to be asked for next.
+    #[inline]
+    fn expect_links(&self, _node: Node, _level: u8) {}
 }
 
 /// What inserts and repairs need of a graph besides. `&self`: the one in memory is shared by threads.

@@ -22,7 +22,7 @@ use crate::error::Result;
 const STEPS: usize = 3;
 
 /// Candidates to choose from for each link that is to be replaced.
-const CANDIDATES: usize = 4;
+const CANDIDATES: usize = 8;
 
 /// A repair under way.
 pub struct Repair {
@@ -36,10 +36,7 @@ impl Repair {
     /// twin becomes the dead one. When it returns, `dead` answers accordingly. The twin is out of the chain a moment
     /// later.
     pub fn begin(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, adopt: &mut dyn FnMut(Node, Node)) -> Self {
-        let mut twins = twins(graph);
-        if drop_leftovers(graph, dead, &twins) {
-            twins = super::connect::twins(graph);
-        }
+        let twins = chained(graph, dead);
         let mut top: Option<(Node, u8)> = None;
         for head in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
             clean_chain(graph, dead, head, adopt);
@@ -100,21 +97,38 @@ impl Repair {
     }
 }
 
-/// Clears the pointers of dead twins that a repair took out of their chains before it was left off, lest they be taken
-/// for heads; returns whether there were any. Such a node has no links, unlike a head that anything leads to.
-fn drop_leftovers(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> bool {
+/// The nodes that hang in chains behind heads.
+///
+/// Dead twins that a repair took out of their chains before it was left off still point to others. They have no links,
+/// unlike a head that anything leads to; their pointers are cleared, lest they be taken for heads.
+fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
+    let pointed_at = twins(graph);
     let entry = graph.entry().map(|(entry, _)| entry);
+    let mut chained = Marks::new(graph.nodes());
     let mut links = Vec::new();
-    let mut found = false;
-    for node in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE) {
+    let mut leftovers = Vec::new();
+    let pointing = || (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE);
+    for head in pointing().filter(|&node| !pointed_at.contains(node)) {
         links.clear();
-        graph.own_links(node, 0, &mut links);
-        if links.is_empty() && entry != Some(node) && dead(node) {
-            graph.set_twin(node, NONE);
-            found = true;
+        graph.own_links(head, 0, &mut links);
+        if links.is_empty() && entry != Some(head) && dead(head) {
+            leftovers.push(head);
+            continue;
+        }
+        let mut twin = graph.twin(head);
+        while twin != NONE && !chained.contains(twin) {
+            chained.insert(twin);
+            twin = graph.twin(twin);
         }
     }
-    found
+    for mut node in leftovers {
+        while node != NONE && !chained.contains(node) && dead(node) {
+            let next = graph.twin(node);
+            graph.set_twin(node, NONE);
+            node = next;
+        }
+    }
+    chained
 }
 
 /// Unlinks dead twins, and lets a dead head take over a live twin's identity.
@@ -202,8 +216,7 @@ fn repair_level(
     }
     candidates.truncate(CANDIDATES * (links.len() - select.chosen.len()));
     // What is linked and live stays: it was chosen with more to choose from.
-    let max = if select.chosen.is_empty() { graph.max_links(level) } else { links.len() };
-    select.add(graph, candidates, max);
+    select.add(graph, candidates, graph.max_links(level));
     let mut done = false;
     graph.edit_links(node, level, &mut |now| {
         done = now == links;

@@ -179,6 +179,12 @@ impl Pool {
         None
     }
 
+    /// The node that [`Pool::next`] will answer if nothing nearer comes.
+    #[inline]
+    pub fn upcoming(&self) -> Option<Node> {
+        self.keys.get(self.cursor..)?.iter().find(|&kept| kept & EXPANDED == 0).map(|&kept| node_of(kept))
+    }
+
     /// The nodes, nearest first.
     pub fn found(&self) -> impl Iterator<Item = (f32, Node)> + '_ {
         self.keys.iter().map(|&kept| (distance_of(kept), node_of(kept & !EXPANDED)))
@@ -203,6 +209,10 @@ pub(super) fn search_level(
     pool.cursor = 0;
     pool.keys.iter_mut().for_each(|kept| *kept &= !EXPANDED);
     while let Some(node) = pool.next() {
+        // While the distances are taken: in most steps nothing nearer comes.
+        if let Some(upcoming) = pool.upcoming() {
+            graph.expect_links(upcoming, level);
+        }
         hop.expand(graph, query, node, level, visited, |node, level, out| graph.own_links(node, level, out));
         for (distance, node) in hop.found() {
             pool.offer(distance, node, ef);

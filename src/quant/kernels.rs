@@ -16,9 +16,13 @@ pub(super) struct Kernels {
     pub name: &'static str,
     pub dot: Kernel,
     pub l1: Kernel,
+    pub flip: Flip,
 }
 
-const PORTABLE: Kernels = Kernels { name: "portable", dot: dot_portable, l1: l1_portable };
+/// Turns a code's unsigned bytes into a query's signed ones (`to`, as long), and answers their sum.
+pub(super) type Flip = fn(code: &[u8], to: &mut [u8]) -> i32;
+
+const PORTABLE: Kernels = Kernels { name: "portable", dot: dot_portable, l1: l1_portable, flip: flip_portable };
 
 /// The fastest kernels of this CPU.
 pub(super) fn best() -> Kernels {
@@ -53,6 +57,16 @@ fn l1_portable(code: &[u8], query: &[u8]) -> i32 {
     code.iter().zip(query).map(|(&u, &q)| i32::from(u.abs_diff(q))).sum()
 }
 
+#[inline(always)]
+fn flip_portable(code: &[u8], to: &mut [u8]) -> i32 {
+    let mut sum = 0u32;
+    for (to, &from) in to.iter_mut().zip(code) {
+        *to = from ^ 0x80;
+        sum += u32::from(from);
+    }
+    sum as i32 - 128 * code.len() as i32
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Kernels;
@@ -64,6 +78,8 @@ mod x86 {
         dot: |code, query| unsafe { dot_vnni(code, query) },
         // SAFETY: as above
         l1: |code, query| unsafe { l1_avx512(code, query) },
+        // SAFETY: as above
+        flip: |code, to| unsafe { flip_avx512(code, to) },
     };
 
     pub const AVX2: Kernels = Kernels {
@@ -72,6 +88,8 @@ mod x86 {
         dot: |code, query| unsafe { dot_avx2(code, query) },
         // SAFETY: as above
         l1: |code, query| unsafe { l1_avx2(code, query) },
+        // SAFETY: as above
+        flip: |code, to| unsafe { flip_avx2(code, to) },
     };
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -154,6 +172,32 @@ mod x86 {
         _mm512_reduce_add_epi64(_mm512_add_epi64(sums[0], sums[1])) as i32
     }
 
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    fn flip_avx512(code: &[u8], to: &mut [u8]) -> i32 {
+        let n = code.len().min(to.len());
+        let (c, t) = (code.as_ptr(), to.as_mut_ptr());
+        let high_bits = _mm512_set1_epi8(i8::MIN);
+        let mut sum = _mm512_setzero_si512();
+        let mut i = 0;
+        while i < n {
+            let mask = if n - i >= 64 { u64::MAX } else { (1 << (n - i)) - 1 };
+            // SAFETY: the mask leaves out what lies behind the slices
+            unsafe {
+                let bytes = _mm512_maskz_loadu_epi8(mask, c.add(i).cast());
+                sum = _mm512_add_epi64(sum, _mm512_sad_epu8(bytes, _mm512_setzero_si512()));
+                _mm512_mask_storeu_epi8(t.add(i).cast(), mask, _mm512_xor_si512(bytes, high_bits));
+            }
+            i += 64;
+        }
+        _mm512_reduce_add_epi64(sum) as i32 - 128 * n as i32
+    }
+
+    /// The plain loop, with wider registers.
+    #[target_feature(enable = "avx2")]
+    fn flip_avx2(code: &[u8], to: &mut [u8]) -> i32 {
+        super::flip_portable(code, to)
+    }
+
     /// Adds up the eight `i32` of a vector.
     #[target_feature(enable = "avx2")]
     fn add_up(sum: __m256i) -> i32 {
@@ -216,6 +260,11 @@ mod tests {
         for kernels in all() {
             assert_eq!(i64::from((kernels.dot)(code, query)), dot, "{} dot of {}", kernels.name, code.len());
             assert_eq!(i64::from((kernels.l1)(code, query)), l1, "{} l1 of {}", kernels.name, code.len());
+            let flipped: Vec<u8> = code.iter().map(|u| u ^ 0x80).collect();
+            let sum: i32 = flipped.iter().map(|&q| i32::from(q as i8)).sum();
+            let mut to = vec![0; code.len()];
+            assert_eq!((kernels.flip)(code, &mut to), sum, "{} flip of {}", kernels.name, code.len());
+            assert_eq!(to, flipped);
         }
     }
 

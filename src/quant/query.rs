@@ -1,7 +1,7 @@
 //! A coded vector in the form that the kernels want, and what is estimated with it.
 
 use super::codec::{MAX_SCALE, ZERO_NORM};
-use super::kernels::{Kernel, Kernels};
+use super::kernels::{Flip, Kernel, Kernels};
 use super::{Codec, Head};
 use crate::distance::Metric;
 
@@ -20,6 +20,7 @@ pub struct Query {
     /// estimates above are between two zero vectors (cosine)
     zero_limit: f32,
     kernel: Kernel,
+    flip: Flip,
     /// signed bytes; under L1 unsigned
     code: Vec<u8>,
     head: Head,
@@ -45,6 +46,7 @@ impl Query {
                 _ => f32::INFINITY,
             },
             kernel: if l1 { kernels.l1 } else { kernels.dot },
+            flip: kernels.flip,
             code: vec![if l1 { 128 } else { 0 }; codec.code_bytes()],
             head: Head::default(),
             shift: 0,
@@ -60,12 +62,7 @@ impl Query {
             self.code.copy_from_slice(code);
             return;
         }
-        let mut sum = 0;
-        for (to, &from) in self.code.iter_mut().zip(code) {
-            *to = from ^ 0x80;
-            sum += i32::from(from) - 128;
-        }
-        self.shift = 128 * sum;
+        self.shift = 128 * (self.flip)(code, &mut self.code);
         self.factor = if self.metric == Metric::InnerProduct { -head.scale } else { -2.0 * head.scale };
     }
 

@@ -140,7 +140,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
     #[test]
     fn rows_come_and_go(
         actions in proptest::collection::vec(action(), 1..20),
@@ -198,7 +198,7 @@ fn rounds_of_churn_keep_recall() {
         assert_eq!(world.graph.nodes() as usize, COUNT, "numbers are used again");
         let vectors: Vec<Vec<f32>> = world.live_rows().iter().map(|&row| world.vectors[row].clone()).collect();
         let fresh = build(metric, &vectors);
-        for ef in [24, 64] {
+        for ef in [64, 128] {
             let churned = world.recall(metric, &queries, ef);
             let fresh = recall(metric, &fresh, &|node| vectors[node as usize].clone(), &queries, ef, &|_| true);
             assert!(churned >= fresh - 0.01, "{} ef {ef}: {churned}, fresh {fresh}", metric.name());

@@ -15,7 +15,7 @@ fn random() {
     let vectors = random_vectors(&mut random, 2000, 20);
     let queries = random_vectors(&mut random, 50, 20);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.90, 0.99], "random");
+        check_recall(metric, &vectors, &queries, [0.86, 0.985], "random");
     }
 }
 
@@ -25,7 +25,7 @@ fn clustered() {
     let mut vectors = clustered_vectors(&mut random, 2050, 40);
     let queries = vectors.split_off(2000);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.90, 0.98], "clustered");
+        check_recall(metric, &vectors, &queries, [0.95, 0.985], "clustered");
     }
 }
 
@@ -35,7 +35,7 @@ fn duplicates() {
     let mut vectors = duplicate_vectors(&mut random, 2050, 16);
     let queries = vectors.split_off(2000);
     for metric in Metric::ALL {
-        check_recall(metric, &vectors, &queries, [0.95, 0.99], "duplicates");
+        check_recall(metric, &vectors, &queries, [0.90, 0.99], "duplicates");
     }
 }
 
@@ -48,7 +48,8 @@ fn tiny_graphs_and_few_dimensions() {
             let graph = build(metric, &vectors);
             let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
             found.sort_unstable();
-            assert_eq!((found, swept), ((0..count as Node).collect(), vec![]), "{} {count} {dims}", metric.name());
+            assert_eq!(swept, [] as [Node; 0], "{} {count} {dims}", metric.name());
+            assert_eq!(found, (0..count as Node).collect::<Vec<_>>(), "{} {count} {dims}", metric.name());
         }
     }
 }
@@ -85,7 +86,7 @@ fn growing_loses_nothing() {
             let mut asked = vec![false; vectors.len()];
             let mut accept = |node: Node| {
                 assert!(!std::mem::replace(&mut asked[node as usize], true), "{node} was asked about twice");
-                node % accepted == 0
+                node.is_multiple_of(accepted)
             };
             let (mut grown, mut beam) = (Vec::new(), Beam::new());
             beam.start(&graph, &query);
@@ -98,7 +99,7 @@ fn growing_loses_nothing() {
             let mut at_once = Vec::new();
             let mut other = Beam::new();
             other.start(&graph, &query);
-            other.extend(&graph, &query, 100, &mut |node| node % accepted == 0, &mut at_once);
+            other.extend(&graph, &query, 100, &mut |node| node.is_multiple_of(accepted), &mut at_once);
             let worse = at_once.iter().filter(|found| !grown.contains(found)).count();
             assert!(worse <= 2, "{worse} of {} were not found by going on", at_once.len());
 
@@ -106,7 +107,7 @@ fn growing_loses_nothing() {
             while !beam.extend(&graph, &query, rest.len() * 2, &mut accept, &mut rest) {}
             let mut nodes: Vec<Node> = rest.into_iter().map(|(_, node)| node).collect();
             nodes.sort_unstable();
-            assert_eq!(nodes, (0..1500).filter(|node| node % accepted == 0).collect::<Vec<_>>());
+            assert_eq!(nodes, (0..1500).filter(|node: &Node| node.is_multiple_of(accepted)).collect::<Vec<_>>());
         }
     }
 }

@@ -15,7 +15,6 @@ use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
-use crate::indexam::exact;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
@@ -197,7 +196,7 @@ impl Scan {
             return;
         }
         let distance = match &mut self.query {
-            Some(query) => exact::distance(query, &self.column, entry.slot),
+            Some(query) => table.distance(query, &self.column, entry.slot),
             None => f64::NAN,
         };
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
@@ -221,13 +220,20 @@ impl Scan {
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, .. } = search;
-            let mut accept = |node: Node| sees(table, rows, graph.code_head(node).entry);
+            // what a look without a pin has seen may be anything: the slots of other columns are out of question
+            let tag = graph.map.page.tag;
+            let mut accept = |node: Node| {
+                let entry = graph.code_head(node).entry;
+                entry.slot.tag() == tag && sees(table, rows, entry)
+            };
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
             for &(distance, node) in &self.reported {
                 let head = graph.code_head(node);
-                let bound = query.lower_bound(super::search::quant_head(&head), distance);
-                self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                if head.entry.slot.tag() == tag {
+                    let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                    self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                }
             }
         }
     }

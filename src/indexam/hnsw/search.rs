@@ -43,16 +43,22 @@ impl Graph {
     /// Starts loading a node's code.
     #[inline(always)]
     fn prefetch(&self, node: Node) {
+        let (ordinal, at) = self.map.codes.at(node);
+        self.prefetch_at(Area::Codes, ordinal, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+    }
+
+    /// Starts loading bytes of a page, if its buffer is known.
+    #[inline(always)]
+    fn prefetch_at(&self, area: Area, ordinal: u32, at: usize, bytes: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let (ordinal, at) = self.map.codes.at(node);
-            let buffer = self.last_buffer(Area::Codes, ordinal);
+            let buffer = self.last_buffer(area, ordinal);
             if buffer > 0 {
                 // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
                 unsafe {
                     let start = peek::memory(buffer).add(at);
-                    for line in (0..self.map.codes.stride_bytes.min(PREFETCH_BYTES)).step_by(64) {
+                    for line in (0..bytes).step_by(64) {
                         _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
                     }
                 }
@@ -128,6 +134,14 @@ impl hnsw::Graph for Graph {
             }
         });
         self.keep_known(start, out);
+    }
+
+    #[inline]
+    fn expect_links(&self, node: Node, level: u8) {
+        if level == 0 {
+            let (ordinal, at) = self.map.nodes.at(node);
+            self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+        }
     }
 
     #[inline]
