@@ -203,7 +203,7 @@ pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) 
     trainer.finish()
 }
 
-/// Links nodes of a graph in memory, in which those that `unused` is true for are free, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
+/// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
 /// cancelled meanwhile.
 pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
     enter(Phase::Link, nodes.len() as u64);
