@@ -159,3 +159,73 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
+
+-- The nearest rows by an index, which must be used, and by looking at all rows.
+CREATE FUNCTION by_index(tab regclass, col text, op text, cond text, query zvec, most bigint)
+    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off AS $$
+DECLARE
+    sql text := format('SELECT ctid, %I %s %L::zvec FROM %s WHERE %s ORDER BY %1$I %2$s %3$L::zvec LIMIT %6$s',
+                       col, op, query, tab, cond, coalesce(most::text, 'NULL'));
+    line text;
+    used boolean := false;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || sql LOOP
+        used := used OR line ~ 'Index Scan using';
+    END LOOP;
+    IF NOT used THEN
+        RAISE EXCEPTION 'no index is used by %', sql;
+    END IF;
+    RETURN QUERY EXECUTE sql;
+END $$;
+CREATE FUNCTION by_rows(tab regclass, col text, op text, cond text, query zvec, most bigint)
+    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql SET enable_indexscan = off AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT ctid, %I %s %L::zvec FROM %s WHERE %s ORDER BY 2, 1 LIMIT %s',
+                                col, op, query, tab, cond, coalesce(most::text, 'NULL'));
+END $$;
+
+-- What is wrong with a table's vector indexes, a line each: scans to the end must return exactly the rows that are there,
+-- and the nearest must be mostly those that there are.
+CREATE FUNCTION index_problems(tab regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    ix record;
+    queries zvec[];
+    query zvec;
+    counts record;
+    hits bigint;
+    possible bigint;
+BEGIN
+    FOR ix IN SELECT i.indexrelid::regclass AS name, a.attname::text AS col, a.atttypmod AS dimensions,
+                     o.oprname::text AS op,
+                     coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS cond
+              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+              JOIN pg_opclass k ON k.oid = i.indclass[0] JOIN pg_amop p ON p.amopfamily = k.opcfamily
+              JOIN pg_operator o ON o.oid = p.amopopr
+              WHERE i.indrelid = tab AND m.amname IN ('zvec_hnsw', 'zvec_flat') AND i.indisvalid LOOP
+        EXECUTE format('SELECT array_agg(v) FROM (SELECT %1$I AS v FROM %2$s WHERE %1$I IS NOT NULL
+                        ORDER BY random() LIMIT 12) x', ix.col, tab) INTO queries;
+        queries := coalesce(queries, ARRAY[array_fill(1::real, ARRAY[ix.dimensions])::zvec]);
+        hits := 0;
+        possible := 0;
+        FOREACH query IN ARRAY queries LOOP
+            SELECT hits + count(*) FILTER (WHERE n.distance <= worst) INTO hits
+                FROM by_index(tab, ix.col, ix.op, ix.cond, query, 10) n,
+                     (SELECT max(distance) AS worst FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10)) w;
+            possible := possible + (SELECT count(distance) FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10));
+        END LOOP;
+        IF hits < 0.9 * possible THEN
+            RETURN NEXT format('%s: %s of the %s nearest are found', ix.name, hits, possible);
+        END IF;
+        SELECT count(*) FILTER (WHERE n.at IS NULL) AS missing, count(*) FILTER (WHERE r.at IS NULL) AS wrong,
+               count(n.at) - count(DISTINCT n.at) AS twice,
+               count(*) FILTER (WHERE n.distance IS DISTINCT FROM r.distance AND n.distance <> 'NaN') AS unequal
+            INTO counts FROM by_index(tab, ix.col, ix.op, ix.cond, queries[1], NULL) n
+            FULL JOIN by_rows(tab, ix.col, ix.op, ix.cond, queries[1], NULL) r USING (at);
+        IF (counts.missing, counts.wrong, counts.twice, counts.unequal) <> (0, 0, 0, 0) THEN
+            RETURN NEXT format('%s: %s rows are missing, %s are wrong, %s are twice there, %s have another distance', ix.name,
+                               counts.missing, counts.wrong, counts.twice, counts.unequal);
+        END IF;
+    END LOOP;
+END $$;

@@ -4,6 +4,8 @@ use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
+use super::rough::Scratch;
+use crate::distance::dot;
 use crate::pg::buffer::Pinned;
 use crate::segment::page::{PAYLOAD_BYTES, PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
@@ -108,6 +110,9 @@ impl Reading<'_> {
     }
 }
 
+/// From so many dimensions on it pays to rule vectors out by rough sums before their distances are computed.
+const WIDE: u16 = 128;
+
 /// Offers the vectors on the slot pages that `next` gives, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
@@ -117,6 +122,8 @@ pub unsafe fn nearest(
     best: &mut Best,
     mut next: impl FnMut() -> Option<Chunk>,
 ) {
+    let query_squared = dot(query.elements(), query.elements());
+    let mut scratch = Scratch::default();
     let mut seen: Vec<(Position, Slot, Sight)> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
@@ -136,14 +143,28 @@ pub unsafe fn nearest(
             segments.visible(store, n, rows, |_, position, slot, sight| seen.push((position, *slot, sight)));
         }
         let geometry = segment.page.geometry;
-        for &(position, slot, sight) in &seen {
+        let metric = query.metric();
+        let sums = if geometry.dims >= WIDE && best.bound().is_some() {
+            let positions = seen.iter().map(|&(position, ..)| position);
+            // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers
+            // whatever they are
+            unsafe { scratch.sums(metric, query.elements(), &geometry, &mut reading.pins, positions) }
+        } else {
+            &[]
+        };
+        for (i, &(position, slot, sight)) in seen.iter().enumerate() {
+            if let (Some(rough), Some(bound)) = (sums.get(i), best.bound())
+                && rough.is_beyond(metric, query_squared, bound)
+            {
+                best.pass();
+                continue;
+            }
             let start = u64::from(position.0) * u64::from(geometry.stride_bytes);
             let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
             let mut at = 0;
             for piece in geometry.pieces(position) {
                 let from = PAYLOAD_START + piece.offset;
-                // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
-                // numbers whatever they are
+                // SAFETY: as above
                 let page = unsafe { reading.page(piece.ordinal) };
                 at = query.add(&mut sum, at, &page.page()[from..from + piece.len]);
             }

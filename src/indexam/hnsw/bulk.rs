@@ -43,6 +43,7 @@ impl Loaded {
         let graph = writer.graph();
         let nodes = graph.root.nodes;
         let m = usize::from(graph.map.m);
+        crate::pg::reserve::ask(bytes(&graph, u64::from(nodes) + more as u64));
         let mut memory = MemoryGraph::with_capacity(writer.codec().clone(), m, nodes as usize + more);
         let mut entries = Vec::with_capacity(nodes as usize + more);
         let mut links: Vec<Vec<Node>> = Vec::new();
@@ -83,7 +84,10 @@ impl Loaded {
             }
             for level in 1..=entry.level {
                 on_level.clear();
-                graph.own_links(node, level, &mut on_level);
+                let (ordinal, at) = graph.map.upper.at(entry.upper + u32::from(level) - 1);
+                let page = graph.pin(Area::Upper, ordinal);
+                decode_links(&page.page()[at..at + graph.map.upper.entry_bytes], &mut on_level);
+                on_level.retain(|&link| link < nodes);
                 memory.set_links(node, level, &on_level);
             }
         }
@@ -118,23 +122,54 @@ impl Loaded {
         node
     }
 
-    /// Writes what is new or changed: codes and entries of new nodes, all links, then the root page's counters.
-    pub fn write_back(&self, writer: &Writer) {
-        let m = usize::from(writer.graph().map.m);
+    /// Writes what is new or changed, in an order in which the graph is searchable at any time: the codes of new nodes,
+    /// their entries and links, the root page's counters; then the links of the other nodes; then the entry point. Nodes
+    /// that `is_left` names are left as they are, because nothing will lead to them.
+    ///
+    /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
+    /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
+    /// the next repair finds them.
+    pub fn write_back(&self, writer: &Writer, is_left: &dyn Fn(Node) -> bool) {
         let nodes = self.memory.nodes();
-        {
+        let mut new = self.new.clone();
+        new.sort_unstable();
+        if !new.is_empty() {
+            let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
+            if writer.graph().root.free != first_free {
+                writer.change(|root| (root.free, root.free_nodes) = (first_free, free_nodes));
+            }
+            hit("bulk.taken");
             let graph = writer.graph();
             let grown = graph.with_pages(Area::Codes, graph.map.codes.pages(nodes));
             let grown = grown.with_pages(Area::Nodes, graph.map.nodes.pages(nodes));
             let grown = grown.with_pages(Area::Upper, graph.map.upper.pages(self.upper_blocks));
             drop(graph);
             writer.adopt_graph(grown);
+            self.write_codes(writer, &new);
+            hit("bulk.codes");
+            let graph = writer.graph().clone();
+            self.write_upper(&graph, &new);
+            self.write_nodes(&graph, &new);
+            hit("bulk.added");
+            let upper_blocks = self.upper_blocks;
+            writer.change(|root| (root.nodes, root.upper_blocks) = (nodes, upper_blocks));
         }
-        let mut new = self.new.clone();
-        new.sort_unstable();
+        hit("bulk.counted");
+        let others: Vec<Node> = (0..nodes).filter(|node| new.binary_search(node).is_err() && !is_left(*node)).collect();
+        let graph = writer.graph().clone();
+        self.write_upper(&graph, &others);
+        hit("bulk.upper");
+        self.write_nodes(&graph, &others);
+        hit("bulk.nodes");
+        let entry = self.memory.entry();
+        writer.change(|root| root.entry = entry);
+        hit("bulk.root");
+    }
+
+    fn write_codes(&self, writer: &Writer, nodes: &[Node]) {
         let graph = writer.graph().clone();
         let codes = graph.map.codes;
-        for on_page in new.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
+        for on_page in nodes.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
             pgrx::check_for_interrupts!();
             if codes.pages_each > 1 {
                 writer.put_code(on_page[0], &code_head(&self.memory, on_page[0]), self.memory.code(on_page[0]));
@@ -149,47 +184,41 @@ impl Loaded {
                 .collect();
             write_page(&graph, Area::Codes, codes.at(on_page[0]).0, &fragments);
         }
-        hit("bulk.codes");
-        self.write_upper(&graph, m);
-        hit("bulk.upper");
-        let shape = graph.map.nodes;
-        let mut links = Vec::new();
-        for ordinal in 0..shape.pages(nodes) {
-            pgrx::check_for_interrupts!();
-            let image = graph.read(Area::Nodes, ordinal, |page| Box::new(*page));
-            let mut fragments = Vec::new();
-            for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
-                let known = self.entries[node as usize];
-                if !known.in_use {
-                    continue;
-                }
-                let at = shape.at(node).1;
-                links.clear();
-                self.memory.own_links(node, 0, &mut links);
-                let entry = NodeEntry { next: self.memory.twin(node), ..known };
-                let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
-                push_difference(&image, at, bytes, &mut fragments);
-            }
-            write_page(&graph, Area::Nodes, ordinal, &fragments);
-        }
-        hit("bulk.nodes");
-        let (entry, upper_blocks) = (self.memory.entry(), self.upper_blocks);
-        let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
-        writer.change(|root| {
-            root.nodes = nodes;
-            root.upper_blocks = upper_blocks;
-            root.entry = entry;
-            root.free = first_free;
-            root.free_nodes = free_nodes;
-        });
-        hit("bulk.root");
     }
 
-    fn write_upper(&self, graph: &Graph, m: usize) {
+    /// Writes entries and links of level 0 of `nodes`, which are in ascending order.
+    fn write_nodes(&self, graph: &Graph, nodes: &[Node]) {
+        let shape = graph.map.nodes;
+        let m = usize::from(graph.map.m);
+        let mut links = Vec::new();
+        for on_page in nodes.chunk_by(|&a, &b| shape.at(a).0 == shape.at(b).0) {
+            pgrx::check_for_interrupts!();
+            let ordinal = shape.at(on_page[0]).0;
+            let image = graph.read(Area::Nodes, ordinal, |page| Box::new(*page));
+            let mut fragments = Vec::new();
+            for &node in on_page {
+                let known = self.entries[node as usize];
+                if known.in_use {
+                    links.clear();
+                    self.memory.own_links(node, 0, &mut links);
+                    let entry = NodeEntry { next: self.memory.twin(node), ..known };
+                    let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
+                    push_difference(&image, shape.at(node).1, bytes, &mut fragments);
+                }
+            }
+            write_page(graph, Area::Nodes, ordinal, &fragments);
+        }
+    }
+
+    /// Writes the links of `nodes` above level 0.
+    fn write_upper(&self, graph: &Graph, nodes: &[Node]) {
         let shape = graph.map.upper;
+        let m = usize::from(graph.map.m);
         let mut blocks: Vec<(u32, Node, u8)> = Vec::new();
-        for (node, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.in_use) {
-            blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node as Node, level)));
+        for (node, entry) in nodes.iter().map(|&node| (node, self.entries[node as usize])) {
+            if entry.in_use {
+                blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node, level)));
+            }
         }
         blocks.sort_unstable();
         let mut links = Vec::new();

@@ -77,6 +77,7 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
                 let name = relation::name(index);
                 raise(Error::new(SqlState::Internal, format!("index \"{name}\" already contains data")));
             }
+            Index::of(index).forget();
             let column = Column::to_build(index, heap, info);
             let options = options::graph_options_of(index);
             crate::store::pending::flush();

@@ -120,7 +120,8 @@ impl Writer {
         let mut vector = Vec::new();
         let horizon = table.horizon();
         while done.added + done.dropped < most {
-            let entries = self.graph().now().first_pending();
+            self.refresh();
+            let entries = self.graph().first_pending();
             if entries.is_empty() {
                 break;
             }
@@ -151,15 +152,18 @@ impl Writer {
 /// Fewer waiting vectors than this share of the graph are not worth loading it.
 const BULK_SHARE: u32 = 50;
 
-/// Drains everything that waits: in memory with threads where much waits and memory suffices, otherwise on the pages.
+/// Drains what waits: in memory with threads where much waits and memory suffices, otherwise on the pages. What is added
+/// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
 pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
+    let mut before = u32::MAX;
     loop {
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
-        if waiting == 0 {
+        if waiting == 0 || waiting > before / 2 {
             return done;
         }
+        before = waiting;
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
         let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
         let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
@@ -179,7 +183,8 @@ const BATCH: usize = 20_000;
 /// Drains the first of what waits now, in memory.
 fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
-    let mut pending = writer.graph().now().pending();
+    writer.refresh();
+    let mut pending = writer.graph().pending();
     pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
     let horizon = table.horizon();
     let mut loaded = Loaded::of(writer, pending.len());
@@ -202,7 +207,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
     }
     super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
     super::build::enter(Phase::Write, pending.len() as u64);
-    loaded.write_back(writer);
+    loaded.write_back(writer, &|_| false);
     hit("bulk.written");
     for (entry, node) in settled {
         pgrx::check_for_interrupts!();
