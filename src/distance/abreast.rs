@@ -1,13 +1,13 @@
-//! Rough sums of four pieces abreast, for passing over vectors that are surely too far.
+//! Rough sums of several pieces abreast, for passing over vectors that are surely too far.
 //!
-//! A processor fetches memory ahead only within a page of it, and waits at each page's beginning; with four pages read
+//! A processor fetches memory ahead only within a page of it, and waits at each page's beginning; with several pages read
 //! side by side the waits overlap. What comes out is rounded otherwise than by the kernels, so it serves to rule out,
 //! with [`MARGIN`] to spare, and never as a distance.
 
 use super::Metric;
 
 /// Pieces that are read side by side.
-pub const ABREAST: usize = 4;
+pub const ABREAST: usize = 8;
 /// Elements that are added to one lane each; what is advanced over is a multiple.
 pub const LANES: usize = 16;
 /// How far a rough distance may be from the kernels' at the most, as a share of the sum of the absolute terms: both err by
@@ -101,20 +101,19 @@ fn add<const SQUARES: bool>(lanes: &mut Lanes, q: &[f32; LANES], x: &[f32; LANES
 }
 
 #[inline(always)]
-fn four<const SQUARES: bool>(
+fn side_by_side<const SQUARES: bool>(
     lanes: &mut [Lanes; ABREAST],
-    [q0, q1, q2, q3]: [Chunks<'_>; ABREAST],
-    [x0, x1, x2, x3]: [Chunks<'_>; ABREAST],
+    query: [Chunks<'_>; ABREAST],
+    stored: [Chunks<'_>; ABREAST],
     term: impl Fn(f32, f32) -> f32,
 ) {
+    let len = query.iter().chain(&stored).map(|chunks| chunks.len()).min().unwrap_or(0);
+    let (query, stored) = (query.map(|chunks| &chunks[..len]), stored.map(|chunks| &chunks[..len]));
     let mut sums = *lanes;
-    let queries = q0.iter().zip(q1).zip(q2.iter().zip(q3));
-    let stored = x0.iter().zip(x1).zip(x2.iter().zip(x3));
-    for (((q0, q1), (q2, q3)), ((x0, x1), (x2, x3))) in queries.zip(stored) {
-        add::<SQUARES>(&mut sums[0], q0, x0, &term);
-        add::<SQUARES>(&mut sums[1], q1, x1, &term);
-        add::<SQUARES>(&mut sums[2], q2, x2, &term);
-        add::<SQUARES>(&mut sums[3], q3, x3, &term);
+    for i in 0..len {
+        for k in 0..ABREAST {
+            add::<SQUARES>(&mut sums[k], &query[k][i], &stored[k][i], &term);
+        }
     }
     *lanes = sums;
 }
@@ -122,13 +121,13 @@ fn four<const SQUARES: bool>(
 #[inline(always)]
 fn body(metric: Metric, lanes: &mut [Lanes; ABREAST], query: [Chunks<'_>; ABREAST], stored: [Chunks<'_>; ABREAST]) {
     match metric {
-        Metric::L2 => four::<false>(lanes, query, stored, |q, x| (q - x) * (q - x)),
-        Metric::L1 => four::<false>(lanes, query, stored, |q, x| (q - x).abs()),
-        Metric::InnerProduct | Metric::Cosine => four::<true>(lanes, query, stored, |q, x| q * x),
+        Metric::L2 => side_by_side::<false>(lanes, query, stored, |q, x| (q - x) * (q - x)),
+        Metric::L1 => side_by_side::<false>(lanes, query, stored, |q, x| (q - x).abs()),
+        Metric::InnerProduct | Metric::Cosine => side_by_side::<true>(lanes, query, stored, |q, x| q * x),
     }
 }
 
-/// Adds four pairs of parts, all of one length, to their lanes.
+/// Adds pairs of parts, all of one length, to their lanes.
 #[inline]
 pub fn advance(
     metric: Metric,
@@ -164,7 +163,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The rough sums of four vectors, each cut at its own place.
+    /// The rough sums of as many vectors.
     fn rough(metric: Metric, query: &[f32], stored: [&[f32]; ABREAST]) -> [Rough; ABREAST] {
         let whole = query.len() / LANES * LANES;
         let mut lanes = [Lanes::NONE; ABREAST];
@@ -185,7 +184,7 @@ mod tests {
         /// Nothing is ruled out that the kernels place at or before the bound, and what is clearly beyond is.
         #[test]
         fn rules_out_only_what_is_beyond(
-            rows in prop::collection::vec((element(), [element(), element(), element(), element()]), 1..200),
+            rows in prop::collection::vec((element(), prop::array::uniform8(element())), 1..200),
             tame: bool,
         ) {
             let tamed = |v: f32| if tame { v.clamp(-10.0, 10.0) + 0.01 } else { v };

@@ -55,6 +55,8 @@ impl<G: GraphMut> Inspect for G {
 pub struct Findings {
     /// what is wrong, a sentence each; at most [`MAX_PROBLEMS`]
     pub problems: Vec<String>,
+    /// a live node on a higher level than the entry point's, from which no search begins
+    pub higher: Option<Node>,
     /// live nodes that no chain of links and twins leads to from the entry point on level 0
     pub unreachable: Vec<Node>,
 }
@@ -117,9 +119,7 @@ pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: 
                 findings.add(|| format!("the entry point {entry} is a twin"));
             } else {
                 let is_higher = |&node: &Node| state(node) == State::Live && graph.level(node) > level;
-                if let Some(node) = (0..nodes).filter(|&node| !twins.contains(node)).find(is_higher) {
-                    findings.add(|| format!("node {node} is on a higher level than the entry point {entry}"));
-                }
+                findings.higher = (0..nodes).filter(|&node| !twins.contains(node)).find(is_higher);
             }
         }
     }

@@ -164,6 +164,12 @@ impl MemoryGraph {
         }
     }
 
+    /// Whether the node has links of its own on level 0: neither a twin nor a number that is not in use has.
+    #[must_use]
+    pub fn is_linked(&self, node: Node) -> bool {
+        self.list(node, 0).first().is_some_and(|link| link.load(Ordering::Relaxed) != NONE)
+    }
+
     /// Sets the entry point of a graph that is read from elsewhere.
     pub fn set_entry(&self, entry: Option<(Node, u8)>) {
         let packed = entry.map_or(NO_ENTRY, |(node, level)| u64::from(level) << 32 | u64::from(node));

@@ -1,4 +1,4 @@
-//! The rough sums of all vectors of one slot page that may be seen, read from four data pages at a time.
+//! The rough sums of all vectors of one slot page that may be seen, read from several data pages at a time.
 
 use crate::distance::Metric;
 use crate::distance::abreast::{ABREAST, Chunks, Lanes, Rough, advance};
@@ -69,6 +69,8 @@ impl<'a> Stream<'a> {
 #[derive(Default)]
 pub struct Scratch {
     parts: Vec<Part>,
+    /// where the parts of each page begin and end
+    pages: Vec<(usize, usize)>,
     sums: Vec<Rough>,
 }
 
@@ -95,20 +97,28 @@ impl Scratch {
         }
         self.sums.clear();
         self.sums.resize(vectors as usize, Rough::default());
-        let mut pages = self.parts.chunk_by(|a, b| a.page == b.page);
-        loop {
-            let group: [&[Part]; ABREAST] = std::array::from_fn(|_| pages.next().unwrap_or_default());
-            if group[0].is_empty() {
-                return &self.sums;
+        self.pages.clear();
+        let mut end = 0;
+        for parts in self.parts.chunk_by(|a, b| a.page == b.page) {
+            self.pages.push((end, end + parts.len()));
+            end += parts.len();
+        }
+        let groups = |n: usize| self.pages.chunks(ABREAST).nth(n).unwrap_or_default();
+        for (n, group) in self.pages.chunks(ABREAST).enumerate() {
+            for &(first, _) in groups(n + 1) {
+                pins.prefetch(self.parts[first].page);
             }
+            let parts: [&[Part]; ABREAST] =
+                std::array::from_fn(|i| group.get(i).map_or(&[][..], |&(start, end)| &self.parts[start..end]));
             // SAFETY: by contract of `Pins`
             let pinned: [Option<Pinned>; ABREAST] =
-                group.map(|parts| parts.first().map(|part| unsafe { pins.data(part.page) }));
+                parts.map(|parts| parts.first().map(|part| unsafe { pins.data(part.page) }));
             let streams = std::array::from_fn(|i| {
-                Stream::new(group[i], pinned[i].as_ref().map_or(&NO_PAGE, Pinned::page), query)
+                Stream::new(parts[i], pinned[i].as_ref().map_or(&NO_PAGE, Pinned::page), query)
             });
             add_up(metric, streams, &mut self.sums);
         }
+        &self.sums
     }
 }
 

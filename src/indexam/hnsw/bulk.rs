@@ -162,7 +162,7 @@ impl Loaded {
         self.write_nodes(&graph, &others);
         hit("bulk.nodes");
         let entry = self.memory.entry();
-        writer.change(|root| root.entry = entry);
+        writer.change(|root| (root.entry, root.unproven) = (entry, 0));
         hit("bulk.root");
     }
 

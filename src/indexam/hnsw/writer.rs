@@ -105,7 +105,7 @@ impl Writer {
             let pages: Vec<_> =
                 others.iter().map(|(area, ordinal, ..)| graph.pin(*area, *ordinal).exclusive()).collect();
             let mut on_root = Change::new(&root_page);
-            put_all(&mut on_root, &[root.encode(), root.encode_dead()]);
+            put_all(&mut on_root, &[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
             for (page, (_, _, at, bytes)) in pages.iter().zip(others) {
                 let mut change = Change::new(page);
@@ -228,14 +228,17 @@ impl Writer {
         let bytes = [&entry.encode()[..], &encode_links(&[], 2 * usize::from(m))].concat();
         let (ordinal, at) = Shape::nodes(m).at(node);
         self.change_root(
-            |root| match next_free {
-                Some(next) => {
-                    root.free = (next != NO_NODE).then_some(next);
-                    root.free_nodes = root.free_nodes.saturating_sub(1);
-                }
-                None => {
-                    root.nodes = root.nodes.max(node + 1);
-                    root.upper_blocks = root.upper_blocks.max(upper_end);
+            |root| {
+                root.unproven = root.unproven.saturating_add(1);
+                match next_free {
+                    Some(next) => {
+                        root.free = (next != NO_NODE).then_some(next);
+                        root.free_nodes = root.free_nodes.saturating_sub(1);
+                    }
+                    None => {
+                        root.nodes = root.nodes.max(node + 1);
+                        root.upper_blocks = root.upper_blocks.max(upper_end);
+                    }
                 }
             },
             &[(Area::Nodes, ordinal, at, bytes)],
