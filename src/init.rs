@@ -10,6 +10,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     // SAFETY: the library is being loaded
     unsafe {
         crate::pg::guc::define();
+        crate::store::pending::watch_parallel_queries();
         crate::indexam::plan::install();
     }
     // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not

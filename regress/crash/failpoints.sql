@@ -3,6 +3,7 @@
 CREATE PROCEDURE fresh() LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL client_min_messages = error;
+    PERFORM set_config('pg_zvec.max_pending', '10000', false), set_config('maintenance_work_mem', '64MB', false);
     DROP TABLE IF EXISTS t, m, tx, mx CASCADE;
     CREATE TABLE t (id integer NOT NULL, tag integer, n integer, e zvec, f zvec(3)) USING zvec WITH (fillfactor = 50);
     CREATE TABLE m (id integer NOT NULL, tag integer, n integer, e zvec, f zvec(3));
@@ -13,6 +14,29 @@ BEGIN
     CREATE UNIQUE INDEX m_id ON m (id);
     CREATE INDEX ON t (tag);
     CREATE INDEX ON m (tag);
+END $$;
+
+-- Gives a zvec table a zvec_hnsw index, or tells how many vectors may wait outside its graph. As many as there are rows
+-- wait at first.
+CREATE FUNCTION graph(tab text, waiting integer DEFAULT 10000, m integer DEFAULT 8) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('pg_zvec.max_pending', waiting::text, false);
+    IF tab = 't' AND to_regclass('t_f') IS NULL THEN
+        EXECUTE format('CREATE INDEX t_f ON t USING zvec_hnsw (f) WITH (m = %s)', m);
+    END IF;
+END $$;
+
+-- Rows come and go, alike in both tables; so many may wait outside graphs.
+CREATE PROCEDURE churn(waiting integer) LANGUAGE plpgsql AS $$
+DECLARE
+    next integer := (SELECT coalesce(max(id), 0) + 1 FROM m);
+BEGIN
+    PERFORM set_config('pg_zvec.max_pending', waiting::text, false);
+    INSERT INTO m (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 3]::zvec FROM generate_series(next, next + 299) i;
+    INSERT INTO t SELECT * FROM m WHERE id >= next;
+    DELETE FROM m WHERE id % 7 = next % 7;
+    DELETE FROM t WHERE id % 7 = next % 7;
 END $$;
 
 -- A rival of the row that the session is inserting appears between the look for conflicts and the index entry: an index
@@ -66,6 +90,9 @@ BEGIN
         END IF;
         FOR found IN SELECT concat_ws(', ', invariant, location, message) FROM zvec_check(zvec::regclass) LOOP
             RAISE WARNING '%: %', zvec, found;
+        END LOOP;
+        FOR found IN SELECT index_problems(zvec::regclass) LOOP
+            RAISE WARNING '%', found;
         END LOOP;
         IF vacuumed THEN
             EXECUTE format('SELECT count(e) + count(f) FROM %s', zvec) INTO counted;

@@ -11,8 +11,19 @@ BEGIN
                      CASE WHEN id % 16 = 0 THEN 7000 WHEN id % 8 = 1 THEN 2100 WHEN id % 2 = 0 THEN 400 ELSE 5 END);
 END $$;
 
-CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec) USING zvec WITH (fillfactor = 80);
+-- A small vector of a row, for indexes; many are equal.
+CREATE FUNCTION g(id integer, ver integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE id % 4
+        WHEN 0 THEN ARRAY[id % 3, ver % 3, 0, 1, 0, 0, 1, 2]
+        ELSE ARRAY[sin(id), sin(id * 2.7 + ver), cos(id * 3.1), sin(ver * 5 + id), cos(ver), sin(id * 7.9), ver % 7, id % 5]
+    END::real[]::zvec
+$$;
+
+CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec,
+                g zvec(8) GENERATED ALWAYS AS (g(id, ver)) STORED) USING zvec WITH (fillfactor = 80);
 CREATE INDEX ON t (tag);
+CREATE INDEX t_g ON t USING zvec_hnsw (g) WITH (m = 6, ef_construction = 40);
+CREATE INDEX t_g_some ON t USING zvec_hnsw (g zvec_cosine_ops) WHERE tag < 50;
 CREATE TABLE mt (id integer PRIMARY KEY, tag integer, pad text, ver integer);
 CREATE TABLE a (id integer, ver integer, e zvec) USING zvec;
 CREATE TABLE ma (id integer, ver integer);
@@ -119,7 +130,7 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s) m FULL JOIN (SELECT * FROM %s) z USING (id, ver)
                     WHERE m IS NULL OR z IS NULL OR z.e IS DISTINCT FROM v(id, ver)
-                    OR to_jsonb(m) IS DISTINCT FROM to_jsonb(z) - ''e'' - ''extra''', model, zvec) INTO wrong;
+                    OR to_jsonb(m) IS DISTINCT FROM to_jsonb(z) - ''e'' - ''g'' - ''extra''', model, zvec) INTO wrong;
     RETURN wrong;
 END $$;
 
@@ -137,6 +148,7 @@ BEGIN
         IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
             RETURN QUERY SELECT format('%s: %s, %s: %s', zvec, invariant, location, message)
                 FROM zvec_check(zvec::regclass) LIMIT 5;
+            RETURN QUERY SELECT index_problems(zvec::regclass);
         END IF;
     END LOOP;
 END $$;
@@ -150,12 +162,83 @@ DECLARE
 BEGIN
     FOREACH zvec IN ARRAY ARRAY['t', 'a', 'w', 'c'] LOOP
         IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
-            EXECUTE format('SELECT count(*) FROM %s', zvec) INTO counted;
+            -- every row has as many vectors as the table has columns of them
+            EXECUTE format('SELECT count(*) * %s FROM %s', CASE zvec WHEN 't' THEN 2 ELSE 1 END, zvec) INTO counted;
             SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead INTO counts
                 FROM zvec_segments(zvec::regclass);
             IF counts.live <> counted OR counts.dead <> 0 THEN
-                RETURN NEXT format('%s: %s rows, %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
+                RETURN NEXT format('%s: %s vectors, %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
             END IF;
+        END IF;
+    END LOOP;
+END $$;
+
+-- The nearest rows by an index, which must be used, and by looking at all rows.
+CREATE FUNCTION by_index(tab regclass, col text, op text, cond text, query zvec, most bigint)
+    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql
+    SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off AS $$
+DECLARE
+    sql text := format('SELECT ctid, %I %s %L::zvec FROM %s WHERE %s ORDER BY %1$I %2$s %3$L::zvec LIMIT %6$s',
+                       col, op, query, tab, cond, coalesce(most::text, 'NULL'));
+    line text;
+    used boolean := false;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || sql LOOP
+        used := used OR line ~ 'Index Scan using';
+    END LOOP;
+    IF NOT used THEN
+        RAISE EXCEPTION 'no index is used by %', sql;
+    END IF;
+    RETURN QUERY EXECUTE sql;
+END $$;
+CREATE FUNCTION by_rows(tab regclass, col text, op text, cond text, query zvec, most bigint)
+    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql SET enable_indexscan = off AS $$
+BEGIN
+    RETURN QUERY EXECUTE format('SELECT ctid, %I %s %L::zvec FROM %s WHERE %s ORDER BY 2, 1 LIMIT %s',
+                                col, op, query, tab, cond, coalesce(most::text, 'NULL'));
+END $$;
+
+-- What is wrong with a table's vector indexes, a line each: scans to the end must return exactly the rows that are there,
+-- and the nearest must be mostly those that there are.
+CREATE FUNCTION index_problems(tab regclass) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    ix record;
+    queries zvec[];
+    query zvec;
+    counts record;
+    hits bigint;
+    possible bigint;
+BEGIN
+    FOR ix IN SELECT i.indexrelid::regclass AS name, a.attname::text AS col, a.atttypmod AS dimensions,
+                     o.oprname::text AS op,
+                     coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS cond
+              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+              JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+              JOIN pg_opclass k ON k.oid = i.indclass[0] JOIN pg_amop p ON p.amopfamily = k.opcfamily
+              JOIN pg_operator o ON o.oid = p.amopopr
+              WHERE i.indrelid = tab AND m.amname IN ('zvec_hnsw', 'zvec_flat') AND i.indisvalid LOOP
+        EXECUTE format('SELECT array_agg(v) FROM (SELECT %1$I AS v FROM %2$s WHERE %1$I IS NOT NULL
+                        ORDER BY random() LIMIT 12) x', ix.col, tab) INTO queries;
+        queries := coalesce(queries, ARRAY[array_fill(1::real, ARRAY[ix.dimensions])::zvec]);
+        hits := 0;
+        possible := 0;
+        FOREACH query IN ARRAY queries LOOP
+            SELECT hits + count(*) FILTER (WHERE n.distance <= worst) INTO hits
+                FROM by_index(tab, ix.col, ix.op, ix.cond, query, 10) n,
+                     (SELECT max(distance) AS worst FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10)) w;
+            possible := possible + (SELECT count(distance) FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10));
+        END LOOP;
+        IF hits < 0.9 * possible THEN
+            RETURN NEXT format('%s: %s of the %s nearest are found', ix.name, hits, possible);
+        END IF;
+        SELECT count(*) FILTER (WHERE n.at IS NULL) AS missing, count(*) FILTER (WHERE r.at IS NULL) AS wrong,
+               count(n.at) - count(DISTINCT n.at) AS twice,
+               count(*) FILTER (WHERE n.distance IS DISTINCT FROM r.distance AND n.distance <> 'NaN') AS unequal
+            INTO counts FROM by_index(tab, ix.col, ix.op, ix.cond, queries[1], NULL) n
+            FULL JOIN by_rows(tab, ix.col, ix.op, ix.cond, queries[1], NULL) r USING (at);
+        IF (counts.missing, counts.wrong, counts.twice, counts.unequal) <> (0, 0, 0, 0) THEN
+            RETURN NEXT format('%s: %s rows are missing, %s are wrong, %s are twice there, %s have another distance', ix.name,
+                               counts.missing, counts.wrong, counts.twice, counts.unequal);
         END IF;
     END LOOP;
 END $$;

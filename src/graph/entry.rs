@@ -10,6 +10,7 @@
 //! ```
 
 use super::page::{u16_at, u32_at};
+use crate::segment::page::PageBytes;
 use crate::segment::{Generation, SlotNo};
 
 /// Bytes of a code's head.
@@ -188,6 +189,12 @@ impl MapEntry {
             node => Place::Node(node - 1),
         };
         Self { place, generation: Generation(u16_at(bytes, 4)) }
+    }
+
+    /// Reads the entry at `offset` of a page.
+    #[must_use]
+    pub fn at(page: &PageBytes, offset: usize) -> Self {
+        Self::decode(&page[offset..offset + MAP_ENTRY_BYTES])
     }
 }
 

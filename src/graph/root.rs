@@ -336,6 +336,14 @@ mod tests {
         };
         put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
         assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        // as design/format.md has it
+        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 0, 0]);
+        let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
+        assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
+        assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0]);
+        for area in 0..6 {
+            assert!(words(112 + area * 168 * 8).take(5).eq([3, 4, 70, 20, 0]));
+        }
         root.root.nodes = 100_000;
         put(&mut page, vec![root.root.encode()]);
         assert!(RootPage::decode(&page, graph, 16, 90).is_err());

@@ -67,22 +67,22 @@ pub fn insert_all(
         },
     )?;
     if to_end && !control.stopped() {
+        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
-            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
         })?;
     }
     Ok(!control.stopped())
 }
 
-/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. Nothing must lead
-/// to the nodes that `unused` is true for.
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
 ///
 /// # Errors
 /// As [`insert_all`].
 pub fn insert_list(
     graph: &MemoryGraph,
     nodes: &[Node],
-    unused: &(dyn Fn(Node) -> bool + Sync),
     ef_construction: usize,
     threads: usize,
     control: &Control,
@@ -103,8 +103,10 @@ pub fn insert_list(
         },
     )?;
     if !control.stopped() {
+        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
-            connect(graph, &unused, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
         })?;
     }
     Ok(!control.stopped())

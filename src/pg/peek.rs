@@ -14,6 +14,7 @@ use pgrx::pg_sys;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+const BM_LOCKED: u32 = 1 << 22;
 const BM_VALID: u32 = 1 << 24;
 /// One in so many looks is refused.
 const PIN_EVERY: u32 = 32;
@@ -39,7 +40,8 @@ unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
         let state = &*(&raw const (*descriptor).state.value).cast::<AtomicU32>();
         let tag = std::ptr::read_volatile(&raw const (*descriptor).tag);
-        state.load(Ordering::Acquire) & BM_VALID != 0
+        // locked: the tag may be another's already, and the flag still the former page's
+        state.load(Ordering::Acquire) & (BM_VALID | BM_LOCKED) == BM_VALID
             && tag.blockNum == block.number
             && tag.rnode.relNode == block.node.relNode
             && tag.rnode.dbNode == block.node.dbNode

@@ -4,8 +4,8 @@
 
 use pgrx::pg_sys::{
     Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode, OffsetNumber, Oid, Page, RelFileNode, Relation,
-    RmgrId, ScanDirection, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId,
+    IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode,
+    Relation, RmgrId, ScanDirection, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId,
     TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
@@ -76,6 +76,8 @@ unsafe extern "C-unwind" {
         values: *mut Datum,
         isnull: *mut bool,
     );
+    /// Starts a query. Raises errors.
+    pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
     /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
     pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
     /// Throws the error on top of the server's error stack on.

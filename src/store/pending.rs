@@ -12,7 +12,9 @@
 //! that has replaced the table's file and aborts, leaves it to the outer one.
 
 use super::map::{Store, epoch};
+use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
+use crate::pg::raw;
 use crate::pg::relation::OpenRelation;
 use crate::segment::{Generation, SlotNo, Tid};
 use pgrx::pg_sys;
@@ -116,6 +118,29 @@ pub fn flush() {
             at += 1;
         }
         hit("flush.end");
+    }
+}
+
+/// Has what waits written before parallel workers look at slots: it waits in this process only. A backend in which
+/// something waits has the library loaded, and so the hook.
+pub unsafe fn watch_parallel_queries() {
+    static mut BEFORE: pg_sys::ExecutorStart_hook_type = None;
+    unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: i32) {
+        // SAFETY: the server's own arguments; the hook before ours, or what the server does without one
+        unsafe {
+            if (*(*query).plannedstmt).parallelModeNeeded {
+                guarded(flush);
+            }
+            match BEFORE {
+                Some(before) => before(query, flags),
+                None => raw::standard_ExecutorStart(query, flags),
+            }
+        }
+    }
+    // SAFETY: called once, when the library is loaded
+    unsafe {
+        BEFORE = pg_sys::ExecutorStart_hook;
+        pg_sys::ExecutorStart_hook = Some(start);
     }
 }
 

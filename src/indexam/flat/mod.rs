@@ -8,6 +8,7 @@
 
 mod build;
 mod parallel;
+mod rough;
 mod scan;
 pub mod stream;
 

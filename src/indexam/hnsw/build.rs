@@ -141,6 +141,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let count = positions(bits).count();
     enter(Phase::Load, count as u64);
     let codec = Arc::new(train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1))));
+    crate::pg::reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());
@@ -157,7 +158,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     }
     hit("build.loaded");
     let nodes: Vec<Node> = (0..memory.nodes()).collect();
-    link(&memory, &nodes, &|_| false, usize::from(options.ef_construction));
+    link(&memory, &nodes, usize::from(options.ef_construction));
     enter(Phase::Write, count as u64);
     write(&graph, &memory, &codec);
     let mut total = u64::from(memory.nodes());
@@ -202,13 +203,13 @@ pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) 
     trainer.finish()
 }
 
-/// Links nodes of a graph in memory, in which those that `unused` is true for are free, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
+/// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
 /// cancelled meanwhile.
-pub fn link(memory: &MemoryGraph, nodes: &[Node], unused: &(dyn Fn(Node) -> bool + Sync), ef_construction: usize) {
+pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
     enter(Phase::Link, nodes.len() as u64);
     let threads = guc::optimize_threads() as usize;
     let complete =
-        watched(|control, tick| insert_list(memory, nodes, unused, ef_construction, threads, control, tick)).or_raise();
+        watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
     if !complete {
         raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
     }

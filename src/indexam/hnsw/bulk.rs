@@ -6,7 +6,6 @@
 
 use super::build::{code_head, level};
 use super::pages::Graph;
-use super::vacuum::Nodes;
 use super::writer::Writer;
 use crate::graph::entry::{NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, Entry, NodeEntry};
@@ -15,7 +14,6 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
 use crate::segment::page::PageBytes;
-use std::ops::Range;
 
 /// A graph in memory, with what its pages say besides.
 pub struct Loaded {
@@ -45,6 +43,7 @@ impl Loaded {
         let graph = writer.graph();
         let nodes = graph.root.nodes;
         let m = usize::from(graph.map.m);
+        crate::pg::reserve::ask(bytes(&graph, u64::from(nodes) + more as u64));
         let mut memory = MemoryGraph::with_capacity(writer.codec().clone(), m, nodes as usize + more);
         let mut entries = Vec::with_capacity(nodes as usize + more);
         let mut links: Vec<Vec<Node>> = Vec::new();
@@ -85,7 +84,10 @@ impl Loaded {
             }
             for level in 1..=entry.level {
                 on_level.clear();
-                graph.own_links(node, level, &mut on_level);
+                let (ordinal, at) = graph.map.upper.at(entry.upper + u32::from(level) - 1);
+                let page = graph.pin(Area::Upper, ordinal);
+                decode_links(&page.page()[at..at + graph.map.upper.entry_bytes], &mut on_level);
+                on_level.retain(|&link| link < nodes);
                 memory.set_links(node, level, &on_level);
             }
         }
@@ -120,58 +122,54 @@ impl Loaded {
         node
     }
 
-    /// Writes what is new or changed. First the new nodes, to which nothing leads yet: their codes and links, then that
-    /// they are there; if it ends at that, they are in use and in no map, and the next repair takes them out. Then the
-    /// links of the others, and to the new.
-    pub fn write_back(&self, writer: &Writer) {
-        let m = usize::from(writer.graph().map.m);
+    /// Writes what is new or changed, in an order in which the graph is searchable at any time: the codes of new nodes,
+    /// their entries and links, the root page's counters; then the links of the other nodes; then the entry point. Nodes
+    /// that `is_left` names are left as they are, because nothing will lead to them.
+    ///
+    /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
+    /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
+    /// the next repair finds them.
+    pub fn write_back(&self, writer: &Writer, is_left: &dyn Fn(Node) -> bool) {
         let nodes = self.memory.nodes();
-        let before = writer.graph().root.nodes;
-        {
+        let mut new = self.new.clone();
+        new.sort_unstable();
+        if !new.is_empty() {
+            let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
+            if writer.graph().root.free != first_free {
+                writer.change(|root| (root.free, root.free_nodes) = (first_free, free_nodes));
+            }
+            hit("bulk.taken");
             let graph = writer.graph();
             let grown = graph.with_pages(Area::Codes, graph.map.codes.pages(nodes));
             let grown = grown.with_pages(Area::Nodes, graph.map.nodes.pages(nodes));
             let grown = grown.with_pages(Area::Upper, graph.map.upper.pages(self.upper_blocks));
             drop(graph);
             writer.adopt_graph(grown);
+            self.write_codes(writer, &new);
+            hit("bulk.codes");
+            let graph = writer.graph().clone();
+            self.write_upper(&graph, &new);
+            self.write_nodes(&graph, &new);
+            hit("bulk.added");
+            let upper_blocks = self.upper_blocks;
+            writer.change(|root| (root.nodes, root.upper_blocks) = (nodes, upper_blocks));
         }
-        writer.change(|root| root.unproven = u32::MAX);
+        hit("bulk.counted");
+        let others: Vec<Node> = (0..nodes).filter(|node| new.binary_search(node).is_err() && !is_left(*node)).collect();
         let graph = writer.graph().clone();
-        self.write_new_codes(writer, &graph);
-        hit("bulk.codes");
-        let is_new = Nodes::none(nodes);
-        self.new.iter().for_each(|&node| is_new.insert(node));
-        self.write_upper(&graph, m, &|node| is_new.contains(node));
-        self.write_nodes(&graph, m, before..nodes, false);
-        let reused: Vec<Node> = self.new.iter().copied().filter(|&node| node < before).collect();
-        for (i, &node) in reused.iter().enumerate() {
-            pgrx::check_for_interrupts!();
-            let next = reused.get(i + 1).or(self.free.first()).copied();
-            writer.take_free(node, next, &self.node_bytes(node, m, false));
-        }
-        let upper_blocks = self.upper_blocks;
-        writer.change(|root| {
-            root.nodes = nodes;
-            root.upper_blocks = upper_blocks;
-        });
-        hit("bulk.entered");
-        self.write_upper(&graph, m, &|_| true);
+        self.write_upper(&graph, &others);
         hit("bulk.upper");
-        self.write_nodes(&graph, m, 0..nodes, true);
+        self.write_nodes(&graph, &others);
         hit("bulk.nodes");
         let entry = self.memory.entry();
-        writer.change(|root| {
-            root.entry = entry;
-            root.unproven = 0;
-        });
+        writer.change(|root| (root.entry, root.unproven) = (entry, 0));
         hit("bulk.root");
     }
 
-    fn write_new_codes(&self, writer: &Writer, graph: &Graph) {
-        let mut new = self.new.clone();
-        new.sort_unstable();
+    fn write_codes(&self, writer: &Writer, nodes: &[Node]) {
+        let graph = writer.graph().clone();
         let codes = graph.map.codes;
-        for on_page in new.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
+        for on_page in nodes.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
             pgrx::check_for_interrupts!();
             if codes.pages_each > 1 {
                 writer.put_code(on_page[0], &code_head(&self.memory, on_page[0]), self.memory.code(on_page[0]));
@@ -184,43 +182,42 @@ impl Loaded {
                     (codes.at(node).1, [&head, self.memory.code(node)].concat())
                 })
                 .collect();
-            write_page(graph, Area::Codes, codes.at(on_page[0]).0, &fragments);
+            write_page(&graph, Area::Codes, codes.at(on_page[0]).0, &fragments);
         }
     }
 
-    /// A node's entry and links on level 0.
-    fn node_bytes(&self, node: Node, m: usize, with_twin: bool) -> Vec<u8> {
-        let mut links = Vec::new();
-        self.memory.own_links(node, 0, &mut links);
-        let next = if with_twin { self.memory.twin(node) } else { NO_NODE };
-        let entry = NodeEntry { next, ..self.entries[node as usize] };
-        [&entry.encode()[..], &encode_links(&links, 2 * m)].concat()
-    }
-
-    /// Writes the nodes of a range that are in use, as far as they have changed. New nodes get their twins when they are
-    /// linked to: until then they are in no chain.
-    fn write_nodes(&self, graph: &Graph, m: usize, range: Range<Node>, with_twins: bool) {
+    /// Writes entries and links of level 0 of `nodes`, which are in ascending order.
+    fn write_nodes(&self, graph: &Graph, nodes: &[Node]) {
         let shape = graph.map.nodes;
-        for ordinal in range.start / shape.per_page..shape.pages(range.end) {
+        let m = usize::from(graph.map.m);
+        let mut links = Vec::new();
+        for on_page in nodes.chunk_by(|&a, &b| shape.at(a).0 == shape.at(b).0) {
             pgrx::check_for_interrupts!();
+            let ordinal = shape.at(on_page[0]).0;
             let image = graph.read(Area::Nodes, ordinal, |page| Box::new(*page));
             let mut fragments = Vec::new();
-            let on_page = ordinal * shape.per_page..(ordinal + 1) * shape.per_page;
-            for node in on_page.start.max(range.start)..on_page.end.min(range.end) {
-                if self.entries[node as usize].in_use {
-                    push_difference(&image, shape.at(node).1, self.node_bytes(node, m, with_twins), &mut fragments);
+            for &node in on_page {
+                let known = self.entries[node as usize];
+                if known.in_use {
+                    links.clear();
+                    self.memory.own_links(node, 0, &mut links);
+                    let entry = NodeEntry { next: self.memory.twin(node), ..known };
+                    let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
+                    push_difference(&image, shape.at(node).1, bytes, &mut fragments);
                 }
             }
             write_page(graph, Area::Nodes, ordinal, &fragments);
         }
     }
 
-    fn write_upper(&self, graph: &Graph, m: usize, wanted: &dyn Fn(Node) -> bool) {
+    /// Writes the links of `nodes` above level 0.
+    fn write_upper(&self, graph: &Graph, nodes: &[Node]) {
         let shape = graph.map.upper;
+        let m = usize::from(graph.map.m);
         let mut blocks: Vec<(u32, Node, u8)> = Vec::new();
-        for (node, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.in_use) {
-            if wanted(node as Node) {
-                blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node as Node, level)));
+        for (node, entry) in nodes.iter().map(|&node| (node, self.entries[node as usize])) {
+            if entry.in_use {
+                blocks.extend((1..=entry.level).map(|level| (entry.upper + u32::from(level) - 1, node, level)));
             }
         }
         blocks.sort_unstable();

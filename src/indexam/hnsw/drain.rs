@@ -120,10 +120,8 @@ impl Writer {
         let mut vector = Vec::new();
         let horizon = table.horizon();
         while done.added + done.dropped < most {
-            // the map may have grown for what was appended since
-            let now = self.graph().now();
-            let entries = now.first_pending();
-            self.adopt_graph(now);
+            self.refresh();
+            let entries = self.graph().first_pending();
             if entries.is_empty() {
                 break;
             }
@@ -154,15 +152,18 @@ impl Writer {
 /// Fewer waiting vectors than this share of the graph are not worth loading it.
 const BULK_SHARE: u32 = 50;
 
-/// Drains everything that waits: in memory with threads where much waits and memory suffices, otherwise on the pages.
+/// Drains what waits: in memory with threads where much waits and memory suffices, otherwise on the pages. What is added
+/// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
 pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
+    let mut before = u32::MAX;
     loop {
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
-        if waiting == 0 {
+        if waiting == 0 || waiting > before / 2 {
             return done;
         }
+        before = waiting;
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
         let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
         let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
@@ -182,10 +183,8 @@ const BATCH: usize = 20_000;
 /// Drains the first of what waits now, in memory.
 fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
-    // the map may have grown for what was appended since
-    let now = writer.graph().now();
-    let mut pending = now.pending();
-    writer.adopt_graph(now);
+    writer.refresh();
+    let mut pending = writer.graph().pending();
     pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
     let horizon = table.horizon();
     let mut loaded = Loaded::of(writer, pending.len());
@@ -206,10 +205,9 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         settled.push((entry, node));
         tick();
     }
-    let unused = |node: u32| loaded.entries.get(node as usize).is_none_or(|entry| !entry.in_use);
-    super::build::link(&loaded.memory, &loaded.new, &unused, usize::from(options.ef_construction));
+    super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
     super::build::enter(Phase::Write, pending.len() as u64);
-    loaded.write_back(writer);
+    loaded.write_back(writer, &|_| false);
     hit("bulk.written");
     for (entry, node) in settled {
         pgrx::check_for_interrupts!();

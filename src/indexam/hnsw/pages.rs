@@ -108,6 +108,13 @@ impl Index {
         })
     }
 
+    /// Forgets what is remembered of the index: it is built anew, perhaps in the same file, after a TRUNCATE of a table that
+    /// the transaction itself has made.
+    pub fn forget(&self) {
+        let relid = self.key().0;
+        MAPS.with_borrow_mut(|maps| maps.retain(|map| map.relid != relid));
+    }
+
     fn read_meta(&self) -> MetaPage {
         // SAFETY: open
         unsafe {

@@ -8,7 +8,6 @@ use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
 use super::vacuum::Nodes;
 use super::writer::Writer;
-use crate::graph::Place;
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{repair as repair_pages, repair_all};
 use crate::hnsw::{Node, Scratch};
@@ -46,7 +45,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
         let complete =
             watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
         if complete {
-            loaded.write_back(writer);
+            loaded.write_back(writer, &dead);
         }
         complete
     } else {
@@ -73,14 +72,12 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let mut freed = 0;
     build::enter(Phase::Free, u64::from(nodes - alive.len().min(nodes)));
     let graph = writer.graph().clone();
+    let listed = writer.free_list();
     for node in (0..nodes).filter(|&node| dead(node)) {
         pgrx::check_for_interrupts!();
-        if graph.node_entry(node).in_use {
-            let entry = graph.code_head(node).entry;
-            let place = graph.place(entry.slot.position());
-            if place.is_some_and(|known| known.place == Place::Node(node)) {
-                writer.set_place(entry, Place::None);
-            }
+        // what is neither in use nor on the list was taken from it by a drain that failed
+        if !listed.contains(node) {
+            writer.forget(graph.pinned_code_head(node).entry, node);
             writer.free(node);
             freed += 1;
             build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(freed));

@@ -6,7 +6,8 @@
 
 use super::grow::put_all;
 use super::pages::{Graph, Index};
-use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
+use super::vacuum::Nodes;
+use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
 use crate::pg::buffer;
@@ -129,17 +130,14 @@ impl Writer {
     /// Lets a dead head of a chain stand for its twin's vector. The map forgets the dead one.
     pub fn adopt(&self, head: Node, twin: Node) {
         let graph = self.graph();
-        let (dead, entry) = (graph.code_head(head).entry, graph.code_head(twin).entry);
+        let (dead, entry) = (graph.pinned_code_head(head).entry, graph.pinned_code_head(twin).entry);
         let (code_page, code_at) = graph.map.codes.at(head);
-        let mut places = vec![(entry, Place::Node(head))];
-        let known = graph.place(dead.slot.position());
-        if known.is_some_and(|known| known.place == Place::Node(head) && known.generation == dead.generation) {
-            places.push((dead, Place::None));
-        }
+        let turns = [(entry, twin, Place::Node(head)), (dead, head, Place::None)];
         // a page that both are on is locked once
-        let mut ordinals: Vec<u32> = places.iter().map(|(entry, _)| Shape::MAP.at(entry.slot.position().0).0).collect();
+        let mut ordinals = turns.map(|(entry, ..)| Shape::MAP.at(entry.slot.position().0).0).to_vec();
         ordinals.sort_unstable();
         ordinals.dedup();
+        ordinals.retain(|&ordinal| ordinal < graph.map.page.area(Area::Map).pages());
         hit("repair.adopt");
         // SAFETY: open; pages in the order codes, map
         unsafe {
@@ -150,11 +148,11 @@ impl Writer {
             let mut changes = vec![on_code];
             for (&ordinal, page) in ordinals.iter().zip(&pages) {
                 let mut on_map = Change::new(page);
-                for &(entry, place) in &places {
+                for &(entry, from, place) in &turns {
                     let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
-                    // the dead one's slot may have been given away since
-                    let now = MapEntry::decode(&page.page()[at..at + Shape::MAP.entry_bytes]);
-                    if its_page == ordinal && now.generation == entry.generation {
+                    // otherwise the slot was given to another vector since
+                    let known = MapEntry { place: Place::Node(from), generation: entry.generation };
+                    if its_page == ordinal && MapEntry::at(page.page(), at) == known {
                         on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
                     }
                 }
@@ -199,7 +197,7 @@ impl Writer {
         let (level, upper) = match reused {
             // a node's level is its number's, so upper blocks need no list of free ones
             Some(node) => {
-                let known = self.graph().node_entry(node);
+                let known = self.graph().pinned_node_entry(node);
                 (known.level, known.upper)
             }
             None => {
@@ -216,7 +214,7 @@ impl Writer {
             let grown = grown.with_pages(Area::Upper, Shape::upper(m).pages(upper_end));
             *self.graph.borrow_mut() = grown;
         }
-        let next_free = reused.map(|node| self.graph().node_entry(node).next);
+        let next_free = reused.map(|node| self.graph().pinned_node_entry(node).next);
         hit("node.code");
         let head = CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum };
         self.put_code(node, &head, code);
@@ -249,38 +247,56 @@ impl Writer {
         node
     }
 
-    /// Takes `node`, the first free one, into use with these bytes of its entry and links; `next` is free then.
-    pub fn take_free(&self, node: Node, next: Option<Node>, bytes: &[u8]) {
-        let (ordinal, at) = self.graph().map.nodes.at(node);
-        hit("bulk.take");
-        self.change_root(
-            |root| {
-                root.free = next;
-                root.free_nodes = root.free_nodes.saturating_sub(1);
-            },
-            &[(Area::Nodes, ordinal, at, bytes.to_vec())],
-        );
-    }
-
     /// Notes that the first entry of the pending list, `entry`, is in the graph as `node`, or nowhere.
     pub fn settle(&self, entry: Entry, node: Option<Node>) {
         let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
-        let known = self.graph().place(entry.slot.position());
-        let place = node.map_or(Place::None, Place::Node);
-        // the slot may have been given to another vector since, which then waits further back
-        let is_ours = known.is_some_and(|known| known.generation == entry.generation);
-        let map = (Area::Map, ordinal, at, MapEntry { place, generation: entry.generation }.encode().to_vec());
+        self.know_map(ordinal);
         hit("drain.settle");
-        self.change_root(
-            |root| {
-                root.pending_start += 1;
-                if root.pending_start >= root.pending_end {
-                    (root.pending_start, root.pending_end) = (0, 0);
-                }
-            },
-            if is_ours { std::slice::from_ref(&map) } else { &[] },
-        );
+        let mut graph = self.graph.borrow_mut();
+        let rel = graph.index.relation();
+        // SAFETY: open; pages in the order root, map
+        unsafe {
+            let root_page = buffer::read(rel, graph.map.block).exclusive();
+            let map = graph.pin(Area::Map, ordinal).exclusive();
+            let mut root = Root::decode(root_page.page());
+            root.pending_start += 1;
+            if root.pending_start >= root.pending_end {
+                (root.pending_start, root.pending_end) = (0, 0);
+            }
+            let mut on_root = Change::new(&root_page);
+            put_all(&mut on_root, &[root.encode_pending()]);
+            let mut changes = vec![on_root];
+            // Looked at under the lock: the slot may have been given to another vector since, which waits further back.
+            let known = MapEntry::at(map.page(), at);
+            let is_ours = known.generation == entry.generation;
+            let place = match node {
+                Some(node) if is_ours || known.place != Place::Pending => Some(Place::Node(node)),
+                None if is_ours => Some(Place::None),
+                _ => None,
+            };
+            if let Some(place) = place {
+                let mut on_map = Change::new(&map);
+                on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
+                changes.push(on_map);
+            }
+            wal::apply(rel, &changes);
+            graph.root = root;
+        }
+        drop(graph);
         hit("drain.settled");
+    }
+
+    /// Learns of map pages that were added since the writer was made.
+    fn know_map(&self, ordinal: u32) {
+        if ordinal >= self.graph().map.page.area(Area::Map).pages() {
+            self.refresh();
+        }
+    }
+
+    /// Goes on with the graph as it is now: others have appended.
+    pub fn refresh(&self) {
+        let now = self.graph().now();
+        *self.graph.borrow_mut() = now;
     }
 
     /// Notes where the vector `entry` is, whatever the map said of its slot.
@@ -291,22 +307,42 @@ impl Writer {
         self.put(Area::Map, ordinal, at, &MapEntry { place, generation: entry.generation }.encode());
     }
 
-    /// Sets where the vector `entry` is, if the map has it.
-    pub fn set_place(&self, entry: Entry, place: Place) {
-        let Some(known) = self.graph().place(entry.slot.position()) else { return };
-        if known.generation == entry.generation {
-            let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
-            self.put(Area::Map, ordinal, at, &MapEntry { place, generation: entry.generation }.encode());
+    /// Takes the vector `entry` out of the map, if the map has it as `node`.
+    pub fn forget(&self, entry: Entry, node: Node) {
+        let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
+        let graph = self.graph();
+        if ordinal >= graph.map.page.area(Area::Map).pages() {
+            return;
+        }
+        // SAFETY: open
+        unsafe {
+            let map = graph.pin(Area::Map, ordinal).exclusive();
+            // looked at under the lock: the slot may be given to another vector at any time
+            if MapEntry::at(map.page(), at) == (MapEntry { place: Place::Node(node), generation: entry.generation }) {
+                let mut change = Change::new(&map);
+                change.put(at, &MapEntry { place: Place::None, generation: entry.generation }.encode());
+                wal::apply(graph.index.relation(), &[change]);
+            }
         }
     }
 
-    /// Frees a node that nothing leads to any more.
+    /// The nodes on the free list.
+    #[must_use]
+    pub fn free_list(&self) -> Nodes {
+        let graph = self.graph();
+        let listed = Nodes::none(graph.root.nodes);
+        let mut next = graph.root.free;
+        while let Some(node) = next.filter(|&node| node < graph.root.nodes && !listed.contains(node)) {
+            listed.insert(node);
+            next = Some(graph.pinned_node_entry(node).next);
+        }
+        listed
+    }
+
+    /// Puts a node that nothing leads to any more on the free list, on which it is not.
     pub fn free(&self, node: Node) {
         let m = self.graph().map.m;
-        let known = self.graph().node_entry(node);
-        if !known.in_use {
-            return;
-        }
+        let known = self.graph().pinned_node_entry(node);
         let next = self.graph().root.free.unwrap_or(NO_NODE);
         let (ordinal, at) = Shape::nodes(m).at(node);
         let bytes = NodeEntry { in_use: false, next, ..known }.encode().to_vec();
@@ -335,25 +371,21 @@ impl Writer {
     }
 
     /// Replaces a node's links on a level.
-    pub fn put_links(&self, node: Node, level: u8, before: &[Node], after: &[Node]) {
-        if before == after {
-            return;
-        }
-        let graph = self.graph();
-        let m = usize::from(graph.map.m);
-        let (area, (ordinal, at), most) = if level == 0 {
-            let (ordinal, at) = graph.map.nodes.at(node);
-            (Area::Nodes, (ordinal, at + NodeEntry::LINKS), 2 * m)
-        } else {
-            let block = graph.node_entry(node).upper + u32::from(level) - 1;
-            (Area::Upper, graph.map.upper.at(block), m)
-        };
-        drop(graph);
-        let (old, new) = (encode_links(before, most), encode_links(after, most));
-        let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count() / 4 * 4;
-        let end = new.len() - old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count() / 4 * 4;
+    fn put_links(&self, area: Area, (ordinal, at): (u32, usize), links: &[u8]) {
         hit("links.put");
-        self.put(area, ordinal, at + same, &new[same..end.max(same)]);
+        let graph = self.graph();
+        // SAFETY: open
+        unsafe {
+            let page = graph.pin(area, ordinal).exclusive();
+            let old = &page.page()[at..at + links.len()];
+            let same = old.iter().zip(links).take_while(|(a, b)| a == b).count();
+            let tail = old[same..].iter().rev().zip(links[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+            let mut change = Change::new(&page);
+            change.put(at + same, &links[same..links.len() - tail]);
+            if same < links.len() {
+                wal::apply(graph.index.relation(), &[change]);
+            }
+        }
     }
 }
 
@@ -381,7 +413,7 @@ impl GraphMut for Writer {
     }
 
     fn level(&self, node: Node) -> u8 {
-        self.graph().node_entry(node).level
+        self.graph().pinned_node_entry(node).level
     }
 
     fn load_query(&self, node: Node, query: &mut Query) {
@@ -397,15 +429,38 @@ impl GraphMut for Writer {
     }
 
     fn edit_links(&self, node: Node, level: u8, change: &mut dyn FnMut(&mut Vec<Node>)) {
+        let (area, (ordinal, at), most) = {
+            let graph = self.graph();
+            let m = usize::from(graph.map.m);
+            if level == 0 {
+                let (ordinal, at) = graph.map.nodes.at(node);
+                (Area::Nodes, (ordinal, at + NodeEntry::LINKS), 2 * m)
+            } else {
+                let entry = graph.pinned_node_entry(node);
+                if level > entry.level {
+                    return;
+                }
+                (Area::Upper, graph.map.upper.at(entry.upper + u32::from(level) - 1), m)
+            }
+        };
         let mut links = Vec::new();
-        self.graph().own_links(node, level, &mut links);
+        {
+            let graph = self.graph();
+            decode_links(&graph.pin(area, ordinal).page()[at..at + 4 * most], &mut links);
+            // what a drain that failed has left
+            links.retain(|&link| link < graph.root.nodes);
+        }
         let before = links.clone();
         change(&mut links);
-        self.put_links(node, level, &before, &links);
+        if links != before {
+            self.put_links(area, (ordinal, at), &encode_links(&links, most));
+        }
     }
 
     fn twin(&self, node: Node) -> Node {
-        self.graph().node_entry(node).next
+        let entry = self.graph().pinned_node_entry(node);
+        // a free node's `next` belongs to the free list
+        if entry.in_use { entry.next } else { NONE }
     }
 
     fn set_twin(&self, node: Node, twin: Node) {
@@ -429,20 +484,31 @@ impl GraphMut for Writer {
     }
 }
 
+/// What changes are made of is read from pinned pages: a look (`pg/peek.rs`) does not notice that the buffer was given to
+/// another page and then to this one again.
 impl Graph {
+    /// The entry of a node, without its links.
+    #[must_use]
+    pub fn pinned_node_entry(&self, node: Node) -> NodeEntry {
+        let (ordinal, at) = self.map.nodes.at(node);
+        NodeEntry::decode(&self.pin(Area::Nodes, ordinal).page()[at..at + NodeEntry::LINKS])
+    }
+
+    /// The head of a node's code.
+    #[must_use]
+    pub fn pinned_code_head(&self, node: Node) -> CodeHead {
+        let (ordinal, at) = self.map.codes.at(node);
+        CodeHead::decode(&self.pin(Area::Codes, ordinal).page()[at..at + CODE_HEAD_BYTES])
+    }
+
     /// A node's code.
     #[must_use]
     pub fn code(&self, node: Node) -> (CodeHead, Vec<u8>) {
-        let (ordinal, at) = self.map.codes.at(node);
         let mut code = Vec::with_capacity(self.map.codes.code_bytes);
-        let head = self.look(Area::Codes, ordinal, |page| CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]));
-        for (ordinal, at, offset, bytes) in self.map.codes.pieces(node) {
-            self.look(Area::Codes, ordinal, |page| {
-                code.truncate(offset);
-                code.extend_from_slice(&page[at..at + bytes]);
-            });
+        for (ordinal, at, _, bytes) in self.map.codes.pieces(node) {
+            code.extend_from_slice(&self.pin(Area::Codes, ordinal).page()[at..at + bytes]);
         }
-        (head, code)
+        (self.pinned_code_head(node), code)
     }
 }
 
