@@ -6,6 +6,8 @@
 //! It is as unobtrusive as an autovacuum worker: its transactions are short, it gives way to whoever waits for a lock that
 //! it holds or wants to drop the database, and it ends when nothing has been waiting for a while.
 
+#![allow(clippy::missing_safety_doc)]
+
 use crate::indexam::hnsw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::pg::{guc, raw};
@@ -147,7 +149,7 @@ unsafe fn drain_once(index: pg_sys::Oid) -> Option<u64> {
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
-        let _ = pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let done = drain_of(index);
         pg_sys::PopActiveSnapshot();
         pg_sys::CommitTransactionCommand();

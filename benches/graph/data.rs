@@ -61,14 +61,13 @@ impl Data {
     /// The nearest rows of each query among the live ones.
     pub fn truth(&self, live: &(dyn Fn(usize) -> bool + Sync)) -> Vec<[u32; K]> {
         let queries: Vec<&[f32]> = self.queries().collect();
-        let halves = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let threads: Vec<_> = queries
                 .chunks(queries.len().div_ceil(2))
                 .map(|part| scope.spawn(|| part.iter().map(|query| self.nearest(query, live)).collect::<Vec<_>>()))
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().expect("brute force")).collect()
-        });
-        halves
+        })
     }
 
     fn nearest(&self, query: &[f32], live: &dyn Fn(usize) -> bool) -> [u32; K] {
@@ -95,6 +94,13 @@ impl Data {
         write("queries.f32", self.queries.iter().flat_map(|x| x.to_le_bytes()).collect())?;
         write("neighbors.i32", self.truth(&|_| true).iter().flatten().flat_map(|row| row.to_le_bytes()).collect())
     }
+}
+
+/// What [`Data::export`] wrote as neighbours.
+pub fn read_neighbors(path: &str) -> Result<Vec<[u32; K]>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let rows: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|&word| u32::from_le_bytes(word)).collect();
+    Ok(rows.as_chunks::<K>().0.to_vec())
 }
 
 /// Elements of a file and the dimensions of its vectors.

@@ -112,6 +112,32 @@ REINDEX INDEX CONCURRENTLY t_cosine;
 SELECT * FROM compared_all ORDER BY id;
 SELECT * FROM zvec_check('t');
 
+-- vectors that are ruled out by rough sums, read four pages abreast: of less than a page, of more, with gaps between
+CREATE TABLE abreast (id int, v zvec(237)) USING zvec WITH (autovacuum_enabled = off);
+INSERT INTO abreast SELECT a.id * 10000 + b.id, array_fill((a.id % 17 / 4.0)::real, ARRAY[200])::zvec || a.v * b.v
+FROM t a, t b WHERE a.id BETWEEN 1 AND 90 AND b.id BETWEEN 100 AND 170 AND a.v IS NOT NULL AND b.v IS NOT NULL;
+CREATE TABLE abreast_wide (id int, v zvec(2137)) USING zvec WITH (autovacuum_enabled = off);
+INSERT INTO abreast_wide SELECT id, array_fill((id % 7 / 4.0)::real, ARRAY[1800])::zvec || v || array_fill((id % 3)::real, ARRAY[100])::zvec FROM abreast WHERE id % 3 > 0;
+INSERT INTO abreast VALUES (1, array_fill(0::real, ARRAY[237])), (2, array_fill(1e20::real, ARRAY[237])), (3, array_fill(1e-30::real, ARRAY[237])), (4, NULL);
+DELETE FROM abreast WHERE id % 13 = 0 OR id BETWEEN 300000 AND 420000;
+DELETE FROM abreast_wide WHERE id % 11 = 0;
+CREATE INDEX ON abreast USING zvec_flat (v);
+CREATE INDEX ON abreast USING zvec_flat (v zvec_ip_ops);
+CREATE INDEX ON abreast USING zvec_flat (v zvec_cosine_ops);
+CREATE INDEX ON abreast USING zvec_flat (v zvec_l1_ops);
+CREATE INDEX ON abreast_wide USING zvec_flat (v);
+CREATE INDEX ON abreast_wide USING zvec_flat (v zvec_ip_ops);
+CREATE INDEX ON abreast_wide USING zvec_flat (v zvec_cosine_ops);
+CREATE INDEX ON abreast_wide USING zvec_flat (v zvec_l1_ops);
+ANALYZE abreast, abreast_wide;
+SELECT count(*) > 3000 AS enough FROM abreast;
+SELECT count(*) > 2200 AS enough FROM abreast_wide;
+SELECT q.id, operator, (compared('abreast', operator, q.v::text)).verdict, (compared('abreast', operator, q.v::text, rows => 10)).verdict, (compared('abreast', operator, q.v::text, rows => 1500)).verdict
+FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT id, v FROM abreast WHERE id IN (3, 100101, 700155)) q ORDER BY q.id, operator;
+SELECT operator, (compared('abreast_wide', operator, q.v::text)).verdict, (compared('abreast_wide', operator, q.v::text, rows => 10)).verdict
+FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT v FROM abreast_wide ORDER BY id LIMIT 1) q ORDER BY operator;
+DROP TABLE abreast, abreast_wide;
+
 -- parallel scans: each participant returns its share in order
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;

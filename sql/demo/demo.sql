@@ -2,8 +2,8 @@
 --
 -- `make demo` runs this in a private server. In a database of yours, with the extension installed:
 --     cd sql/demo && psql -f demo.sql
--- It makes (and first drops) a table `packages`. With `-v check=1` it leaves out what differs from run to run: times
--- and sizes.
+-- It makes (and first drops) a table `packages`. With `-v check=1` it leaves out what differs from run to run: times,
+-- sizes and measured recall.
 \set ON_ERROR_STOP on
 \set QUIET on
 \pset pager off
@@ -100,18 +100,51 @@ DELETE FROM packages WHERE section = 'haskell';
 VACUUM packages;
 SELECT column_name, dimensions, live, dead FROM zvec_segments('packages');
 
+\echo
+\echo === Without an index a search reads every vector ...
+EXPLAIN (COSTS OFF)
+SELECT name FROM packages
+ORDER BY embedding <=> (SELECT embedding FROM packages WHERE name = 'nginx') LIMIT 5;
+SELECT name, left(summary, 52) AS summary FROM packages
+ORDER BY embedding <=> (SELECT embedding FROM packages WHERE name = 'nginx') LIMIT 5;
+
+\echo
+\echo === ... with one it walks a graph. The query stays as it is
+CREATE INDEX packages_embedding ON packages USING zvec_hnsw (embedding zvec_cosine_ops);
+EXPLAIN (COSTS OFF)
+SELECT name FROM packages
+ORDER BY embedding <=> (SELECT embedding FROM packages WHERE name = 'nginx') LIMIT 5;
+SELECT name, left(summary, 52) AS summary FROM packages
+ORDER BY embedding <=> (SELECT embedding FROM packages WHERE name = 'nginx') LIMIT 5;
+
+\echo
+\echo === A new row waits in a list beside the graph, and is found at once; VACUUM moves it into the graph
+INSERT INTO packages
+SELECT 'my-web-server', 'httpd', 'made up for this demo', avg(embedding)
+FROM packages WHERE name IN ('nginx', 'lighttpd');
+SELECT name FROM packages
+ORDER BY embedding <=> (SELECT embedding FROM packages WHERE name = 'my-web-server') LIMIT 3;
+SELECT index, nodes, dead, pending FROM zvec_index_stats('packages');
+VACUUM packages;
+SELECT index, nodes, dead, pending FROM zvec_index_stats('packages');
+
 \if :{?check}
 \else
 \echo
+\echo === What share of the ten nearest does the graph find, with few candidates and with many?
+SELECT ef_search, zvec_recall('packages_embedding', queries => 100, k => 10, ef_search => ef_search) AS recall
+FROM unnest(ARRAY[10, 40, 160]) ef_search;
+
+\echo
 \echo === Sizes: the table with everything, and what its vectors alone are in memory
 SELECT pg_size_pretty(pg_total_relation_size('packages')) AS table_and_indexes,
-    pg_size_pretty(pg_indexes_size('packages')) AS of_it_indexes,
+    pg_size_pretty(pg_relation_size('packages_embedding')) AS of_it_graph,
     pg_size_pretty(pg_relation_size('packages')) AS of_it_rows,
     pg_size_pretty(count(*) * 384 * 4) AS live_vectors_in_memory
 FROM packages;
 \endif
 
 \echo
-\echo === Is everything in order? zvec_check compares rows and slots, and returns a row for each contradiction
+\echo === Is everything in order? zvec_check compares rows, slots and graph, and returns a row for each contradiction
 \pset footer on
 SELECT * FROM zvec_check('packages');

@@ -8,7 +8,8 @@
 //! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
 //! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted
 //! 92  repairs u32: goes up when a repair begins and when it ends
-//! 96  extents u16 for each area (6) | 108 reserved u32
+//! 96  extents u16 for each area (6)
+//! 108 unproven u32: nodes linked since every live node was last known to be reachable (u32::MAX = unknown)
 //! 112 extents: 6 x 168 x (start u32, pages u32)
 //! ```
 
@@ -23,6 +24,7 @@ const START: usize = 40;
 const COUNTERS: usize = 48;
 const LAYOUT: usize = 84;
 const EXTENT_COUNTS: usize = 96;
+const UNPROVEN: usize = 108;
 const EXTENTS: usize = 112;
 /// The most extents of an area.
 pub const MOST_EXTENTS: usize = 168;
@@ -55,6 +57,8 @@ pub struct Root {
     pub dead: u32,
     /// goes up when a repair begins and when it ends
     pub repairs: u32,
+    /// nodes linked since every live node was last known to be reachable; `u32::MAX` while links are half written
+    pub unproven: u32,
 }
 
 impl Root {
@@ -71,6 +75,7 @@ impl Root {
         pending_end: 0,
         dead: 0,
         repairs: 0,
+        unproven: 0,
     };
 
     /// Entries in the pending list.
@@ -119,6 +124,12 @@ impl Root {
         (88, [self.dead.to_le_bytes(), self.repairs.to_le_bytes()].concat())
     }
 
+    /// The change that notes how many nodes were linked one by one.
+    #[must_use]
+    pub fn encode_unproven(&self) -> Fragment {
+        (UNPROVEN, self.unproven.to_le_bytes().to_vec())
+    }
+
     /// Reads the counters alone, from a page that was checked before.
     #[must_use]
     pub fn decode(page: &PageBytes) -> Self {
@@ -135,6 +146,7 @@ impl Root {
             pending_end: u32_at(page, 80),
             dead: u32_at(page, 88),
             repairs: u32_at(page, 92),
+            unproven: u32_at(page, UNPROVEN),
         }
     }
 }
@@ -188,7 +200,8 @@ impl RootPage {
         fixed.extend_from_slice(&self.tag.0.to_le_bytes());
         fixed.extend_from_slice(&self.dims.to_le_bytes());
         fixed.extend_from_slice(&[INT8, metric_code(self.metric)]);
-        let mut fragments = vec![(START, fixed), self.root.encode(), self.root.encode_dead()];
+        let mut fragments =
+            vec![(START, fixed), self.root.encode(), self.root.encode_dead(), self.root.encode_unproven()];
         fragments.extend(self.encode_extents(None)?);
         Some(fragments)
     }
@@ -319,9 +332,18 @@ mod tests {
             pending_end: 9,
             dead: 6,
             repairs: 3,
+            unproven: 4,
         };
-        put(&mut page, vec![root.root.encode(), root.root.encode_dead()]);
+        put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
         assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        // as design/format.md has it
+        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 0, 0]);
+        let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
+        assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
+        assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0]);
+        for area in 0..6 {
+            assert!(words(112 + area * 168 * 8).take(5).eq([3, 4, 70, 20, 0]));
+        }
         root.root.nodes = 100_000;
         put(&mut page, vec![root.root.encode()]);
         assert!(RootPage::decode(&page, graph, 16, 90).is_err());

@@ -67,8 +67,10 @@ pub fn insert_all(
         },
     )?;
     if to_end && !control.stopped() {
+        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
-            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
         })?;
     }
     Ok(!control.stopped())
@@ -101,8 +103,10 @@ pub fn insert_list(
         },
     )?;
     if !control.stopped() {
+        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
-            connect(graph, &|_| false, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
         })?;
     }
     Ok(!control.stopped())

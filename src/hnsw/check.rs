@@ -1,7 +1,7 @@
 //! What must hold of a graph.
 
-use super::connect::{Marks, twins};
-use super::{GraphMut, NONE, Node};
+use super::connect::Marks;
+use super::{Graph, GraphMut, NONE, Node};
 
 /// What a node number is in use for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +14,49 @@ pub enum State {
     Free,
 }
 
+/// What a check needs of a graph.
+pub trait Inspect: Graph {
+    /// As [`GraphMut::level`].
+    fn level(&self, node: Node) -> u8;
+    /// As [`GraphMut::twin`].
+    fn twin(&self, node: Node) -> Node;
+    /// As [`GraphMut::own_links`].
+    fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>);
+    /// As [`GraphMut::max_links`].
+    fn max_links(&self, level: u8) -> usize;
+    /// As [`GraphMut::same_code`].
+    fn same_code(&self, a: Node, b: Node) -> bool;
+}
+
+impl<G: GraphMut> Inspect for G {
+    fn level(&self, node: Node) -> u8 {
+        GraphMut::level(self, node)
+    }
+
+    fn twin(&self, node: Node) -> Node {
+        GraphMut::twin(self, node)
+    }
+
+    fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
+        GraphMut::own_links(self, node, level, out);
+    }
+
+    fn max_links(&self, level: u8) -> usize {
+        GraphMut::max_links(self, level)
+    }
+
+    fn same_code(&self, a: Node, b: Node) -> bool {
+        GraphMut::same_code(self, a, b)
+    }
+}
+
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// what is wrong, a sentence each; at most [`MAX_PROBLEMS`]
     pub problems: Vec<String>,
+    /// a live node on a higher level than the entry point's, from which no search begins
+    pub higher: Option<Node>,
     /// live nodes that no chain of links and twins leads to from the entry point on level 0
     pub unreachable: Vec<Node>,
 }
@@ -35,12 +73,19 @@ impl Findings {
 }
 
 /// Checks all lists, levels and chains of a graph that nobody changes meanwhile.
-pub fn check(graph: &impl GraphMut, state: &dyn Fn(Node) -> State) -> Findings {
+pub fn check(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Findings {
+    check_watched(graph, state, &mut || {})
+}
+
+/// As [`check`]; `tick` is called for each node.
+pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut dyn FnMut()) -> Findings {
     let mut findings = Findings::default();
     let nodes = graph.nodes();
-    let twins = twins(graph);
+    let twins = twins(graph, state);
+    check_chains(graph, state, &twins, &mut findings);
     let mut chained = Marks::new(nodes);
     for node in (0..nodes).filter(|&node| state(node) == State::Live) {
+        tick();
         for level in 0..=graph.level(node) {
             check_list(graph, state, &twins, node, level, &mut findings);
         }
@@ -72,16 +117,46 @@ pub fn check(graph: &impl GraphMut, state: &dyn Fn(Node) -> State) -> Findings {
                 findings.add(|| format!("the entry point {entry} is on level {}, not {level}", graph.level(entry)));
             } else if twins.contains(entry) {
                 findings.add(|| format!("the entry point {entry} is a twin"));
+            } else {
+                let is_higher = |&node: &Node| state(node) == State::Live && graph.level(node) > level;
+                findings.higher = (0..nodes).filter(|&node| !twins.contains(node)).find(is_higher);
             }
         }
     }
-    findings.unreachable = unreachable(graph, state);
+    findings.unreachable = unreachable(graph, state, tick);
     findings
+}
+
+/// The nodes in use that hang behind another one in use.
+fn twins(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Marks {
+    let mut twins = Marks::new(graph.nodes());
+    for node in (0..graph.nodes()).filter(|&node| state(node) != State::Free) {
+        twins.insert(graph.twin(node));
+    }
+    twins
+}
+
+/// Each live twin hangs behind a head: a chain that comes back to itself has none.
+fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Marks, findings: &mut Findings) {
+    let nodes = graph.nodes();
+    let mut hung = Marks::new(nodes);
+    for head in (0..nodes).filter(|&node| state(node) != State::Free && !twins.contains(node)) {
+        let mut twin = graph.twin(head);
+        while twin < nodes && !hung.contains(twin) {
+            hung.insert(twin);
+            twin = graph.twin(twin);
+        }
+    }
+    for node in (0..nodes).filter(|&node| state(node) == State::Live) {
+        if twins.contains(node) && !hung.contains(node) {
+            findings.add(|| format!("the chain of twins at node {node} leads in a circle"));
+        }
+    }
 }
 
 /// Checks one list of a live node.
 fn check_list(
-    graph: &impl GraphMut,
+    graph: &impl Inspect,
     state: &dyn Fn(Node) -> State,
     twins: &Marks,
     node: Node,
@@ -111,7 +186,7 @@ fn check_list(
 }
 
 /// Live nodes that cannot be reached on level 0 from the entry point. Dead nodes lead on.
-fn unreachable(graph: &impl GraphMut, state: &dyn Fn(Node) -> State) -> Vec<Node> {
+fn unreachable(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut dyn FnMut()) -> Vec<Node> {
     let nodes = graph.nodes();
     let mut reached = Marks::new(nodes);
     let mut waiting = Vec::new();
@@ -121,6 +196,7 @@ fn unreachable(graph: &impl GraphMut, state: &dyn Fn(Node) -> State) -> Vec<Node
         waiting.push(entry);
     }
     while let Some(node) = waiting.pop() {
+        tick();
         links.clear();
         graph.links(node, 0, &mut links);
         for &link in links.iter().filter(|&&link| link < nodes) {

@@ -37,6 +37,7 @@ impl Scratch {
 /// Links a node in whose code and level are stored and which nothing leads to. `ef_construction` is how many
 /// candidates are looked for on each level. If another node has the same code, the node becomes its twin.
 pub fn insert(graph: &impl GraphMut, node: Node, ef_construction: usize, scratch: &mut Scratch) {
+    let ef_construction = ef_construction.max(1);
     let level = graph.level(node);
     let Some(entry) = graph.entry() else {
         graph.raise_entry(node, level);

@@ -164,6 +164,12 @@ impl MemoryGraph {
         }
     }
 
+    /// Whether the node has links of its own on level 0: neither a twin nor a number that is not in use has.
+    #[must_use]
+    pub fn is_linked(&self, node: Node) -> bool {
+        self.list(node, 0).first().is_some_and(|link| link.load(Ordering::Relaxed) != NONE)
+    }
+
     /// Sets the entry point of a graph that is read from elsewhere.
     pub fn set_entry(&self, entry: Option<(Node, u8)>) {
         let packed = entry.map_or(NO_ENTRY, |(node, level)| u64::from(level) << 32 | u64::from(node));
@@ -285,7 +291,7 @@ impl Graph for MemoryGraph {
     #[inline]
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
         /// Nodes that are fetched ahead.
-        const AHEAD: usize = 4;
+        const AHEAD: usize = 2;
         let lines = |node: Node| {
             let start = node as usize * self.lines_per_node;
             &self.codes[start..start + self.lines_per_node]
@@ -355,9 +361,16 @@ impl GraphMut for MemoryGraph {
 
     #[inline]
     fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        out.extend(
-            self.list(node, level).iter().map(|link| link.load(Ordering::Relaxed)).take_while(|&link| link != NONE),
-        );
+        let list = self.list(node, level);
+        let load = |link: &AtomicU32| link.load(Ordering::Relaxed);
+        // Twice through the list, but without asking for room each time.
+        let count = list.iter().position(|link| load(link) == NONE).unwrap_or(list.len());
+        let start = out.len();
+        out.extend(list[..count].iter().map(load));
+        // Another thread may have shortened the list in between.
+        if out[start..].contains(&NONE) {
+            out.retain(|&link| link != NONE);
+        }
     }
 
     fn chain_twin(&self, behind: Node, twin: Node) {

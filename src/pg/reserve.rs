@@ -58,6 +58,14 @@ pub fn check() {
     }
 }
 
+/// Raises an error unless there is memory for `bytes` more, which are about to be taken.
+pub fn ask(bytes: u64) {
+    let mut probe: Vec<u8> = Vec::new();
+    if usize::try_from(bytes).ok().is_none_or(|bytes| probe.try_reserve_exact(bytes).is_err()) {
+        out_of_memory();
+    }
+}
+
 #[cold]
 fn out_of_memory() -> ! {
     USED.store(false, Ordering::Release);

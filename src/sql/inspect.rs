@@ -1,10 +1,14 @@
-//! Functions that show and check a table's vector store.
+//! Functions that show and check a table's vector store; the check also looks at indexes.
 
+use super::index::regclass;
+use crate::indexam::target::{self, Kind, Right};
+use crate::indexam::{flat, hnsw};
 use crate::pg::relation::OpenRelation;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
 use crate::store::{Store, pending};
 use crate::tableam;
+use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum};
 
 /// Opens the table and its vector store for reading, or raises why that can't be done.
@@ -78,31 +82,57 @@ sql_function! {
     }
 }
 
-sql_function! {
-    /// `zvec_check(regclass)`: a row for each broken invariant; none for a healthy table.
+/// What is wrong with the open zvec `table` and its vector store.
+unsafe fn check_table(table: pg_sys::Relation) -> Vec<Violation> {
+    // SAFETY: both relations are open; the snapshot is kept until the check is done
+    unsafe {
+        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+        let store = Store::of(toast.raw());
+        store.refresh_all();
+        let violations = tableam::check::check(table, &store, snapshot);
+        pg_sys::UnregisterSnapshot(snapshot);
+        violations
+    }
+}
+
+crate::guarded_function! {
+    /// `zvec_check(regclass)`: a row for each broken invariant of a table, its vectors and its indexes, or of an index; none
+    /// when all is well.
     zvec_check(call) {
         // SAFETY: the function manager's own call
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
-        let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
+        pending::flush();
         // keeps VACUUM and other structural changes out, lets writers in; on a standby there are none
         // SAFETY: a look at shared state
         let standby = unsafe { pg_sys::RecoveryInProgress() };
-        let lockmode = if standby { pg_sys::AccessShareLock } else { pg_sys::ShareUpdateExclusiveLock };
-        let (table, toast) = open_table(oid, lockmode as _);
-        // SAFETY: both relations are open; the snapshot is kept until the check is done
-        unsafe {
-            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-            let store = Store::of(toast.raw());
-            store.refresh_all();
-            for violation in tableam::check::check(table.raw(), &store, snapshot) {
+        let table_lock = if standby { pg_sys::AccessShareLock } else { pg_sys::ShareUpdateExclusiveLock } as _;
+        let index_lock = pg_sys::AccessShareLock as _;
+        for target in target::of(regclass(call, 0), Right::Select) {
+            let Some(opened) = target.open(table_lock, index_lock) else { continue };
+            let table = opened.table.raw();
+            let mut violations = Vec::new();
+            // SAFETY: what is open stays open
+            unsafe {
+                if target.index.is_none() {
+                    violations = check_table(table);
+                }
+                for (index, kind) in &opened.indexes {
+                    violations.extend(match kind {
+                        Kind::Hnsw => hnsw::check(index.raw(), table),
+                        Kind::Flat => flat::violations(index.raw()),
+                    });
+                }
+            }
+            for violation in violations {
                 rows.push(&[
                     Some(srf::text(violation.invariant)),
                     Some(srf::text(&violation.location)),
                     Some(srf::text(&violation.message)),
                 ]);
             }
-            pg_sys::UnregisterSnapshot(snapshot);
+            opened.close_and_unlock(table_lock, index_lock);
         }
-        Ok(call.null())
+        call.null()
     }
 }

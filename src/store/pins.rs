@@ -75,6 +75,14 @@ impl<'s> Pins<'s> {
         }
     }
 
+    /// Has the processor look up where data page `ordinal` is, and fetch its beginning.
+    #[inline]
+    pub fn prefetch(&self, ordinal: u32) {
+        if let Some(&known) = self.recent.get(ordinal as usize) {
+            buffer::prefetch(known);
+        }
+    }
+
     #[inline]
     unsafe fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
         // SAFETY: as `data`

@@ -15,10 +15,12 @@ use std::rc::Rc;
 
 /// Indexes (from 0) of columns.
 type Columns = Rc<[u16]>;
+/// A table's oid, its descriptor, the relation cache's epoch.
+type Key = (u32, usize, u64);
 
 thread_local! {
-    /// the table asked for last: its oid, its descriptor, the relation cache's epoch
-    static LAST: RefCell<Option<((u32, usize, u64), Columns)>> = const { RefCell::new(None) };
+    /// the table asked for last
+    static LAST: RefCell<Option<(Key, Columns)>> = const { RefCell::new(None) };
 }
 
 /// The columns that conditions of partial indexes over vector columns of the open table look at.

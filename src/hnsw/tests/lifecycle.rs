@@ -1,4 +1,5 @@
 use super::*;
+use crate::hnsw::build::insert_list;
 use crate::hnsw::repair::repair;
 use crate::hnsw::{NONE, Scratch, insert};
 use fastrand::Rng;
@@ -204,4 +205,34 @@ fn rounds_of_churn_keep_recall() {
             assert!(churned >= fresh - 0.01, "{} ef {ef}: {churned}, fresh {fresh}", metric.name());
         }
     }
+}
+
+/// Threads that give some freed numbers to other vectors let nothing lead to those that are still free.
+#[test]
+fn numbers_in_reserve_stay_unlinked() {
+    let mut random = Rng::with_seed(22);
+    let mut world = World::new(Metric::L2, &random_vectors(&mut random, 300, 8));
+    random_vectors(&mut random, 300, 8).into_iter().for_each(|vector| world.insert(vector));
+    (0..100).for_each(|row| world.delete(row * 3));
+    assert!(world.repair(usize::MAX));
+    for node in world.free.clone() {
+        let code = world.graph.code(node).to_vec();
+        // as a graph is loaded whose pages say that the number is free
+        world.graph.replace(node, u64::MAX, world.graph.level(node), world.graph.head(node), &code);
+    }
+    let mut new = Vec::new();
+    for vector in random_vectors(&mut random, 20, 8) {
+        let node = world.free.pop().expect("100 were freed");
+        let mut code = vec![0; 8];
+        let head = world.graph.codec().encode(&vector, &mut code);
+        world.graph.replace(node, world.vectors.len() as u64, world.graph.level(node), head, &code);
+        world.used[node as usize] = true;
+        world.vectors.push(vector);
+        world.live.borrow_mut().push(true);
+        new.push(node);
+    }
+    let control = Control::default();
+    assert_eq!(insert_list(&world.graph, &new, EF_CONSTRUCTION, 2, &control, &mut || true), Ok(true));
+    world.check(true);
+    assert_eq!(world.live_rows().len(), 220);
 }

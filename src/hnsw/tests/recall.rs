@@ -48,7 +48,7 @@ fn tiny_graphs_and_few_dimensions() {
             let graph = build(metric, &vectors);
             let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
             found.sort_unstable();
-            assert_eq!(swept, [], "{} {count} {dims}", metric.name());
+            assert_eq!(swept, [] as [Node; 0], "{} {count} {dims}", metric.name());
             assert_eq!(found, (0..count as Node).collect::<Vec<_>>(), "{} {count} {dims}", metric.name());
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
 use crate::segment::page::Damage;
+use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 
 /// Raises the error for a damaged meta page.
@@ -29,6 +30,22 @@ pub unsafe fn check(index: Relation) {
         if let Err(damage) = checked {
             damaged(index, &damage)
         }
+    }
+}
+
+/// What is wrong with the index, for `zvec_check`.
+#[must_use]
+pub unsafe fn violations(index: Relation) -> Vec<Violation> {
+    // SAFETY: index is open
+    unsafe {
+        let found = if relation::blocks(index) == 0 {
+            Err(Damage("the index is empty, its meta page is missing".into()))
+        } else {
+            meta::check(buffer::read(index, 0).page())
+        };
+        let location = format!("block 0 of index \"{}\"", relation::name(index));
+        let invariant = "pages of an index are sound";
+        found.err().map(|damage| Violation { invariant, location, message: damage.0 }).into_iter().collect()
     }
 }
 

@@ -8,12 +8,15 @@
 
 mod build;
 mod parallel;
+mod rough;
 mod scan;
 pub mod stream;
 
 pub use build::pass_cost;
 
 use super::handler::{Callbacks, Parallel};
+
+pub use build::violations;
 
 /// The access method's callbacks.
 pub const CALLBACKS: Callbacks = Callbacks {

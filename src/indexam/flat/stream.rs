@@ -4,6 +4,8 @@ use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
+use super::rough::Scratch;
+use crate::distance::dot;
 use crate::pg::buffer::Pinned;
 use crate::segment::page::{PAYLOAD_BYTES, PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
@@ -63,6 +65,7 @@ impl Segments {
     }
 
     /// Calls `take` with each slot of slot page `n` that may be seen, and its sight.
+    #[inline]
     pub unsafe fn visible(
         &self,
         store: &Store,
@@ -80,6 +83,18 @@ impl Segments {
                 Sight::Hidden => {}
                 sight => take(segment, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32), &slot, sight),
             }
+        }
+    }
+
+    /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet.
+    pub unsafe fn candidates(&self, store: &Store, n: Chunk, rows: &mut Rows, found: &mut Vec<Found>) {
+        // SAFETY: by contract
+        unsafe {
+            self.visible(store, n, rows, |segment, position, slot, sight| {
+                let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
+                let number = SlotNo::new(segment.tag, position);
+                found.push(Found { distance: 0.0, slot: number, generation: slot.generation, tid });
+            });
         }
     }
 }
@@ -108,6 +123,9 @@ impl Reading<'_> {
     }
 }
 
+/// From so many dimensions on it pays to rule vectors out by rough sums before their distances are computed.
+const WIDE: u16 = 128;
+
 /// Offers the vectors on the slot pages that `next` gives, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
@@ -117,7 +135,9 @@ pub unsafe fn nearest(
     best: &mut Best,
     mut next: impl FnMut() -> Option<Chunk>,
 ) {
-    let mut seen: Vec<(Position, Slot, Sight)> = Vec::with_capacity(SLOTS_PER_PAGE);
+    let query_squared = dot(query.elements(), query.elements());
+    let mut scratch = Scratch::default();
+    let mut seen: Vec<Found> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
         pgrx::check_for_interrupts!();
@@ -132,18 +152,31 @@ pub unsafe fn nearest(
         let Some((_, reading)) = &mut reading else { continue };
         seen.clear();
         // SAFETY: the store's relation is open
-        unsafe {
-            segments.visible(store, n, rows, |_, position, slot, sight| seen.push((position, *slot, sight)));
-        }
+        unsafe { segments.candidates(store, n, rows, &mut seen) };
         let geometry = segment.page.geometry;
-        for &(position, slot, sight) in &seen {
+        let metric = query.metric();
+        let sums = if geometry.dims >= WIDE && best.bound().is_some() {
+            let positions = seen.iter().map(|found| found.slot.position());
+            // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers
+            // whatever they are
+            unsafe { scratch.sums(metric, query.elements(), &geometry, &mut reading.pins, positions) }
+        } else {
+            &[]
+        };
+        for (i, &found) in seen.iter().enumerate() {
+            if let (Some(rough), Some(bound)) = (sums.get(i), best.bound())
+                && rough.is_beyond(metric, query_squared, bound)
+            {
+                best.pass();
+                continue;
+            }
+            let position = found.slot.position();
             let start = u64::from(position.0) * u64::from(geometry.stride_bytes);
             let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
             let mut at = 0;
             for piece in geometry.pieces(position) {
                 let from = PAYLOAD_START + piece.offset;
-                // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
-                // numbers whatever they are
+                // SAFETY: as above
                 let page = unsafe { reading.page(piece.ordinal) };
                 at = query.add(&mut sum, at, &page.page()[from..from + piece.len]);
             }
@@ -152,9 +185,7 @@ pub unsafe fn nearest(
                 best.pass();
                 continue;
             }
-            let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
-            let slot_no = SlotNo::new(segment.tag, position);
-            best.offer(Found { distance, slot: slot_no, generation: slot.generation, tid });
+            best.offer(Found { distance, ..found });
         }
     }
 }

@@ -141,6 +141,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let count = positions(bits).count();
     enter(Phase::Load, count as u64);
     let codec = Arc::new(train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1))));
+    crate::pg::reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());

@@ -43,6 +43,7 @@ impl Loaded {
         let graph = writer.graph();
         let nodes = graph.root.nodes;
         let m = usize::from(graph.map.m);
+        crate::pg::reserve::ask(bytes(&graph, u64::from(nodes) + more as u64));
         let mut memory = MemoryGraph::with_capacity(writer.codec().clone(), m, nodes as usize + more);
         let mut entries = Vec::with_capacity(nodes as usize + more);
         let mut links: Vec<Vec<Node>> = Vec::new();
@@ -161,7 +162,7 @@ impl Loaded {
         self.write_nodes(&graph, &others);
         hit("bulk.nodes");
         let entry = self.memory.entry();
-        writer.change(|root| root.entry = entry);
+        writer.change(|root| (root.entry, root.unproven) = (entry, 0));
         hit("bulk.root");
     }
 

@@ -100,9 +100,13 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             let last = pg_sys::InvalidBlockNumber;
             let heap_rows =
                 boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(collect), collection, none));
-            let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
-            let vectors = build::build(&Index::of(index), &table, &slots, options);
-            drop(table);
+            // a partition gets its parent's indexes before its TOAST relation, and has no rows then
+            let vectors = if column.toast == pg_sys::InvalidOid {
+                0
+            } else {
+                let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+                build::build(&Index::of(index), &table, &slots, options)
+            };
             let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
             (*result).heap_tuples = heap_rows;
             (*result).index_tuples = vectors as f64;

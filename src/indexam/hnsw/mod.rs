@@ -13,6 +13,7 @@
 //! | [`build`] | the first build |
 //! | [`vacuum`] | when to drain and repair |
 //! | [`scan`] | nearest first |
+//! | [`check`] | what must hold |
 //! | [`stats`] | what each graph consists of |
 //! | [`table`] | what must be known of the table |
 //! | [`callbacks`] | the access method's callbacks |
@@ -23,6 +24,7 @@
 mod build;
 mod bulk;
 mod callbacks;
+mod check;
 mod cost;
 mod drain;
 mod grow;
@@ -37,5 +39,6 @@ mod vacuum;
 mod writer;
 
 pub use callbacks::{CALLBACKS, drain_some};
+pub use check::check;
 pub use stats::stats;
 pub use vacuum::{Done, optimize};

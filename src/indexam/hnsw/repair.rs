@@ -8,6 +8,7 @@ use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
 use super::vacuum::Nodes;
 use super::writer::Writer;
+use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{repair as repair_pages, repair_all};
 use crate::hnsw::{Node, Scratch};
 use crate::pg::error::OrRaise;
@@ -85,6 +86,22 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     writer.change(|root| {
         root.dead = 0;
         root.repairs = root.repairs.wrapping_add(1);
+        root.unproven = 0;
     });
     freed
+}
+
+/// Links to every live node that nothing leads to any more: a node that is linked by itself may take the place of the last
+/// link to another.
+pub fn reconnect(writer: &Writer, alive: &Nodes) {
+    let nodes = writer.graph().root.nodes;
+    build::enter(Phase::Repair, u64::from(nodes));
+    let mut stop = || {
+        // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
+        unsafe { pg_sys::vacuum_delay_point() };
+        false
+    };
+    let dead = |node: Node| !alive.contains(node);
+    connect(writer, &dead, EF, &mut Scratch::new(writer.codec()), &mut stop);
+    writer.change(|root| root.unproven = 0);
 }

@@ -15,7 +15,6 @@ use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
-use crate::indexam::exact;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
@@ -94,6 +93,9 @@ pub struct Scan {
     ef_search: usize,
     reported: Vec<(f32, Node)>,
 }
+
+/// A search for more than one of so many nodes of a graph is not worth while.
+pub const SWEPT_SHARE: usize = 8;
 
 /// Blocks of the table that are searched for rows without a vector at a time.
 const NULL_BLOCKS: u32 = 64;
@@ -184,7 +186,7 @@ impl Scan {
                 self.searches.push(Search { graph, query, beam, exhausted: false, swept: false });
             }
         }
-        self.extend();
+        self.go_on();
     }
 
     /// Adds a vector with its exact distance, if the snapshot may see it.
@@ -194,7 +196,7 @@ impl Scan {
             return;
         }
         let distance = match &mut self.query {
-            Some(query) => exact::distance(query, &self.column, entry.slot),
+            Some(query) => table.distance(query, &self.column, entry.slot),
             None => f64::NAN,
         };
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
@@ -240,21 +242,26 @@ impl Scan {
     /// such.
     fn refresh(&mut self) -> bool {
         let mut restarted = false;
-        for search in &mut self.searches {
+        for search in self.searches.iter_mut().filter(|search| !search.swept) {
             let before = search.graph.root.repairs;
             search.graph = search.graph.now();
             if search.graph.root.repairs != before {
                 search.beam.start(&search.graph, &search.query);
-                (search.exhausted, search.swept) = (false, false);
+                search.exhausted = false;
                 restarted = true;
             }
         }
         restarted
     }
 
+    /// How many more than those handed out the search must have found, so that hardly one turns up too late.
+    fn ahead(&self) -> usize {
+        self.ef_search.div_ceil(2).max(self.handed_out / 2)
+    }
+
     /// Whether the search must go on before the next row is handed out.
     fn must_extend(&self) -> bool {
-        self.handed_out + self.ef_search.div_ceil(2) > self.ef && self.searches.iter().any(|s| !s.exhausted)
+        self.handed_out + self.ahead() > self.ef && self.searches.iter().any(|s| !s.exhausted)
     }
 
     /// The next vector in order.
@@ -262,9 +269,9 @@ impl Scan {
         loop {
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
-                self.ef = (self.ef + self.ef / 4).max(self.handed_out + self.ef_search);
+                self.ef = (self.ef + self.ef / 4).max(self.handed_out + 2 * self.ahead());
                 self.refresh();
-                self.extend();
+                self.go_on();
                 continue;
             }
             let next = self.output.first();
@@ -280,28 +287,39 @@ impl Scan {
                 Some(found) => return Some(found),
                 None if self.searches.iter().any(|s| !s.exhausted) => {
                     self.ef += self.ef / 4 + 1;
-                    self.extend();
+                    self.refresh();
+                    self.go_on();
                 }
-                None if self.refresh() => self.extend(),
-                None => {
-                    if !self.sweep() {
-                        return None;
-                    }
-                }
+                None if self.refresh() => self.go_on(),
+                None => match self.searches.iter().position(|search| !search.swept) {
+                    Some(at) => self.sweep(at),
+                    None => return None,
+                },
             }
         }
     }
 
-    /// Adds what the search has not reached; false when that has been done.
-    fn sweep(&mut self) -> bool {
-        let Some(at) = self.searches.iter().position(|search| !search.swept) else { return false };
-        self.searches[at].swept = true;
-        let graph = self.searches[at].graph.clone();
+    /// Searches on for the nearest `ef`; where that is a good part of a graph, what is left of it is taken as it lies:
+    /// that costs less, and from there on the order is exact.
+    fn go_on(&mut self) {
+        for at in 0..self.searches.len() {
+            let search = &self.searches[at];
+            if !search.exhausted && self.ef > search.graph.root.nodes_in_use() as usize / SWEPT_SHARE {
+                self.sweep(at);
+            }
+        }
+        self.extend();
+    }
+
+    /// Adds what a search has not reached, and ends it.
+    fn sweep(&mut self, at: usize) {
+        let search = &mut self.searches[at];
+        (search.exhausted, search.swept) = (true, true);
+        let graph = search.graph.clone();
         graph.each_place(|position, known| {
             let slot = SlotNo::new(graph.map.page.tag, position);
             self.add_exact(Entry { slot, generation: known.generation });
         });
-        true
     }
 
     /// The next row's address.

@@ -2,11 +2,15 @@
 
 use super::pages::Graph;
 use crate::graph::Entry;
+use crate::indexam::column::Column;
+use crate::indexam::exact;
+use crate::indexam::query::Query;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
+use crate::segment::page::PAYLOAD_BYTES;
 use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{Slot, SlotNo, SlotState};
-use crate::store::look::SlotLook;
+use crate::store::look::{SlotLook, VectorLook};
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
@@ -20,6 +24,7 @@ pub struct Table {
     pub store: Store,
     dims: u16,
     looks: RefCell<Vec<SlotLook>>,
+    vectors: RefCell<Vec<VectorLook>>,
     /// the newest transaction that standbys were told of by [`Table::announce`]
     announced: Cell<Option<u32>>,
 }
@@ -32,7 +37,15 @@ impl Table {
         unsafe {
             let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
             let store = Store::of(toast.raw());
-            Self { heap, toast, store, dims, looks: RefCell::new(Vec::new()), announced: Cell::new(None) }
+            Self {
+                heap,
+                toast,
+                store,
+                dims,
+                looks: RefCell::new(Vec::new()),
+                vectors: RefCell::new(Vec::new()),
+                announced: Cell::new(None),
+            }
         }
     }
 
@@ -66,6 +79,30 @@ impl Table {
     pub fn entry(&self, number: SlotNo) -> Option<Entry> {
         let slot = self.look(number)?;
         (slot.state() == Some(SlotState::Live)).then_some(Entry { slot: number, generation: slot.generation })
+    }
+
+    /// The exact distance of `query` and the vector in a LIVE slot, to the bit what the operator answers.
+    #[must_use]
+    pub fn distance(&self, query: &mut Query, column: &Column, slot: SlotNo) -> f64 {
+        let tag = slot.tag();
+        let mut looks = self.vectors.borrow_mut();
+        let mut at = looks.iter().rposition(|look| look.tag == tag);
+        if at.is_none()
+            && let Some(look) = VectorLook::new(&self.store, tag)
+        {
+            looks.push(look);
+            at = Some(looks.len() - 1);
+        }
+        let Some(look) = at.map(|at| &looks[at]).filter(|look| look.covers(slot)) else {
+            return exact::distance(query, column, slot);
+        };
+        let start = u64::from(slot.position().0) * 4 * u64::from(self.dims);
+        let sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
+        let (sum, _) = look.fold(&self.store, slot, (sum, 0), |(mut sum, at), bytes| {
+            let at = query.add(&mut sum, at, bytes);
+            (sum, at)
+        });
+        sum.finish()
     }
 
     /// Slot `number` as it is now.

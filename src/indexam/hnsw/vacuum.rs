@@ -199,5 +199,10 @@ fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
         return (live, removed);
     }
     writer.set_dead(dead);
+    // looks at every link, so it is done when enough nodes were linked to pay for it
+    let unproven = writer.graph().now().root.unproven;
+    if unproven > 0 && (threshold <= 0.0 || unproven >= used / 20) {
+        repair::reconnect(writer, &alive);
+    }
     (live, 0)
 }

@@ -5,7 +5,7 @@
 //! change the root page, the map and the pending list beside it.
 
 use super::grow::put_all;
-use super::pages::Graph;
+use super::pages::{Graph, Index};
 use super::vacuum::Nodes;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
@@ -31,7 +31,13 @@ impl Maintenance {
     /// Waits for the lock.
     #[must_use]
     pub fn acquire(graph: &Graph) -> Self {
-        let (rel, block) = (graph.index.relation(), graph.map.block);
+        Self::acquire_at(&graph.index, graph.map.block)
+    }
+
+    /// Waits for the lock of the graph whose root page is `block`, which need not be sound.
+    #[must_use]
+    pub fn acquire_at(index: &Index, block: u32) -> Self {
+        let rel = index.relation();
         // SAFETY: open
         unsafe { pg_sys::LockPage(rel, block, LOCK) };
         Self { rel, block }
@@ -99,7 +105,7 @@ impl Writer {
             let pages: Vec<_> =
                 others.iter().map(|(area, ordinal, ..)| graph.pin(*area, *ordinal).exclusive()).collect();
             let mut on_root = Change::new(&root_page);
-            put_all(&mut on_root, &[root.encode(), root.encode_dead()]);
+            put_all(&mut on_root, &[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
             for (page, (_, _, at, bytes)) in pages.iter().zip(others) {
                 let mut change = Change::new(page);
@@ -222,14 +228,17 @@ impl Writer {
         let bytes = [&entry.encode()[..], &encode_links(&[], 2 * usize::from(m))].concat();
         let (ordinal, at) = Shape::nodes(m).at(node);
         self.change_root(
-            |root| match next_free {
-                Some(next) => {
-                    root.free = (next != NO_NODE).then_some(next);
-                    root.free_nodes = root.free_nodes.saturating_sub(1);
-                }
-                None => {
-                    root.nodes = root.nodes.max(node + 1);
-                    root.upper_blocks = root.upper_blocks.max(upper_end);
+            |root| {
+                root.unproven = root.unproven.saturating_add(1);
+                match next_free {
+                    Some(next) => {
+                        root.free = (next != NO_NODE).then_some(next);
+                        root.free_nodes = root.free_nodes.saturating_sub(1);
+                    }
+                    None => {
+                        root.nodes = root.nodes.max(node + 1);
+                        root.upper_blocks = root.upper_blocks.max(upper_end);
+                    }
                 }
             },
             &[(Area::Nodes, ordinal, at, bytes)],
