@@ -40,10 +40,13 @@ fn lock_tag(database: u32, index: u32) -> pg_sys::LOCKTAG {
     }
 }
 
+/// Fewer waiting vectors are not worth a worker.
+const LEAST: u32 = 1000;
+
 /// Whether so many waiting vectors are worth a worker.
 #[must_use]
 pub fn is_wanted(waiting: u32) -> bool {
-    guc::background_drain() && waiting >= (guc::max_pending() / 10).max(100)
+    guc::background_drain() && waiting >= (guc::max_pending() / 10).max(LEAST)
 }
 
 /// Asks for a worker that drains `index`, unless there is one, or this backend has asked for one a moment ago.

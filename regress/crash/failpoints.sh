@@ -147,7 +147,7 @@ while IFS='|' read -r name preparation body; do
         run "$context" trace "$preparation" "$body"
         [ "$context" = block ] || echo "CALL verify_locks(); CALL verify(false); VACUUM t; CALL verify(true);"
     done
-done >"$work/trace.sql" < <(statements)
+done >"$work/trace.sql" < <(statements | grep -E "${ONLY:-}")
 psql_run postgres "$work/trace" <"$work/trace.sql"
 awk -F'|' '/^== / { sub(/^== /, ""); run = $0; next }
     /failpoint / { sub(/.*failpoint /, ""); if (!n[run "|" $0]++) order[++runs] = run "|" $0; next }
@@ -197,7 +197,7 @@ while IFS='|' read -r name context point pass panic; do
             sed "s/ 'p'/ 'p$((number % 2))'/g"
         echo "CALL verify_locks(); CALL verify(false); VACUUM t; CALL verify(true);"
         case $name in
-        graph*) echo "CALL churn(); VACUUM t; CALL churn(); VACUUM t; CALL verify(true);" ;;
+        graph*) echo "CALL churn(5); CALL verify(false); VACUUM t; CALL churn(10000); VACUUM t; CALL verify(true);" ;;
         esac
     } >>"$work/runs.$((number % 2)).sql"
 done <"$work/runs"

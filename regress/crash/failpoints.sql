@@ -27,12 +27,12 @@ BEGIN
     END IF;
 END $$;
 
--- Rows come and go, alike in both tables.
-CREATE PROCEDURE churn() LANGUAGE plpgsql AS $$
+-- Rows come and go, alike in both tables; so many may wait outside graphs.
+CREATE PROCEDURE churn(waiting integer) LANGUAGE plpgsql AS $$
 DECLARE
     next integer := (SELECT coalesce(max(id), 0) + 1 FROM m);
 BEGIN
-    PERFORM set_config('pg_zvec.max_pending', '10000', false);
+    PERFORM set_config('pg_zvec.max_pending', waiting::text, false);
     INSERT INTO m (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 3]::zvec FROM generate_series(next, next + 299) i;
     INSERT INTO t SELECT * FROM m WHERE id >= next;
     DELETE FROM m WHERE id % 7 = next % 7;

@@ -11,8 +11,19 @@ BEGIN
                      CASE WHEN id % 16 = 0 THEN 7000 WHEN id % 8 = 1 THEN 2100 WHEN id % 2 = 0 THEN 400 ELSE 5 END);
 END $$;
 
-CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec) USING zvec WITH (fillfactor = 80);
+-- A small vector of a row, for indexes; many are equal.
+CREATE FUNCTION g(id integer, ver integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE id % 4
+        WHEN 0 THEN ARRAY[id % 3, ver % 3, 0, 1, 0, 0, 1, 2]
+        ELSE ARRAY[sin(id), sin(id * 2.7 + ver), cos(id * 3.1), sin(ver * 5 + id), cos(ver), sin(id * 7.9), ver % 7, id % 5]
+    END::real[]::zvec
+$$;
+
+CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec,
+                g zvec(8) GENERATED ALWAYS AS (g(id, ver)) STORED) USING zvec WITH (fillfactor = 80);
 CREATE INDEX ON t (tag);
+CREATE INDEX t_g ON t USING zvec_hnsw (g) WITH (m = 6, ef_construction = 40);
+CREATE INDEX t_g_some ON t USING zvec_hnsw (g zvec_cosine_ops) WHERE tag < 50;
 CREATE TABLE mt (id integer PRIMARY KEY, tag integer, pad text, ver integer);
 CREATE TABLE a (id integer, ver integer, e zvec) USING zvec;
 CREATE TABLE ma (id integer, ver integer);
@@ -119,7 +130,7 @@ DECLARE
 BEGIN
     EXECUTE format('SELECT count(*) FROM (SELECT * FROM %s) m FULL JOIN (SELECT * FROM %s) z USING (id, ver)
                     WHERE m IS NULL OR z IS NULL OR z.e IS DISTINCT FROM v(id, ver)
-                    OR to_jsonb(m) IS DISTINCT FROM to_jsonb(z) - ''e'' - ''extra''', model, zvec) INTO wrong;
+                    OR to_jsonb(m) IS DISTINCT FROM to_jsonb(z) - ''e'' - ''g'' - ''extra''', model, zvec) INTO wrong;
     RETURN wrong;
 END $$;
 
@@ -137,6 +148,7 @@ BEGIN
         IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
             RETURN QUERY SELECT format('%s: %s, %s: %s', zvec, invariant, location, message)
                 FROM zvec_check(zvec::regclass) LIMIT 5;
+            RETURN QUERY SELECT index_problems(zvec::regclass);
         END IF;
     END LOOP;
 END $$;
@@ -150,11 +162,12 @@ DECLARE
 BEGIN
     FOREACH zvec IN ARRAY ARRAY['t', 'a', 'w', 'c'] LOOP
         IF (SELECT amname FROM pg_class JOIN pg_am m ON m.oid = relam WHERE pg_class.oid = zvec::regclass) = 'zvec' THEN
-            EXECUTE format('SELECT count(*) FROM %s', zvec) INTO counted;
+            -- every row has as many vectors as the table has columns of them
+            EXECUTE format('SELECT count(*) * %s FROM %s', CASE zvec WHEN 't' THEN 2 ELSE 1 END, zvec) INTO counted;
             SELECT coalesce(sum(live), 0) AS live, coalesce(sum(dead), 0) AS dead INTO counts
                 FROM zvec_segments(zvec::regclass);
             IF counts.live <> counted OR counts.dead <> 0 THEN
-                RETURN NEXT format('%s: %s rows, %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
+                RETURN NEXT format('%s: %s vectors, %s live and %s dead slots', zvec, counted, counts.live, counts.dead);
             END IF;
         END IF;
     END LOOP;

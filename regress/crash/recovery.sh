@@ -70,7 +70,7 @@ ordeal() {
 }
 
 ordeal compressed "frequent checkpoints, compressed log" "checkpoint_timeout = 30s" "max_wal_size = 32MB" \
-    "wal_compression = on" "autovacuum_naptime = 1" "shared_buffers = 4MB"
-ordeal checksums "checksums and logged hints" "wal_log_hints = on" "autovacuum = off" "shared_buffers = 2MB"
+    "wal_compression = on" "autovacuum_naptime = 1" "shared_buffers = 4MB" "pg_zvec.max_pending = 30"
+ordeal checksums "checksums and logged hints" "wal_log_hints = on" "autovacuum = off" "shared_buffers = 2MB" "pg_zvec.max_pending = 100"
 ordeal minimal "wal_level = minimal" "wal_level = minimal" "max_wal_senders = 0" "full_page_writes = off" \
     "wal_skip_threshold = 100kB"

@@ -45,6 +45,16 @@ SELECT relname, md5(string_agg(row, E'\n' ORDER BY row)), count(*) FROM (
     GROUP BY relname ORDER BY relname;
 SELECT q, array(SELECT id FROM t WHERE vector_dims(e) = vector_dims(v(q, 0)) ORDER BY e <-> v(q, 0), id LIMIT 10)
     FROM generate_series(1, 16) q;
+SET enable_seqscan = off;
+SET enable_sort = off;
+SELECT q, array(SELECT id FROM t ORDER BY g <-> g(q, 1), id LIMIT 20) FROM generate_series(1, 16) q;
+SELECT q, array(SELECT id FROM t WHERE tag < 50 ORDER BY g <=> g(q, 1) LIMIT 10) FROM generate_series(17, 24) q;
+RESET enable_seqscan;
+RESET enable_sort;
+SELECT 'pages of ' || c.relname, b, CASE WHEN to_regproc('get_raw_page') IS NOT NULL
+        THEN md5(substr(get_raw_page(c.relname, 'main', b), 25)) END
+    FROM pg_class c JOIN pg_am m ON m.oid = relam, generate_series(0, pg_relation_size(c.oid) / 8192 - 1) b
+    WHERE m.amname = 'zvec_hnsw' ORDER BY 1, b;
 SELECT 'a', segment, column_name, dimensions, live + dead + free FROM zvec_segments('a');
 SELECT 't', segment, column_name, dimensions, live + dead + free FROM zvec_segments('t');
 SELECT problems();
@@ -87,8 +97,10 @@ work_for() {
     return $status
 }
 
-crash_cluster primary "wal_log_hints = on" "autovacuum = off" "max_wal_senders = 10" "wal_keep_size = 200MB"
+crash_cluster primary "pg_zvec.max_pending = 50" "pg_zvec.background_drain = off" "wal_log_hints = on" "autovacuum = off" "max_wal_senders = 10" "wal_keep_size = 200MB"
 zvec_result $? "standby: the primary starts"
+# where the server has it, the indexes' pages are compared too
+psql -Xqc "CREATE EXTENSION IF NOT EXISTS pageinspect" 2>/dev/null
 work_for 1 standby eager primary "max_standby_streaming_delay = 0" "hot_standby_feedback = off"
 zvec_result $? "standby: pg_basebackup while tables change, and the standby starts"
 same eager
@@ -107,6 +119,7 @@ SELECT 'wrong in t: ', count(*) FROM t WHERE e IS DISTINCT FROM v(id, ver) HAVIN
 SELECT pg_sleep(0.2) IS NULL WHERE false;
 SELECT 'wrong in t later: ', count(*) FROM t WHERE e IS DISTINCT FROM v(id, ver) HAVING count(*) > 0;
 SELECT 'differs from its model: ', wrong('t', 'mt') WHERE wrong('t', 'mt') > 0;
+SELECT 'wrong by index: ', index_problems('t');
 COMMIT;
 SQL
     done
@@ -163,9 +176,10 @@ same patient &&
 zvec_result $? "standby: and afterwards the standby has caught up"
 
 # outlives WHAT COMMAND...: what becomes of snapshots of m on the standbys, older than what the command does on the
-# primary. The rows give no cause for a conflict: nothing is pruned, no page becomes all-visible.
+# primary. The rows give no cause for a conflict: nothing is pruned, no page becomes all-visible. LATER is the second query,
+# which must return 20.
 outlives() {
-    local what=$1 name before pids=()
+    local what=$1 name before pids=() later=${LATER:-SELECT count(*) FROM m WHERE e = ARRAY[id, -id]::zvec AND n = id;}
     shift
     rm -f "$ZVEC_SCRATCH"/ready.* "$ZVEC_SCRATCH/done"
     catch_up eager && catch_up patient
@@ -175,7 +189,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM m WHERE e = ARRAY[id, -id]::zvec;
 \\! touch $ZVEC_SCRATCH/ready.$name
 \\! while [ ! -e $ZVEC_SCRATCH/done ]; do sleep 0.1; done
-SELECT count(*) FROM m WHERE e = ARRAY[id, -id]::zvec AND n = id;
+$later
 SQL
         pids+=($!)
     done
@@ -211,6 +225,12 @@ SQL
 }
 on primary psql -Xq -c "TRUNCATE m" -c "INSERT INTO m SELECT i, i, ARRAY[i, -i]::zvec FROM generate_series(1, 20) i"
 outlives "slots are frozen" freeze_beside_a_writer
+on primary psql -Xq -c "DROP TABLE m" -c "CREATE TABLE m (id integer, e zvec(2)) USING zvec WITH (autovacuum_enabled = off)" \
+    -c "CREATE INDEX ON m USING zvec_hnsw (e)" -c "INSERT INTO m SELECT i, ARRAY[i, -i]::zvec FROM generate_series(1, 20) i"
+LATER="SET enable_seqscan = off; SET enable_sort = off;
+    SELECT count(*) FILTER (WHERE id <= 20) FROM (SELECT id FROM m ORDER BY e <-> '[0,0]') x;" \
+    outlives "an INSERT's drain drops deleted rows from an index" psql -Xq -c "DELETE FROM m WHERE id % 2 = 0" \
+    -c "SET pg_zvec.max_pending = 0" -c "INSERT INTO m SELECT i, ARRAY[i, -i]::zvec FROM generate_series(21, 60) i"
 
 # a standby dies and recovers
 (zvec_use eager && crash eager kill)

@@ -13,13 +13,13 @@
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::query::Query;
-use super::super::rows::{Rows, Sight};
+use super::super::rows::Rows;
 use super::build;
 use super::parallel::Work;
 use super::stream::{self, Chunk, Segments};
 use crate::pg::error::{OrRaise, guarded};
 use crate::pg::relation::OpenRelation;
-use crate::segment::{SlotNo, Tid};
+use crate::segment::Tid;
 use crate::store::{Store, pending};
 use crate::tableam::{item_pointer, vectors::VectorValue};
 use crate::vector::check_same_dims;
@@ -252,11 +252,7 @@ impl Scan {
                     self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
                 }
                 _ => match work.take_chunk(segments) {
-                    Some(n) => segments.visible(&store, n, rows, |segment, position, slot, sight| {
-                        let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
-                        let slot_no = SlotNo::new(segment.tag, position);
-                        collected.push(Found { slot: slot_no, generation: slot.generation, ..at_address(tid) });
-                    }),
+                    Some(n) => segments.candidates(&store, n, rows, collected),
                     None => self.next = nulls,
                 },
             }

@@ -65,6 +65,7 @@ impl Segments {
     }
 
     /// Calls `take` with each slot of slot page `n` that may be seen, and its sight.
+    #[inline]
     pub unsafe fn visible(
         &self,
         store: &Store,
@@ -82,6 +83,18 @@ impl Segments {
                 Sight::Hidden => {}
                 sight => take(segment, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32), &slot, sight),
             }
+        }
+    }
+
+    /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet.
+    pub unsafe fn candidates(&self, store: &Store, n: Chunk, rows: &mut Rows, found: &mut Vec<Found>) {
+        // SAFETY: by contract
+        unsafe {
+            self.visible(store, n, rows, |segment, position, slot, sight| {
+                let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
+                let number = SlotNo::new(segment.tag, position);
+                found.push(Found { distance: 0.0, slot: number, generation: slot.generation, tid });
+            });
         }
     }
 }
@@ -124,7 +137,7 @@ pub unsafe fn nearest(
 ) {
     let query_squared = dot(query.elements(), query.elements());
     let mut scratch = Scratch::default();
-    let mut seen: Vec<(Position, Slot, Sight)> = Vec::with_capacity(SLOTS_PER_PAGE);
+    let mut seen: Vec<Found> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
         pgrx::check_for_interrupts!();
@@ -139,26 +152,25 @@ pub unsafe fn nearest(
         let Some((_, reading)) = &mut reading else { continue };
         seen.clear();
         // SAFETY: the store's relation is open
-        unsafe {
-            segments.visible(store, n, rows, |_, position, slot, sight| seen.push((position, *slot, sight)));
-        }
+        unsafe { segments.candidates(store, n, rows, &mut seen) };
         let geometry = segment.page.geometry;
         let metric = query.metric();
         let sums = if geometry.dims >= WIDE && best.bound().is_some() {
-            let positions = seen.iter().map(|&(position, ..)| position);
+            let positions = seen.iter().map(|found| found.slot.position());
             // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers
             // whatever they are
             unsafe { scratch.sums(metric, query.elements(), &geometry, &mut reading.pins, positions) }
         } else {
             &[]
         };
-        for (i, &(position, slot, sight)) in seen.iter().enumerate() {
+        for (i, &found) in seen.iter().enumerate() {
             if let (Some(rough), Some(bound)) = (sums.get(i), best.bound())
                 && rough.is_beyond(metric, query_squared, bound)
             {
                 best.pass();
                 continue;
             }
+            let position = found.slot.position();
             let start = u64::from(position.0) * u64::from(geometry.stride_bytes);
             let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
             let mut at = 0;
@@ -173,9 +185,7 @@ pub unsafe fn nearest(
                 best.pass();
                 continue;
             }
-            let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
-            let slot_no = SlotNo::new(segment.tag, position);
-            best.offer(Found { distance, slot: slot_no, generation: slot.generation, tid });
+            best.offer(Found { distance, ..found });
         }
     }
 }

@@ -95,7 +95,7 @@ pub struct Scan {
 }
 
 /// A search for more than one of so many nodes of a graph is not worth while.
-const SWEPT_SHARE: usize = 8;
+pub const SWEPT_SHARE: usize = 8;
 
 /// Blocks of the table that are searched for rows without a vector at a time.
 const NULL_BLOCKS: u32 = 64;
