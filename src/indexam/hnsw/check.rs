@@ -179,6 +179,9 @@ unsafe fn check_pages(
         if root.dims != meta.dims || root.metric != meta.metric || !meta.graphs.get(no.0 as usize).is_some_and(fits) {
             say(block, "segment, dimensions or metric are not those of the meta page".into());
         }
+        if !root.root.trained && root.root.nodes > 0 {
+            say(block, "there are nodes, but no parameters of their codes".into());
+        }
         if !used.take(block) {
             say(block, "the page belongs to two graphs or areas".into());
         }

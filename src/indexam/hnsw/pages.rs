@@ -157,6 +157,10 @@ impl Index {
     pub fn graph(&self, no: GraphNo, block: u32) -> Graph {
         // SAFETY: open
         unsafe {
+            let known = self.remembered(|map| map.graphs.iter().any(|known| known.no == no));
+            if !known && block >= relation::blocks(self.rel) {
+                damaged(self.rel, 0, &Damage(format!("block {block} of graph {} is past the end", no.0)));
+            }
             let shared = buffer::read(self.rel, block).share();
             let header = RootPage::header(no);
             if let Err(damage) = header.check(shared.page()) {
