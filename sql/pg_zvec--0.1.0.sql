@@ -265,7 +265,7 @@ CREATE FUNCTION zvec_check(
     OUT invariant text, OUT location text, OUT message text
 ) RETURNS SETOF record
     AS 'MODULE_PATHNAME', 'zvec_check' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION zvec_check(regclass) IS 'broken invariants between a zvec table''s rows and its vectors; none if healthy';
+COMMENT ON FUNCTION zvec_check(regclass) IS 'broken invariants of a zvec table, its vectors and indexes, or of an index; none if healthy';
 
 -- Indexes. An argument that is a table stands for all its indexes, a partitioned one for those of its partitions.
 

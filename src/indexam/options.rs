@@ -39,8 +39,8 @@ pub fn define() {
         return;
     }
     let default = GraphOptions::DEFAULT;
-    // SAFETY: the server keeps copies of the strings; the lock protects readers of the index from a change, which
-    // REINDEX alone makes effective
+    // SAFETY: the server keeps copies of the strings; a change of `m` becomes effective with REINDEX alone, one of
+    // `ef_construction` with the next vector that is put into the graph: neither needs a lock against readers
     unsafe {
         let kind = pg_sys::add_reloption_kind();
         let lock = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;

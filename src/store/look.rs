@@ -1,8 +1,9 @@
-//! Single slots and vectors, read without pin or lock where the buffer that holds the page is known (see `pg/peek.rs`).
+//! Single slots, read without pin or lock where the buffer that holds the page is known (see `pg/peek.rs`), and vectors, with
+//! a pin that needs no search.
 
 use super::check_header;
 use super::map::{Segment, Store};
-use crate::pg::{buffer, peek, relation};
+use crate::pg::{buffer, peek, raw, relation};
 use crate::segment::page::{PAYLOAD_START, PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
 use crate::segment::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
@@ -137,8 +138,7 @@ impl VectorLook {
             && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.len()
     }
 
-    /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). `step` may be called twice with a piece; what
-    /// it answers then counts. The slot is covered.
+    /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.
     #[inline]
     pub fn fold<S: Copy>(&self, store: &Store, slot: SlotNo, start: S, mut step: impl FnMut(S, &[u8]) -> S) -> S {
         let mut state = start;
@@ -147,14 +147,14 @@ impl VectorLook {
             let recent = self.recent.get(piece.ordinal as usize);
             let known = recent.map_or(0, Cell::get);
             let Some(block) = self.segment.page.data.block(piece.ordinal) else { return state };
-            if known > 0 && !peek::is_refused() {
-                let block = peek::Block { node: self.node, number: block };
-                // SAFETY: the step only reads
-                let next = unsafe { peek::look(known, &block, |page| step(state, &page[from..from + piece.len])) };
-                if let Some(next) = next {
-                    state = next;
-                    continue;
-                }
+            // a pin and not a look: by these distances rows are put in order
+            // SAFETY: the server checks that the buffer still holds the block
+            if known > 0
+                && unsafe { raw::ReadRecentBuffer(self.node, pg_sys::ForkNumber::MAIN_FORKNUM, block, known) }
+            {
+                let page = buffer::Pinned::adopt(known);
+                state = step(state, &page.page()[from..from + piece.len]);
+                continue;
             }
             let header = PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal: piece.ordinal };
             // SAFETY: the store's relation is open; the bytes of a stored vector do not change, so a pin is enough

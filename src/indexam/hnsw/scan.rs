@@ -2,8 +2,9 @@
 //!
 //! First the pending list is copied and scored exactly, then the graphs are searched by codes. A candidate's exact
 //! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
-//! nearer. The search is kept ahead of what is handed out by half of `ef_search`, so that the order holds however far the
-//! scan goes. What turns up too late for its place is kept for the very end: no row is lost, and no place is wrong.
+//! nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too late for its place; one that
+//! does is kept for the very end: no row is lost, and no other is out of place. Where a good part of a graph is wanted, the
+//! rest of it is read from the map.
 //!
 //! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
 //! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
