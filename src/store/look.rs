@@ -149,8 +149,7 @@ impl VectorLook {
             let Some(block) = self.segment.page.data.block(piece.ordinal) else { return state };
             // a pin and not a look: by these distances rows are put in order
             // SAFETY: the server checks that the buffer still holds the block
-            if known > 0
-                && unsafe { raw::ReadRecentBuffer(self.node, pg_sys::ForkNumber::MAIN_FORKNUM, block, known) }
+            if known > 0 && unsafe { raw::ReadRecentBuffer(self.node, pg_sys::ForkNumber::MAIN_FORKNUM, block, known) }
             {
                 let page = buffer::Pinned::adopt(known);
                 state = step(state, &page.page()[from..from + piece.len]);
