@@ -23,7 +23,7 @@ fails_with() {
         { printf '%s\n  gives %s\n  instead of %s\n' "$2" "${output:0:300}" "$1" && return 1; }
 }
 
-crash_cluster limits "autovacuum = off" "max_wal_size = 200MB"
+crash_cluster limits "autovacuum = off" "pg_zvec.background_drain = off" "max_wal_size = 200MB"
 zvec_result $? "limits: the server starts"
 rows=$ZVEC_SCRATCH/limits/rows wide=$ZVEC_SCRATCH/limits/wide
 psql -Xq -v ON_ERROR_STOP=1 <<SQL
@@ -108,7 +108,79 @@ psql -XAtqc "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '
 wait $copy
 grep -q 'canceling statement due to user request' "$ZVEC_SCRATCH/copy"
 zvec_result $? "limits: pg_cancel_backend ends a COPY"
+
+# The same for a vector index.
+psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE many (id integer, g zvec(48)) USING zvec;
+CREATE FUNCTION h(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
+    'SELECT array_agg(sin(i % 40 * (k + 0.3)) + CASE WHEN k % 8 = 0 THEN sin(i * k) ELSE 0 END)::real[]::zvec
+     FROM generate_series(1, 48) k';
+INSERT INTO many SELECT i, h(i) FROM generate_series(1, 8000) i;
+CREATE INDEX many_g ON many USING zvec_hnsw (g);
+VACUUM many;
+SQL
+while IFS='|' read -r name preparation statement; do
+    status=0 cancelled=0
+    for ms in 3 15 40 90 170; do
+        psql -Xqc "$preparation" -c "SELECT 1" >/dev/null
+        begin=$(date +%s%N)
+        output=$(PGOPTIONS="-c statement_timeout=$ms" psql -XAtq \
+            -c "SET pg_zvec.max_pending = ${name##* }" -c "$statement" 2>&1)
+        ms_taken=$((($(date +%s%N) - begin) / 1000000 - ms))
+        case $output in
+        *'canceling statement due to statement timeout'* | *'canceling statement due to user request'*)
+            cancelled=$((cancelled + 1))
+            ;;
+        *ERROR*) echo "$output" && status=1 ;;
+        esac
+        [ $ms_taken -lt 1500 ] || { echo "cancelled $ms_taken ms after $ms ms" && status=1; }
+    done
+    [ $cancelled -ge 2 ] || { echo "only $cancelled were cancelled" && status=1; }
+    psql -Xqc "SET client_min_messages = warning" -c "DROP INDEX IF EXISTS many_c"
+    says_nothing "SELECT zvec_check('many')" "SELECT index_problems('many')" \
+        "SELECT relation::regclass, mode FROM pg_locks WHERE pid <> pg_backend_pid() AND relation = 'many_g'::regclass" ||
+        status=1
+    zvec_result $status "limits: cancelled in time, nothing left: $name"
+done <<'END'
+CREATE INDEX, waiting 10000||CREATE INDEX ON many USING zvec_hnsw (g) WITH (ef_construction = 300)
+CREATE INDEX in little memory, waiting 10000|SELECT|BEGIN; SET LOCAL maintenance_work_mem = '1MB'; CREATE INDEX ON many USING zvec_hnsw (g); ROLLBACK
+CREATE INDEX CONCURRENTLY, waiting 10000|DROP INDEX IF EXISTS many_c|CREATE INDEX CONCURRENTLY many_c ON many USING zvec_hnsw (g) WITH (ef_construction = 300)
+REINDEX, waiting 10000||REINDEX INDEX many_g
+INSERT that drains, waiting 0||INSERT INTO many SELECT 20000 + i, h(i) FROM generate_series(1, 3000) i
+VACUUM that drains, waiting 10000|INSERT INTO many SELECT 30000 + i, h(i + 7) FROM generate_series(1, 1500) i|VACUUM many
+VACUUM that repairs, waiting 10000|DELETE FROM many WHERE id % 7 = (random() * 6)::integer|VACUUM many
+END
+says_nothing "VACUUM many" "SELECT zvec_check('many')" "SELECT index_problems('many')"
+zvec_result $? "limits: VACUUM completes the index"
 sound big 2000
 zvec_result $? "limits: VACUUM frees what the cancelled statements have left"
 crash_log_is_clean limits
 zvec_result $? "limits: the server's log is clean"
+zvec_stop limits
+
+# No room for an index: files of 4 MB, which the log's fit into.
+crash_init full "autovacuum = off" "wal_keep_size = 0" "max_wal_size = 32MB" "min_wal_size = 2MB" &&
+    zvec_as_server "$ZVEC_BINDIR/pg_resetwal" --wal-segsize=1 -D "$ZVEC_SCRATCH/full/data" >/dev/null && zvec_start full &&
+    psql -Xqb -v ON_ERROR_STOP=1 -c "CREATE EXTENSION pg_zvec" -f "$ZVEC_CRASH/model.sql" \
+        -c "CREATE TABLE f (id integer, g zvec(8)) USING zvec" \
+        -c "INSERT INTO f SELECT i, g(i, i % 50) FROM generate_series(1, 9000) i" && zvec_stop full
+zvec_result $? "limits: a server with small log files"
+(ulimit -f 4096 && zvec_start full)
+fails_with "$too_large" "CREATE INDEX f_g ON f USING zvec_hnsw (g) WITH (m = 64, ef_construction = 30)" &&
+    is "SELECT count(*) FROM pg_class WHERE relname = 'f_g'" 0 && says_nothing "SELECT zvec_check('f')"
+zvec_result $? "limits: no room for CREATE INDEX"
+says_nothing "DELETE FROM f WHERE id > 5000" "VACUUM f" \
+    "CREATE INDEX f_g ON f USING zvec_hnsw (g) WITH (m = 64, ef_construction = 30)" "SELECT index_problems('f')"
+zvec_result $? "limits: but for a smaller one"
+says_nothing "INSERT INTO f SELECT i, g(i, i % 50) FROM generate_series(5001, 9000) i" "SELECT index_problems('f')" &&
+    fails_with "$too_large" "VACUUM f" && fails_with "$too_large" "VACUUM f" && says_nothing "SELECT index_problems('f')"
+zvec_result $? "limits: no room for what VACUUM moves into the graph"
+fails_with "$too_large" "SET pg_zvec.max_pending = 0; SET pg_zvec.background_drain = off;
+    INSERT INTO f SELECT i, g(i, i % 50) FROM generate_series(9001, 14000) i" && says_nothing "SELECT index_problems('f')"
+zvec_result $? "limits: no room for what an INSERT moves into the graph"
+says_nothing "DELETE FROM f WHERE id % 2 = 0" "SELECT index_problems('f')" && crash full kill &&
+    says_nothing "SELECT index_problems('f')" "VACUUM f" "VACUUM f" "SELECT zvec_check('f')" "SELECT index_problems('f')" &&
+    is "SELECT count(*) FROM f" 4500
+zvec_result $? "limits: with room again, VACUUM completes it"
+crash_log_is_clean full
+zvec_result $? "limits: the log of the full server is clean"

@@ -9,7 +9,7 @@
 //! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted
 //! 92  repairs u32: goes up when a repair begins and when it ends
 //! 96  extents u16 for each area (6)
-//! 108 unproven u32: nodes linked since every live node was last known to be reachable (u32::MAX = unknown)
+//! 108 unproven u32: nodes linked since every live node was last known to be reachable (u32::MAX = links half written)
 //! 112 extents: 6 x 168 x (start u32, pages u32)
 //! ```
 
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 0, 0]);
         let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
         assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
-        assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0]);
+        assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 4, 0, 0, 0]);
         for area in 0..6 {
             assert!(words(112 + area * 168 * 8).take(5).eq([3, 4, 70, 20, 0]));
         }

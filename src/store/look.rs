@@ -150,9 +150,8 @@ impl VectorLook {
             if known > 0 && !peek::is_refused() {
                 let block = peek::Block { node: self.node, number: block };
                 // SAFETY: the step only reads
-                if let Some(next) =
-                    unsafe { peek::look(known, &block, |page| step(state, &page[from..from + piece.len])) }
-                {
+                let next = unsafe { peek::look(known, &block, |page| step(state, &page[from..from + piece.len])) };
+                if let Some(next) = next {
                     state = next;
                     continue;
                 }

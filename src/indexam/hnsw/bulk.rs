@@ -190,9 +190,10 @@ impl Loaded {
             self.write_upper(&graph, &new);
             self.write_nodes(&graph, &new);
             hit("bulk.added");
-            let upper_blocks = self.upper_blocks;
-            writer.change(|root| (root.nodes, root.upper_blocks) = (nodes, upper_blocks));
         }
+        // from here on links to others may be lost, until all are written
+        let upper_blocks = self.upper_blocks;
+        writer.change(|root| (root.nodes, root.upper_blocks, root.unproven) = (nodes, upper_blocks, u32::MAX));
         hit("bulk.counted");
         let others: Vec<Node> = (0..nodes).filter(|node| new.binary_search(node).is_err() && !is_left(*node)).collect();
         let graph = writer.graph().clone();

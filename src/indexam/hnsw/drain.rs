@@ -156,21 +156,25 @@ const BULK_SHARE: u32 = 50;
 /// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
 pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
-    let mut before = u32::MAX;
+    // what waited when the present round began, and how much of it is left
+    let (mut round, mut left) = (u32::MAX, 0);
     loop {
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
-        if waiting == 0 || waiting > before / 2 {
+        if waiting == 0 || left == 0 && waiting > round / 2 {
             return done;
         }
-        before = waiting;
+        if left == 0 {
+            (round, left) = (waiting, u64::from(waiting));
+        }
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
         let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
         let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
             in_memory(writer, table, options, tick)
         } else {
-            writer.drain(table, usize::from(options.ef_construction), u64::from(waiting), tick)
+            writer.drain(table, usize::from(options.ef_construction), left, tick)
         };
+        left = left.saturating_sub(drained.added + drained.dropped);
         done.added += drained.added;
         done.dropped += drained.dropped;
     }
