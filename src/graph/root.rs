@@ -271,10 +271,13 @@ impl RootPage {
     fn check_counters(&self, m: u16) -> Result<(), Damage> {
         let root = &self.root;
         let codes = CodeShape::new(usize::from(self.dims));
+        let center = Shape::CENTER.pages(u32::from(self.dims));
+        let has_center = self.area(Area::Center).pages() >= center;
         let covered = codes.pages(root.nodes) <= self.area(Area::Codes).pages()
             && Shape::nodes(m).pages(root.nodes) <= self.area(Area::Nodes).pages()
             && Shape::upper(m).pages(root.upper_blocks) <= self.area(Area::Upper).pages()
-            && Shape::PENDING.pages(root.pending_end) <= self.area(Area::Pending).pages();
+            && Shape::PENDING.pages(root.pending_end) <= self.area(Area::Pending).pages()
+            && (!root.trained || has_center);
         let say = |what: &str| Err(Damage(what.into()));
         if self.dims == 0 || !covered {
             return say("the extents do not cover what the counters say");

@@ -5,7 +5,7 @@
 //! root page does not count.
 
 use super::build::{code_head, level};
-use super::pages::Graph;
+use super::pages::{Graph, damaged};
 use super::writer::Writer;
 use crate::graph::entry::{NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, Entry, NodeEntry};
@@ -13,7 +13,7 @@ use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, Node};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
-use crate::segment::page::PageBytes;
+use crate::segment::page::{Damage, PageBytes};
 
 /// A graph in memory, with what its pages say besides.
 pub struct Loaded {
@@ -36,6 +36,31 @@ pub fn bytes(graph: &Graph, nodes: u64) -> u64 {
         + nodes * size_of::<NodeEntry>() as u64
 }
 
+impl Graph {
+    /// Raises the error for a damaged page of an area.
+    fn damage(&self, area: Area, ordinal: u32, what: String) -> ! {
+        let block = self.map.page.area(area).block(ordinal).unwrap_or(self.map.block);
+        damaged(self.index.relation(), block, &Damage(what))
+    }
+
+    /// Raises an error when a chain of twins comes back to itself, which would never end: only damage makes such a chain.
+    pub fn refuse_circles(&self, nodes: u32, entry: impl Fn(Node) -> NodeEntry) {
+        // 0 = not seen, otherwise the number of the walk that came by
+        let mut seen = vec![0u32; nodes as usize];
+        for start in 0..nodes {
+            let mut node = start;
+            while node < nodes && seen[node as usize] == 0 && entry(node).in_use {
+                seen[node as usize] = start + 1;
+                node = entry(node).next;
+            }
+            if node < nodes && seen[node as usize] == start + 1 && entry(node).in_use {
+                let what = format!("the chain of twins at node {node} leads in a circle");
+                self.damage(Area::Nodes, self.map.nodes.at(node).0, what);
+            }
+        }
+    }
+}
+
 impl Loaded {
     /// Loads a graph, with room for `more` nodes. The caller holds its maintenance lock.
     #[must_use]
@@ -56,6 +81,9 @@ impl Loaded {
                 let entry = NodeEntry::decode(&image[at..at + NodeEntry::LINKS]);
                 let mut own = Vec::new();
                 if entry.in_use {
+                    if entry.level != level(&graph, node) {
+                        graph.damage(Area::Nodes, ordinal, format!("node {node} has a level that is not its number's"));
+                    }
                     decode_links(&image[at + NodeEntry::LINKS..at + shape.entry_bytes], &mut own);
                     own.retain(|&link| link < nodes);
                 }
@@ -88,9 +116,20 @@ impl Loaded {
                 let page = graph.pin(Area::Upper, ordinal);
                 decode_links(&page.page()[at..at + graph.map.upper.entry_bytes], &mut on_level);
                 on_level.retain(|&link| link < nodes);
+                if let Some(link) = on_level.iter().find(|&&link| entries[link as usize].level < level) {
+                    let what = format!("node {node} links to {link} on level {level}, which is not on that level");
+                    graph.damage(Area::Upper, ordinal, what);
+                }
                 memory.set_links(node, level, &on_level);
             }
         }
+        if let Some((entry, level)) = graph.root.entry
+            && !entries.get(entry as usize).is_some_and(|known| known.in_use && known.level == level)
+        {
+            let what = format!("the entry point {entry} is not in use on level {level}");
+            damaged(graph.index.relation(), graph.map.block, &Damage(what));
+        }
+        graph.refuse_circles(nodes, |node| entries[node as usize]);
         memory.set_entry(graph.root.entry);
         let mut free = Vec::new();
         let mut next = graph.root.free.unwrap_or(NO_NODE);

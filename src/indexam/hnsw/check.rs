@@ -252,6 +252,9 @@ impl Inspect for View<'_> {
 
 /// Checks a graph whose pages are sound.
 fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
+    if graph.root.trained && !graph.codec().center.iter().all(|x| x.is_finite()) {
+        report.graph("nodes are sound", graph.map.no, "the center of the codes is no vector".into());
+    }
     let Some(entries) = read_entries(graph, report) else { return };
     let view = View { graph, entries };
     check_free(&view, report);

@@ -54,6 +54,10 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             alive.insert(head);
             alive.remove(twin);
         };
+        graph.refuse_circles(nodes, |node| {
+            pgrx::check_for_interrupts!();
+            graph.node_entry(node)
+        });
         let mut steps = 0;
         let mut stop = || {
             steps += 1;
