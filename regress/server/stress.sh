@@ -17,7 +17,8 @@ driver=$ZVEC_ROOT/target/debug/zvec_stress
 zvec_start stress "shared_buffers = 32MB" "checkpoint_timeout = 30s" "max_wal_size = 256MB" \
     "autovacuum_naptime = 1s" "autovacuum_vacuum_threshold = 20" "autovacuum_vacuum_scale_factor = 0.05" \
     "autovacuum_vacuum_cost_delay = 0" "autovacuum_vacuum_insert_threshold = 50" \
-    "autovacuum_freeze_max_age = 100000" "vacuum_freeze_min_age = 1000" "deadlock_timeout = 100ms" || exit 1
+    "autovacuum_freeze_max_age = 100000" "vacuum_freeze_min_age = 1000" "deadlock_timeout = 100ms" \
+    "pg_zvec.max_pending = 40" || exit 1
 
 # noticed NAME SQL MESSAGE: a short run fails when the statement changes something behind the sessions' backs.
 noticed() {

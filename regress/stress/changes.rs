@@ -325,8 +325,10 @@ impl Session<'_> {
             return Ok(());
         }
         let name = &self.table(table).name;
+        self.ask(&format!("DROP INDEX {name}_near"))?;
         self.ask(&format!("ALTER TABLE {name} SET ACCESS METHOD heap"))?;
         self.ask(&format!("ALTER TABLE {name} SET ACCESS METHOD zvec"))?;
+        self.ask(&format!("CREATE INDEX {name}_near ON {name} USING zvec_hnsw (v0)"))?;
         self.noted("ALTER TABLE ... SET ACCESS METHOD");
         Ok(())
     }

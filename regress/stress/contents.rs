@@ -96,7 +96,17 @@ impl Table {
         } else {
             format!("CREATE TABLE {name} ({columns}) USING zvec;")
         };
-        format!("{table} CREATE INDEX {name}_num ON {name} (num);")
+        let mut ddl = format!("{table} CREATE INDEX {name}_num ON {name} (num);");
+        for relation in self.relations.iter().filter(|_| self.has_graph()) {
+            let options = "m = 6, ef_construction = 40";
+            ddl += &format!(" CREATE INDEX {relation}_near ON {relation} USING zvec_hnsw (v0) WITH ({options});");
+        }
+        ddl
+    }
+
+    /// Whether there is a zvec_hnsw index over the first vector column, by `<->`.
+    pub fn has_graph(&self) -> bool {
+        self.vectors[0].is_some()
     }
 
     /// The columns in the order that everything here uses, which is not the table's own.

@@ -259,7 +259,8 @@ impl<'a> Session<'a> {
             31..=35 => self.declare_cursor(),
             36..=42 => self.fetch(),
             43..=50 => self.read_own(),
-            51..=57 => self.nearest(),
+            51..=53 => self.nearest(),
+            54..=57 => self.by_graph(),
             58..=60 => self.nearest_of_all(),
             61..=63 => self.fail_on_purpose(),
             _ => {

@@ -100,7 +100,8 @@ fn indexes(client: &mut Client) -> Result<Vec<String>, String> {
     }
     client.batch_execute("CREATE EXTENSION IF NOT EXISTS amcheck").map_err(|e| words(&e))?;
     let all = "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-               JOIN pg_am a ON a.oid = c.relam WHERE a.amname IN ('zvec', 'zvec_segment') AND i.indisvalid";
+               JOIN pg_am a ON a.oid = c.relam JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am b ON b.oid = x.relam
+               WHERE a.amname IN ('zvec', 'zvec_segment') AND b.amname = 'btree' AND i.indisvalid";
     let mut wrong = Vec::new();
     for row in client.query(all, &[]).map_err(|e| words(&e))? {
         let index: String = row.get(0);

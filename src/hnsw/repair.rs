@@ -47,7 +47,9 @@ impl Repair {
                 }
             }
         }
-        if graph.entry().is_none_or(|(entry, _)| dead(entry)) {
+        let is_higher = |level| top.is_some_and(|(_, highest)| highest > level);
+        // a head that was dead and took over a twin's identity may be higher than the entry point
+        if graph.entry().is_none_or(|(entry, level)| dead(entry) || is_higher(level)) {
             graph.replace_entry(top);
         }
         Self { twins }

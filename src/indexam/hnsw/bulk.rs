@@ -162,13 +162,13 @@ impl Loaded {
     }
 
     /// Writes what is new or changed, in an order in which the graph is searchable at any time: the codes of new nodes,
-    /// their entries and links, the root page's counters; then the links of the other nodes; then the entry point. Nodes
-    /// that `is_left` names are left as they are, because nothing will lead to them.
+    /// their entries and links, the root page's counters and the entry point; then the links of the other nodes. Nodes
+    /// that `is_dead` names come last: until nothing leads to them any more, they lead on.
     ///
     /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
     /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
     /// the next repair finds them.
-    pub fn write_back(&self, writer: &Writer, is_left: &dyn Fn(Node) -> bool) {
+    pub fn write_back(&self, writer: &Writer, is_dead: &dyn Fn(Node) -> bool) {
         let nodes = self.memory.nodes();
         let mut new = self.new.clone();
         new.sort_unstable();
@@ -195,12 +195,14 @@ impl Loaded {
         let upper_blocks = self.upper_blocks;
         writer.change(|root| (root.nodes, root.upper_blocks, root.unproven) = (nodes, upper_blocks, u32::MAX));
         hit("bulk.counted");
-        let others: Vec<Node> = (0..nodes).filter(|node| new.binary_search(node).is_err() && !is_left(*node)).collect();
+        let others = (0..nodes).filter(|node| new.binary_search(node).is_err());
+        let (dead, others): (Vec<Node>, Vec<Node>) = others.partition(|&node| is_dead(node));
         let graph = writer.graph().clone();
         self.write_upper(&graph, &others);
         hit("bulk.upper");
         self.write_nodes(&graph, &others);
         hit("bulk.nodes");
+        self.write_nodes(&graph, &dead);
         let entry = self.memory.entry();
         writer.change(|root| (root.entry, root.unproven) = (entry, 0));
         hit("bulk.root");
