@@ -343,7 +343,8 @@ fn each_page(graph: &Graph, area: Area, pages: u32, mut see: impl FnMut(u32, &Pa
     }
 }
 
-/// The free nodes are a chain, and all of them are in it.
+/// The free nodes are a chain, as long as is counted. A node may be neither in use nor in the chain: a drain that ended early
+/// has taken it, and the next repair puts it back.
 fn check_free(view: &View<'_>, report: &mut Report) {
     const INVARIANT: &str = "free nodes are a chain";
     let (no, root) = (view.graph.map.no, &view.graph.root);
@@ -362,8 +363,8 @@ fn check_free(view: &View<'_>, report: &mut Report) {
         }
         next = entry.next;
     }
-    if chained != free || root.free_nodes as usize != free {
-        let message = format!("{free} nodes are free, {chained} are in the chain, {} are counted", root.free_nodes);
+    if chained != root.free_nodes as usize {
+        let message = format!("{chained} nodes are in the chain, {} are counted", root.free_nodes);
         report.graph(INVARIANT, no, message);
     }
 }
