@@ -16,7 +16,7 @@ CREATE FUNCTION g(id integer, ver integer) RETURNS zvec LANGUAGE sql IMMUTABLE A
     SELECT CASE id % 4
         WHEN 0 THEN ARRAY[id % 3, ver % 3, 0, 1, 0, 0, 1, 2]
         ELSE ARRAY[sin(id), sin(id * 2.7 + ver), cos(id * 3.1), sin(ver * 5 + id), cos(ver), sin(id * 7.9), ver % 7, id % 5]
-    END::real[]::zvec
+    END::real[]::public.zvec
 $$;
 
 CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zvec,
