@@ -25,7 +25,7 @@ mod update;
 mod vacuum;
 pub mod vectors;
 
-pub use rows::{OldRow, item_pointer, reference_at, row_version};
+pub use rows::{OldRow, item_pointer, reference_at, row_version, tid};
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;

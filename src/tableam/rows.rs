@@ -131,12 +131,21 @@ pub unsafe fn tuple_of(rel: pg_sys::Relation, page: &buffer::Shared, at: Tid) ->
     }
 }
 
-/// The reference to the vector of column `attnum` in the row version at `at`.
+/// The reference to the vector of column `attnum` in the row version at `at`; `None` also when a newer version of its
+/// chain has taken its place.
 #[must_use]
 pub unsafe fn reference_at(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, attnum: i16) -> Option<Reference> {
     let column: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
-    // SAFETY: rel is open
-    unsafe { old_row(rel, at, &column) }.and_then(|row| row.references[0])
+    let own = tid(at);
+    // SAFETY: rel is open; the tuple is on the locked page
+    unsafe {
+        let page = buffer::read(rel, own.block).share();
+        let mut tuple = tuple_of(rel, &page, own)?;
+        if pg_sys::htup::HeapTupleHeaderIsHotUpdated(tuple.t_data) {
+            return None;
+        }
+        references((*rel).rd_att, &mut tuple, &column)[0]
+    }
 }
 
 unsafe fn tuple_at(rel: pg_sys::Relation, page: pg_sys::Page, item: pg_sys::ItemId, at: Tid) -> pg_sys::HeapTupleData {

@@ -129,16 +129,22 @@ unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     }
 }
 
-/// The vector that a row is about to be indexed by.
+/// The vector that a row is about to be indexed by. The value leads to it, but for a row just inserted from a slot of
+/// another kind than the table's, or speculatively: then the executor still has the value as it was given, which may be
+/// that of another row of this very table, and the row at its address tells.
 unsafe fn entry_of(table: &Table, column: &Column, value: Datum, tid: pg_sys::ItemPointer) -> Option<Entry> {
     // SAFETY: the server's own arguments
     unsafe {
-        let pointer = Pointer::read(value).filter(|pointer| pointer.table == column.table.to_u32());
-        match pointer {
-            Some(pointer) => table.entry(pointer.slot),
-            // after a speculative insertion the executor still has the value as it was given: the row tells
-            None => crate::tableam::reference_at(table.heap(), &*tid, column.attnum)
-                .map(|reference| Entry { slot: reference.slot, generation: reference.generation }),
+        let stored = || {
+            crate::tableam::reference_at(table.heap(), &*tid, column.attnum)
+                .map(|reference| Entry { slot: reference.slot, generation: reference.generation })
+        };
+        let Some(pointer) = Pointer::read(value).filter(|pointer| pointer.table == column.table.to_u32()) else {
+            return stored();
+        };
+        match table.live(pointer.slot) {
+            Some((entry, slot)) if slot.tail == crate::tableam::tid(&*tid) => Some(entry),
+            given => stored().or(given.map(|given| given.0)),
         }
     }
 }

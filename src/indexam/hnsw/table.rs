@@ -77,8 +77,7 @@ impl Table {
     /// The vector that is in slot `number` now.
     #[must_use]
     pub fn entry(&self, number: SlotNo) -> Option<Entry> {
-        let slot = self.look(number)?;
-        (slot.state() == Some(SlotState::Live)).then_some(Entry { slot: number, generation: slot.generation })
+        self.live(number).map(|live| live.0)
     }
 
     /// The exact distance of `query` and the vector in a LIVE slot, to the bit what the operator answers.
@@ -103,6 +102,13 @@ impl Table {
             (sum, at)
         });
         sum.finish()
+    }
+
+    /// The vector that is in slot `number` now, and the slot.
+    #[must_use]
+    pub fn live(&self, number: SlotNo) -> Option<(Entry, Slot)> {
+        let slot = self.look(number)?;
+        (slot.state() == Some(SlotState::Live)).then_some((Entry { slot: number, generation: slot.generation }, slot))
     }
 
     /// Slot `number` as it is now.
