@@ -134,8 +134,11 @@ impl Lockstep {
         for (side, schema) in SCHEMAS.iter().enumerate() {
             let sql = match step.sql.strip_prefix("CHECK ") {
                 Some(table) if side == 1 => format!("SELECT * FROM zvec_check('{table}')"),
-                // The lock that zvec_check takes.
-                Some(table) => format!("DO 'BEGIN LOCK {table} IN SHARE UPDATE EXCLUSIVE MODE; END'"),
+                // The lock that zvec_check takes and gives back.
+                Some(table) => format!(
+                    "DO 'BEGIN BEGIN LOCK {table} IN SHARE UPDATE EXCLUSIVE MODE; RAISE check_violation; \
+                     EXCEPTION WHEN check_violation THEN NULL; END; END'"
+                ),
                 None => step.sql.replace('@', schema),
             };
             session.sides[side].send(&sql)?;
