@@ -10,7 +10,7 @@ use super::vacuum::Nodes;
 use super::writer::Writer;
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{repair as repair_pages, repair_all};
-use crate::hnsw::{Node, Scratch};
+use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use crate::pg::guc;
@@ -18,6 +18,9 @@ use pgrx::pg_sys;
 
 /// Candidates for links of a node all of whose neighbours died.
 const EF: usize = 64;
+
+/// Where fewer than one in so many nodes is alive, links around the dead would be poor: the living are linked anew.
+const ANEW: u64 = 4;
 
 /// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has told
 /// standbys of their removal.
@@ -35,6 +38,11 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     } else if bulk::bytes(&graph, u64::from(nodes)) <= super::build::memory_budget() {
         let loaded = Loaded::of(writer, 0);
         let memory = &loaded.memory;
+        if u64::from(alive.len()) * ANEW < u64::from(graph.root.nodes_in_use()) {
+            link_anew(memory, alive);
+            loaded.write_back(writer, &dead);
+            return free_dead(writer, nodes, &dead);
+        }
         let mut adopt = |head: Node, twin: Node| {
             memory.set_identity(head, memory.identity(twin));
             writer.adopt(head, twin);
@@ -72,9 +80,26 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     if !complete {
         return 0;
     }
+    free_dead(writer, nodes, &dead)
+}
+
+/// Links the nodes that are `alive` as if they were new; chains of twins form anew.
+fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
+    let nodes: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node)).collect();
+    // the dead too: who has links counts as one of the living
+    for node in 0..memory.nodes() {
+        memory.set_twin(node, NONE);
+        (0..=memory.level(node)).for_each(|level| memory.set_links(node, level, &[]));
+    }
+    memory.set_entry(None);
+    build::link(memory, &nodes, EF);
+}
+
+/// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
+fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
     hit("repair.linked");
     let mut freed = 0;
-    build::enter(Phase::Free, u64::from(nodes - alive.len().min(nodes)));
+    build::enter(Phase::Free, (0..nodes).filter(|&node| dead(node)).count() as u64);
     let graph = writer.graph().clone();
     let listed = writer.free_list();
     for node in (0..nodes).filter(|&node| dead(node)) {
