@@ -206,20 +206,25 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
     }
 }
 
-/// Drains up to `most` vectors of an open index of the open table `heap`; returns how many.
+/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait, all in memory; returns
+/// how many.
 pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
         let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        let ef_construction = usize::from(options::graph_options_of(index).ef_construction);
+        let options = options::graph_options_of(index);
         let mut done = 0;
         for graph in Index::of(index).graphs() {
             if graph.root.pending() > 0
                 && let Some(lock) = Maintenance::try_acquire(&graph)
-                && let Some(writer) = drain::writer(&graph.now(), &table, lock)
+                && let Some(mut writer) = drain::writer(&graph.now(), &table, lock)
             {
-                let drained = writer.drain(&table, ef_construction, most, &mut || {});
+                let drained = if u64::from(graph.root.pending()) > 16 * most {
+                    drain::all(&mut writer, &table, options, &mut || {})
+                } else {
+                    writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
+                };
                 done += drained.added + drained.dropped;
             }
         }
