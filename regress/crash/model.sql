@@ -228,7 +228,8 @@ BEGIN
                      (SELECT max(distance) AS worst FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10)) w;
             possible := possible + (SELECT count(distance) FROM by_rows(tab, ix.col, ix.op, ix.cond, query, 10));
         END LOOP;
-        IF hits < 0.9 * possible THEN
+        -- of a dozen queries one may be hard: what is broken finds far less
+        IF hits < 0.8 * possible THEN
             RETURN NEXT format('%s: %s of the %s nearest are found', ix.name, hits, possible);
         END IF;
         SELECT count(*) FILTER (WHERE n.at IS NULL) AS missing, count(*) FILTER (WHERE r.at IS NULL) AS wrong,
