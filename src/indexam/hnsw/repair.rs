@@ -9,7 +9,7 @@ use super::bulk::{self, Loaded};
 use super::vacuum::Nodes;
 use super::writer::Writer;
 use crate::hnsw::connect::connect;
-use crate::hnsw::repair::{repair as repair_pages, repair_all};
+use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
@@ -38,17 +38,18 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     } else if bulk::bytes(&graph, u64::from(nodes)) <= super::build::memory_budget() {
         let loaded = Loaded::of(writer, 0);
         let memory = &loaded.memory;
-        if u64::from(alive.len()) * ANEW < u64::from(graph.root.nodes_in_use()) {
-            link_anew(memory, alive);
-            loaded.write_back(writer, &dead);
-            return free_dead(writer, nodes, &dead);
-        }
         let mut adopt = |head: Node, twin: Node| {
             memory.set_identity(head, memory.identity(twin));
             writer.adopt(head, twin);
             alive.insert(head);
             alive.remove(twin);
         };
+        if u64::from(alive.len()) * ANEW < u64::from(graph.root.nodes_in_use()) {
+            Repair::begin(memory, &dead, &mut adopt);
+            link_anew(memory, alive);
+            loaded.write_back(writer, &dead);
+            return free_dead(writer, nodes, &dead);
+        }
         let threads = guc::optimize_threads() as usize;
         let complete =
             watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
@@ -83,16 +84,22 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     free_dead(writer, nodes, &dead)
 }
 
-/// Links the nodes that are `alive` as if they were new; chains of twins form anew.
+/// Links the nodes that are `alive` as if they were new; but twins stay in the chains that they are in, so that old lists
+/// and new ones go together while they are written.
 fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
-    let nodes: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node)).collect();
-    // the dead too: who has links counts as one of the living
+    let twins = Nodes::none(memory.nodes());
     for node in 0..memory.nodes() {
-        memory.set_twin(node, NONE);
+        if alive.contains(node) {
+            twins.insert(memory.twin(node));
+        } else {
+            memory.set_twin(node, NONE);
+        }
+        // the dead too: who has links counts as one of the living
         (0..=memory.level(node)).for_each(|level| memory.set_links(node, level, &[]));
     }
+    let heads: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node) && !twins.contains(node)).collect();
     memory.set_entry(None);
-    build::link(memory, &nodes, EF);
+    build::link(memory, &heads, EF);
 }
 
 /// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
