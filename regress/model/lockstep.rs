@@ -110,7 +110,6 @@ impl Lockstep {
         let session = &self.sessions[step.session];
         let sql = step.sql.as_str();
         let is = |words: &[&str]| words.iter().any(|word| sql.starts_with(word));
-        let cursor = self.sessions.iter().any(|session| session.has_cursor);
         if session.pending.is_some() {
             false
         } else if session.aborted {
@@ -119,8 +118,10 @@ impl Lockstep {
         } else if session.in_transaction {
             !is(&["BEGIN", "VACUUM", "COMMIT PREPARED", "ROLLBACK PREPARED"])
         } else {
-            // VACUUM (FREEZE) waits for the pin of a cursor, which stands on another page in each table.
-            let waits_for_pin = cursor && sql.starts_with("VACUUM (FREEZE");
+            // VACUUM (FREEZE) waits for the pin of a cursor, which stands on another page in each table, and for that of
+            // an UPDATE that waits for a row: for ever if the row's transaction is prepared, on the heap as well.
+            let pinned = self.sessions.iter().any(|session| session.has_cursor || session.pending.is_some());
+            let waits_for_pin = pinned && sql.starts_with("VACUUM (FREEZE");
             let ends = is(&["COMMIT", "ROLLBACK"]) && !sql.contains(" PREPARED");
             !ends && !waits_for_pin && !is(&["SAVEPOINT", "RELEASE", "PREPARE", "SET CONSTRAINTS"])
         }
