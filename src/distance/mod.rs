@@ -44,6 +44,21 @@ impl Metric {
         })
     }
 
+    /// The number that stands for it on disk and in what operator classes say of themselves.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::L2 => 1,
+            Self::InnerProduct => 2,
+            Self::Cosine => 3,
+            Self::L1 => 4,
+        }
+    }
+
+    /// The metric that a number stands for.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.number() == number)
+    }
+
     /// The name that [`Metric::parse`] knows.
     pub const fn name(self) -> &'static str {
         match self {

@@ -15,7 +15,10 @@
 
 use crate::distance::Metric;
 use crate::segment::SegmentTag;
-use crate::segment::page::{Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, SERVER_HEADER_BYTES};
+use crate::segment::page::{
+    Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, SERVER_HEADER_BYTES, check_header, encode_header, u16_at,
+    u32_at,
+};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ZVGX");
 const VERSION: u8 = 1;
@@ -56,25 +59,11 @@ pub struct Header {
     pub ordinal: u32,
 }
 
-pub(super) fn u16_at(page: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([page[at], page[at + 1]])
-}
-
-pub(super) fn u32_at(page: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([page[at], page[at + 1], page[at + 2], page[at + 3]])
-}
-
 impl Header {
     /// The 16 bytes from offset 24.
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
-        bytes[4] = self.kind as u8;
-        bytes[5] = VERSION;
-        bytes[8..12].copy_from_slice(&self.graph.0.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.ordinal.to_le_bytes());
-        bytes
+        encode_header(MAGIC, self.kind as u8, VERSION, self.graph.0, self.ordinal)
     }
 
     /// Whether `page` is exactly the page that this header describes.
@@ -89,41 +78,8 @@ impl Header {
     /// # Errors
     /// [`Damage`] naming the first field that is off.
     pub fn check(&self, page: &PageBytes) -> Result<(), Damage> {
-        if self.matches(page) {
-            return Ok(());
-        }
-        let magic = u32_at(page, 24);
-        Err(Damage(if magic != MAGIC {
-            format!("wrong magic number {magic:#010x}")
-        } else if page[29] != VERSION {
-            format!("format version {} is not known to this version of pg_zvec", page[29])
-        } else if page[28] != self.kind as u8 {
-            format!("page kind {} where {} was expected", page[28], self.kind as u8)
-        } else if u32_at(page, 32) != self.graph.0 {
-            format!("page of graph {} where {} was expected", u32_at(page, 32), self.graph.0)
-        } else if u32_at(page, 36) != self.ordinal {
-            format!("page number {} where {} was expected", u32_at(page, 36), self.ordinal)
-        } else {
-            "reserved bytes are not zero".into()
-        }))
+        check_header(page, &self.encode(), "graph")
     }
-}
-
-/// The number that stands for a metric on disk.
-#[must_use]
-pub fn metric_code(metric: Metric) -> u8 {
-    match metric {
-        Metric::L2 => 1,
-        Metric::InnerProduct => 2,
-        Metric::Cosine => 3,
-        Metric::L1 => 4,
-    }
-}
-
-/// The metric that a number on disk stands for.
-#[must_use]
-pub fn metric_of(code: u8) -> Option<Metric> {
-    Metric::ALL.into_iter().find(|&metric| metric_code(metric) == code)
 }
 
 /// The meta page's payload.
@@ -159,7 +115,7 @@ impl MetaPage {
     /// [`Damage`] when it is not a sound meta page.
     pub fn decode(page: &PageBytes) -> Result<Self, Damage> {
         Self::HEADER.check(page)?;
-        let metric = metric_of(page[44]).ok_or_else(|| Damage(format!("metric {} is not known", page[44])))?;
+        let metric = Metric::of_number(page[44]).ok_or_else(|| Damage(format!("metric {} is not known", page[44])))?;
         let count = u32_at(page, Self::COUNT) as usize;
         if count > Self::MOST {
             return Err(Damage(format!("number of graphs {count} is out of range")));
@@ -183,7 +139,7 @@ impl MetaPage {
         let mut bytes = Vec::with_capacity(8);
         bytes.extend_from_slice(&self.m.to_le_bytes());
         bytes.extend_from_slice(&self.dims.to_le_bytes());
-        bytes.extend_from_slice(&[metric_code(self.metric), 0, 0, 0]);
+        bytes.extend_from_slice(&[self.metric.number(), 0, 0, 0]);
         vec![(PAYLOAD_START, bytes)]
     }
 

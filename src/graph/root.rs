@@ -15,9 +15,9 @@
 
 use super::area::{Area, CodeShape, Shape};
 use super::entry::NO_NODE;
-use super::page::{GraphNo, Header, Kind, metric_code, metric_of, u16_at, u32_at};
+use super::page::{GraphNo, Header, Kind};
 use crate::distance::Metric;
-use crate::segment::page::{Damage, Fragment, PAGE_BYTES, PageBytes};
+use crate::segment::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::segment::{Extent, ExtentList, SegmentTag};
 
 const START: usize = 40;
@@ -199,7 +199,7 @@ impl RootPage {
         let mut fixed = Vec::with_capacity(8);
         fixed.extend_from_slice(&self.tag.0.to_le_bytes());
         fixed.extend_from_slice(&self.dims.to_le_bytes());
-        fixed.extend_from_slice(&[INT8, metric_code(self.metric)]);
+        fixed.extend_from_slice(&[INT8, self.metric.number()]);
         let mut fragments =
             vec![(START, fixed), self.root.encode(), self.root.encode_dead(), self.root.encode_unproven()];
         fragments.extend(self.encode_extents(None)?);
@@ -241,7 +241,7 @@ impl RootPage {
         if page[46] != INT8 {
             return Err(Damage(format!("code kind {} is not known to this version of pg_zvec", page[46])));
         }
-        let metric = metric_of(page[47]).ok_or_else(|| Damage(format!("metric {} is not known", page[47])))?;
+        let metric = Metric::of_number(page[47]).ok_or_else(|| Damage(format!("metric {} is not known", page[47])))?;
         let mut areas: [ExtentList; 6] = Default::default();
         for (i, list) in areas.iter_mut().enumerate() {
             let count = usize::from(u16_at(page, EXTENT_COUNTS + 2 * i));

@@ -51,32 +51,13 @@ pub fn insert_all(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
-    let top = Mutex::new(());
     let to_end = nodes.end >= graph.nodes();
-    in_chunks(
-        nodes,
-        threads,
-        control,
-        tick,
-        || Scratch::new(graph.codec()),
-        |scratch, node| {
-            let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
-            let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
-            insert(graph, node, ef_construction, scratch);
-        },
-    )?;
-    if to_end && !control.stopped() {
-        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
-        let unlinked = |node: Node| !graph.is_linked(node);
-        run(1, control, tick, &|_| {
-            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
-        })?;
-    }
-    Ok(!control.stopped())
+    let first = nodes.start;
+    insert_each(graph, nodes.len(), |at| first + at, to_end, ef_construction, threads, control, tick)
 }
 
-/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. What cannot be
+/// reached is connected.
 ///
 /// # Errors
 /// As [`insert_all`].
@@ -88,21 +69,36 @@ pub fn insert_list(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
+    insert_each(graph, nodes.len(), |at| nodes[at as usize], true, ef_construction, threads, control, tick)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn insert_each(
+    graph: &MemoryGraph,
+    count: usize,
+    node: impl Fn(u32) -> Node + Sync,
+    connects: bool,
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
     let top = Mutex::new(());
     in_chunks(
-        0..nodes.len() as Node,
+        0..count as u32,
         threads,
         control,
         tick,
         || Scratch::new(graph.codec()),
         |scratch, at| {
-            let node = nodes[at as usize];
+            let node = node(at);
             let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
             let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
             insert(graph, node, ef_construction, scratch);
         },
     )?;
-    if !control.stopped() {
+    if connects && !control.stopped() {
         // A number that is not in use has no links, and must get none. Neither have twins, which need none.
         let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {

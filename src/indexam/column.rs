@@ -24,24 +24,13 @@ pub struct Column {
     pub toast: pg_sys::Oid,
 }
 
-/// What support function 1 answers for a metric.
-#[must_use]
-pub fn code_of(metric: Metric) -> i32 {
-    match metric {
-        Metric::L2 => 1,
-        Metric::InnerProduct => 2,
-        Metric::Cosine => 3,
-        Metric::L1 => 4,
-    }
-}
-
 /// The metric of `index`'s operator class, which its support function 1 tells.
 unsafe fn metric_of(index: Relation) -> Metric {
     // SAFETY: index is open
     unsafe {
         let function = pg_sys::index_getprocinfo(index, 1, 1);
         let code = pg_sys::FunctionCall1Coll(function, pg_sys::InvalidOid, pg_sys::Datum::from(0)).value() as i32;
-        Metric::ALL.into_iter().find(|&metric| code_of(metric) == code).unwrap_or_else(|| {
+        u8::try_from(code).ok().and_then(Metric::of_number).unwrap_or_else(|| {
             let name = relation::name(index);
             raise(
                 Error::new(
@@ -153,7 +142,7 @@ macro_rules! metric_support {
             /// Support function 1 of an operator class: which distance it stands for.
             $name(call) {
                 let _ = call;
-                Ok(pg_sys::Datum::from(code_of(Metric::$metric)))
+                Ok(pg_sys::Datum::from(i32::from(Metric::$metric.number())))
             }
         })*
     };

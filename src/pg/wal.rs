@@ -34,6 +34,13 @@ impl<'p> Change<'p> {
         }
     }
 
+    /// Puts each of `fragments`.
+    pub fn put_all(&mut self, fragments: &[Fragment]) {
+        for (offset, bytes) in fragments {
+            self.put(*offset, bytes);
+        }
+    }
+
     /// Makes the (new, empty) page a store page with `header`: neither items nor free space for the server's code.
     pub fn make_store_page(&mut self, header: &PageHeader) {
         self.make_page(header.encode());
@@ -112,19 +119,28 @@ unsafe fn set_lsn(page: &Exclusive, lsn: pg_sys::XLogRecPtr) {
     }
 }
 
+/// Makes `page` an empty page of the server with neither items nor free space, followed by our header.
+unsafe fn start_page(page: &mut PageBytes, header: &[u8; 16]) {
+    // SAFETY: a whole page, aligned as the server wants it
+    unsafe {
+        let start: pg_sys::Page = page.as_mut_ptr().cast();
+        pg_sys::PageInit(start, PAGE_BYTES, 0);
+        let fields: *mut pg_sys::PageHeaderData = start.cast();
+        (*fields).pd_lower = PAGE_HEADER as u16;
+        (*fields).pd_upper = PAGE_HEADER as u16;
+        (*fields).pd_special = PAGE_HEADER as u16;
+    }
+    page[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(header);
+}
+
 /// Makes a newly added page one of ours with a header of 16 bytes, and fills it, without logging it: for pages that
 /// nothing leads to until the server has logged them whole.
 pub unsafe fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes)) {
     // SAFETY: the page is pinned and exclusively locked by its guard
     unsafe {
         let start = pg_sys::BufferGetPage(page.buffer());
-        pg_sys::PageInit(start, PAGE_BYTES, 0);
-        let fields: *mut pg_sys::PageHeaderData = start.cast();
-        (*fields).pd_lower = PAGE_HEADER as u16;
-        (*fields).pd_upper = PAGE_HEADER as u16;
-        (*fields).pd_special = PAGE_HEADER as u16;
         let bytes = &mut *start.cast::<PageBytes>();
-        bytes[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
+        start_page(bytes, &header);
         fill(bytes);
         raw::MarkBufferDirty(page.buffer());
     }
@@ -192,13 +208,7 @@ pub unsafe fn write_first_page(
     let mut image = Aligned([0; PAGE_BYTES]);
     // SAFETY: image is a whole page; the fork exists and is empty
     unsafe {
-        let page: pg_sys::Page = image.0.as_mut_ptr().cast();
-        pg_sys::PageInit(page, PAGE_BYTES, 0);
-        let fields: *mut pg_sys::PageHeaderData = page.cast();
-        (*fields).pd_lower = PAGE_HEADER as u16;
-        (*fields).pd_upper = PAGE_HEADER as u16;
-        (*fields).pd_special = PAGE_HEADER as u16;
-        image.0[PAGE_HEADER..PAGE_HEADER + 16].copy_from_slice(&header);
+        start_page(&mut image.0, &header);
         for (offset, bytes) in fragments {
             image.0[*offset..offset + bytes.len()].copy_from_slice(bytes);
         }

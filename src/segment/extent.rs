@@ -62,13 +62,13 @@ impl ExtentList {
 }
 
 /// How many pages to add to a run of `pages` that must hold at least `needed` more and may have `most` in all: at least
-/// what is needed, otherwise a 32nd of what is there (4 pages once there are 8), so that unused space stays about 3 %
-/// and the number of extents grows with the logarithm of the size; at most 8,192 pages beyond the need, so that no
-/// insert pays for more than 64 MB.
+/// what is needed, otherwise one in `share` of what is there (4 pages once there are 8), so that the unused share is
+/// bounded and the number of extents grows with the logarithm of the size; at most 8,192 pages beyond the need, so that
+/// no insert pays for more than 64 MB.
 #[must_use]
-pub fn growth(pages: u32, needed: u32, most: u32) -> u32 {
+pub fn growth(pages: u32, needed: u32, share: u32, most: u32) -> u32 {
     let least = if pages < 8 { 1 } else { 4 };
-    needed.max(least).max((pages / 32).min(8192)).min(most.saturating_sub(pages))
+    needed.max(least).max((pages / share).min(8192)).min(most.saturating_sub(pages))
 }
 
 #[cfg(test)]
@@ -100,11 +100,11 @@ mod tests {
 
     #[test]
     fn growth_is_bounded() {
-        assert_eq!(growth(0, 3, 1000), 3);
-        assert_eq!(growth(8, 1, 1000), 4);
-        assert_eq!(growth(3200, 1, 10_000), 100);
-        assert_eq!(growth(1 << 30, 1, u32::MAX), 8192);
-        assert_eq!(growth(0, 100_000, 100_000), 100_000);
+        assert_eq!(growth(0, 3, 32, 1000), 3);
+        assert_eq!(growth(8, 1, 32, 1000), 4);
+        assert_eq!(growth(3200, 1, 32, 10_000), 100);
+        assert_eq!(growth(1 << 30, 1, 32, u32::MAX), 8192);
+        assert_eq!(growth(0, 100_000, 32, 100_000), 100_000);
     }
 
     #[test]
@@ -112,10 +112,10 @@ mod tests {
         for most in [1, 7, 8, 10, 12_373, 2_097_152] {
             let mut pages = 0;
             while pages < most {
-                pages += growth(pages, 1, most);
+                pages += growth(pages, 1, 32, most);
             }
             assert_eq!(pages, most);
-            assert_eq!((growth(most, 1, most), growth(most + 3, 1, most)), (0, 0));
+            assert_eq!((growth(most, 1, 32, most), growth(most + 3, 1, 32, most)), (0, 0));
         }
     }
 

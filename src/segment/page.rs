@@ -44,12 +44,44 @@ pub type PageBytes = [u8; PAGE_BYTES];
 /// Bytes to be put at an offset of a page.
 pub type Fragment = (usize, Vec<u8>);
 
-fn u16_at(page: &PageBytes, at: usize) -> u16 {
+pub(crate) fn u16_at(page: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([page[at], page[at + 1]])
 }
 
-fn u32_at(page: &PageBytes, at: usize) -> u32 {
+pub(crate) fn u32_at(page: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([page[at], page[at + 1], page[at + 2], page[at + 3]])
+}
+
+/// The 16 bytes from offset 24 of a page of ours: magic number, kind, version, whose page it is, its ordinal.
+pub(crate) fn encode_header(magic: u32, kind: u8, version: u8, owner: u32, ordinal: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[0..4].copy_from_slice(&magic.to_le_bytes());
+    bytes[4] = kind;
+    bytes[5] = version;
+    bytes[8..12].copy_from_slice(&owner.to_le_bytes());
+    bytes[12..16].copy_from_slice(&ordinal.to_le_bytes());
+    bytes
+}
+
+/// `Ok` when `page` has the header `expected`, otherwise the first field that is off. `owner` names what a page is of.
+pub(crate) fn check_header(page: &PageBytes, expected: &[u8; 16], owner: &str) -> Result<(), Damage> {
+    let found = &page[SERVER_HEADER_BYTES..PAYLOAD_START];
+    if found == expected {
+        return Ok(());
+    }
+    Err(Damage(if found[0..4] != expected[0..4] {
+        format!("wrong magic number {:#010x}", u32_at(found, 0))
+    } else if found[5] != expected[5] {
+        format!("format version {} is not known to this version of pg_zvec", found[5])
+    } else if found[4] != expected[4] {
+        format!("page kind {} where {} was expected", found[4], expected[4])
+    } else if found[8..12] != expected[8..12] {
+        format!("page of {owner} {} where {} was expected", u32_at(found, 8), u32_at(expected, 8))
+    } else if found[12..16] != expected[12..16] {
+        format!("page number {} where {} was expected", u32_at(found, 12), u32_at(expected, 12))
+    } else {
+        "reserved bytes are not zero".into()
+    }))
 }
 
 /// What a store page is for.
@@ -84,13 +116,7 @@ impl PageHeader {
     /// The 16 bytes from offset 24.
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
-        let mut bytes = [0; 16];
-        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
-        bytes[4] = self.kind as u8;
-        bytes[5] = VERSION;
-        bytes[8..12].copy_from_slice(&self.segment.0.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.ordinal.to_le_bytes());
-        bytes
+        encode_header(MAGIC, self.kind as u8, VERSION, self.segment.0, self.ordinal)
     }
 
     /// Whether `page` is exactly the page that this header describes.
@@ -105,27 +131,7 @@ impl PageHeader {
     /// # Errors
     /// [`Damage`] naming the first field that is off.
     pub fn check(&self, page: &PageBytes) -> Result<(), Damage> {
-        if self.matches(page) {
-            return Ok(());
-        }
-        let say = |what: String| Err(Damage(what));
-        let magic = u32_at(page, 24);
-        if magic != MAGIC {
-            return say(format!("wrong magic number {magic:#010x}"));
-        }
-        if page[29] != VERSION {
-            return say(format!("format version {} is not known to this version of pg_zvec", page[29]));
-        }
-        if page[28] != self.kind as u8 {
-            return say(format!("page kind {} where {} was expected", page[28], self.kind as u8));
-        }
-        if u32_at(page, 32) != self.segment.0 {
-            return say(format!("page of segment {} where {} was expected", u32_at(page, 32), self.segment.0));
-        }
-        if u32_at(page, 36) != self.ordinal {
-            return say(format!("page number {} where {} was expected", u32_at(page, 36), self.ordinal));
-        }
-        say("reserved bytes are not zero".into())
+        check_header(page, &self.encode(), "segment")
     }
 }
 

@@ -11,42 +11,89 @@ use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// A file and a segment in it.
-type Place = (u32, u32, u32, u32);
+/// A file (its tablespace, database and number), a segment in it, and which of the segment's pages.
+type Place = (u32, u32, u32, u32, PageKind);
 
 thread_local! {
-    /// the buffers that slot pages were last found in, by ordinal; 0 = not known
+    /// the buffers that pages were last found in, by ordinal; 0 = not known
     static RECENT: RefCell<Vec<(Place, Vec<Cell<pg_sys::Buffer>>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Of how many segments buffers are remembered.
-const MOST_SEGMENTS: usize = 16;
+/// Of how many segments' pages of a kind buffers are remembered.
+const MOST_PLACES: usize = 32;
+
+/// One segment's pages of a kind, and the buffers that they were last found in: remembered beyond the value's own life.
+struct Recent {
+    segment: Rc<Segment>,
+    node: pg_sys::RelFileNode,
+    place: Place,
+    buffers: Vec<Cell<pg_sys::Buffer>>,
+    temporary: bool,
+}
+
+impl Recent {
+    fn new(store: &Store, tag: SegmentTag, kind: PageKind) -> Option<Self> {
+        let segment = store.segment(tag)?;
+        let rel = store.relation();
+        // SAFETY: the store's relation is open
+        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
+        let place = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32(), segment.no.0, kind);
+        let mut buffers = RECENT
+            .with_borrow_mut(|known| known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1))
+            .unwrap_or_default();
+        let pages = if kind == PageKind::Slots { &segment.page.slots } else { &segment.page.data };
+        buffers.resize(pages.pages() as usize, Cell::new(0));
+        Some(Self { segment, node, place, buffers, temporary })
+    }
+
+    /// The buffer that page `ordinal` was last found in; 0 = not known.
+    #[inline]
+    fn buffer(&self, ordinal: u32) -> pg_sys::Buffer {
+        self.buffers.get(ordinal as usize).map_or(0, Cell::get)
+    }
+
+    /// Page `ordinal`, which is block `block`, as the server finds it.
+    unsafe fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
+        let header = PageHeader { kind: self.place.4, segment: self.segment.no, ordinal };
+        // SAFETY: the store's relation is open
+        unsafe {
+            let page = buffer::read(store.relation(), block);
+            check_header(store.relation(), block, page.page(), &header);
+            if let Some(known) = self.buffers.get(ordinal as usize)
+                && !self.temporary
+            {
+                known.set(page.buffer());
+            }
+            page
+        }
+    }
+}
+
+impl Drop for Recent {
+    fn drop(&mut self) {
+        let entry = (self.place, std::mem::take(&mut self.buffers));
+        RECENT.with_borrow_mut(|known| {
+            known.retain(|(of, _)| *of != entry.0);
+            if known.len() >= MOST_PLACES {
+                known.remove(0);
+            }
+            known.push(entry);
+        });
+    }
+}
 
 /// Reads slots of one segment.
 pub struct SlotLook {
     /// the segment
     pub tag: SegmentTag,
-    segment: Rc<Segment>,
-    node: pg_sys::RelFileNode,
-    place: Place,
-    recent: Vec<Cell<pg_sys::Buffer>>,
-    temporary: bool,
+    recent: Recent,
 }
 
 impl SlotLook {
     /// For slots of segment `tag` of `store`; `None` when the store has no such segment.
     #[must_use]
     pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {
-        let segment = store.segment(tag)?;
-        let rel = store.relation();
-        // SAFETY: the store's relation is open
-        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
-        let place = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32(), segment.no.0);
-        let mut recent = RECENT
-            .with_borrow_mut(|known| known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1))
-            .unwrap_or_default();
-        recent.resize(segment.page.slots.pages() as usize, Cell::new(0));
-        Some(Self { tag, segment, node, place, recent, temporary })
+        Some(Self { tag, recent: Recent::new(store, tag, PageKind::Slots)? })
     }
 
     /// Slot `number` of the segment as it is now; `None` when the segment has no such slot.
@@ -54,127 +101,70 @@ impl SlotLook {
     #[must_use]
     pub fn slot(&self, store: &Store, number: SlotNo) -> Option<Slot> {
         let (ordinal, index) = Geometry::slot_at(number.position());
-        let Some(recent) = self.recent.get(ordinal as usize) else {
+        if ordinal as usize >= self.recent.buffers.len() {
             // beyond what was known when the look was made
             // SAFETY: the store's relation is open
             return unsafe { store.slot(number) };
-        };
-        let block = self.segment.page.slots.block(ordinal)?;
-        if recent.get() > 0 && !peek::is_refused() {
-            let block = peek::Block { node: self.node, number: block };
+        }
+        let block = self.recent.segment.page.slots.block(ordinal)?;
+        let known = self.recent.buffer(ordinal);
+        if known > 0 && !peek::is_refused() {
+            let block = peek::Block { node: self.recent.node, number: block };
             // SAFETY: a slot lies within its page
-            if let Some(bytes) = unsafe { peek::snapshot::<SLOT_BYTES>(recent.get(), &block, SlotPage::offset(index)) }
-            {
+            if let Some(bytes) = unsafe { peek::snapshot::<SLOT_BYTES>(known, &block, SlotPage::offset(index)) } {
                 return Some(Slot::decode(&bytes));
             }
         }
         // SAFETY: the store's relation is open
-        unsafe {
-            let rel = store.relation();
-            let page = buffer::read(rel, block).share();
-            check_header(rel, block, page.page(), &SlotPage::header(self.segment.no, ordinal));
-            if !self.temporary {
-                recent.set(page.buffer());
-            }
-            Some(SlotPage::slot(page.page(), index))
-        }
+        let page = unsafe { self.recent.read(store, ordinal, block) }.share();
+        Some(SlotPage::slot(page.page(), index))
     }
-}
-
-impl Drop for SlotLook {
-    fn drop(&mut self) {
-        let entry = (self.place, std::mem::take(&mut self.recent));
-        RECENT.with_borrow_mut(|known| keep(known, entry));
-    }
-}
-
-/// Remembers the buffers of a segment's pages, and forgets those of the segment that was used longest ago.
-fn keep(known: &mut Vec<(Place, Vec<Cell<pg_sys::Buffer>>)>, entry: (Place, Vec<Cell<pg_sys::Buffer>>)) {
-    known.retain(|(of, _)| *of != entry.0);
-    if known.len() >= MOST_SEGMENTS {
-        known.remove(0);
-    }
-    known.push(entry);
 }
 
 /// Reads vectors of one segment in place, of slots that are LIVE: their bytes do not change.
 pub struct VectorLook {
     /// the segment
     pub tag: SegmentTag,
-    segment: Rc<Segment>,
-    node: pg_sys::RelFileNode,
-    place: Place,
-    recent: Vec<Cell<pg_sys::Buffer>>,
-    temporary: bool,
-}
-
-thread_local! {
-    /// the buffers that data pages were last found in, by ordinal; 0 = not known
-    static RECENT_DATA: RefCell<Vec<(Place, Vec<Cell<pg_sys::Buffer>>)>> = const { RefCell::new(Vec::new()) };
+    recent: Recent,
 }
 
 impl VectorLook {
     /// For vectors of segment `tag` of `store`; `None` when the store has no such segment.
     #[must_use]
     pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {
-        let segment = store.segment(tag)?;
-        let rel = store.relation();
-        // SAFETY: the store's relation is open
-        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
-        let place = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32(), segment.no.0);
-        let mut recent = RECENT_DATA
-            .with_borrow_mut(|known| known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1))
-            .unwrap_or_default();
-        recent.resize(segment.page.data.pages() as usize, Cell::new(0));
-        Some(Self { tag, segment, node, place, recent, temporary })
+        Some(Self { tag, recent: Recent::new(store, tag, PageKind::Data)? })
     }
 
     /// Whether the vector in `slot` lies on pages that were known when the look was made.
     #[inline]
     #[must_use]
     pub fn covers(&self, slot: SlotNo) -> bool {
-        let geometry = &self.segment.page.geometry;
+        let geometry = &self.recent.segment.page.geometry;
         slot.position().0 < geometry.capacity
-            && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.len()
+            && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.buffers.len()
     }
 
     /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.
     #[inline]
     pub fn fold<S: Copy>(&self, store: &Store, slot: SlotNo, start: S, mut step: impl FnMut(S, &[u8]) -> S) -> S {
         let mut state = start;
-        for piece in self.segment.page.geometry.pieces(slot.position()) {
-            let from = PAYLOAD_START + piece.offset;
-            let recent = self.recent.get(piece.ordinal as usize);
-            let known = recent.map_or(0, Cell::get);
-            let Some(block) = self.segment.page.data.block(piece.ordinal) else { return state };
-            // a pin and not a look: by these distances rows are put in order
-            // SAFETY: the server checks that the buffer still holds the block
-            if known > 0 && unsafe { raw::ReadRecentBuffer(self.node, pg_sys::ForkNumber::MAIN_FORKNUM, block, known) }
-            {
-                let page = buffer::Pinned::adopt(known);
-                state = step(state, &page.page()[from..from + piece.len]);
-                continue;
-            }
-            let header = PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal: piece.ordinal };
-            // SAFETY: the store's relation is open; the bytes of a stored vector do not change, so a pin is enough
-            unsafe {
-                let page = buffer::read(store.relation(), block);
-                check_header(store.relation(), block, page.page(), &header);
-                if let Some(recent) = recent
-                    && !self.temporary
-                {
-                    recent.set(page.buffer());
+        for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
+            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return state };
+            let known = self.recent.buffer(piece.ordinal);
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+            // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
+            // stored vector do not change
+            // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
+            let page = unsafe {
+                if known > 0 && raw::ReadRecentBuffer(self.recent.node, main, block, known) {
+                    buffer::Pinned::adopt(known)
+                } else {
+                    self.recent.read(store, piece.ordinal, block)
                 }
-                state = step(state, &page.page()[from..from + piece.len]);
-            }
+            };
+            let from = PAYLOAD_START + piece.offset;
+            state = step(state, &page.page()[from..from + piece.len]);
         }
         state
-    }
-}
-
-impl Drop for VectorLook {
-    fn drop(&mut self) {
-        let entry = (self.place, std::mem::take(&mut self.recent));
-        RECENT_DATA.with_borrow_mut(|known| keep(known, entry));
     }
 }

@@ -86,16 +86,8 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
     // SAFETY: rel is open; the line pointer is checked before it is followed
     unsafe {
         let own = tid(at);
-        let shared = buffer::read(rel, own.block).share();
-        let page = pg_sys::BufferGetPage(shared.buffer());
-        if own.offset == 0 || own.offset > pg_sys::PageGetMaxOffsetNumber(page) {
-            return None;
-        }
-        let item = pg_sys::PageGetItemId(page, own.offset);
-        if (*item).lp_flags() != pg_sys::LP_NORMAL {
-            return None;
-        }
-        let mut tuple = tuple_at(rel, page, item, own);
+        let page = buffer::read(rel, own.block).share();
+        let mut tuple = tuple_of(rel, &page, own)?;
         let references = references((*rel).rd_att, &mut tuple, columns);
         let heap_only = is_heap_only(&mut tuple);
         let updated = u32::from((*tuple.t_data).t_infomask) & pg_sys::HEAP_UPDATED != 0;

@@ -140,7 +140,8 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
     let count = positions(bits).count();
     enter(Phase::Load, count as u64);
-    let codec = Arc::new(train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1))));
+    let (codec, _) = train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
+    let codec = Arc::new(codec);
     crate::pg::reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
@@ -189,18 +190,19 @@ pub fn level(graph: &Graph, node: Node) -> u8 {
     hnsw::level_of(seed, usize::from(graph.map.m))
 }
 
-/// Learns the codes' parameters.
+/// Learns the codes' parameters; returns also whether there was a vector to learn from.
 #[must_use]
-pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) -> Codec {
+pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) -> (Codec, bool) {
     let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
-    let mut vector = Vec::new();
+    let (mut vector, mut any) = (Vec::new(), false);
     for entry in sample {
         pgrx::check_for_interrupts!();
         if table.vector(entry, &mut vector) {
             trainer.add(&vector);
+            any = true;
         }
     }
-    trainer.finish()
+    (trainer.finish(), any)
 }
 
 /// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
@@ -386,7 +388,7 @@ impl<'g> Pages<'g> {
                 )
             };
             let mut change = Change::new(&root_page);
-            super::grow::put_all(&mut change, &fragments);
+            change.put_all(&fragments);
             wal::apply(rel, &[change]);
         }
     }

@@ -299,7 +299,7 @@ pub fn write_page(graph: &Graph, area: Area, ordinal: u32, fragments: &[(usize, 
     unsafe {
         let page = graph.pin(area, ordinal).exclusive();
         let mut change = Change::new(&page);
-        super::grow::put_all(&mut change, fragments);
+        change.put_all(fragments);
         wal::apply(graph.index.relation(), &[change]);
     }
 }

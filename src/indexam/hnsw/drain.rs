@@ -15,7 +15,7 @@ use crate::indexam::options::GraphOptions;
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
-use crate::quant::{Codec, Trainer};
+use crate::quant::Codec;
 use std::sync::Arc;
 
 /// How many vectors the codes' parameters are learned from.
@@ -78,27 +78,17 @@ impl Graph {
         if now.root.trained {
             return Some(now);
         }
-        let mut trainer = Trainer::new(now.metric(), usize::from(now.dims()));
-        let mut vector = Vec::new();
         let mut waiting = now.pending();
         waiting.retain(|&entry| {
             pgrx::check_for_interrupts!();
             table.slot(entry).is_some()
         });
         let step = waiting.len().div_ceil(SAMPLE).max(1);
-        let mut seen = false;
-        for &entry in waiting.iter().step_by(step) {
-            pgrx::check_for_interrupts!();
-            if table.vector(entry, &mut vector) {
-                trainer.add(&vector);
-                seen = true;
-            }
-        }
-        if !seen {
-            return None;
-        }
-        now.put_codec(&trainer.finish());
-        Some(now.now())
+        let (codec, any) = super::build::train(&now, table, waiting.into_iter().step_by(step));
+        any.then(|| {
+            now.put_codec(&codec);
+            now.now()
+        })
     }
 }
 

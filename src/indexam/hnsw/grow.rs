@@ -11,21 +11,11 @@ use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
+use crate::segment::extent::growth;
 use crate::segment::{Extent, SegmentTag};
 
-/// Puts `fragments` into `change`.
-pub fn put_all(change: &mut Change<'_>, fragments: &[crate::segment::page::Fragment]) {
-    for (offset, bytes) in fragments {
-        change.put(*offset, bytes);
-    }
-}
-
-/// How many pages to add to an area of `pages` that must hold `needed` more: a tenth of what is there, so that an area has
-/// few extents (about 130 at 16 GB) and little unused space.
-fn growth(pages: u32, needed: u32) -> u32 {
-    let least = if pages < 8 { 1 } else { 4 };
-    needed.max(least).max((pages / 10).min(8192))
-}
+/// An area grows by a tenth of what is there, so that it has few extents (about 130 at 16 GB) and little unused space.
+const SHARE: u32 = 10;
 
 impl Index {
     unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
@@ -64,10 +54,10 @@ impl Index {
             let block = pages[0].block();
             let page = RootPage::new(tag, meta.dims, meta.metric);
             let mut on_meta = Change::new(&meta_page);
-            put_all(&mut on_meta, &MetaPage::append(meta.graphs.len(), tag, block));
+            on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
             let mut on_root = Change::new(&pages[0]);
             on_root.make_page(RootPage::header(no).encode());
-            put_all(&mut on_root, &page.encode().unwrap_or_default());
+            on_root.put_all(&page.encode().unwrap_or_default());
             wal::apply(self.relation(), &[on_meta, on_root]);
             hit("index.graph_entered");
             drop((meta_page, pages));
@@ -91,7 +81,7 @@ impl Graph {
             let lock = ExtensionLock::acquire(rel);
             let mut now = self.now();
             let have = now.map.page.area(area).pages();
-            let mut left = if have < needed { growth(have, needed - have) } else { 0 };
+            let mut left = if have < needed { growth(have, needed - have, SHARE, u32::MAX) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
@@ -123,7 +113,7 @@ impl Graph {
                     )
                 };
                 let mut changes = vec![Change::new(&root_page)];
-                put_all(&mut changes[0], &fragments);
+                changes[0].put_all(&fragments);
                 for (i, added) in pages.iter().enumerate() {
                     let mut change = Change::new(added);
                     let header = Header { kind: area.kind(), graph: now.map.no, ordinal: first + i as u32 };

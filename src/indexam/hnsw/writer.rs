@@ -4,7 +4,6 @@
 //! Whoever holds a [`Writer`] holds the graph's maintenance lock. Scans may read any page at any time; appending backends
 //! change the root page, the map and the pending list beside it.
 
-use super::grow::put_all;
 use super::pages::{Graph, Index};
 use super::vacuum::Nodes;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
@@ -105,7 +104,7 @@ impl Writer {
             let pages: Vec<_> =
                 others.iter().map(|(area, ordinal, ..)| graph.pin(*area, *ordinal).exclusive()).collect();
             let mut on_root = Change::new(&root_page);
-            put_all(&mut on_root, &[root.encode(), root.encode_dead(), root.encode_unproven()]);
+            on_root.put_all(&[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
             for (page, (_, _, at, bytes)) in pages.iter().zip(others) {
                 let mut change = Change::new(page);
@@ -202,8 +201,7 @@ impl Writer {
             }
             None => {
                 let graph = self.graph();
-                let seed = u64::from(graph.map.page.tag.0) << 32 | u64::from(node);
-                (hnsw::level_of(seed, usize::from(m)), graph.root.upper_blocks)
+                (super::build::level(&graph, node), graph.root.upper_blocks)
             }
         };
         let codes: CodeShape = self.graph().map.codes;
@@ -264,7 +262,7 @@ impl Writer {
                 (root.pending_start, root.pending_end) = (0, 0);
             }
             let mut on_root = Change::new(&root_page);
-            put_all(&mut on_root, &[root.encode_pending()]);
+            on_root.put_all(&[root.encode_pending()]);
             let mut changes = vec![on_root];
             // Looked at under the lock: the slot may have been given to another vector since, which waits further back.
             let known = MapEntry::at(map.page(), at);
