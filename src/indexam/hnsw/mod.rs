@@ -6,6 +6,7 @@
 //! | [`grow`] | new graphs, new pages |
 //! | [`insert`] | noting a row's vector in the pending list |
 //! | [`search`] | the graph on pages, for searches |
+//! | [`waiting`] | the pending list, for searches |
 //! | [`writer`] | the graph on pages, for its one maintainer |
 //! | [`drain`] | from the pending list into the graph |
 //! | [`bulk`] | maintenance in memory |
@@ -36,6 +37,7 @@ mod search;
 mod stats;
 mod table;
 mod vacuum;
+mod waiting;
 mod writer;
 
 pub use callbacks::{CALLBACKS, drain_some};

@@ -236,6 +236,12 @@ impl Graph {
         self.index.graph(self.map.no, self.map.block)
     }
 
+    /// The number of the file that it is in.
+    #[must_use]
+    pub fn file(&self) -> u32 {
+        self.map.node.relNode.to_u32()
+    }
+
     /// The metric of its codes.
     #[must_use]
     pub fn metric(&self) -> Metric {

@@ -1,7 +1,7 @@
 //! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, on and on.
 //!
-//! First the pending list is copied and scored exactly, then the graphs are searched by codes. A candidate's exact
-//! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
+//! The pending list and the graphs are searched by codes; a graph without nodes has none, and what waits for it is scored
+//! exactly. A candidate's exact distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
 //! nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too late for its place; one that
 //! does is kept for the very end: no row is lost, and no other is out of place. Where a good part of a graph is wanted, the
 //! rest of it is read from the map.
@@ -12,6 +12,7 @@
 
 use super::pages::{Graph, Index};
 use super::table::Table;
+use super::waiting::Waiting;
 use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
@@ -52,6 +53,7 @@ struct Search {
     graph: Graph,
     query: Query,
     beam: Beam,
+    waiting: Waiting,
     exhausted: bool,
     swept: bool,
 }
@@ -172,20 +174,22 @@ impl Scan {
         self.ef = self.ef_search;
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
-            for entry in graph.pending() {
-                self.add_exact(entry);
-            }
+            let pending = graph.pending();
             let graph = graph.now();
-            let Some(query) = query else {
-                self.add_all(&graph);
-                continue;
-            };
-            if graph.root.entry.is_some() {
-                let query = graph.codec().query(query);
-                let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
-                beam.start(&graph, &query);
-                self.searches.push(Search { graph, query, beam, exhausted: false, swept: false });
+            let mut exact = pending.len();
+            match (query, &self.table) {
+                (Some(query), Some(table)) if graph.root.entry.is_some() => {
+                    let query = graph.codec().query(query);
+                    let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
+                    beam.start(&graph, &query);
+                    let waiting;
+                    (waiting, exact) = Waiting::start(&graph, table, &query, &pending);
+                    self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
+                }
+                (Some(_), _) => {}
+                (None, _) => self.add_all(&graph),
             }
+            pending[pending.len() - exact..].iter().for_each(|&entry| self.add_exact(entry));
         }
         self.go_on();
     }
@@ -220,7 +224,7 @@ impl Scan {
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
-            let Search { graph, query, beam, .. } = search;
+            let Search { graph, query, beam, waiting, .. } = search;
             // what a look without a pin has seen may be anything: the slots of other columns are out of question
             let tag = graph.map.page.tag;
             let mut accept = |node: Node| {
@@ -229,6 +233,16 @@ impl Scan {
             };
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
+            let candidates = &mut self.candidates;
+            waiting.extend(self.ef, |entry, head, distance| {
+                let seen = sees(table, rows, entry);
+                if seen {
+                    let bound = query.lower_bound(head, distance);
+                    candidates.push(Reverse(Candidate { bound, entry }));
+                }
+                seen
+            });
+            search.exhausted &= waiting.is_exhausted();
             for &(distance, node) in &self.reported {
                 let head = graph.code_head(node);
                 if head.entry.slot.tag() == tag {
