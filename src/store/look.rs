@@ -144,6 +144,27 @@ impl VectorLook {
             && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.buffers.len()
     }
 
+    /// Asks the kernel to read the pages of the vectors in `slots` ahead, which are not where they were last found. The slots
+    /// are covered.
+    pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
+        let segment = &self.recent.segment;
+        if self.recent.temporary {
+            return;
+        }
+        let pieces = slots.flat_map(|slot| segment.page.geometry.pieces(slot.position()));
+        // SAFETY: remembered are shared buffers only; the store's relation is open
+        let missing = pieces.filter_map(|piece| unsafe {
+            let number = segment.page.data.block(piece.ordinal)?;
+            let (known, block) = (self.recent.buffer(piece.ordinal), peek::Block { node: self.recent.node, number });
+            (known <= 0 || !peek::holds(known, &block)).then_some(number)
+        });
+        let mut missing = missing.peekable();
+        if missing.peek().is_some() {
+            // SAFETY: the store's relation is open
+            unsafe { buffer::read_ahead(store.relation(), missing) }
+        }
+    }
+
     /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.
     #[inline]
     pub fn fold<S: Copy>(&self, store: &Store, slot: SlotNo, start: S, mut step: impl FnMut(S, &[u8]) -> S) -> S {

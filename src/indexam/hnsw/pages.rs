@@ -301,15 +301,38 @@ impl Graph {
     /// called twice; the second time counts.
     #[inline(always)]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
-        let buffer = self.last_buffer(area, ordinal);
-        if buffer > 0 && !peek::is_refused() {
-            let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
-            // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-            if let Some(seen) = unsafe { peek::look(buffer, &block, &mut see) } {
-                return seen;
-            }
+        match self.glance(area, ordinal, &mut see) {
+            Some(seen) => seen,
+            None => see(self.pin(area, ordinal).page()),
         }
-        see(self.pin(area, ordinal).page())
+    }
+
+    /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
+    #[inline(always)]
+    pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+        let buffer = self.last_buffer(area, ordinal);
+        if buffer <= 0 || peek::is_refused() {
+            return None;
+        }
+        let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+        // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
+        unsafe { peek::look(buffer, &block, see) }
+    }
+
+    /// Asks the kernel to read pages of `area` ahead that are not where they were last found.
+    #[cold]
+    pub fn read_ahead(&self, area: Area, ordinals: impl Iterator<Item = u32>) {
+        if self.map.temporary {
+            return;
+        }
+        let block = |ordinal| peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+        // SAFETY: buffers of this index are shared ones, or none is remembered
+        let missing = ordinals.filter(|&ordinal| {
+            let buffer = self.last_buffer(area, ordinal);
+            buffer <= 0 || unsafe { !peek::holds(buffer, &block(ordinal)) }
+        });
+        // SAFETY: open
+        unsafe { buffer::read_ahead(self.index.rel, missing.map(|ordinal| self.block(area, ordinal))) }
     }
 
     /// A page's bytes under a share lock: for what must be whole.
