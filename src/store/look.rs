@@ -144,24 +144,28 @@ impl VectorLook {
             && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.buffers.len()
     }
 
-    /// Asks the kernel to read the pages of the vectors in `slots` ahead, which are not where they were last found. The slots
-    /// are covered.
-    pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
+    /// Whether the beginning of the vector in `slot`, which is covered, is where it was last found.
+    #[inline]
+    fn is_found(&self, slot: SlotNo) -> bool {
         let segment = &self.recent.segment;
-        if self.recent.temporary {
-            return;
-        }
-        let pieces = slots.flat_map(|slot| segment.page.geometry.pieces(slot.position()));
-        // SAFETY: remembered are shared buffers only; the store's relation is open
-        let missing = pieces.filter_map(|piece| unsafe {
-            let number = segment.page.data.block(piece.ordinal)?;
-            let (known, block) = (self.recent.buffer(piece.ordinal), peek::Block { node: self.recent.node, number });
-            (known <= 0 || !peek::holds(known, &block)).then_some(number)
-        });
-        let mut missing = missing.peekable();
-        if missing.peek().is_some() {
-            // SAFETY: the store's relation is open
-            unsafe { buffer::read_ahead(store.relation(), missing) }
+        let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
+        let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
+        let (known, block) = (self.recent.buffer(piece.ordinal), peek::Block { node: self.recent.node, number });
+        // SAFETY: remembered are shared buffers only
+        known > 0 && unsafe { peek::holds(known, &block) }
+    }
+
+    /// Unless the vector in the first of `slots` is where it was last found, asks the kernel to read the vectors of all
+    /// that are not. The slots are covered.
+    #[inline]
+    pub fn read_ahead(&self, store: &Store, mut slots: impl Iterator<Item = SlotNo>) {
+        let Some(first) = slots.next().filter(|&slot| !self.recent.temporary && !self.is_found(slot)) else { return };
+        let missing = std::iter::once(first).chain(slots.filter(|&slot| !self.is_found(slot)));
+        let segment = &self.recent.segment;
+        let pieces = missing.flat_map(|slot| segment.page.geometry.pieces(slot.position()));
+        // SAFETY: the store's relation is open
+        unsafe {
+            buffer::read_ahead(store.relation(), pieces.filter_map(|piece| segment.page.data.block(piece.ordinal)));
         }
     }
 

@@ -319,18 +319,21 @@ impl Graph {
         unsafe { peek::look(buffer, &block, see) }
     }
 
-    /// Asks the kernel to read pages of `area` ahead that are not where they were last found.
-    #[cold]
-    pub fn read_ahead(&self, area: Area, ordinals: impl Iterator<Item = u32>) {
-        if self.map.temporary {
-            return;
-        }
-        let block = |ordinal| peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+    /// Whether page `ordinal` of `area` is where it was last found.
+    #[inline]
+    fn is_found(&self, area: Area, ordinal: u32) -> bool {
+        let (buffer, number) = (self.last_buffer(area, ordinal), self.block(area, ordinal));
         // SAFETY: buffers of this index are shared ones, or none is remembered
-        let missing = ordinals.filter(|&ordinal| {
-            let buffer = self.last_buffer(area, ordinal);
-            buffer <= 0 || unsafe { !peek::holds(buffer, &block(ordinal)) }
-        });
+        buffer > 0 && unsafe { peek::holds(buffer, &peek::Block { node: self.map.node, number }) }
+    }
+
+    /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.
+    #[inline]
+    pub fn read_ahead(&self, area: Area, mut ordinals: impl Iterator<Item = u32>) {
+        let Some(first) = ordinals.next().filter(|&first| !self.map.temporary && !self.is_found(area, first)) else {
+            return;
+        };
+        let missing = std::iter::once(first).chain(ordinals.filter(|&ordinal| !self.is_found(area, ordinal)));
         // SAFETY: open
         unsafe { buffer::read_ahead(self.index.rel, missing.map(|ordinal| self.block(area, ordinal))) }
     }

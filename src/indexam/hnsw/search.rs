@@ -173,7 +173,7 @@ impl hnsw::Graph for Graph {
             let seen = self.glance(Area::Codes, ordinal, see);
             out.push(seen.unwrap_or_else(|| {
                 // where one page must be read, others will
-                self.read_ahead(Area::Codes, nodes[i + 1..].iter().map(|&node| shape.at(node).0));
+                self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));
                 see(self.pin(Area::Codes, ordinal).page())
             }));
         }
