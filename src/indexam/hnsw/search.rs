@@ -106,6 +106,8 @@ impl Graph {
     }
 }
 
+/// Bytes of the codes that are prefetched together, about.
+const BYTES_AHEAD: usize = 3200;
 /// How much of a code is prefetched while the ones before it are scored.
 const PREFETCH_BYTES: usize = 2048;
 
@@ -156,12 +158,12 @@ impl hnsw::Graph for Graph {
             out.extend(nodes.iter().map(|&node| self.score(query, node).0));
             return;
         }
-        const AHEAD: usize = 4;
-        for &node in nodes.iter().take(AHEAD) {
+        let ahead = (BYTES_AHEAD / shape.stride_bytes).clamp(4, 10);
+        for &node in nodes.iter().take(ahead) {
             self.prefetch(node);
         }
         for (i, &node) in nodes.iter().enumerate() {
-            if let Some(&next) = nodes.get(i + AHEAD) {
+            if let Some(&next) = nodes.get(i + ahead) {
                 self.prefetch(next);
             }
             let (ordinal, at) = shape.at(node);
