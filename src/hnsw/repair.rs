@@ -22,7 +22,7 @@ use crate::error::Result;
 const STEPS: usize = 3;
 
 /// Candidates to choose from for each link that is to be replaced.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 5;
 
 /// A repair under way.
 pub struct Repair {

@@ -101,6 +101,9 @@ pub struct Scan {
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
 
+/// So many candidates' vectors are read ahead: most LIMITs look at no more.
+const EXPECTED: usize = 16;
+
 /// Blocks of the table that are searched for rows without a vector at a time.
 const NULL_BLOCKS: u32 = 64;
 
@@ -250,9 +253,12 @@ impl Scan {
                 let head = graph.code_head(node);
                 if head.entry.slot.tag() == tag {
                     let bound = query.lower_bound(super::search::quant_head(&head), distance);
-                    self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                    candidates.push(Reverse(Candidate { bound, entry: head.entry }));
                 }
             }
+            // a heap's first elements are about the least
+            let next = candidates.as_slice().iter().take(EXPECTED).map(|Reverse(candidate)| candidate.entry.slot);
+            table.expect(tag, next.filter(|slot| slot.tag() == tag));
         }
     }
 

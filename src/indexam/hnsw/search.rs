@@ -6,6 +6,7 @@ use crate::graph::{Area, CodeHead, NodeEntry};
 use crate::hnsw::{self, NONE, Node};
 use crate::pg::peek;
 use crate::quant::{Head, Query};
+use crate::segment::page::PageBytes;
 
 /// The part of a code's head that distances need.
 #[inline(always)]
@@ -140,7 +141,11 @@ impl hnsw::Graph for Graph {
     fn expect_links(&self, node: Node, level: u8) {
         if level == 0 {
             let (ordinal, at) = self.map.nodes.at(node);
-            self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+            if self.last_buffer(Area::Nodes, ordinal) > 0 {
+                self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+            } else {
+                self.read_ahead(Area::Nodes, std::iter::once(ordinal));
+            }
         }
     }
 
@@ -160,10 +165,16 @@ impl hnsw::Graph for Graph {
                 self.prefetch(next);
             }
             let (ordinal, at) = shape.at(node);
-            out.push(self.look(Area::Codes, ordinal, |page| {
+            let see = |page: &PageBytes| {
                 let head = CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]);
                 let start = at + CODE_HEAD_BYTES;
                 query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
+            };
+            let seen = self.glance(Area::Codes, ordinal, see);
+            out.push(seen.unwrap_or_else(|| {
+                // where one page must be read, others will
+                self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));
+                see(self.pin(Area::Codes, ordinal).page())
             }));
         }
     }
