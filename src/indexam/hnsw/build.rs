@@ -4,12 +4,12 @@
 //! pages, and the root page that leads to them last.
 
 use super::drain::SAMPLE;
-use super::pages::{Graph, Index};
+use super::pages::{Graph, Index, damaged};
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
 use crate::error::{Error, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
-use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, RootPage, Shape};
+use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
 use crate::hnsw::build::{Control, insert_list};
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
@@ -19,7 +19,7 @@ use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation};
 use crate::quant::{Codec, Trainer};
 use crate::segment::page::PageBytes;
-use crate::segment::{Extent, Position, SegmentTag, SlotNo};
+use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,7 +161,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let nodes: Vec<Node> = (0..memory.nodes()).collect();
     link(&memory, &nodes, usize::from(options.ef_construction));
     enter(Phase::Write, count as u64);
-    write(&graph, &memory, &codec);
+    write(&graph, &memory, &codec, None);
     let mut total = u64::from(memory.nodes());
     drop(memory);
     hit("build.written");
@@ -229,8 +229,10 @@ pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) ->
     work(&control, &mut tick)
 }
 
-/// Writes a graph from memory into the empty graph `graph` on pages, map included.
-fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
+/// Writes a graph from memory onto new pages and lets the root page of `graph` lead to them. With `known`, the entries of the
+/// nodes as they are on pages, it replaces a graph whose nodes have the same numbers: free nodes stay free, and the map is
+/// left as it is. Without, `graph` is empty, and its map is written too.
+pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&[NodeEntry]>) {
     let m = usize::from(graph.map.m);
     let nodes = memory.nodes();
     let codes = graph.map.codes;
@@ -282,24 +284,30 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
             let at = shape.at(node).1;
             let next = if memory.twin(node) == NONE { NO_NODE } else { memory.twin(node) };
             let entry = NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
+            let entry = match known.map(|known| known[node as usize]) {
+                Some(free) if !free.in_use => NodeEntry { in_use: false, next: free.next, ..entry },
+                _ => entry,
+            };
             page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
             page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
         }
     });
 
-    // nodes were made in the order of their slots
-    let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
-    let mut node = 0;
-    let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
-    pages.area(Area::Map, map_pages, |ordinal, page| {
-        while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
-            let entry = Entry::of_identity(memory.identity(node));
-            let at = Shape::MAP.at(entry.slot.position().0).1;
-            let known = MapEntry { place: Place::Node(node), generation: entry.generation };
-            page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
-            node += 1;
-        }
-    });
+    if known.is_none() {
+        // nodes were made in the order of their slots
+        let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
+        let mut node = 0;
+        let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
+        pages.area(Area::Map, map_pages, |ordinal, page| {
+            while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
+                let entry = Entry::of_identity(memory.identity(node));
+                let at = Shape::MAP.at(entry.slot.position().0).1;
+                let known = MapEntry { place: Place::Node(node), generation: entry.generation };
+                page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
+                node += 1;
+            }
+        });
+    }
 
     let shape = Shape::CENTER;
     pages.area(Area::Center, shape.pages(codec.center.len() as u32), |ordinal, page| {
@@ -310,12 +318,16 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
         }
     });
 
-    pages.enter(|page| {
-        page.root.trained = true;
-        page.root.unit = codec.unit;
-        page.root.nodes = nodes;
-        page.root.entry = memory.entry();
-        page.root.upper_blocks = upper_blocks.len() as u32;
+    pages.enter(|root| {
+        root.trained = true;
+        root.unit = codec.unit;
+        root.nodes = nodes;
+        root.learned = Root::size_mark(root.vectors());
+        root.entry = memory.entry();
+        root.upper_blocks = upper_blocks.len() as u32;
+        root.unproven = 0;
+        // scans that are under way start over
+        root.repairs = root.repairs.wrapping_add(u32::from(known.is_some()));
     });
 }
 
@@ -330,7 +342,8 @@ pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
 /// New pages of a graph that nothing leads to until they are entered.
 struct Pages<'g> {
     graph: &'g Graph,
-    page: RootPage,
+    /// the pages of areas that were written
+    areas: [Option<ExtentList>; 6],
     first: u32,
 }
 
@@ -338,12 +351,13 @@ impl<'g> Pages<'g> {
     fn new(graph: &'g Graph) -> Self {
         // SAFETY: open
         let first = unsafe { relation::blocks(graph.index.relation()) };
-        Self { graph, page: graph.map.page.clone(), first }
+        Self { graph, areas: Default::default(), first }
     }
 
-    /// Adds the pages of an area, each filled by `fill`.
+    /// Makes an area anew of so many pages, each filled by `fill`.
     fn area(&mut self, area: Area, count: u32, mut fill: impl FnMut(u32, &mut PageBytes)) {
         let rel = self.graph.index.relation();
+        let mut extents = ExtentList::default();
         for ordinal in 0..count {
             pgrx::check_for_interrupts!();
             // SAFETY: open
@@ -355,18 +369,19 @@ impl<'g> Pages<'g> {
                 wal::fill(&page, header.encode(), |bytes| fill(ordinal, bytes));
                 page.block()
             };
-            if !self.page.areas[area as usize].push(Extent { start: block, pages: 1 }) {
+            if !extents.push(Extent { start: block, pages: 1 }) {
                 raise(Error::new(SqlState::ProgramLimitExceeded, "index has too many pages"));
             }
             if ordinal % 64 == 0 {
                 progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(ordinal));
             }
         }
+        self.areas[area as usize] = Some(extents);
     }
 
     /// Logs the pages and lets the root page lead to them.
-    fn enter(mut self, counters: impl FnOnce(&mut RootPage)) {
-        let rel = self.graph.index.relation();
+    fn enter(self, counters: impl FnOnce(&mut Root)) {
+        let (rel, map) = (self.graph.index.relation(), &self.graph.map);
         // SAFETY: open
         unsafe {
             let end = relation::blocks(rel);
@@ -374,13 +389,23 @@ impl<'g> Pages<'g> {
                 pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, self.first, end, false);
             }
             hit("build.logged");
-            let root_page = buffer::read(rel, self.graph.map.block).exclusive();
-            // rows may have been noted while the pages were written
-            let now = crate::graph::Root::decode(root_page.page());
-            self.page.layout = RootPage::layout_of(root_page.page()).wrapping_add(1);
-            self.page.root = now;
-            counters(&mut self.page);
-            let Some(fragments) = self.page.encode() else {
+            let root_page = buffer::read(rel, map.block).exclusive();
+            // rows may have been noted while the pages were written, and the other areas have grown
+            let mut page = match RootPage::decode(root_page.page(), map.no, map.m, relation::blocks(rel)) {
+                Ok(page) => page,
+                Err(damage) => {
+                    drop(root_page);
+                    damaged(rel, map.block, &damage)
+                }
+            };
+            for (area, written) in page.areas.iter_mut().zip(self.areas) {
+                if let Some(written) = written {
+                    *area = written;
+                }
+            }
+            page.layout = page.layout.wrapping_add(1);
+            counters(&mut page.root);
+            let Some(fragments) = page.encode() else {
                 drop(root_page);
                 raise(
                     Error::new(SqlState::ProgramLimitExceeded, "index has too many extents of pages")

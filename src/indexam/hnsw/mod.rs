@@ -10,6 +10,7 @@
 //! | [`writer`] | the graph on pages, for its one maintainer |
 //! | [`drain`] | from the pending list into the graph |
 //! | [`bulk`] | maintenance in memory |
+//! | [`relearn`] | learning the codes' parameters anew |
 //! | [`repair`] | taking dead nodes out |
 //! | [`build`] | the first build |
 //! | [`vacuum`] | when to drain and repair |
@@ -31,6 +32,7 @@ mod drain;
 mod grow;
 mod insert;
 mod pages;
+mod relearn;
 mod repair;
 mod scan;
 mod search;

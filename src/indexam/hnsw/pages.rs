@@ -206,7 +206,10 @@ impl GraphMap {
             let known = before.map_or(&[][..], |map| &map.buffers[area]);
             (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
         });
-        let codec = match before.and_then(|map| map.codec.get()) {
+        // parameters that are learned anew get pages of their own
+        let center = Area::Center as usize;
+        let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
+        let codec = match same.and_then(|map| map.codec.get()) {
             Some(codec) => OnceCell::from(codec.clone()),
             None => OnceCell::new(),
         };

@@ -26,6 +26,7 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// A node whose exact distance is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,8 +186,10 @@ impl Scan {
                     let query = graph.codec().query(query);
                     let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
                     beam.start(&graph, &query);
-                    let waiting;
-                    (waiting, exact) = Waiting::start(&graph, table, &query, &pending);
+                    let mut waiting = Waiting::default();
+                    if graph.root.codes_are_proven() {
+                        (waiting, exact) = Waiting::start(&graph, table, &query, &pending);
+                    }
                     self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
                 }
                 (Some(_), _) => {}
@@ -264,9 +267,18 @@ impl Scan {
     fn refresh(&mut self) -> bool {
         let mut restarted = false;
         for search in self.searches.iter_mut().filter(|search| !search.swept) {
-            let before = search.graph.root.repairs;
-            search.graph = search.graph.now();
-            if search.graph.root.repairs != before {
+            let now = search.graph.now();
+            let before = std::mem::replace(&mut search.graph, now);
+            if search.graph.root.repairs != before.root.repairs {
+                let codec = search.graph.codec();
+                if let Some(query) = &self.query
+                    && !Arc::ptr_eq(&codec, &before.codec())
+                {
+                    // learned anew
+                    search.query = codec.query(query.elements());
+                    let unknown = |entry| Reverse(Candidate { bound: f64::NEG_INFINITY, entry });
+                    self.candidates.extend(search.waiting.take().map(unknown));
+                }
                 search.beam.start(&search.graph, &search.query);
                 search.exhausted = false;
                 restarted = true;

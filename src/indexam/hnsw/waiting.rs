@@ -131,6 +131,11 @@ impl Waiting {
         self.left.is_empty()
     }
 
+    /// Takes out what was not reported.
+    pub fn take(&mut self) -> impl Iterator<Item = Entry> + '_ {
+        self.left.drain(..).map(|key| self.entries[node_of(key) as usize].0)
+    }
+
     /// Calls `take` with the nearest until `ef` were taken in all, those of calls before included: entry, head and
     /// estimated distance. `take` tells whether one counts.
     pub fn extend(&mut self, ef: usize, mut take: impl FnMut(Entry, Head, f32) -> bool) {
