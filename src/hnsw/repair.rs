@@ -121,7 +121,9 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
         for node in 0..graph.nodes() {
             links.clear();
             graph.own_links(node, 0, &mut links);
-            links.iter().for_each(|&link| led_to.insert(link));
+            for &link in &links {
+                led_to.insert(link);
+            }
         }
         leftovers.retain(|&node| !led_to.contains(node));
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
 use crate::hnsw::build::{Control, insert_list};
+use crate::hnsw::order::Order;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
@@ -231,28 +232,31 @@ pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) ->
 
 /// Writes a graph from memory onto new pages and lets the root page of `graph` lead to them. With `known`, the entries of the
 /// nodes as they are on pages, it replaces a graph whose nodes have the same numbers: free nodes stay free, and the map is
-/// left as it is. Without, `graph` is empty, and its map is written too.
+/// left as it is. Without, `graph` is empty, and its map is written too; the nodes, which were made in the order of their
+/// slots, get numbers by which neighbours lie together.
 pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&[NodeEntry]>) {
     let m = usize::from(graph.map.m);
     let nodes = memory.nodes();
     let codes = graph.map.codes;
+    let order = if known.is_some() { Order::unchanged(nodes) } else { Order::breadth_first(memory) };
     let mut pages = Pages::new(graph);
 
     let (per_page, each) = (codes.per_page, codes.pages_each);
     pages.area(Area::Codes, codes.pages(nodes), |ordinal, page| {
         if each == 1 {
-            for node in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
-                let at = codes.at(node).1;
+            for number in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
+                let (at, node) = (codes.at(number).1, order.node(number));
                 page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
                 page[at + CODE_HEAD_BYTES..at + CODE_HEAD_BYTES + codes.code_bytes].copy_from_slice(memory.code(node));
             }
         } else {
-            let node = ordinal / each;
+            let number = ordinal / each;
+            let node = order.node(number);
             if ordinal % each == 0 {
-                let at = codes.at(node).1;
+                let at = codes.at(number).1;
                 page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
             }
-            for (_, at, offset, bytes) in codes.pieces(node).filter(|piece| piece.0 == ordinal) {
+            for (_, at, offset, bytes) in codes.pieces(number).filter(|piece| piece.0 == ordinal) {
                 page[at..at + bytes].copy_from_slice(&memory.code(node)[offset..offset + bytes]);
             }
         }
@@ -260,7 +264,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
 
     let mut upper_blocks = Vec::new();
     let mut first_upper = Vec::with_capacity(nodes as usize);
-    for node in 0..nodes {
+    for node in (0..nodes).map(|number| order.node(number)) {
         first_upper.push(upper_blocks.len() as u32);
         upper_blocks.extend((1..=memory.level(node)).map(|level| (node, level)));
     }
@@ -271,6 +275,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
         for (i, &(node, level)) in upper_blocks.iter().enumerate().skip(start).take(shape.per_page as usize) {
             links.clear();
             memory.own_links(node, level, &mut links);
+            links.iter_mut().for_each(|link| *link = order.number(*link));
             let at = shape.at(i as u32).1;
             page[at..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, m));
         }
@@ -278,13 +283,16 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
 
     let shape = graph.map.nodes;
     pages.area(Area::Nodes, shape.pages(nodes), |ordinal, page| {
-        for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+        for number in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+            let node = order.node(number);
             links.clear();
             memory.own_links(node, 0, &mut links);
-            let at = shape.at(node).1;
-            let next = if memory.twin(node) == NONE { NO_NODE } else { memory.twin(node) };
-            let entry = NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
-            let entry = match known.map(|known| known[node as usize]) {
+            links.iter_mut().for_each(|link| *link = order.number(*link));
+            let at = shape.at(number).1;
+            let next = if memory.twin(node) == NONE { NO_NODE } else { order.number(memory.twin(node)) };
+            let entry =
+                NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[number as usize], next };
+            let entry = match known.map(|known| known[number as usize]) {
                 Some(free) if !free.in_use => NodeEntry { in_use: false, next: free.next, ..entry },
                 _ => entry,
             };
@@ -294,7 +302,6 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
     });
 
     if known.is_none() {
-        // nodes were made in the order of their slots
         let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
         let mut node = 0;
         let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
@@ -302,7 +309,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
             while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
                 let entry = Entry::of_identity(memory.identity(node));
                 let at = Shape::MAP.at(entry.slot.position().0).1;
-                let known = MapEntry { place: Place::Node(node), generation: entry.generation };
+                let known = MapEntry { place: Place::Node(order.number(node)), generation: entry.generation };
                 page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
                 node += 1;
             }
@@ -323,7 +330,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
         root.unit = codec.unit;
         root.nodes = nodes;
         root.learned = Root::size_mark(root.vectors());
-        root.entry = memory.entry();
+        root.entry = memory.entry().map(|(node, level)| (order.number(node), level));
         root.upper_blocks = upper_blocks.len() as u32;
         root.unproven = 0;
         // scans that are under way start over
