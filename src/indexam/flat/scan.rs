@@ -26,8 +26,9 @@ use crate::vector::check_same_dims;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanKey};
 
-/// Rows that the first pass keeps: more than most queries want, few enough to cost nothing.
-const FIRST_ROUND: usize = 1_000;
+/// Rows that the first pass keeps: more than most queries want, few enough to cost little (a distance for each that was ever
+/// among them).
+const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
 /// What is to be read when what was collected has been handed out.
