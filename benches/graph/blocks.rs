@@ -79,12 +79,6 @@ impl Blocks {
         self.factors[node as usize].add.iter().step_by(16).for_each(crate::aligned::prefetch);
         self.factors[node as usize].factor.iter().step_by(16).for_each(crate::aligned::prefetch);
     }
-
-    /// Links of a node, on average.
-    pub fn links_a_node(&self) -> f64 {
-        let links = self.links.iter().flat_map(|links| links.0).filter(|&link| link != NONE).count();
-        links as f64 / self.links.len() as f64
-    }
 }
 
 /// Buffers for coding blocks.
@@ -184,8 +178,8 @@ pub struct BlockSearch {
 }
 
 impl BlockSearch {
-    /// Expands nodes until the `ef` nearest by estimate are; `exact` gets each with its squared distance. The way to
-    /// level 0 goes by the graph's own codes.
+    /// Expands nodes until the `ef` nearest by estimate are; `found` gets each with its squared distance. The way to
+    /// level 0 goes by the graph's own codes with `down`; without, it begins at the entry point.
     #[expect(clippy::too_many_arguments)]
     pub fn run(
         &mut self,
@@ -193,16 +187,18 @@ impl BlockSearch {
         blocks: &Blocks,
         vectors: &Aligned<f32>,
         vector: &[f32],
-        query: &Query,
+        down: Option<&Query>,
         ef: usize,
         read: &mut impl FnMut(Read),
         found: &mut impl FnMut(Node, f64),
     ) {
         self.query.assign(blocks.bits, &self.rotated);
         self.pool.clear();
-        if let Some((_, entry)) = descend(graph, query, 0, &mut self.hop, &mut self.visited) {
-            self.pool.push(u64::from(entry));
-        }
+        let entry = match down {
+            Some(query) => descend(graph, query, 0, &mut self.hop, &mut self.visited).map(|(_, entry)| entry),
+            None => graph.entry().map(|(entry, _)| entry),
+        };
+        self.pool.extend(entry.map(u64::from));
         self.visited.start(graph.nodes());
         let of = |node: Node| &vectors[node as usize * vector.len()..][..vector.len()];
         let mut cursor = 0;

@@ -1,5 +1,5 @@
 //! SIMD for RaBitQ codes, each with a portable form: sums over the neighbours of a node all at once, sums over one
-//! node's code, and the Hadamard transform.
+//! node's code, the Hadamard transform and what else a query needs.
 
 /// Neighbours that are summed up at once.
 pub const BLOCK: usize = 32;
@@ -87,7 +87,13 @@ pub fn hadamard(values: &mut [f32]) {
 
 #[inline(always)]
 fn hadamard_plain(values: &mut [f32]) {
+    // Within what fits a register, so that the compiler shuffles instead of going through memory.
     let mut half = 1;
+    let (registers, rest) = values.as_chunks_mut::<16>();
+    if rest.is_empty() {
+        registers.iter_mut().for_each(|v| *v = butterfly::<8>(butterfly::<4>(butterfly::<2>(butterfly::<1>(*v)))));
+        half = 16;
+    }
     while half < values.len() {
         for pair in values.chunks_exact_mut(2 * half) {
             let (low, high) = pair.split_at_mut(half);
@@ -99,6 +105,49 @@ fn hadamard_plain(values: &mut [f32]) {
     }
     let scale = 1.0 / (values.len() as f32).sqrt();
     values.iter_mut().for_each(|value| *value *= scale);
+}
+
+/// Sums and differences of elements that are `HALF` apart.
+#[inline(always)]
+fn butterfly<const HALF: usize>(v: [f32; 16]) -> [f32; 16] {
+    std::array::from_fn(|i| if i & HALF == 0 { v[i] + v[i ^ HALF] } else { v[i ^ HALF] - v[i] })
+}
+
+/// For each group of a query's elements the table for [`scan`]: the sum of the elements that a nibble's bits stand for,
+/// less the smallest such sum, times `inverse`, rounded. Answers the sum of the smallest ones.
+pub fn tables(query: &[f32], inverse: f32, table: &mut [u8]) -> f32 {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512bw") {
+        // SAFETY: the CPU has it
+        return unsafe { x86::tables_avx512(query, inverse, table) };
+    }
+    tables_plain(query, inverse, table)
+}
+
+#[inline(always)]
+fn tables_plain(query: &[f32], inverse: f32, table: &mut [u8]) -> f32 {
+    let mut lowest = 0.0;
+    for (group, entries) in query.as_chunks::<GROUP>().0.iter().zip(table.as_chunks_mut::<GROUP_BYTES>().0) {
+        let negative: f32 = group.iter().map(|y| y.min(0.0)).sum();
+        lowest += negative;
+        let mut sums = [-negative * inverse; GROUP_BYTES];
+        for (i, y) in group.iter().enumerate() {
+            let scaled = y * inverse;
+            sums = std::array::from_fn(|nibble| sums[nibble] + if nibble >> i & 1 == 1 { scaled } else { 0.0 });
+        }
+        *entries = sums.map(|sum| (sum + ROUND).to_bits() as u8);
+    }
+    lowest
+}
+
+/// Added to a number below 2^22 it leaves the rounded number in the lowest bits: a conversion that compilers put into
+/// vectors.
+const ROUND: f32 = (3 << 22) as f32;
+
+/// `query` times `inverse`, rounded; the products are within -127 ..= 127.
+pub fn bytes(query: &[f32], inverse: f32, to: &mut Vec<i8>) {
+    to.clear();
+    to.extend(query.iter().map(|y| (y * inverse + ROUND).to_bits() as i8));
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -179,6 +228,12 @@ mod x86 {
             sum = _mm512_dpbusd_epi32(sum, bytes, query);
         }
         _mm512_reduce_add_epi32(sum)
+    }
+
+    /// The plain loop, with wider registers.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub fn tables_avx512(query: &[f32], inverse: f32, table: &mut [u8]) -> f32 {
+        super::tables_plain(query, inverse, table)
     }
 
     /// The plain loops, with wider registers.

@@ -5,356 +5,19 @@ use crate::aligned::Aligned;
 use crate::blocks::{BlockSearch, Blocks, Read};
 use crate::data::{Data, K};
 use crate::pages::{Area, Entries, Layout, Touched};
-use crate::rabitq::{ByteQuery, Rotation, encode, put_in_words};
-use crate::{Options, kernels, order};
-use pg_zvec::distance::{Metric, dot, l2_squared};
-use pg_zvec::hnsw::{Beam, Graph, GraphMut, MemoryGraph, Node};
-use pg_zvec::quant::Query;
-use std::cell::RefCell;
+use crate::rabitq::Rotation;
+use crate::variants::{Alone, Any, Beside, Bytes, Floats, Nearest, Setting, Variant};
+use crate::{Options, order};
+use pg_zvec::distance::{Metric, dot};
+use pg_zvec::hnsw::{Graph, GraphMut, MemoryGraph};
 use std::rc::Rc;
 
 /// Shares of the true neighbours that are to be found.
 const RECALLS: [f64; 2] = [0.95, 0.99];
 /// The largest ef that is tried.
 const MOST: usize = 4000;
-/// Times that each search is timed; the fastest counts.
-const ROUNDS: usize = 5;
-
-/// What all layouts have in common.
-struct Setting<'a> {
-    metric: Metric,
-    dims: usize,
-    graph: &'a MemoryGraph,
-    /// under cosine normalised, as the queries
-    vectors: Aligned<f32>,
-    queries: Vec<f32>,
-    truth: &'a [[u32; K]],
-    rotation: Rotation,
-}
-
-impl Setting<'_> {
-    fn vector(&self, node: Node) -> &[f32] {
-        &self.vectors[node as usize * self.dims..][..self.dims]
-    }
-
-    /// The metric's own distance from the squared one.
-    fn measure(&self, squared: f64) -> f64 {
-        if self.metric == Metric::Cosine { squared / 2.0 } else { squared.max(0.0).sqrt() }
-    }
-
-    /// The rotated offset from the center.
-    fn rotate(&self, vector: &[f32], to: &mut Vec<f32>) {
-        to.clear();
-        to.extend(vector.iter().zip(&self.graph.codec().center).map(|(x, c)| x - c));
-        to.resize(self.rotation.width, 0.0);
-        self.rotation.turn(to);
-    }
-}
-
-/// The nearest of a query, by exact distance.
-#[derive(Default)]
-struct Nearest(Vec<(f64, Node)>);
-
-impl Nearest {
-    fn offer(&mut self, exact: f64, node: Node) {
-        if self.0.len() == K && exact >= self.0[K - 1].0 {
-            return;
-        }
-        let place = self.0.partition_point(|&(kept, _)| kept <= exact);
-        self.0.insert(place, (exact, node));
-        self.0.truncate(K);
-    }
-
-    /// Whether nothing at least so far away is wanted.
-    fn excludes(&self, bound: f64) -> bool {
-        self.0.len() == K && bound > self.0[K - 1].0
-    }
-}
-
-/// A way to search.
-trait Variant {
-    /// Finds the nearest of a query.
-    fn search(
-        &mut self,
-        setting: &Setting,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        read: &mut impl FnMut(Read),
-    );
-}
-
-/// A graph whose reads are told.
-struct Told<'a, G, F>(&'a G, RefCell<F>);
-
-impl<G: Graph, F: FnMut(Read)> Graph for Told<'_, G, F> {
-    fn entry(&self) -> Option<(Node, u8)> {
-        self.0.entry()
-    }
-
-    fn nodes(&self) -> u32 {
-        self.0.nodes()
-    }
-
-    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        self.1.borrow_mut()(Read::Links(node, level));
-        self.0.links(node, level, out);
-    }
-
-    fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        nodes.iter().for_each(|&node| self.1.borrow_mut()(Read::Code(node)));
-        self.0.distances(query, nodes, out);
-    }
-
-    fn expect_links(&self, node: Node, level: u8) {
-        self.0.expect_links(node, level);
-    }
-}
-
-/// Buffers of a search by one code a node.
-#[derive(Default)]
-struct ByBeam {
-    beam: Beam,
-    candidates: Vec<(f32, Node)>,
-}
-
-impl ByBeam {
-    /// As a scan of the index does: candidates by estimates, exact distances where `lower_bound` leaves room.
-    #[expect(clippy::too_many_arguments)]
-    fn run(
-        &mut self,
-        setting: &Setting,
-        graph: &impl Graph,
-        query: &Query,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        lower_bound: impl Fn(Node, f32) -> f64,
-        read: &mut impl FnMut(Read),
-    ) {
-        let told = Told(graph, RefCell::new(&mut *read));
-        self.candidates.clear();
-        self.beam.start(&told, query);
-        self.beam.extend(&told, query, ef, &mut |_| true, &mut self.candidates);
-        for &(estimate, node) in &self.candidates {
-            if !nearest.excludes(lower_bound(node, estimate)) {
-                read(Read::Vector(node));
-                nearest.offer(setting.measure(l2_squared(vector, setting.vector(node))), node);
-            }
-        }
-    }
-}
-
-/// (a) No codes.
-#[derive(Default)]
-struct Floats(ByBeam);
-
-struct FloatGraph<'a> {
-    setting: &'a Setting<'a>,
-    vector: &'a [f32],
-}
-
-impl Graph for FloatGraph<'_> {
-    fn entry(&self) -> Option<(Node, u8)> {
-        self.setting.graph.entry()
-    }
-
-    fn nodes(&self) -> u32 {
-        self.setting.graph.nodes()
-    }
-
-    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        self.setting.graph.links(node, level, out);
-    }
-
-    fn distances(&self, _query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        let fetch = |node: Node| self.setting.vector(node).iter().step_by(16).for_each(crate::aligned::prefetch);
-        nodes.iter().take(1).copied().for_each(fetch);
-        out.extend(nodes.iter().enumerate().map(|(i, &node)| {
-            nodes.get(i + 1).copied().into_iter().for_each(fetch);
-            l2_squared(self.vector, self.setting.vector(node)) as f32
-        }));
-    }
-
-    fn expect_links(&self, node: Node, level: u8) {
-        self.setting.graph.expect_links(node, level);
-    }
-}
-
-impl Variant for Floats {
-    fn search(
-        &mut self,
-        setting: &Setting,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        read: &mut impl FnMut(Read),
-    ) {
-        let graph = FloatGraph { setting, vector };
-        let query = setting.graph.codec().empty_query();
-        let mut read = |what| match what {
-            Read::Code(node) => read(Read::Vector(node)),
-            what => read(what),
-        };
-        let told = Told(&graph, RefCell::new(&mut read));
-        self.0.candidates.clear();
-        self.0.beam.start(&told, &query);
-        self.0.beam.extend(&told, &query, ef, &mut |_| true, &mut self.0.candidates);
-        let nearer = self.0.candidates.iter().take(K);
-        nearest.0.extend(nearer.map(|&(squared, node)| (setting.measure(f64::from(squared)), node)));
-    }
-}
-
-/// (b) A byte an element, one code a node: what the index has.
-#[derive(Default)]
-struct Bytes(ByBeam);
-
-impl Variant for Bytes {
-    fn search(
-        &mut self,
-        setting: &Setting,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        read: &mut impl FnMut(Read),
-    ) {
-        let graph = setting.graph;
-        let query = graph.codec().query(vector);
-        let bound = |node, estimate| query.lower_bound(graph.head(node), estimate);
-        self.0.run(setting, graph, &query, vector, ef, nearest, bound, read);
-    }
-}
-
-/// (c) RaBitQ codes beside the links.
-struct Beside {
-    blocks: Blocks,
-    search: BlockSearch,
-}
-
-impl Variant for Beside {
-    fn search(
-        &mut self,
-        setting: &Setting,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        read: &mut impl FnMut(Read),
-    ) {
-        let query = setting.graph.codec().query(vector);
-        setting.rotate(vector, &mut self.search.rotated);
-        // One that tells the way down; level 0 is the blocks'.
-        let read = RefCell::new(read);
-        let told = Told(setting.graph, RefCell::new(|what| read.borrow_mut()(what)));
-        let mut found = |node, squared| nearest.offer(setting.measure(squared), node);
-        let mut of_blocks = |what| read.borrow_mut()(what);
-        self.search.run(&told, &self.blocks, &setting.vectors, vector, &query, ef, &mut of_blocks, &mut found);
-    }
-}
-
-/// (d) A RaBitQ code a node, by itself.
-struct Alone {
-    bits: usize,
-    stride: usize,
-    /// for each node its factors in two words, then the code, up to whole lines
-    words: Aligned<u64>,
-    by_beam: ByBeam,
-    rotated: Vec<f32>,
-    query: ByteQuery,
-}
-
-impl Alone {
-    const HEAD_WORDS: usize = 2;
-
-    fn build(setting: &Setting, rotated: &[f32], bits: usize) -> Self {
-        let width = setting.rotation.width;
-        let stride = (Self::HEAD_WORDS + width / 64 * bits).next_multiple_of(8);
-        let mut words = Aligned::new(setting.graph.nodes() as usize * stride, 0u64);
-        let mut code = vec![0; width];
-        for (words, rotated) in words.chunks_exact_mut(stride).zip(rotated.chunks_exact(width)) {
-            let factors = encode(bits, rotated, &mut code);
-            words[0] = u64::from(factors.squared.to_bits()) | u64::from(factors.factor.to_bits()) << 32;
-            words[1] = u64::from(factors.slack.to_bits());
-            put_in_words(bits, &code, &mut words[Self::HEAD_WORDS..Self::HEAD_WORDS + width / 64 * bits]);
-        }
-        let (by_beam, query) = (ByBeam::default(), ByteQuery::default());
-        Self { bits, stride, words, by_beam, rotated: Vec::new(), query }
-    }
-
-    /// Bytes of an entry on a page: slot and generation, three factors, the code, a multiple of 8.
-    fn entry_bytes(bits: usize, dims: usize) -> usize {
-        8 + 12 + (dims * bits).div_ceil(8).next_multiple_of(8) + 4
-    }
-}
-
-struct CodeGraph<'a> {
-    graph: &'a MemoryGraph,
-    codes: &'a Aligned<u64>,
-    stride: usize,
-    bits: usize,
-    query: &'a ByteQuery,
-}
-
-impl CodeGraph<'_> {
-    fn words(&self, node: Node) -> &[u64] {
-        &self.codes[node as usize * self.stride..][..self.stride]
-    }
-}
-
-impl Graph for CodeGraph<'_> {
-    fn entry(&self) -> Option<(Node, u8)> {
-        self.graph.entry()
-    }
-
-    fn nodes(&self) -> u32 {
-        self.graph.nodes()
-    }
-
-    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        self.graph.links(node, level, out);
-    }
-
-    fn distances(&self, _query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        const AHEAD: usize = 4;
-        let fetch = |node: Node| self.words(node).iter().step_by(8).for_each(crate::aligned::prefetch);
-        nodes.iter().take(AHEAD).copied().for_each(fetch);
-        let code_words = self.query.bytes.len() / 64 * self.bits;
-        out.extend(nodes.iter().enumerate().map(|(i, &node)| {
-            nodes.get(i + AHEAD).copied().into_iter().for_each(fetch);
-            let words = self.words(node);
-            let (squared, factor) = (f32::from_bits(words[0] as u32), f32::from_bits((words[0] >> 32) as u32));
-            let code = &words[Alone::HEAD_WORDS..Alone::HEAD_WORDS + code_words];
-            let product = kernels::dot(code, self.bits, &self.query.bytes) as f32 * self.query.scale + self.query.shift;
-            self.query.squared + squared - factor * product
-        }));
-    }
-
-    fn expect_links(&self, node: Node, level: u8) {
-        self.graph.expect_links(node, level);
-    }
-}
-
-impl Variant for Alone {
-    fn search(
-        &mut self,
-        setting: &Setting,
-        vector: &[f32],
-        ef: usize,
-        nearest: &mut Nearest,
-        read: &mut impl FnMut(Read),
-    ) {
-        setting.rotate(vector, &mut self.rotated);
-        self.query.assign(self.bits, &self.rotated);
-        let (codes, stride, bits, query) = (&self.words, self.stride, self.bits, &self.query);
-        let graph = CodeGraph { graph: setting.graph, codes, stride, bits, query };
-        let norm = query.squared.sqrt();
-        let bound = |node, estimate: f32| {
-            let slack = f32::from_bits(graph.words(node)[1] as u32);
-            setting.measure(f64::from((estimate - slack * norm).max(0.0)))
-        };
-        let unused = setting.graph.codec().empty_query();
-        self.by_beam.run(setting, &graph, &unused, vector, ef, nearest, bound, read);
-    }
-}
+/// Times that each search is timed, in turns with the others; the fastest counts.
+const ROUNDS: usize = 12;
 
 /// Thread CPU seconds.
 fn thread_seconds() -> f64 {
@@ -392,16 +55,49 @@ fn smallest_ef(variant: &mut impl Variant, setting: &Setting, share: f64) -> Opt
     Some(high)
 }
 
-/// Measures a variant and prints a line for each share and layout.
-fn measure(variant: &mut impl Variant, setting: &Setting, layouts: &[Layout], build: f64) {
-    for share in RECALLS {
-        let Some(ef) = smallest_ef(variant, setting, share) else {
-            println!("| {} | {share} | not reached with ef {MOST} | | | | | | | | | |", layouts[0].name);
-            continue;
+/// A variant that is measured.
+struct Entrant {
+    variant: Any,
+    layouts: Vec<Layout>,
+    /// CPU seconds, the graph's included
+    build: f64,
+    /// for each of [`RECALLS`] the ef that reaches it and the fewest seconds of a round
+    runs: [Option<(usize, f64)>; RECALLS.len()],
+}
+
+impl Entrant {
+    fn new(variant: Any, layouts: Vec<Layout>, build: f64) -> Self {
+        Self { variant, layouts, build, runs: [None; RECALLS.len()] }
+    }
+
+    /// Finds what ef each share needs.
+    fn tune(&mut self, setting: &Setting) {
+        self.runs = RECALLS.map(|share| smallest_ef(&mut self.variant, setting, share).map(|ef| (ef, f64::MAX)));
+    }
+
+    /// Takes the time of one round.
+    fn time(&mut self, setting: &Setting) {
+        let mut nearest = Nearest::default();
+        for (ef, best) in self.runs.iter_mut().flatten() {
+            let start = thread_seconds();
+            for vector in setting.queries.chunks_exact(setting.dims) {
+                nearest.0.clear();
+                self.variant.search(setting, vector, *ef, &mut nearest, &mut |_| ());
+            }
+            *best = best.min(thread_seconds() - start);
+        }
+    }
+
+    /// Prints a line for each layout.
+    fn print(&mut self, setting: &Setting, which: usize) {
+        let share = RECALLS[which];
+        let Some((ef, seconds)) = self.runs[which] else {
+            println!("| {} | {share} | more than {MOST} | | | | | | | | | | |", self.layouts[0].name);
+            return;
         };
-        let mut touched: Vec<_> = layouts.iter().map(|layout| Touched::new(layout.clone())).collect();
+        let mut touched: Vec<_> = self.layouts.iter().map(|layout| Touched::new(layout.clone())).collect();
         let (mut estimates, mut exact, mut hops) = (0, 0, 0);
-        let reached = recall(variant, setting, ef, &mut |read| {
+        let reached = recall(&mut self.variant, setting, ef, &mut |read| {
             match read {
                 Some(Read::Links(..)) => hops += 1,
                 Some(Read::Code(_)) => estimates += 1,
@@ -418,24 +114,13 @@ fn measure(variant: &mut impl Variant, setting: &Setting, layouts: &[Layout], bu
                 None => touched.end_query(),
             });
         });
-        let mut nearest = Nearest::default();
-        let best = (0..ROUNDS)
-            .map(|_| {
-                let start = thread_seconds();
-                for vector in setting.queries.chunks_exact(setting.dims) {
-                    nearest.0.clear();
-                    variant.search(setting, vector, ef, &mut nearest, &mut |_| ());
-                }
-                thread_seconds() - start
-            })
-            .fold(f64::MAX, f64::min);
         let queries = setting.truth.len() as f64;
         let each = |count: usize| count as f64 / queries;
         for touched in &touched {
             println!(
-                "| {} | {share} | {ef} | {reached:.4} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {build:.1} |",
+                "| {} | {share} | {ef} | {reached:.4} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} |",
                 touched.layout.name,
-                queries / best,
+                queries / seconds,
                 each(hops),
                 each(estimates),
                 each(exact),
@@ -443,6 +128,7 @@ fn measure(variant: &mut impl Variant, setting: &Setting, layouts: &[Layout], bu
                 each(touched.looks),
                 each(touched.pages),
                 touched.layout.bytes_a_node(setting.graph.nodes() as usize),
+                self.build
             );
         }
     }
@@ -501,16 +187,14 @@ pub fn compare(
         areas: [above.clone(), of_each(nodes), codes, of_each(4 * dims)],
         vectors_in_nodes: false,
     };
-    println!(
-        "| layout | recall | ef | reached | queries a CPU second | hops | estimates | exact | kB | looks | pages | bytes a node | build, CPU s |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
-    );
+    let mut entrants = Vec::new();
     for name in &options.layouts {
         let (kind, rest) = name.split_at(1);
-        let bits = rest.trim_end_matches('+').parse::<usize>();
+        let bits = rest.trim_end_matches(['+', '-']).parse::<usize>();
         match (kind, bits) {
             ("a", Err(_)) => {
-                measure(&mut Floats::default(), &setting, &[layout("a", entry_bytes, Entries::default())], built)
+                let layouts = vec![layout("a", entry_bytes, Entries::default())];
+                entrants.push(Entrant::new(Any::Floats(Floats::default()), layouts, built));
             }
             ("b", Err(_)) => {
                 let plain = layout("b", entry_bytes, of_each((dims + 24).next_multiple_of(8)));
@@ -522,34 +206,46 @@ pub fn compare(
                     }
                     layout
                 };
-                let layouts = [
+                let layouts = vec![
                     plain.clone(),
                     ordered("b, breadth first", order::breadth_first(graph)),
                     ordered("b, by cluster", order::by_cluster(graph)),
                 ];
-                measure(&mut Bytes::default(), &setting, &layouts, built);
+                entrants.push(Entrant::new(Any::Bytes(Bytes::default()), layouts, built));
             }
             ("c", Ok(bits @ (1 | 2 | 4))) => {
                 let start = crate::cpu_seconds();
-                let blocks = Blocks::build(graph, &rotated, width, bits, name.ends_with('+'));
+                let blocks = Blocks::build(graph, &rotated, width, bits, name.contains('+'));
                 let build = built + rotating + crate::cpu_seconds() - start;
-                println!("{name}: {:.1} links a node", blocks.links_a_node());
+                let levels = !name.contains('-');
                 let codes = Entries { bytes: (dims + 24).next_multiple_of(8), ..above.clone() };
                 let plain = layout(name, entry_bytes - 8 * graph.m() + Blocks::bytes(bits, width), codes);
                 let mut whole = Layout { name: format!("{name}, vector too"), vectors_in_nodes: true, ..plain.clone() };
                 whole.areas[Area::Nodes as usize].bytes += 4 * dims;
-                let mut variant = Beside { blocks, search: BlockSearch::default() };
-                measure(&mut variant, &setting, &[plain, whole], build);
+                let variant = Beside { blocks, search: BlockSearch::default(), levels };
+                entrants.push(Entrant::new(Any::Beside(Box::new(variant)), vec![plain, whole], build));
             }
             ("d", Ok(bits @ (1 | 2 | 4))) => {
                 let start = crate::cpu_seconds();
-                let mut variant = Alone::build(&setting, &rotated, bits);
+                let variant = Alone::build(&setting, &rotated, bits);
                 let build = built + rotating + crate::cpu_seconds() - start;
-                let codes = of_each(Alone::entry_bytes(bits, dims));
-                measure(&mut variant, &setting, &[layout(name, entry_bytes, codes)], build);
+                let layouts = vec![layout(name, entry_bytes, of_each(Alone::entry_bytes(bits, dims)))];
+                entrants.push(Entrant::new(Any::Alone(Box::new(variant)), layouts, build));
             }
             _ => return Err(format!("unknown layout {name}")),
         }
+    }
+    drop(rotated);
+    entrants.iter_mut().for_each(|entrant| entrant.tune(&setting));
+    for _ in 0..ROUNDS {
+        entrants.iter_mut().for_each(|entrant| entrant.time(&setting));
+    }
+    println!(
+        "| layout | recall | ef | reached | queries a CPU second | hops | estimates | exact | kB | looks | pages | bytes a node | build, CPU s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
+    );
+    for which in 0..RECALLS.len() {
+        entrants.iter_mut().for_each(|entrant| entrant.print(&setting, which));
     }
     Ok(())
 }

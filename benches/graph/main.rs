@@ -14,7 +14,8 @@
 //!   --ef LIST          default 10,16,24,32,48,64,96,128,200,400
 //!   --export DIR       write base.f32, queries.f32 and neighbors.i32 (10 each) for other programs, and stop
 //!   --layouts LIST     instead of searching with each ef, compare layouts at recall 0.95 and 0.99: a (floats), b (int8), c1,
-//!                      c2, c4 (RaBitQ beside the links; c1+ ...: lists filled up), d1, d2, d4 (RaBitQ, one code a node)
+//!                      c2, c4 (RaBitQ beside the links; c1+: lists filled up, c1-: no upper levels, c1+-: both), d1,
+//!                      d2, d4 (RaBitQ, one code a node)
 //!   --repair SHARE     also: delete this share at random, repair, and search again
 //! ```
 
@@ -26,6 +27,7 @@ mod layouts;
 mod order;
 mod pages;
 mod rabitq;
+mod variants;
 
 use data::{Data, K};
 use pg_zvec::distance::{Metric, distance};

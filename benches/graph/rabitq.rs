@@ -5,7 +5,7 @@
 //! With `r` the rotated vector, `u` its code, `h` the middle of the grid and `y` a rotated query, `<r, y>` is taken to
 //! be `|r|^2 / <u - h, r> x <u - h, y>`: what `y` has across `r` and `u - h` is as likely on either side.
 
-use crate::kernels::{BLOCK, GROUP, GROUP_BYTES, hadamard};
+use crate::kernels::{self, BLOCK, GROUP, GROUP_BYTES, hadamard};
 use pg_zvec::distance::dot;
 
 /// Standard deviations, about, that the bound allows for: the paper's epsilon.
@@ -137,22 +137,11 @@ impl TableQuery {
     pub fn assign(&mut self, bits: usize, y: &[f32]) {
         let groups = y.as_chunks::<GROUP>().0;
         let reach = |group: &[f32; GROUP]| group.iter().map(|y| y.abs()).sum::<f32>();
-        self.scale = groups.iter().map(reach).fold(f32::MIN_POSITIVE, f32::max) / 255.0;
+        // Rounding may add half a step.
+        self.scale = groups.iter().map(reach).fold(f32::MIN_POSITIVE, f32::max) / 254.9;
         let inverse = 1.0 / self.scale;
         self.table.resize(groups.len() * GROUP_BYTES, 0);
-        let mut lowest = 0.0;
-        for (group, entries) in groups.iter().zip(self.table.as_chunks_mut::<GROUP_BYTES>().0) {
-            let negative: f32 = group.iter().map(|y| y.min(0.0)).sum();
-            lowest += negative;
-            let mut sums = [0.5 - negative * inverse; GROUP_BYTES];
-            for (i, y) in group.iter().enumerate() {
-                for (nibble, sum) in sums.iter_mut().enumerate() {
-                    *sum += (nibble >> i & 1) as f32 * y * inverse;
-                }
-            }
-            // At most 255.5
-            entries.iter_mut().zip(sums).for_each(|(entry, sum)| *entry = sum as i32 as u8);
-        }
+        let lowest = kernels::tables(y, inverse, &mut self.table);
         let sum: f32 = y.iter().sum();
         self.shift = ((1 << bits) - 1) as f32 * lowest - middle(bits) * sum;
     }
@@ -175,8 +164,7 @@ impl ByteQuery {
         let reach = y.iter().fold(f32::MIN_POSITIVE, |max, y| max.max(y.abs()));
         self.scale = reach / 127.0;
         let inverse = 1.0 / self.scale;
-        self.bytes.clear();
-        self.bytes.extend(y.iter().map(|y| (y * inverse).round_ties_even() as i32 as i8));
+        kernels::bytes(y, inverse, &mut self.bytes);
         let sum: i32 = self.bytes.iter().map(|&byte| i32::from(byte)).sum();
         self.shift = -middle(bits) * self.scale * sum as f32;
         self.squared = dot(y, y) as f32;
@@ -195,7 +183,6 @@ pub struct BlockFactors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels;
 
     fn normal(random: &mut fastrand::Rng) -> f32 {
         (0..12).map(|_| random.f32()).sum::<f32>() - 6.0
