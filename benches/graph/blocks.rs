@@ -74,7 +74,7 @@ impl Blocks {
     fn prefetch(&self, node: Node) {
         let bytes = self.bits * self.plane_bytes;
         // The rest is sequential, which the CPU sees by itself.
-        self.codes[node as usize * bytes..][..bytes.min(2048)].iter().step_by(64).for_each(crate::aligned::prefetch);
+        self.codes[node as usize * bytes..][..bytes.min(768)].iter().step_by(64).for_each(crate::aligned::prefetch);
         crate::aligned::prefetch(&self.links[node as usize]);
         self.factors[node as usize].add.iter().step_by(16).for_each(crate::aligned::prefetch);
         self.factors[node as usize].factor.iter().step_by(16).for_each(crate::aligned::prefetch);
@@ -212,7 +212,7 @@ impl BlockSearch {
             }
             if let Some(&upcoming) = self.pool[cursor..].iter().find(|&&kept| kept & EXPANDED == 0) {
                 let upcoming = (upcoming & !EXPANDED) as Node;
-                of(upcoming).iter().step_by(16).take(16).for_each(crate::aligned::prefetch);
+                of(upcoming).iter().step_by(16).take(8).for_each(crate::aligned::prefetch);
                 blocks.prefetch(upcoming);
             }
             read(Read::Links(node, 0));

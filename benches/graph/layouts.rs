@@ -92,7 +92,7 @@ impl Entrant {
     fn print(&mut self, setting: &Setting, which: usize) {
         let share = RECALLS[which];
         let Some((ef, seconds)) = self.runs[which] else {
-            println!("| {} | {share} | more than {MOST} | | | | | | | | | | |", self.layouts[0].name);
+            println!("| {} | {share} | more than {MOST} | | | | | | | | | | | |", self.layouts[0].name);
             return;
         };
         let mut touched: Vec<_> = self.layouts.iter().map(|layout| Touched::new(layout.clone())).collect();
@@ -106,7 +106,10 @@ impl Entrant {
                 None => (),
             }
             touched.iter_mut().for_each(|touched| match read {
-                Some(Read::Links(node, 0)) => touched.read(Area::Nodes, node),
+                Some(Read::Links(node, 0)) => {
+                    touched.reach_level_0();
+                    touched.read(Area::Nodes, node);
+                }
                 Some(Read::Links(node, _)) => touched.read(Area::Upper, node),
                 Some(Read::Code(node)) => touched.read(Area::Codes, node),
                 Some(Read::Vector(node)) => touched.read(Area::Vectors, node),
@@ -118,7 +121,7 @@ impl Entrant {
         let each = |count: usize| count as f64 / queries;
         for touched in &touched {
             println!(
-                "| {} | {share} | {ef} | {reached:.4} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} |",
+                "| {} | {share} | {ef} | {reached:.4} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} |",
                 touched.layout.name,
                 queries / seconds,
                 each(hops),
@@ -127,6 +130,7 @@ impl Entrant {
                 each(touched.bytes) / 1000.0,
                 each(touched.looks),
                 each(touched.pages),
+                each(touched.pages_above),
                 touched.layout.bytes_a_node(setting.graph.nodes() as usize),
                 self.build
             );
@@ -241,8 +245,8 @@ pub fn compare(
         entrants.iter_mut().for_each(|entrant| entrant.time(&setting));
     }
     println!(
-        "| layout | recall | ef | reached | queries a CPU second | hops | estimates | exact | kB | looks | pages | bytes a node | build, CPU s |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|---|"
+        "| layout | recall | ef | reached | queries a CPU second | hops | estimates | exact | kB | looks | pages | above | bytes a node | build, CPU s |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|---|"
     );
     for which in 0..RECALLS.len() {
         entrants.iter_mut().for_each(|entrant| entrant.print(&setting, which));

@@ -84,12 +84,15 @@ pub struct Touched {
     /// pages looked at, each time, and different ones of a query
     pub looks: usize,
     pub pages: usize,
+    /// of the different ones, those touched on the way to level 0
+    pub pages_above: usize,
+    is_above: bool,
     pub bytes: usize,
 }
 
 impl Touched {
     pub fn new(layout: Layout) -> Self {
-        Self { layout, distinct: HashSet::new(), looks: 0, pages: 0, bytes: 0 }
+        Self { layout, distinct: HashSet::new(), looks: 0, pages: 0, pages_above: 0, is_above: true, bytes: 0 }
     }
 
     /// An entry is read.
@@ -104,9 +107,18 @@ impl Touched {
         self.bytes += self.layout.areas[area as usize].bytes;
     }
 
+    /// The query has come to level 0.
+    pub fn reach_level_0(&mut self) {
+        if self.is_above {
+            self.pages_above += self.distinct.len();
+        }
+        self.is_above = false;
+    }
+
     /// A query is over.
     pub fn end_query(&mut self) {
         self.pages += self.distinct.len();
+        self.is_above = true;
         self.distinct.clear();
     }
 }
@@ -129,10 +141,11 @@ mod tests {
         let mut touched = Touched::new(layout);
         touched.read(Area::Codes, 0);
         touched.read(Area::Codes, 1);
+        touched.reach_level_0();
         touched.read(Area::Vectors, 2);
         touched.end_query();
         touched.read(Area::Codes, 0);
         touched.end_query();
-        assert_eq!((touched.looks, touched.pages, touched.bytes), (5, 4, 15_000));
+        assert_eq!((touched.looks, touched.pages, touched.pages_above, touched.bytes), (5, 4, 1, 15_000));
     }
 }
