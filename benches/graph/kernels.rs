@@ -154,11 +154,15 @@ pub fn bytes(query: &[f32], inverse: f32, to: &mut Vec<i8>) {
 mod x86 {
     use super::{BLOCK, GROUP_BYTES};
     use std::arch::x86_64::*;
+    use std::mem::transmute;
+
+    /// Two registers of 128-bit lanes, for low and high nibbles.
+    type Lanes<const LANES: usize> = [[[u16; 8]; LANES]; 2];
 
     /// Adds 128-bit lanes of byte sums: `all` has for each neighbour of even number its sum and 256 times the next
     /// one's, modulo 2^16, `odd` the sums of the odd ones; low nibbles first.
     #[inline(always)]
-    fn gather<const LANES: usize>(all: [[[u16; 8]; LANES]; 2], odd: [[[u16; 8]; LANES]; 2]) -> [u32; BLOCK] {
+    fn gather<const LANES: usize>(all: Lanes<LANES>, odd: Lanes<LANES>) -> [u32; BLOCK] {
         let mut sums = [0; BLOCK];
         for nibble in 0..2 {
             for lane in 0..LANES {
@@ -190,7 +194,7 @@ mod x86 {
             }
         }
         // SAFETY: any bits are numbers, and the sizes are equal
-        unsafe { gather::<4>(std::mem::transmute(all), std::mem::transmute(odd)) }
+        unsafe { gather(transmute::<[__m512i; 2], Lanes<4>>(all), transmute::<[__m512i; 2], Lanes<4>>(odd)) }
     }
 
     #[target_feature(enable = "avx2")]
@@ -211,7 +215,7 @@ mod x86 {
             }
         }
         // SAFETY: any bits are numbers, and the sizes are equal
-        unsafe { gather::<2>(std::mem::transmute(all), std::mem::transmute(odd)) }
+        unsafe { gather(transmute::<[__m256i; 2], Lanes<2>>(all), transmute::<[__m256i; 2], Lanes<2>>(odd)) }
     }
 
     /// A plane's word is a mask for 64 bytes.

@@ -191,6 +191,20 @@ pub fn compare(
         areas: [above.clone(), of_each(nodes), codes, of_each(4 * dims)],
         vectors_in_nodes: false,
     };
+    let orders =
+        [("breadth first", Rc::new(order::breadth_first(graph))), ("by cluster", Rc::new(order::by_cluster(graph)))];
+    // The same with the nodes numbered otherwise.
+    let ordered = |plain: Layout| {
+        let mut layouts = vec![plain];
+        for (order, numbers) in &orders {
+            let mut layout = Layout { name: format!("{}, {order}", layouts[0].name), ..layouts[0].clone() };
+            for area in [Area::Nodes, Area::Codes] {
+                layout.areas[area as usize].numbers = Some(Rc::clone(numbers));
+            }
+            layouts.push(layout);
+        }
+        layouts
+    };
     let mut entrants = Vec::new();
     for name in &options.layouts {
         let (kind, rest) = name.split_at(1);
@@ -201,20 +215,7 @@ pub fn compare(
                 entrants.push(Entrant::new(Any::Floats(Floats::default()), layouts, built));
             }
             ("b", Err(_)) => {
-                let plain = layout("b", entry_bytes, of_each((dims + 24).next_multiple_of(8)));
-                let ordered = |name: &str, numbers: Vec<u32>| {
-                    let mut layout = Layout { name: name.to_owned(), ..plain.clone() };
-                    let numbers = Rc::new(numbers);
-                    for area in [Area::Nodes, Area::Codes] {
-                        layout.areas[area as usize].numbers = Some(Rc::clone(&numbers));
-                    }
-                    layout
-                };
-                let layouts = vec![
-                    plain.clone(),
-                    ordered("b, breadth first", order::breadth_first(graph)),
-                    ordered("b, by cluster", order::by_cluster(graph)),
-                ];
+                let layouts = ordered(layout("b", entry_bytes, of_each((dims + 24).next_multiple_of(8))));
                 entrants.push(Entrant::new(Any::Bytes(Bytes::default()), layouts, built));
             }
             ("c", Ok(bits @ (1 | 2 | 4))) => {
@@ -233,7 +234,7 @@ pub fn compare(
                 let start = crate::cpu_seconds();
                 let variant = Alone::build(&setting, &rotated, bits);
                 let build = built + rotating + crate::cpu_seconds() - start;
-                let layouts = vec![layout(name, entry_bytes, of_each(Alone::entry_bytes(bits, dims)))];
+                let layouts = ordered(layout(name, entry_bytes, of_each(Alone::entry_bytes(bits, dims))));
                 entrants.push(Entrant::new(Any::Alone(Box::new(variant)), layouts, build));
             }
             _ => return Err(format!("unknown layout {name}")),
