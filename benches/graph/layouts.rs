@@ -4,6 +4,7 @@
 use crate::aligned::Aligned;
 use crate::blocks::{BlockSearch, Blocks, Read};
 use crate::data::{Data, K};
+use crate::kernels::BLOCK;
 use crate::pages::{Area, Entries, Layout, Touched};
 use crate::rabitq::Rotation;
 use crate::variants::{Alone, Any, Beside, Bytes, Floats, Nearest, Setting, Variant};
@@ -141,7 +142,7 @@ impl Entrant {
 /// Measures each of `names` (see the options) on the graph; `built` is the CPU time that the graph took.
 ///
 /// # Errors
-/// An unknown name, or a metric other than L2 and cosine.
+/// An unknown name, a metric other than L2 and cosine, or more links than a block has room for.
 pub fn compare(
     options: &Options,
     data: &Data,
@@ -151,6 +152,9 @@ pub fn compare(
 ) -> Result<(), String> {
     if !matches!(options.metric, Metric::L2 | Metric::Cosine) {
         return Err("--layouts compares l2 and cosine only".to_owned());
+    }
+    if 2 * graph.m() > BLOCK && options.layouts.iter().any(|name| name.starts_with('c')) {
+        return Err(format!("codes beside the links are for m up to {}", BLOCK / 2));
     }
     let normalised = |vector: &[f32]| {
         let norm = if options.metric == Metric::Cosine { dot(vector, vector).sqrt().max(1e-30) } else { 1.0 };
@@ -207,7 +211,7 @@ pub fn compare(
     };
     let mut entrants = Vec::new();
     for name in &options.layouts {
-        let (kind, rest) = name.split_at(1);
+        let (kind, rest) = name.split_at_checked(1).unwrap_or_default();
         let bits = rest.trim_end_matches(['+', '-']).parse::<usize>();
         match (kind, bits) {
             ("a", Err(_)) => {
