@@ -67,18 +67,26 @@ CREATE CAST (zvec AS numeric[]) WITH FUNCTION zvec_to_numeric(zvec, integer, boo
 
 -- Distances.
 
+CREATE FUNCTION zvec_distance_support(internal) RETURNS internal
+    AS 'MODULE_PATHNAME', 'zvec_distance_support' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION l2_distance(zvec, zvec) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'zvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 CREATE FUNCTION inner_product(zvec, zvec) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'zvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 CREATE FUNCTION zvec_negative_inner_product(zvec, zvec) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'zvec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_negative_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 CREATE FUNCTION cosine_distance(zvec, zvec) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'zvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 CREATE FUNCTION l1_distance(zvec, zvec) RETURNS double precision
-    AS 'MODULE_PATHNAME', 'zvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 CREATE FUNCTION zvec_distance(zvec, zvec, metric text) RETURNS real
-    AS 'MODULE_PATHNAME', 'zvec_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+    AS 'MODULE_PATHNAME', 'zvec_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20
+    SUPPORT zvec_distance_support;
 COMMENT ON FUNCTION zvec_distance(zvec, zvec, text) IS 'distance by metric l2, cosine, ip (negative inner product) or l1';
 
 CREATE OPERATOR <-> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = l2_distance, COMMUTATOR = <->);

@@ -129,9 +129,6 @@ ALTER INDEX t_w RENAME TO t_v;
 -- what the index refuses
 ALTER TABLE t SET ACCESS METHOD heap;
 ALTER TABLE t ALTER v TYPE zvec;
-SELECT * FROM by_index('t', '<->', vec(1, 6, 5), 1);
-INSERT INTO t VALUES (5000, 1, vec(1, 6));
-REINDEX INDEX t_v;
 ALTER TABLE t ALTER v TYPE zvec(6);
 SELECT * FROM right_;
 ALTER TABLE t ALTER v TYPE zvec(3);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 = int8) | 47 metric u8
-//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 reserved u16
+//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 learned u8 | 55 reserved u8
 //! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
 //! 68  entry point u32 (u32::MAX = none) | 72 upper blocks given out u32
 //! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
@@ -39,6 +39,9 @@ pub struct Root {
     pub unit: f32,
     /// whether the codes' parameters are set
     pub trained: bool,
+    /// [`Root::size_mark`] of the vectors that were there when the codes' parameters were last learned or compared with what
+    /// would be learned anew; 0 = unknown
+    pub learned: u8,
     /// the entry point and its level
     pub entry: Option<(u32, u8)>,
     /// node numbers given out, free ones included
@@ -66,6 +69,7 @@ impl Root {
     pub const EMPTY: Self = Self {
         unit: 1.0,
         trained: false,
+        learned: 0,
         entry: None,
         nodes: 0,
         free: None,
@@ -90,13 +94,34 @@ impl Root {
         self.nodes.saturating_sub(self.free_nodes)
     }
 
+    /// Whether the codes' parameters were learned from so many vectors, and so large a share of them, that they are likely
+    /// to suit those that have come since.
+    #[must_use]
+    pub fn codes_are_proven(&self) -> bool {
+        const LEAST: u32 = 1000;
+        const TIMES: u32 = 4;
+        self.learned >= Self::size_mark(LEAST) && self.learned >= Self::size_mark(self.vectors() / TIMES)
+    }
+
+    /// Nodes in use and entries in the pending list.
+    #[must_use]
+    pub fn vectors(&self) -> u32 {
+        self.nodes_in_use().saturating_add(self.pending())
+    }
+
+    /// A number of vectors, coarsely: goes up by 1 when they have become a fifth more (twice as many: by 4), from 1 on.
+    #[must_use]
+    pub fn size_mark(vectors: u32) -> u8 {
+        1 + (4.0 * f64::from(vectors.max(1)).log2()) as u8
+    }
+
     /// The bytes from offset 48 to the layout number.
     #[must_use]
     pub fn encode(&self) -> Fragment {
         let mut bytes = Vec::with_capacity(44);
         bytes.extend_from_slice(&self.unit.to_le_bytes());
         let (entry, level) = self.entry.unwrap_or((NO_NODE, 0));
-        bytes.extend_from_slice(&[u8::from(self.trained), level, 0, 0]);
+        bytes.extend_from_slice(&[u8::from(self.trained), level, self.learned, 0]);
         let fields = [
             self.nodes,
             self.free.map_or(0, |node| node + 1),
@@ -137,6 +162,7 @@ impl Root {
         Self {
             unit: f32::from_bits(u32_at(page, 48)),
             trained: page[52] == 1,
+            learned: page[54],
             entry: (entry != NO_NODE).then_some((entry, page[53])),
             nodes: u32_at(page, 56),
             free: u32_at(page, 60).checked_sub(1),
@@ -326,6 +352,7 @@ mod tests {
         root.root = Root {
             unit: 0.5,
             trained: true,
+            learned: 9,
             entry: Some((7, 2)),
             nodes: 40,
             free: Some(0),
@@ -340,7 +367,7 @@ mod tests {
         put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
         assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
         // as design/format.md has it
-        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 0, 0]);
+        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 0]);
         let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
         assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
         assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 4, 0, 0, 0]);

@@ -17,10 +17,12 @@ impl Marks {
         Self(vec![0; (nodes as usize).div_ceil(64)])
     }
 
-    pub fn insert(&mut self, node: Node) {
-        if let Some(word) = self.0.get_mut(node as usize / 64) {
-            *word |= 1 << (node % 64);
-        }
+    /// Marks a node; false if it was marked already.
+    pub fn insert(&mut self, node: Node) -> bool {
+        let Some(word) = self.0.get_mut(node as usize / 64) else { return false };
+        let before = *word;
+        *word |= 1 << (node % 64);
+        *word != before
     }
 
     pub fn contains(&self, node: Node) -> bool {

@@ -290,16 +290,17 @@ impl Graph for MemoryGraph {
 
     #[inline]
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        /// Nodes that are fetched ahead.
-        const AHEAD: usize = 2;
+        /// Cache lines that are fetched ahead, about: as many as a core keeps under way.
+        const LINES_AHEAD: usize = 32;
+        let ahead = (LINES_AHEAD / self.lines_per_node).clamp(2, 8);
         let lines = |node: Node| {
             let start = node as usize * self.lines_per_node;
             &self.codes[start..start + self.lines_per_node]
         };
         let fetch = |node: Node| lines(node).iter().for_each(prefetch);
-        nodes.iter().take(AHEAD).copied().for_each(fetch);
+        nodes.iter().take(ahead).copied().for_each(fetch);
         out.extend(nodes.iter().enumerate().map(|(i, &node)| {
-            if let Some(&later) = nodes.get(i + AHEAD) {
+            if let Some(&later) = nodes.get(i + ahead) {
                 fetch(later);
             }
             let bytes = lines(node).as_bytes();

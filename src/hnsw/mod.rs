@@ -10,6 +10,7 @@
 //! | [`select`] | which neighbours a node is linked with |
 //! | [`insert`] | linking a node in |
 //! | [`memory`] | the graph in memory |
+//! | [`order`] | numbers by which neighbours lie together |
 //! | [`build`] | many inserts by threads |
 //! | [`connect`] | links for what cannot be reached |
 //! | [`repair`] | links around what was deleted |
@@ -36,6 +37,7 @@ pub mod check;
 pub mod connect;
 pub mod insert;
 pub mod memory;
+pub mod order;
 pub mod repair;
 pub mod search;
 pub mod select;

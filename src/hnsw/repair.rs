@@ -22,7 +22,7 @@ use crate::error::Result;
 const STEPS: usize = 3;
 
 /// Candidates to choose from for each link that is to be replaced.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 5;
 
 /// A repair under way.
 pub struct Repair {
@@ -108,15 +108,26 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
     let entry = graph.entry().map(|(entry, _)| entry);
     let mut chained = Marks::new(graph.nodes());
     let mut links = Vec::new();
-    let mut leftovers = Vec::new();
-    let pointing = || (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE);
-    for head in pointing().filter(|&node| !pointed_at.contains(node)) {
+    let pointing = || (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && !pointed_at.contains(node));
+    let mut leftovers: Vec<Node> = pointing().filter(|&node| dead(node) && entry != Some(node)).collect();
+    leftovers.retain(|&node| {
         links.clear();
-        graph.own_links(head, 0, &mut links);
-        if links.is_empty() && entry != Some(head) && dead(head) {
-            leftovers.push(head);
-            continue;
+        graph.own_links(node, 0, &mut links);
+        links.is_empty()
+    });
+    if !leftovers.is_empty() {
+        // a head all of whose neighbours died may have no links either, but some lead to it
+        let mut led_to = Marks::new(graph.nodes());
+        for node in 0..graph.nodes() {
+            links.clear();
+            graph.own_links(node, 0, &mut links);
+            for &link in &links {
+                led_to.insert(link);
+            }
         }
+        leftovers.retain(|&node| !led_to.contains(node));
+    }
+    for head in pointing().filter(|node| leftovers.binary_search(node).is_err()) {
         let mut twin = graph.twin(head);
         while twin != NONE && !chained.contains(twin) {
             chained.insert(twin);

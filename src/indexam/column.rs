@@ -47,6 +47,28 @@ fn refuse(message: String, hint: &'static str) -> ! {
     raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))
 }
 
+/// Raises the error for a column that does not declare its dimensions; with `index`, for a change by which a column would
+/// no longer declare those that `index` needs.
+pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
+    // SAFETY: open
+    let (name, table, index) = unsafe {
+        let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+        let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+        (name, relation::name(heap), index.map(|index| relation::name(index)))
+    };
+    let (message, hint) = match index {
+        None => (
+            format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
+            "Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n).",
+        ),
+        Some(index) => (
+            format!("column \"{name}\" of table \"{table}\" must declare its dimensions for index \"{index}\""),
+            "Name the dimensions with the type, as in zvec(3), or drop the index first.",
+        ),
+    };
+    raise(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint))
+}
+
 impl Column {
     /// The column that the open `index` of the open table `heap` is over. An error is raised when the two do not, or no
     /// longer, fit each other.
@@ -85,14 +107,7 @@ impl Column {
                 pg_sys::getBaseTypeAndTypmod(attribute.atttypid, &mut typmod);
             }
             let Some(dims) = u16::try_from(typmod).ok().filter(|&dims| dims > 0) else {
-                let table = relation::name(heap);
-                raise(
-                    Error::new(
-                        SqlState::ObjectNotInPrerequisiteState,
-                        format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
-                    )
-                    .hint("Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n)."),
-                )
+                undeclared(heap, attnum, None)
             };
             Self {
                 attnum,

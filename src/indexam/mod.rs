@@ -1,7 +1,7 @@
 //! The index access methods over the vector column of a zvec table: see `design/index.md`.
 //!
 //! Duty of what stands here: all that the access methods share. [`handler`] makes their routines; [`column`] says what an
-//! index is over, and refuses what it cannot be over; [`rows`] leads from a vector's slot to the row that a snapshot sees;
+//! index is over, and refuses what it cannot be over, as [`declared`] does when the column is changed later; [`rows`] leads from a vector's slot to the row that a snapshot sees;
 //! [`query`] and [`exact`] compute distances as the operators do; [`emit`] puts results in order; [`cost`] and [`plan`]
 //! serve the planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says which
 //! indexes an SQL function's argument stands for; [`recall`] measures one. [`flat`] is the exact one.
@@ -20,6 +20,8 @@ pub mod query;
 pub mod column;
 #[cfg(feature = "pg")]
 pub mod cost;
+#[cfg(feature = "pg")]
+pub mod declared;
 #[cfg(feature = "pg")]
 pub mod exact;
 #[cfg(feature = "pg")]

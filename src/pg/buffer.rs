@@ -53,6 +53,20 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     }
 }
 
+/// Asks the kernel to read blocks ahead that are not in the shared buffers, unless effective_io_concurrency is 0 (of the
+/// relation's tablespace).
+#[cold]
+pub unsafe fn read_ahead(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
+    // SAFETY: rel is open
+    unsafe {
+        if pg_sys::get_tablespace_io_concurrency((*(*rel).rd_rel).reltablespace) > 0 {
+            for block in blocks {
+                pg_sys::PrefetchBuffer(rel, pg_sys::ForkNumber::MAIN_FORKNUM, block);
+            }
+        }
+    }
+}
+
 /// Has the processor fetch the beginnings of the pages of memory that the shared buffer `buffer` spans: a hint, which does
 /// no harm whatever the buffer holds. 0 is no buffer.
 #[inline]

@@ -32,8 +32,10 @@ pub struct Block {
     pub number: u32,
 }
 
+/// Whether `buffer`, a shared buffer's number, holds the block.
 #[inline(always)]
-unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
+#[must_use]
+pub unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
     // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
     // read once, and any value is fine
     unsafe {

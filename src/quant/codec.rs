@@ -137,6 +137,19 @@ impl Codec {
         Head { scale: 0.0, bias: excess.min(MAX_BIAS) as f32, sum }
     }
 
+    /// About how far a vector is from what its code, with this head, stands for: in the vectors' own scale (under cosine:
+    /// that of the normalised ones) and the metric's terms, up to a factor that is the same for all codecs of `metric` and
+    /// `dims`.
+    #[must_use]
+    pub fn loss(&self, head: Head) -> f64 {
+        let unit = f64::from(self.unit);
+        match self.metric {
+            // half a step at most of each element, and what is beyond the last step
+            Metric::L1 => unit * (self.dims as f64 / 4.0 + f64::from(head.bias)),
+            _ => f64::from(head.scale) / unit,
+        }
+    }
+
     /// A vector of `dims` finite elements as the one to be compared with.
     #[must_use]
     pub fn query(&self, vector: &[f32]) -> Query {

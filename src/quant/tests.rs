@@ -259,3 +259,32 @@ proptest! {
         }
     }
 }
+
+/// What a first drain may have learned from is told from what suits the vectors that came later.
+#[test]
+fn outgrown_parameters_are_recognised() {
+    let mut random = Rng::with_seed(12);
+    let all = vectors(&mut random, 300, 48);
+    let scaled = |vector: &Vec<f32>, factor: f32| vector.iter().map(|&x| x * factor).collect::<Vec<f32>>();
+    for metric in Metric::ALL {
+        let mut trainer = Trainer::new(metric, 48);
+        all.iter().for_each(|vector| trainer.add(vector));
+        let outgrown = |sample: &[Vec<f32>]| trainer.outgrown(&train(metric, sample));
+        assert_eq!(outgrown(&all), None, "{}", metric.name());
+        assert_eq!(outgrown(&all[..100]), None, "{}", metric.name());
+        // neither does one outlier among few matter
+        let mut few = all[..10].to_vec();
+        few[3] = scaled(&few[3], 1000.0);
+        let is_l1 = metric == Metric::L1;
+        if !is_l1 {
+            assert_eq!(outgrown(&few), None, "{}", metric.name());
+        }
+        // directions are never far from each other
+        let is_lost = metric != Metric::Cosine;
+        let learned = outgrown(&[scaled(&all[0], 1000.0)]);
+        assert_eq!(learned, is_lost.then(|| trainer.finish()), "{}", metric.name());
+        let tight: Vec<Vec<f32>> = (0..100).map(|i| scaled(&all[0], 1.0 + i as f32 * 1e-6)).collect();
+        assert_eq!(outgrown(&tight).is_some(), is_l1, "{}", metric.name());
+        assert_eq!(outgrown(&vec![scaled(&all[0], 0.01); 9]).is_some(), is_l1, "{}", metric.name());
+    }
+}

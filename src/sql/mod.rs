@@ -8,6 +8,7 @@
 //! | [`distance`] | the four distances and their operators |
 //! | [`operators`] | arithmetic, comparison, norms and parts |
 //! | [`stored`] | distances to stored vectors, in place |
+//! | [`support`] | what the planner asks about distances |
 //! | [`aggregate`] | avg and sum |
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`index`] | what indexes consist of, and their maintenance |
@@ -27,3 +28,4 @@ pub mod operators;
 pub mod prewarm;
 pub mod recall;
 pub mod stored;
+pub mod support;

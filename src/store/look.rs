@@ -144,6 +144,31 @@ impl VectorLook {
             && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.buffers.len()
     }
 
+    /// Whether the beginning of the vector in `slot`, which is covered, is where it was last found.
+    #[inline]
+    fn is_found(&self, slot: SlotNo) -> bool {
+        let segment = &self.recent.segment;
+        let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
+        let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
+        let (known, block) = (self.recent.buffer(piece.ordinal), peek::Block { node: self.recent.node, number });
+        // SAFETY: remembered are shared buffers only
+        known > 0 && unsafe { peek::holds(known, &block) }
+    }
+
+    /// Unless the vector in the first of `slots` is where it was last found, asks the kernel to read the vectors of all
+    /// that are not. The slots are covered.
+    #[inline]
+    pub fn read_ahead(&self, store: &Store, mut slots: impl Iterator<Item = SlotNo>) {
+        let Some(first) = slots.next().filter(|&slot| !self.recent.temporary && !self.is_found(slot)) else { return };
+        let missing = std::iter::once(first).chain(slots.filter(|&slot| !self.is_found(slot)));
+        let segment = &self.recent.segment;
+        let pieces = missing.flat_map(|slot| segment.page.geometry.pieces(slot.position()));
+        // SAFETY: the store's relation is open
+        unsafe {
+            buffer::read_ahead(store.relation(), pieces.filter_map(|piece| segment.page.data.block(piece.ordinal)));
+        }
+    }
+
     /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.
     #[inline]
     pub fn fold<S: Copy>(&self, store: &Store, slot: SlotNo, start: S, mut step: impl FnMut(S, &[u8]) -> S) -> S {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::hnsw::build::{in_chunks, run};
 use crate::hnsw::repair::repair_all;
+use crate::hnsw::{Scratch, insert};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -107,4 +108,34 @@ fn memory_is_estimated() {
         assert!((estimate / after - 1.0).abs() < 0.05, "{estimate} for {after}");
         assert!((estimate / before as f64 - 1.0).abs() < 0.05, "{estimate}, {before} before the first node");
     }
+}
+
+/// With few links a node, where recall depends on every one of them, threads build no worse a graph than inserts one by one.
+#[test]
+fn few_links_are_chosen_as_well() {
+    const SMALL: usize = 4;
+    let mut random = Rng::with_seed(10);
+    let mut vectors = random_vectors(&mut random, 3100, 24);
+    let queries = vectors.split_off(3000);
+    let codec = Arc::new(Codec::train(Metric::L2, 24, &mut vectors.iter().map(Vec::as_slice)));
+    let graphs = [0, 1, 3].map(|threads| {
+        let mut graph = MemoryGraph::with_capacity(Arc::clone(&codec), SMALL, vectors.len());
+        let mut code = vec![0; codec.code_bytes()];
+        for (row, vector) in vectors.iter().enumerate() {
+            let head = codec.encode(vector, &mut code);
+            graph.push(row as u64, level_of(row as u64, SMALL), head, &code);
+        }
+        if threads == 0 {
+            let mut scratch = Scratch::new(&codec);
+            (0..graph.nodes()).for_each(|node| insert(&graph, node, EF_CONSTRUCTION, &mut scratch));
+        } else {
+            let control = Control::default();
+            let done = insert_all(&graph, 0..graph.nodes(), EF_CONSTRUCTION, threads, &control, &mut || true);
+            assert_eq!(done, Ok(true));
+        }
+        graph
+    });
+    let vector_of = |node: Node| vectors[node as usize].clone();
+    let found = graphs.map(|graph| recall(Metric::L2, &graph, &vector_of, &queries, 64, &|_| true));
+    assert!(found.iter().all(|&built| built >= found[0] - 0.05 && built > 0.6), "{found:?}");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::hnsw::repair::repair;
 use crate::hnsw::{NONE, Scratch, insert};
 
 const COUNT: usize = 20_000;
@@ -46,4 +47,27 @@ fn a_crowd_among_others() {
     let single = |node: Node| vectors[node as usize] != crowd;
     let found = recall(Metric::L2, &graph, &|node| vectors[node as usize].clone(), &near, 64, &single);
     assert!(found >= 0.95, "{found} behind the crowd");
+}
+
+/// A dead head without links of its own, to which others lead, hands its place to its twin; were the twin linked anew while
+/// the head still points to it, a crash in between would leave a link to a twin.
+#[test]
+fn a_head_without_links_is_taken_over() {
+    let mut random = Rng::with_seed(23);
+    let mut vectors = random_vectors(&mut random, 60, 6);
+    vectors.push(vectors[5].clone());
+    let graph = build(Metric::L2, &vectors);
+    assert_eq!(graph.twin(5), 60);
+    graph.set_links(5, 0, &[]);
+    let alive = Cell::new(60);
+    let dead = |node: Node| (node == 5 || node == 60) && node != alive.get();
+    let mut taken_over = Vec::new();
+    let mut adopt = |head, twin| {
+        taken_over.push((head, twin));
+        alive.set(head);
+    };
+    let mut scratch = Scratch::new(graph.codec());
+    repair(&graph, &dead, &mut adopt, EF_CONSTRUCTION, &mut scratch, &mut || false);
+    assert_eq!(taken_over, [(5, 60)]);
+    assert_sound(&graph, &|node| if dead(node) { State::Free } else { State::Live });
 }

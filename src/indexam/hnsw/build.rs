@@ -4,13 +4,14 @@
 //! pages, and the root page that leads to them last.
 
 use super::drain::SAMPLE;
-use super::pages::{Graph, Index};
+use super::pages::{Graph, Index, damaged};
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
 use crate::error::{Error, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
-use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, RootPage, Shape};
+use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
 use crate::hnsw::build::{Control, insert_list};
+use crate::hnsw::order::Order;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
@@ -19,7 +20,7 @@ use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation};
 use crate::quant::{Codec, Trainer};
 use crate::segment::page::PageBytes;
-use crate::segment::{Extent, Position, SegmentTag, SlotNo};
+use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,7 +162,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let nodes: Vec<Node> = (0..memory.nodes()).collect();
     link(&memory, &nodes, usize::from(options.ef_construction));
     enter(Phase::Write, count as u64);
-    write(&graph, &memory, &codec);
+    write(&graph, &memory, &codec, None);
     let mut total = u64::from(memory.nodes());
     drop(memory);
     hit("build.written");
@@ -229,28 +230,33 @@ pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) ->
     work(&control, &mut tick)
 }
 
-/// Writes a graph from memory into the empty graph `graph` on pages, map included.
-fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
+/// Writes a graph from memory onto new pages and lets the root page of `graph` lead to them. With `known`, the entries of the
+/// nodes as they are on pages, it replaces a graph whose nodes have the same numbers: free nodes stay free, and the map is
+/// left as it is. Without, `graph` is empty, and its map is written too; the nodes, which were made in the order of their
+/// slots, get numbers by which neighbours lie together.
+pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&[NodeEntry]>) {
     let m = usize::from(graph.map.m);
     let nodes = memory.nodes();
     let codes = graph.map.codes;
+    let order = if known.is_some() { Order::unchanged(nodes) } else { Order::breadth_first(memory) };
     let mut pages = Pages::new(graph);
 
     let (per_page, each) = (codes.per_page, codes.pages_each);
     pages.area(Area::Codes, codes.pages(nodes), |ordinal, page| {
         if each == 1 {
-            for node in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
-                let at = codes.at(node).1;
+            for number in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
+                let (at, node) = (codes.at(number).1, order.node(number));
                 page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
                 page[at + CODE_HEAD_BYTES..at + CODE_HEAD_BYTES + codes.code_bytes].copy_from_slice(memory.code(node));
             }
         } else {
-            let node = ordinal / each;
+            let number = ordinal / each;
+            let node = order.node(number);
             if ordinal % each == 0 {
-                let at = codes.at(node).1;
+                let at = codes.at(number).1;
                 page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
             }
-            for (_, at, offset, bytes) in codes.pieces(node).filter(|piece| piece.0 == ordinal) {
+            for (_, at, offset, bytes) in codes.pieces(number).filter(|piece| piece.0 == ordinal) {
                 page[at..at + bytes].copy_from_slice(&memory.code(node)[offset..offset + bytes]);
             }
         }
@@ -258,7 +264,7 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
 
     let mut upper_blocks = Vec::new();
     let mut first_upper = Vec::with_capacity(nodes as usize);
-    for node in 0..nodes {
+    for node in (0..nodes).map(|number| order.node(number)) {
         first_upper.push(upper_blocks.len() as u32);
         upper_blocks.extend((1..=memory.level(node)).map(|level| (node, level)));
     }
@@ -269,6 +275,7 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
         for (i, &(node, level)) in upper_blocks.iter().enumerate().skip(start).take(shape.per_page as usize) {
             links.clear();
             memory.own_links(node, level, &mut links);
+            links.iter_mut().for_each(|link| *link = order.number(*link));
             let at = shape.at(i as u32).1;
             page[at..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, m));
         }
@@ -276,30 +283,38 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
 
     let shape = graph.map.nodes;
     pages.area(Area::Nodes, shape.pages(nodes), |ordinal, page| {
-        for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+        for number in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+            let node = order.node(number);
             links.clear();
             memory.own_links(node, 0, &mut links);
-            let at = shape.at(node).1;
-            let next = if memory.twin(node) == NONE { NO_NODE } else { memory.twin(node) };
-            let entry = NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[node as usize], next };
+            links.iter_mut().for_each(|link| *link = order.number(*link));
+            let at = shape.at(number).1;
+            let next = if memory.twin(node) == NONE { NO_NODE } else { order.number(memory.twin(node)) };
+            let entry =
+                NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[number as usize], next };
+            let entry = match known.map(|known| known[number as usize]) {
+                Some(free) if !free.in_use => NodeEntry { in_use: false, next: free.next, ..entry },
+                _ => entry,
+            };
             page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
             page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
         }
     });
 
-    // nodes were made in the order of their slots
-    let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
-    let mut node = 0;
-    let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
-    pages.area(Area::Map, map_pages, |ordinal, page| {
-        while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
-            let entry = Entry::of_identity(memory.identity(node));
-            let at = Shape::MAP.at(entry.slot.position().0).1;
-            let known = MapEntry { place: Place::Node(node), generation: entry.generation };
-            page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
-            node += 1;
-        }
-    });
+    if known.is_none() {
+        let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
+        let mut node = 0;
+        let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
+        pages.area(Area::Map, map_pages, |ordinal, page| {
+            while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
+                let entry = Entry::of_identity(memory.identity(node));
+                let at = Shape::MAP.at(entry.slot.position().0).1;
+                let known = MapEntry { place: Place::Node(order.number(node)), generation: entry.generation };
+                page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
+                node += 1;
+            }
+        });
+    }
 
     let shape = Shape::CENTER;
     pages.area(Area::Center, shape.pages(codec.center.len() as u32), |ordinal, page| {
@@ -310,12 +325,16 @@ fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec) {
         }
     });
 
-    pages.enter(|page| {
-        page.root.trained = true;
-        page.root.unit = codec.unit;
-        page.root.nodes = nodes;
-        page.root.entry = memory.entry();
-        page.root.upper_blocks = upper_blocks.len() as u32;
+    pages.enter(|root| {
+        root.trained = true;
+        root.unit = codec.unit;
+        root.nodes = nodes;
+        root.learned = Root::size_mark(root.vectors());
+        root.entry = memory.entry().map(|(node, level)| (order.number(node), level));
+        root.upper_blocks = upper_blocks.len() as u32;
+        root.unproven = 0;
+        // scans that are under way start over
+        root.repairs = root.repairs.wrapping_add(u32::from(known.is_some()));
     });
 }
 
@@ -330,7 +349,8 @@ pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
 /// New pages of a graph that nothing leads to until they are entered.
 struct Pages<'g> {
     graph: &'g Graph,
-    page: RootPage,
+    /// the pages of areas that were written
+    areas: [Option<ExtentList>; 6],
     first: u32,
 }
 
@@ -338,12 +358,13 @@ impl<'g> Pages<'g> {
     fn new(graph: &'g Graph) -> Self {
         // SAFETY: open
         let first = unsafe { relation::blocks(graph.index.relation()) };
-        Self { graph, page: graph.map.page.clone(), first }
+        Self { graph, areas: Default::default(), first }
     }
 
-    /// Adds the pages of an area, each filled by `fill`.
+    /// Makes an area anew of so many pages, each filled by `fill`.
     fn area(&mut self, area: Area, count: u32, mut fill: impl FnMut(u32, &mut PageBytes)) {
         let rel = self.graph.index.relation();
+        let mut extents = ExtentList::default();
         for ordinal in 0..count {
             pgrx::check_for_interrupts!();
             // SAFETY: open
@@ -355,18 +376,19 @@ impl<'g> Pages<'g> {
                 wal::fill(&page, header.encode(), |bytes| fill(ordinal, bytes));
                 page.block()
             };
-            if !self.page.areas[area as usize].push(Extent { start: block, pages: 1 }) {
+            if !extents.push(Extent { start: block, pages: 1 }) {
                 raise(Error::new(SqlState::ProgramLimitExceeded, "index has too many pages"));
             }
             if ordinal % 64 == 0 {
                 progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(ordinal));
             }
         }
+        self.areas[area as usize] = Some(extents);
     }
 
     /// Logs the pages and lets the root page lead to them.
-    fn enter(mut self, counters: impl FnOnce(&mut RootPage)) {
-        let rel = self.graph.index.relation();
+    fn enter(self, counters: impl FnOnce(&mut Root)) {
+        let (rel, map) = (self.graph.index.relation(), &self.graph.map);
         // SAFETY: open
         unsafe {
             let end = relation::blocks(rel);
@@ -374,13 +396,23 @@ impl<'g> Pages<'g> {
                 pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, self.first, end, false);
             }
             hit("build.logged");
-            let root_page = buffer::read(rel, self.graph.map.block).exclusive();
-            // rows may have been noted while the pages were written
-            let now = crate::graph::Root::decode(root_page.page());
-            self.page.layout = RootPage::layout_of(root_page.page()).wrapping_add(1);
-            self.page.root = now;
-            counters(&mut self.page);
-            let Some(fragments) = self.page.encode() else {
+            let root_page = buffer::read(rel, map.block).exclusive();
+            // rows may have been noted while the pages were written, and the other areas have grown
+            let mut page = match RootPage::decode(root_page.page(), map.no, map.m, relation::blocks(rel)) {
+                Ok(page) => page,
+                Err(damage) => {
+                    drop(root_page);
+                    damaged(rel, map.block, &damage)
+                }
+            };
+            for (area, written) in page.areas.iter_mut().zip(self.areas) {
+                if let Some(written) = written {
+                    *area = written;
+                }
+            }
+            page.layout = page.layout.wrapping_add(1);
+            counters(&mut page.root);
+            let Some(fragments) = page.encode() else {
                 drop(root_page);
                 raise(
                     Error::new(SqlState::ProgramLimitExceeded, "index has too many extents of pages")

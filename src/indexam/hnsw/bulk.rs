@@ -167,7 +167,8 @@ impl Loaded {
     ///
     /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
     /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
-    /// the next repair finds them.
+    /// the next repair finds them; and since the numbers that are not counted yet are then given to other vectors, no chain
+    /// leads to those before.
     pub fn write_back(&self, writer: &Writer, is_dead: &dyn Fn(Node) -> bool) {
         let nodes = self.memory.nodes();
         let mut new = self.new.clone();
@@ -188,7 +189,7 @@ impl Loaded {
             hit("bulk.codes");
             let graph = writer.graph().clone();
             self.write_upper(&graph, &new);
-            self.write_nodes(&graph, &new);
+            self.write_nodes(&graph, &new, graph.root.nodes);
             hit("bulk.added");
         }
         // from here on links to others may be lost, until all are written
@@ -200,9 +201,10 @@ impl Loaded {
         let graph = writer.graph().clone();
         self.write_upper(&graph, &others);
         hit("bulk.upper");
-        self.write_nodes(&graph, &others);
+        self.write_nodes(&graph, &new, nodes);
+        self.write_nodes(&graph, &others, nodes);
         hit("bulk.nodes");
-        self.write_nodes(&graph, &dead);
+        self.write_nodes(&graph, &dead, nodes);
         let entry = self.memory.entry();
         writer.change(|root| (root.entry, root.unproven) = (entry, 0));
         hit("bulk.root");
@@ -228,8 +230,9 @@ impl Loaded {
         }
     }
 
-    /// Writes entries and links of level 0 of `nodes`, which are in ascending order.
-    fn write_nodes(&self, graph: &Graph, nodes: &[Node]) {
+    /// Writes entries and links of level 0 of `nodes`, which are in ascending order. Twins from the number `end` on are left
+    /// out.
+    fn write_nodes(&self, graph: &Graph, nodes: &[Node], end: Node) {
         let shape = graph.map.nodes;
         let m = usize::from(graph.map.m);
         let mut links = Vec::new();
@@ -243,7 +246,8 @@ impl Loaded {
                 if known.in_use {
                     links.clear();
                     self.memory.own_links(node, 0, &mut links);
-                    let entry = NodeEntry { next: self.memory.twin(node), ..known };
+                    let next = Some(self.memory.twin(node)).filter(|&twin| twin < end).unwrap_or(NO_NODE);
+                    let entry = NodeEntry { next, ..known };
                     let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
                     push_difference(&image, shape.at(node).1, bytes, &mut fragments);
                 }

@@ -5,7 +5,7 @@ use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
 use super::writer::Maintenance;
-use super::{cost, drain, vacuum};
+use super::{cost, drain, relearn, vacuum};
 use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
 use crate::indexam::column::Column;
@@ -220,6 +220,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
                 && let Some(lock) = Maintenance::try_acquire(&graph)
                 && let Some(mut writer) = drain::writer(&graph.now(), &table, lock)
             {
+                relearn::if_outgrown(&mut writer, &table, options, false);
                 let drained = if u64::from(graph.root.pending()) > 16 * most {
                     drain::all(&mut writer, &table, options, &mut || {})
                 } else {

@@ -63,7 +63,9 @@ impl Graph {
             }
             hit("drain.center");
             let root_page = buffer::read(rel, graph.map.block).exclusive();
-            let root = Root { unit: codec.unit, trained: true, ..Root::decode(root_page.page()) };
+            let root = Root::decode(root_page.page());
+            let learned = Root::size_mark(root.pending());
+            let root = Root { unit: codec.unit, trained: true, learned, ..root };
             let mut change = Change::new(&root_page);
             let (at, bytes) = root.encode();
             change.put(at, &bytes);

@@ -6,9 +6,11 @@
 //! | [`grow`] | new graphs, new pages |
 //! | [`insert`] | noting a row's vector in the pending list |
 //! | [`search`] | the graph on pages, for searches |
+//! | [`waiting`] | the pending list, for searches |
 //! | [`writer`] | the graph on pages, for its one maintainer |
 //! | [`drain`] | from the pending list into the graph |
 //! | [`bulk`] | maintenance in memory |
+//! | [`relearn`] | learning the codes' parameters anew |
 //! | [`repair`] | taking dead nodes out |
 //! | [`build`] | the first build |
 //! | [`vacuum`] | when to drain and repair |
@@ -30,12 +32,14 @@ mod drain;
 mod grow;
 mod insert;
 mod pages;
+mod relearn;
 mod repair;
 mod scan;
 mod search;
 mod stats;
 mod table;
 mod vacuum;
+mod waiting;
 mod writer;
 
 pub use callbacks::{CALLBACKS, drain_some};

@@ -206,7 +206,10 @@ impl GraphMap {
             let known = before.map_or(&[][..], |map| &map.buffers[area]);
             (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
         });
-        let codec = match before.and_then(|map| map.codec.get()) {
+        // parameters that are learned anew get pages of their own
+        let center = Area::Center as usize;
+        let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
+        let codec = match same.and_then(|map| map.codec.get()) {
             Some(codec) => OnceCell::from(codec.clone()),
             None => OnceCell::new(),
         };
@@ -234,6 +237,12 @@ impl Graph {
     #[must_use]
     pub fn now(&self) -> Self {
         self.index.graph(self.map.no, self.map.block)
+    }
+
+    /// The number of the file that it is in.
+    #[must_use]
+    pub fn file(&self) -> u32 {
+        self.map.node.relNode.to_u32()
     }
 
     /// The metric of its codes.
@@ -295,15 +304,41 @@ impl Graph {
     /// called twice; the second time counts.
     #[inline(always)]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
-        let buffer = self.last_buffer(area, ordinal);
-        if buffer > 0 && !peek::is_refused() {
-            let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
-            // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-            if let Some(seen) = unsafe { peek::look(buffer, &block, &mut see) } {
-                return seen;
-            }
+        match self.glance(area, ordinal, &mut see) {
+            Some(seen) => seen,
+            None => see(self.pin(area, ordinal).page()),
         }
-        see(self.pin(area, ordinal).page())
+    }
+
+    /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
+    #[inline(always)]
+    pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+        let buffer = self.last_buffer(area, ordinal);
+        if buffer <= 0 || peek::is_refused() {
+            return None;
+        }
+        let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+        // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
+        unsafe { peek::look(buffer, &block, see) }
+    }
+
+    /// Whether page `ordinal` of `area` is where it was last found.
+    #[inline]
+    fn is_found(&self, area: Area, ordinal: u32) -> bool {
+        let (buffer, number) = (self.last_buffer(area, ordinal), self.block(area, ordinal));
+        // SAFETY: buffers of this index are shared ones, or none is remembered
+        buffer > 0 && unsafe { peek::holds(buffer, &peek::Block { node: self.map.node, number }) }
+    }
+
+    /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.
+    #[inline]
+    pub fn read_ahead(&self, area: Area, mut ordinals: impl Iterator<Item = u32>) {
+        let Some(first) = ordinals.next().filter(|&first| !self.map.temporary && !self.is_found(area, first)) else {
+            return;
+        };
+        let missing = std::iter::once(first).chain(ordinals.filter(|&ordinal| !self.is_found(area, ordinal)));
+        // SAFETY: open
+        unsafe { buffer::read_ahead(self.index.rel, missing.map(|ordinal| self.block(area, ordinal))) }
     }
 
     /// A page's bytes under a share lock: for what must be whole.

@@ -34,6 +34,11 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let complete = if alive.len() == 0 {
         // nothing to lead around
         writer.set_entry(None);
+        // lest one that is not free yet leads to one that is, and soon another vector's
+        for node in (0..nodes).filter(|&node| writer.twin(node) != NONE) {
+            pgrx::check_for_interrupts!();
+            writer.set_twin(node, NONE);
+        }
         true
     } else if bulk::bytes(&graph, u64::from(nodes)) <= super::build::memory_budget() {
         let loaded = Loaded::of(writer, 0);

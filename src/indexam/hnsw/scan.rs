@@ -1,7 +1,7 @@
 //! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, on and on.
 //!
-//! First the pending list is copied and scored exactly, then the graphs are searched by codes. A candidate's exact
-//! distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
+//! The pending list and the graphs are searched by codes; a graph without nodes has none, and what waits for it is scored
+//! exactly. A candidate's exact distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
 //! nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too late for its place; one that
 //! does is kept for the very end: no row is lost, and no other is out of place. Where a good part of a graph is wanted, the
 //! rest of it is read from the map.
@@ -12,6 +12,7 @@
 
 use super::pages::{Graph, Index};
 use super::table::Table;
+use super::waiting::Waiting;
 use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
@@ -25,6 +26,7 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 /// A node whose exact distance is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +54,7 @@ struct Search {
     graph: Graph,
     query: Query,
     beam: Beam,
+    waiting: Waiting,
     exhausted: bool,
     swept: bool,
 }
@@ -97,6 +100,9 @@ pub struct Scan {
 
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
+
+/// So many candidates' vectors are read ahead: most LIMITs look at no more.
+const EXPECTED: usize = 16;
 
 /// Blocks of the table that are searched for rows without a vector at a time.
 const NULL_BLOCKS: u32 = 64;
@@ -172,20 +178,24 @@ impl Scan {
         self.ef = self.ef_search;
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
-            for entry in graph.pending() {
-                self.add_exact(entry);
-            }
+            let pending = graph.pending();
             let graph = graph.now();
-            let Some(query) = query else {
-                self.add_all(&graph);
-                continue;
-            };
-            if graph.root.entry.is_some() {
-                let query = graph.codec().query(query);
-                let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
-                beam.start(&graph, &query);
-                self.searches.push(Search { graph, query, beam, exhausted: false, swept: false });
+            let mut exact = pending.len();
+            match (query, &self.table) {
+                (Some(query), Some(table)) if graph.root.entry.is_some() => {
+                    let query = graph.codec().query(query);
+                    let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
+                    beam.start(&graph, &query);
+                    let mut waiting = Waiting::default();
+                    if graph.root.codes_are_proven() {
+                        (waiting, exact) = Waiting::start(&graph, table, &query, &pending);
+                    }
+                    self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
+                }
+                (Some(_), _) => {}
+                (None, _) => self.add_all(&graph),
             }
+            pending[pending.len() - exact..].iter().for_each(|&entry| self.add_exact(entry));
         }
         self.go_on();
     }
@@ -220,7 +230,7 @@ impl Scan {
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
-            let Search { graph, query, beam, .. } = search;
+            let Search { graph, query, beam, waiting, .. } = search;
             // what a look without a pin has seen may be anything: the slots of other columns are out of question
             let tag = graph.map.page.tag;
             let mut accept = |node: Node| {
@@ -229,13 +239,26 @@ impl Scan {
             };
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
+            let candidates = &mut self.candidates;
+            waiting.extend(self.ef, |entry, head, distance| {
+                let seen = sees(table, rows, entry);
+                if seen {
+                    let bound = query.lower_bound(head, distance);
+                    candidates.push(Reverse(Candidate { bound, entry }));
+                }
+                seen
+            });
+            search.exhausted &= waiting.is_exhausted();
             for &(distance, node) in &self.reported {
                 let head = graph.code_head(node);
                 if head.entry.slot.tag() == tag {
                     let bound = query.lower_bound(super::search::quant_head(&head), distance);
-                    self.candidates.push(Reverse(Candidate { bound, entry: head.entry }));
+                    candidates.push(Reverse(Candidate { bound, entry: head.entry }));
                 }
             }
+            // a heap's first elements are about the least
+            let next = candidates.as_slice().iter().take(EXPECTED).map(|Reverse(candidate)| candidate.entry.slot);
+            table.expect(tag, next.filter(|slot| slot.tag() == tag));
         }
     }
 
@@ -244,9 +267,18 @@ impl Scan {
     fn refresh(&mut self) -> bool {
         let mut restarted = false;
         for search in self.searches.iter_mut().filter(|search| !search.swept) {
-            let before = search.graph.root.repairs;
-            search.graph = search.graph.now();
-            if search.graph.root.repairs != before {
+            let now = search.graph.now();
+            let before = std::mem::replace(&mut search.graph, now);
+            if search.graph.root.repairs != before.root.repairs {
+                let codec = search.graph.codec();
+                if let Some(query) = &self.query
+                    && !Arc::ptr_eq(&codec, &before.codec())
+                {
+                    // learned anew
+                    search.query = codec.query(query.elements());
+                    let unknown = |entry| Reverse(Candidate { bound: f64::NEG_INFINITY, entry });
+                    self.candidates.extend(search.waiting.take().map(unknown));
+                }
                 search.beam.start(&search.graph, &search.query);
                 search.exhausted = false;
                 restarted = true;

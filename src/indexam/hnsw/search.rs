@@ -6,6 +6,7 @@ use crate::graph::{Area, CodeHead, NodeEntry};
 use crate::hnsw::{self, NONE, Node};
 use crate::pg::peek;
 use crate::quant::{Head, Query};
+use crate::segment::page::PageBytes;
 
 /// The part of a code's head that distances need.
 #[inline(always)]
@@ -105,6 +106,8 @@ impl Graph {
     }
 }
 
+/// Bytes of the codes that are prefetched together, about.
+const BYTES_AHEAD: usize = 3200;
 /// How much of a code is prefetched while the ones before it are scored.
 const PREFETCH_BYTES: usize = 2048;
 
@@ -140,7 +143,11 @@ impl hnsw::Graph for Graph {
     fn expect_links(&self, node: Node, level: u8) {
         if level == 0 {
             let (ordinal, at) = self.map.nodes.at(node);
-            self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+            if self.last_buffer(Area::Nodes, ordinal) > 0 {
+                self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+            } else {
+                self.read_ahead(Area::Nodes, std::iter::once(ordinal));
+            }
         }
     }
 
@@ -151,19 +158,25 @@ impl hnsw::Graph for Graph {
             out.extend(nodes.iter().map(|&node| self.score(query, node).0));
             return;
         }
-        const AHEAD: usize = 4;
-        for &node in nodes.iter().take(AHEAD) {
+        let ahead = (BYTES_AHEAD / shape.stride_bytes).clamp(4, 10);
+        for &node in nodes.iter().take(ahead) {
             self.prefetch(node);
         }
         for (i, &node) in nodes.iter().enumerate() {
-            if let Some(&next) = nodes.get(i + AHEAD) {
+            if let Some(&next) = nodes.get(i + ahead) {
                 self.prefetch(next);
             }
             let (ordinal, at) = shape.at(node);
-            out.push(self.look(Area::Codes, ordinal, |page| {
+            let see = |page: &PageBytes| {
                 let head = CodeHead::decode(&page[at..at + CODE_HEAD_BYTES]);
                 let start = at + CODE_HEAD_BYTES;
                 query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
+            };
+            let seen = self.glance(Area::Codes, ordinal, see);
+            out.push(seen.unwrap_or_else(|| {
+                // where one page must be read, others will
+                self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));
+                see(self.pin(Area::Codes, ordinal).page())
             }));
         }
     }

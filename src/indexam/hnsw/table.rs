@@ -9,7 +9,7 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
 use crate::segment::page::PAYLOAD_BYTES;
 use crate::segment::slot::XMIN_FROZEN;
-use crate::segment::{Slot, SlotNo, SlotState};
+use crate::segment::{SegmentTag, Slot, SlotNo, SlotState};
 use crate::store::look::{SlotLook, VectorLook};
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
@@ -83,16 +83,8 @@ impl Table {
     /// The exact distance of `query` and the vector in a LIVE slot, to the bit what the operator answers.
     #[must_use]
     pub fn distance(&self, query: &mut Query, column: &Column, slot: SlotNo) -> f64 {
-        let tag = slot.tag();
         let mut looks = self.vectors.borrow_mut();
-        let mut at = looks.iter().rposition(|look| look.tag == tag);
-        if at.is_none()
-            && let Some(look) = VectorLook::new(&self.store, tag)
-        {
-            looks.push(look);
-            at = Some(looks.len() - 1);
-        }
-        let Some(look) = at.map(|at| &looks[at]).filter(|look| look.covers(slot)) else {
+        let Some(look) = self.vector_look(&mut looks, slot.tag()).filter(|look| look.covers(slot)) else {
             return exact::distance(query, column, slot);
         };
         let start = u64::from(slot.position().0) * 4 * u64::from(self.dims);
@@ -102,6 +94,25 @@ impl Table {
             (sum, at)
         });
         sum.finish()
+    }
+
+    fn vector_look<'l>(&self, looks: &'l mut Vec<VectorLook>, tag: SegmentTag) -> Option<&'l VectorLook> {
+        let at = match looks.iter().rposition(|look| look.tag == tag) {
+            Some(at) => at,
+            None => {
+                looks.push(VectorLook::new(&self.store, tag)?);
+                looks.len() - 1
+            }
+        };
+        looks.get(at)
+    }
+
+    /// Has the kernel read vectors of segment `tag` ahead, of which the distances will be wanted.
+    pub fn expect(&self, tag: SegmentTag, slots: impl Iterator<Item = SlotNo>) {
+        let mut looks = self.vectors.borrow_mut();
+        if let Some(look) = self.vector_look(&mut looks, tag) {
+            look.read_ahead(&self.store, slots.filter(|&slot| look.covers(slot)));
+        }
     }
 
     /// The vector that is in slot `number` now, and the slot.

@@ -6,6 +6,7 @@
 use super::build::{self, Phase};
 use super::drain;
 use super::pages::{Graph, Index};
+use super::relearn;
 use super::repair;
 use super::table::{Table, deleted_by, is_dead};
 use super::writer::{Maintenance, Writer};
@@ -143,6 +144,7 @@ pub fn maintain(
             continue;
         }
         let Some(mut writer) = drain::writer(&graph, table, lock) else { continue };
+        relearn::if_outgrown(&mut writer, table, options, threshold <= 0.0);
         build::enter(Phase::Drain, u64::from(graph.root.pending()));
         let mut count = 0;
         let drained = drain::all(&mut writer, table, options, &mut || {

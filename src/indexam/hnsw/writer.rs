@@ -92,6 +92,12 @@ impl Writer {
         &self.codec
     }
 
+    /// Goes on with the graph as it is now, whose codes have these parameters.
+    pub fn set_codec(&mut self, codec: Arc<Codec>) {
+        self.refresh();
+        self.codec = codec;
+    }
+
     /// Changes the root page, and what else `others` adds, in one record.
     fn change_root(&self, change: impl FnOnce(&mut Root), others: &[(Area, u32, usize, Vec<u8>)]) {
         let mut graph = self.graph.borrow_mut();
