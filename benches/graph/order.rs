@@ -1,7 +1,7 @@
 //! Numbers for nodes under which those that are near each other share pages. Each answers the new number of each node.
 
-use pg_zvec::hnsw::{Graph, GraphMut, MemoryGraph, NONE, Node};
-use std::collections::VecDeque;
+use pg_zvec::hnsw::order::Order;
+use pg_zvec::hnsw::{Graph, GraphMut, MemoryGraph, Node};
 
 /// Nodes with levels above 0, numbered among themselves, by the blocks of links that they have; the others like the
 /// next of those.
@@ -16,27 +16,10 @@ pub fn above_level_0(graph: &MemoryGraph) -> Vec<u32> {
         .collect()
 }
 
-/// In the order in which a walk from the entry point over level 0 finds them.
+/// As `CREATE INDEX` numbers them.
 pub fn breadth_first(graph: &MemoryGraph) -> Vec<u32> {
-    let nodes = graph.nodes();
-    let mut numbers = vec![NONE; nodes as usize];
-    let mut next = 0;
-    let mut queue = VecDeque::new();
-    let mut links = Vec::new();
-    for start in graph.entry().map(|(entry, _)| entry).into_iter().chain(0..nodes) {
-        queue.push_back(start);
-        while let Some(node) = queue.pop_front() {
-            if numbers[node as usize] != NONE {
-                continue;
-            }
-            numbers[node as usize] = next;
-            next += 1;
-            links.clear();
-            graph.links(node, 0, &mut links);
-            queue.extend(links.iter().filter(|&&link| numbers[link as usize] == NONE));
-        }
-    }
-    numbers
+    let order = Order::breadth_first(graph);
+    (0..graph.nodes()).map(|node| order.number(node)).collect()
 }
 
 /// By the nearest of √n nodes, which follow each other by nearness.
