@@ -70,7 +70,7 @@ graph insert drains deleted|SELECT graph('@', 99); INSERT INTO @ (id, tag, n, f)
 graph vacuum drains|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 5, 3]::zvec FROM generate_series(101, 150) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
 graph vacuum drains in memory|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 9, i % 8, i % 7]::zvec FROM generate_series(101, 700) i; DELETE FROM @ WHERE id % 7 = 0|VACUUM @
 graph vacuum drains into free nodes|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 900) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0; VACUUM @; INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(901, 1130) i|VACUUM @
-graph vacuum learns anew|TRUNCATE @; SELECT graph('@'); INSERT INTO @ (id, tag, n, f) VALUES (100, 1, 1, '[90000,80000,-70000]'); VACUUM @; SELECT graph('@', 0); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 400) i; SELECT graph('@'); DELETE FROM @ WHERE id % 9 = 0; INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(401, 420) i|VACUUM @
+graph vacuum learns anew|TRUNCATE @; SELECT graph('@'); INSERT INTO @ (id, tag, n, f) VALUES (100, 1, 1, '[60,40,-40]'); VACUUM @; SELECT graph('@', 0); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 400) i; SELECT graph('@'); DELETE FROM @ WHERE id % 9 = 0; INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(401, 420) i|VACUUM @
 graph vacuum repairs|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 800) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
 graph vacuum links anew|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 800) i; VACUUM @; DELETE FROM @ WHERE id % 6 <> 0|VACUUM @
 graph vacuum repairs on pages|SET maintenance_work_mem = '1MB'; SELECT graph('@', 10000, 128); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 90, i % 8, i % 5]::zvec FROM generate_series(101, 1300) i; VACUUM @; DELETE FROM @ WHERE id < 400 OR id % 9 = 0; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
@@ -226,6 +226,8 @@ awk -F'|' -v problems="$work/problems" '
     run == "at the end" { if (/canceling statement due to statement timeout/) ended++; else problem($0); next }
     index($0, expected) { failed++; next }
     /current transaction is aborted|there is no transaction in progress|savepoint "c" does not exist/ { next }
+    # a graph that does not fit into memory keeps its codes whatever comes
+    name == "graph vacuum repairs on pages" && /NOTICE: .* fit its vectors badly/ { next }
     { problem($0) }
     END { finish(); close(problems)
         for (name in runs) if (name != "at the end")
