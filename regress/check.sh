@@ -53,7 +53,10 @@ count_lines() {
 rust_tests() {
     local log=$ZVEC_LOGS/cargo-test.log status good bad
     section "tests of the pure modules, without PostgreSQL"
-    cargo test --no-default-features 2>&1 | tee "$log"
+    {
+        cargo test --no-default-features &&
+            cargo test --no-default-features --features drivers --bin zvec_graph
+    } 2>&1 | tee "$log"
     status=$?
     good=$(sed -nE 's/^test result: .* ([0-9]+) passed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
     bad=$(sed -nE 's/^test result: .* ([0-9]+) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)

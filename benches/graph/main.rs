@@ -13,10 +13,21 @@
 //!   --threads LIST     builds to time, default 1,2; the last one is searched
 //!   --ef LIST          default 10,16,24,32,48,64,96,128,200,400
 //!   --export DIR       write base.f32, queries.f32 and neighbors.i32 (10 each) for other programs, and stop
+//!   --layouts LIST     instead of searching with each ef, compare layouts at recall 0.95 and 0.99: a (floats), b (int8), c1,
+//!                      c2, c4 (RaBitQ beside the links; c1+: lists filled up, c1-: no upper levels, c1+-: both), d1,
+//!                      d2, d4 (RaBitQ, one code a node)
 //!   --repair SHARE     also: delete this share at random, repair, and search again
 //! ```
 
+mod aligned;
+mod blocks;
 mod data;
+mod kernels;
+mod layouts;
+mod order;
+mod pages;
+mod rabitq;
+mod variants;
 
 use data::{Data, K};
 use pg_zvec::distance::{Metric, distance};
@@ -41,6 +52,7 @@ pub struct Options {
     threads: Vec<usize>,
     ef: Vec<usize>,
     export: Option<String>,
+    layouts: Vec<String>,
     repair: Option<f64>,
 }
 
@@ -57,6 +69,7 @@ fn options() -> Result<Options, String> {
         threads: vec![1, 2],
         ef: vec![10, 16, 24, 32, 48, 64, 96, 128, 200, 400],
         export: None,
+        layouts: Vec::new(),
         repair: None,
     };
     let mut arguments = std::env::args().skip(1);
@@ -79,6 +92,7 @@ fn options() -> Result<Options, String> {
             "--threads" => options.threads = list()?,
             "--ef" => options.ef = list()?,
             "--export" => options.export = Some(value),
+            "--layouts" => options.layouts = value.split(',').map(str::to_owned).collect(),
             "--repair" => options.repair = Some(value.parse().map_err(|error| format!("{name} {value}: {error}"))?),
             _ => return Err(format!("unknown option {name}")),
         }
@@ -125,15 +139,18 @@ fn main() -> Result<(), String> {
             .map_err(|error| error.to_string())?;
         let (elapsed, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         println!("build with {threads} threads: {elapsed:.2} s, {cpu:.2} s of CPU time");
-        built = Some(graph);
+        built = Some((graph, cpu));
     }
-    let graph = built.ok_or("--threads is empty")?;
+    let (graph, cpu) = built.ok_or("--threads is empty")?;
     let bytes = MemoryGraph::bytes(data.rows() as u64, data.dims, options.m);
     println!("{:.0} bytes a node; links on level 0: {:.1} a node", bytes as f64 / data.rows() as f64, links(&graph));
     let truth = match &options.neighbors {
         Some(path) => data::read_neighbors(path)?,
         None => data.truth(&|_| true),
     };
+    if !options.layouts.is_empty() {
+        return layouts::compare(&options, &data, &graph, &truth, cpu);
+    }
     sweep(&options, &data, &graph, &truth);
 
     if let Some(share) = options.repair {
@@ -169,10 +186,15 @@ fn main() -> Result<(), String> {
 
 /// CPU time that this process has used, in all its threads. What other programs take of the machine is not in it.
 fn cpu_seconds() -> f64 {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// Seconds on one of the system's clocks.
+fn clock(which: libc::clockid_t) -> f64 {
     let mut time = std::mem::MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the call fills the structure before it is read.
     let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, time.as_mut_ptr());
+        libc::clock_gettime(which, time.as_mut_ptr());
         time.assume_init()
     };
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
