@@ -65,3 +65,36 @@ is "SELECT count(*), count(*) FILTER (WHERE e = v(id, ver)) FROM big" "1000|1000
 zvec_result $? "memory: nothing is left behind"
 zvec_log_is_clean memory
 zvec_result $? "memory: the server's log is clean"
+
+# What a session has coded of waiting vectors (6,000 of 1,000 bytes here) it gives back when they wait no more.
+psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE waits (e zvec(1000)) USING zvec;
+INSERT INTO waits SELECT (SELECT array_agg((random() + 0 * i * j)::real) FROM generate_series(1, 1000) j)::zvec
+    FROM generate_series(1, 2000) i;
+CREATE INDEX waits_e ON waits USING zvec_hnsw (e);
+SET pg_zvec.background_drain = off;
+SET pg_zvec.max_pending = 100000;
+INSERT INTO waits SELECT e FROM waits;
+INSERT INTO waits SELECT e FROM waits;
+SQL
+# anonymous PID: kilobytes of memory that the process alone has.
+anonymous() {
+    sed -nE 's/^RssAnon:[^0-9]*([0-9]+) kB/\1/p' "/proc/$1/status"
+}
+coproc session { psql -XAtq 2>&1; }
+client=$session_PID
+nearest="SELECT pg_backend_pid() FROM (SELECT FROM waits ORDER BY e <-> (SELECT e FROM waits LIMIT 1) LIMIT 1) x;"
+printf 'SET enable_seqscan = off;\n' >&"${session[1]}"
+for ((i = 0; i < 8; i++)); do
+    echo "$nearest" >&"${session[1]}"
+    read -r -t 60 pid <&"${session[0]}"
+done
+coded=$(anonymous "$pid")
+psql -XAtqc "SELECT drained FROM zvec_optimize('waits_e')" >"$ZVEC_SCRATCH/drained"
+echo "$nearest" >&"${session[1]}"
+read -r -t 60 pid <&"${session[0]}"
+left=$(anonymous "$pid")
+eval "exec ${session[1]}>&-"
+wait "$client"
+[ "$(cat "$ZVEC_SCRATCH/drained")" = 6000 ] && [ $((coded - left)) -ge 4500 ]
+zvec_result $? "memory: codes of vectors that wait no more are given back ($coded kB, then $left)"

@@ -103,7 +103,7 @@ fn link_to(
     reached: &Visited,
     scratch: &mut Scratch,
 ) -> bool {
-    let Scratch { query, pool, hop, visited, candidates, .. } = scratch;
+    let Scratch { query, pool, hop, visited, candidates, links, .. } = scratch;
     graph.load_query(node, query);
     pool.clear();
     if let Some((distance, nearest)) = descend(graph, query, 0, hop, visited) {
@@ -125,10 +125,22 @@ fn link_to(
             return true;
         }
     }
-    // All are full: the nearest gives up its last link, or the entry point if there is none near.
+    // All are full: the nearest gives up its last link, or the entry point if there is none near. The node takes that
+    // link over, since it may be the only one to where it leads: where all crowd around a few nodes, each that is
+    // connected would otherwise cut off the one before.
     let near = candidates.first().map_or(entry, |&(_, near)| near);
     if near == node {
         return false;
+    }
+    links.clear();
+    graph.own_links(near, 0, links);
+    if let Some(&last) = links.get(max - 1).filter(|&&last| last != node && !dead(last)) {
+        graph.edit_links(node, 0, &mut |links| {
+            if !links.contains(&last) {
+                links.truncate(max - 1);
+                links.push(last);
+            }
+        });
     }
     graph.edit_links(near, 0, &mut |links| {
         links.truncate(max - 1);

@@ -1,6 +1,7 @@
 //! Graphs in memory against brute force.
 
 mod lifecycle;
+mod reach;
 mod recall;
 mod threads;
 mod twins;

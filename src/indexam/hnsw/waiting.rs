@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Codes are made for so many vectors in one query at the most; what is left is scored exactly this time.
 const MOST_NEW: usize = 1000;
-/// Bytes of codes that are kept of one graph at the most.
+/// Bytes of entries and codes that are kept of one graph at the most.
 const MOST_BYTES: usize = 32 << 20;
 /// Of how many graphs codes are kept.
 const MOST_GRAPHS: usize = 8;
@@ -38,14 +38,19 @@ thread_local! {
 }
 
 impl Codes {
-    /// Takes what is known of the graph out of the store.
-    fn of(graph: &Graph, codec: &Arc<Codec>) -> Self {
-        let (file, block) = (graph.file(), graph.map.block);
-        let known = KNOWN.with_borrow_mut(|known| {
+    /// Takes what is known of the graph out of the store, with what nobody can ask for any more.
+    fn take(file: u32, block: u32) -> Option<Self> {
+        KNOWN.with_borrow_mut(|known| {
+            // the graph was learned anew, or its index is not remembered any more
+            known.retain(|codes| Arc::strong_count(&codes.codec) > 1);
             let at = known.iter().position(|codes| codes.file == file && codes.block == block);
             at.map(|at| known.remove(at))
-        });
-        known.filter(|codes| Arc::ptr_eq(&codes.codec, codec)).unwrap_or_else(|| {
+        })
+    }
+
+    fn of(graph: &Graph, codec: &Arc<Codec>) -> Self {
+        let (file, block) = (graph.file(), graph.map.block);
+        Self::take(file, block).filter(|codes| Arc::ptr_eq(&codes.codec, codec)).unwrap_or_else(|| {
             let codec = codec.clone();
             Self { file, block, codec, start: 0, entries: Vec::new(), heads: Vec::new(), codes: Vec::new() }
         })
@@ -70,11 +75,16 @@ impl Codes {
             self.heads.drain(..self.start);
             self.codes.drain(..self.start * self.codec.code_bytes());
             self.start = 0;
+            // after a long list was drained
+            self.entries.shrink_to(2 * self.entries.len());
+            self.heads.shrink_to(2 * self.heads.len());
+            self.codes.shrink_to(2 * self.codes.len());
         }
         let same = self.entries[self.start..].iter().zip(pending).take_while(|(a, b)| a == b).count();
         self.truncate(same);
-        let most = (MOST_BYTES / self.codec.code_bytes()).min(same + MOST_NEW).min(pending.len());
-        crate::pg::reserve::ask((most.saturating_sub(same) * self.codec.code_bytes()) as u64);
+        let each = self.codec.code_bytes() + size_of::<(Entry, Head)>();
+        let most = (MOST_BYTES / each).min(same + MOST_NEW).min(pending.len());
+        crate::pg::reserve::ask((most.saturating_sub(same) * each) as u64);
         let (mut vector, mut code) = (Vec::new(), vec![0; self.codec.code_bytes()]);
         for &entry in &pending[same.min(most)..most] {
             // of a vector that is gone it does not matter what the code says
@@ -112,6 +122,7 @@ impl Waiting {
     #[must_use]
     pub fn start(graph: &Graph, table: &Table, query: &Query, pending: &[Entry]) -> (Self, usize) {
         if pending.is_empty() {
+            drop(Codes::take(graph.file(), graph.map.block));
             return (Self::default(), 0);
         }
         let mut codes = Codes::of(graph, &graph.codec());
