@@ -28,7 +28,9 @@ thread_local! {
     static ASKED: Cell<Option<(u32, Instant)>> = const { Cell::new(None) };
 }
 
-/// The lock that an index's worker holds as long as it runs: on a block number that no page has.
+/// The lock that an index's worker holds as long as it runs: on a block number that no page has. It is of the method of
+/// user locks, because the end of a process releases only those outside a transaction. With the default method it would
+/// outlive the worker, and no other would ever start for the index.
 fn lock_tag(database: u32, index: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
         locktag_field1: database,
@@ -36,7 +38,7 @@ fn lock_tag(database: u32, index: u32) -> pg_sys::LOCKTAG {
         locktag_field3: pg_sys::InvalidBlockNumber,
         locktag_field4: 0,
         locktag_type: pg_sys::LockTagType::LOCKTAG_PAGE as u8,
-        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
     }
 }
 
