@@ -9,8 +9,9 @@ zvec_begin index-damage-test
 . regress/crash/lib.bash
 
 # Where, what, and what it may lead to. Where: the first page of a kind and an offset on it, or the file's `end`. What:
-# bytes in hexadecimal, or `zero` or `noise` for a whole page. Then "seen": zvec_check has to tell; "value": results may
-# differ, and nothing else; "unseen": it is a hint. The graph has m = 4 and vectors of 16 dimensions; node 0 is row 1.
+# bytes in hexadecimal, `free` for the number of a free node, or `zero` or `noise` for a whole page. Then "seen":
+# zvec_check has to tell; "value": results may differ, and nothing else; "unseen": it is a hint. The graph has m = 4 and
+# vectors of 16 dimensions.
 damages() {
     grep -v '^ *#' <<'END'
 meta 24 00000000 seen
@@ -114,7 +115,7 @@ nodes 48 05000000 seen
 nodes 48 feffffff seen
 nodes 56 00000000 seen
 nodes 56 fffffffe seen
-nodes 56 2b010000 seen
+nodes 56 free seen
 nodes 56 ffffffff value
 nodes 0 zero seen
 nodes 0 noise seen
@@ -231,6 +232,12 @@ overwrite() {
     case $4 in
     cut) truncate -s 0 "$1" ;;
     zero) dd if=/dev/zero of="$1" bs=8192 count=1 seek="$block" conv=notrunc status=none ;;
+    free)
+        # the root page has the first free node's number + 1
+        at=$(($(block_of "$1" 02) * 8192 + 60))
+        at=$(($(od -An -tu4 -j "$at" -N 4 "$1") - 1))
+        put "$1" $((block * 8192 + $3)) "$(printf '%02x%02x0000' $((at % 256)) $((at / 256)))"
+        ;;
     noise) dd if="$ZVEC_BINDIR/postgres" of="$1" bs=8192 count=1 seek="$block" conv=notrunc status=none ;;
     *) put "$1" $((block * 8192 + $3)) "$4" ;;
     esac
