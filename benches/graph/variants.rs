@@ -101,6 +101,40 @@ impl<G: Graph, F: FnMut(Read)> Graph for Told<'_, G, F> {
     }
 }
 
+/// A graph's links, with distances of another kind, which do not need the query.
+struct Scored<'a, D>(&'a MemoryGraph, D);
+
+impl<D: Fn(&[Node], &mut Vec<f32>)> Graph for Scored<'_, D> {
+    fn entry(&self) -> Option<(Node, u8)> {
+        self.0.entry()
+    }
+
+    fn nodes(&self) -> u32 {
+        self.0.nodes()
+    }
+
+    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
+        self.0.links(node, level, out);
+    }
+
+    fn distances(&self, _query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
+        self.1(nodes, out);
+    }
+
+    fn expect_links(&self, node: Node, level: u8) {
+        self.0.expect_links(node, level);
+    }
+}
+
+/// Appends the distance of each node; the `ahead` next ones are fetched meanwhile.
+fn score(nodes: &[Node], out: &mut Vec<f32>, ahead: usize, fetch: impl Fn(Node), distance: impl Fn(Node) -> f32) {
+    nodes.iter().take(ahead).copied().for_each(&fetch);
+    out.extend(nodes.iter().enumerate().map(|(i, &node)| {
+        nodes.get(i + ahead).copied().into_iter().for_each(&fetch);
+        distance(node)
+    }));
+}
+
 /// Buffers of a search by one code a node.
 #[derive(Default)]
 struct ByBeam {
@@ -109,6 +143,14 @@ struct ByBeam {
 }
 
 impl ByBeam {
+    /// Finds candidates by estimates.
+    fn find(&mut self, graph: &impl Graph, query: &Query, ef: usize, read: &mut impl FnMut(Read)) {
+        let told = Told(graph, RefCell::new(read));
+        self.candidates.clear();
+        self.beam.start(&told, query);
+        self.beam.extend(&told, query, ef, &mut |_| true, &mut self.candidates);
+    }
+
     /// As a scan of the index does: candidates by estimates, exact distances where `lower_bound` leaves room.
     #[expect(clippy::too_many_arguments)]
     fn run(
@@ -122,10 +164,7 @@ impl ByBeam {
         lower_bound: impl Fn(Node, f32) -> f64,
         read: &mut impl FnMut(Read),
     ) {
-        let told = Told(graph, RefCell::new(&mut *read));
-        self.candidates.clear();
-        self.beam.start(&told, query);
-        self.beam.extend(&told, query, ef, &mut |_| true, &mut self.candidates);
+        self.find(graph, query, ef, read);
         for &(estimate, node) in &self.candidates {
             if !nearest.excludes(lower_bound(node, estimate)) {
                 read(Read::Vector(node));
@@ -139,38 +178,6 @@ impl ByBeam {
 #[derive(Default)]
 pub struct Floats(ByBeam);
 
-struct FloatGraph<'a> {
-    setting: &'a Setting<'a>,
-    vector: &'a [f32],
-}
-
-impl Graph for FloatGraph<'_> {
-    fn entry(&self) -> Option<(Node, u8)> {
-        self.setting.graph.entry()
-    }
-
-    fn nodes(&self) -> u32 {
-        self.setting.graph.nodes()
-    }
-
-    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        self.setting.graph.links(node, level, out);
-    }
-
-    fn distances(&self, _query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        let fetch = |node: Node| self.setting.vector(node).iter().step_by(16).for_each(prefetch);
-        nodes.iter().take(1).copied().for_each(fetch);
-        out.extend(nodes.iter().enumerate().map(|(i, &node)| {
-            nodes.get(i + 1).copied().into_iter().for_each(fetch);
-            l2_squared(self.vector, self.setting.vector(node)) as f32
-        }));
-    }
-
-    fn expect_links(&self, node: Node, level: u8) {
-        self.setting.graph.expect_links(node, level);
-    }
-}
-
 impl Variant for Floats {
     fn search(
         &mut self,
@@ -180,16 +187,15 @@ impl Variant for Floats {
         nearest: &mut Nearest,
         read: &mut impl FnMut(Read),
     ) {
-        let graph = FloatGraph { setting, vector };
+        let fetch = |node: Node| setting.vector(node).iter().step_by(16).for_each(prefetch);
+        let distance = |node: Node| l2_squared(vector, setting.vector(node)) as f32;
+        let graph = Scored(setting.graph, |nodes: &[Node], out: &mut Vec<f32>| score(nodes, out, 1, fetch, distance));
         let query = setting.graph.codec().empty_query();
         let mut read = |what| match what {
             Read::Code(node) => read(Read::Vector(node)),
             what => read(what),
         };
-        let told = Told(&graph, RefCell::new(&mut read));
-        self.0.candidates.clear();
-        self.0.beam.start(&told, &query);
-        self.0.beam.extend(&told, &query, ef, &mut |_| true, &mut self.0.candidates);
+        self.0.find(&graph, &query, ef, &mut read);
         let nearer = self.0.candidates.iter().take(K);
         nearest.0.extend(nearer.map(|&(squared, node)| (setting.measure(f64::from(squared)), node)));
     }
@@ -278,53 +284,6 @@ impl Alone {
     }
 }
 
-struct CodeGraph<'a> {
-    graph: &'a MemoryGraph,
-    codes: &'a Aligned<u64>,
-    stride: usize,
-    bits: usize,
-    query: &'a ByteQuery,
-}
-
-impl CodeGraph<'_> {
-    fn words(&self, node: Node) -> &[u64] {
-        &self.codes[node as usize * self.stride..][..self.stride]
-    }
-}
-
-impl Graph for CodeGraph<'_> {
-    fn entry(&self) -> Option<(Node, u8)> {
-        self.graph.entry()
-    }
-
-    fn nodes(&self) -> u32 {
-        self.graph.nodes()
-    }
-
-    fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
-        self.graph.links(node, level, out);
-    }
-
-    fn distances(&self, _query: &Query, nodes: &[Node], out: &mut Vec<f32>) {
-        const AHEAD: usize = 4;
-        let fetch = |node: Node| self.words(node).iter().step_by(8).for_each(prefetch);
-        nodes.iter().take(AHEAD).copied().for_each(fetch);
-        let code_words = self.query.bytes.len() / 64 * self.bits;
-        out.extend(nodes.iter().enumerate().map(|(i, &node)| {
-            nodes.get(i + AHEAD).copied().into_iter().for_each(fetch);
-            let words = self.words(node);
-            let (squared, factor) = (f32::from_bits(words[0] as u32), f32::from_bits((words[0] >> 32) as u32));
-            let code = &words[Alone::HEAD_WORDS..Alone::HEAD_WORDS + code_words];
-            let product = kernels::dot(code, self.bits, &self.query.bytes) as f32 * self.query.scale + self.query.shift;
-            self.query.squared + squared - factor * product
-        }));
-    }
-
-    fn expect_links(&self, node: Node, level: u8) {
-        self.graph.expect_links(node, level);
-    }
-}
-
 impl Variant for Alone {
     fn search(
         &mut self,
@@ -337,10 +296,20 @@ impl Variant for Alone {
         setting.rotate(vector, &mut self.rotated);
         self.query.assign(self.bits, &self.rotated);
         let (codes, stride, bits, query) = (&self.words, self.stride, self.bits, &self.query);
-        let graph = CodeGraph { graph: setting.graph, codes, stride, bits, query };
+        let words = |node: Node| &codes[node as usize * stride..][..stride];
+        let code_words = query.bytes.len() / 64 * bits;
+        let fetch = |node: Node| words(node).iter().step_by(8).for_each(prefetch);
+        let distance = |node: Node| {
+            let words = words(node);
+            let (squared, factor) = (f32::from_bits(words[0] as u32), f32::from_bits((words[0] >> 32) as u32));
+            let code = &words[Self::HEAD_WORDS..Self::HEAD_WORDS + code_words];
+            let product = kernels::dot(code, bits, &query.bytes) as f32 * query.scale + query.shift;
+            query.squared + squared - factor * product
+        };
+        let graph = Scored(setting.graph, |nodes: &[Node], out: &mut Vec<f32>| score(nodes, out, 4, fetch, distance));
         let norm = query.squared.sqrt();
         let bound = |node, estimate: f32| {
-            let slack = f32::from_bits(graph.words(node)[1] as u32);
+            let slack = f32::from_bits(words(node)[1] as u32);
             setting.measure(f64::from((estimate - slack * norm).max(0.0)))
         };
         let unused = setting.graph.codec().empty_query();
