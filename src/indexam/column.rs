@@ -47,6 +47,16 @@ fn refuse(message: String, hint: &'static str) -> ! {
     raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))
 }
 
+/// The dimensions that a column of this type and modifier declares; less than 1 if none.
+pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
+    if typmod < 0 {
+        // a domain may declare what the column does not
+        // SAFETY: reads the catalog
+        unsafe { pg_sys::getBaseTypeAndTypmod(typid, &mut typmod) };
+    }
+    typmod
+}
+
 /// Raises the error for a column that does not declare its dimensions; with `index`, for a change by which a column would
 /// no longer declare those that `index` needs.
 pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
@@ -101,12 +111,8 @@ impl Column {
                     "Only vectors that a zvec table stores natively can be indexed this way.",
                 );
             }
-            let mut typmod = attribute.atttypmod;
-            if typmod < 0 {
-                // a domain may declare what the column does not
-                pg_sys::getBaseTypeAndTypmod(attribute.atttypid, &mut typmod);
-            }
-            let Some(dims) = u16::try_from(typmod).ok().filter(|&dims| dims > 0) else {
+            let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
+            let Some(dims) = u16::try_from(declared).ok().filter(|&dims| dims > 0) else {
                 undeclared(heap, attnum, None)
             };
             Self {

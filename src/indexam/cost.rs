@@ -5,6 +5,7 @@
 //! vector. The pages of the vectors are not charged, because the planner does not charge them for the alternative either:
 //! a sequential scan reads them through the operator. So what is compared is comparable.
 
+use super::column::declared_dims;
 use pgrx::pg_sys::{self, IndexPath, PlannerInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -70,16 +71,13 @@ impl Scan {
             let (mut typid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
             let attnum = *index.indexkeys as i16;
             pg_sys::get_atttypetypmodcoll(table, attnum, &mut typid, &mut typmod, &mut collation);
-            if typmod < 0 {
-                pg_sys::getBaseTypeAndTypmod(typid, &mut typmod);
-            }
             let rows = rel.tuples.max(1.0);
             let limit = (*root).limit_tuples;
             Some(Self {
                 rows,
                 covered,
                 partial,
-                dims: typmod.max(0) as u32,
+                dims: declared_dims(typid, typmod).max(0) as u32,
                 distance: expression.per_tuple * IN_PLACE,
                 startup: expression.startup,
                 wanted: if limit > 0.0 { limit.min(rows) } else { rows },

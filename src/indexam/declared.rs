@@ -4,7 +4,7 @@
 //! no access method. It tells the hook for changed objects, though, in which such a change is refused. The table of a
 //! column that an index is over is open then, so the library is loaded and the hook in place.
 
-use super::column::undeclared;
+use super::column::{declared_dims, undeclared};
 use super::target::kind_of;
 use crate::pg::relation::OpenRelation;
 use crate::tableam::vectors::is_vector_type;
@@ -64,14 +64,7 @@ unsafe fn lacks_dimensions(table: Oid, attnum: i16) -> bool {
         let row = pg_sys::systable_getnext(scan);
         let lacks = !row.is_null() && {
             let attribute = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_attribute>();
-            let mut typmod = attribute.atttypmod;
-            is_vector_type(attribute.atttypid) && {
-                if typmod < 0 {
-                    // a domain may declare what the column does not
-                    pg_sys::getBaseTypeAndTypmod(attribute.atttypid, &mut typmod);
-                }
-                typmod < 0
-            }
+            is_vector_type(attribute.atttypid) && declared_dims(attribute.atttypid, attribute.atttypmod) < 0
         };
         pg_sys::systable_endscan(scan);
         lacks
