@@ -53,10 +53,25 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     }
 }
 
-/// Asks the kernel to read blocks ahead that are not in the shared buffers, unless effective_io_concurrency is 0 (of the
-/// relation's tablespace).
+/// Unless the first of `items` is found, asks the kernel to read the `blocks` of `rel` ahead of all that are not: where one
+/// must be read, others will. effective_io_concurrency = 0 (of the relation's tablespace) switches it off.
+#[inline]
+pub unsafe fn read_ahead<T, B: IntoIterator<Item = u32>>(
+    rel: pg_sys::Relation,
+    mut items: impl Iterator<Item = T>,
+    is_found: impl Fn(&T) -> bool,
+    blocks: impl FnMut(T) -> B,
+) {
+    // SAFETY: rel is open
+    unsafe {
+        let Some(first) = items.next().filter(|first| !relation::is_temporary(rel) && !is_found(first)) else { return };
+        let missing = std::iter::once(first).chain(items.filter(|item| !is_found(item)));
+        ask_for(rel, missing.flat_map(blocks));
+    }
+}
+
 #[cold]
-pub unsafe fn read_ahead(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
+unsafe fn ask_for(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
     // SAFETY: rel is open
     unsafe {
         if pg_sys::get_tablespace_io_concurrency((*(*rel).rd_rel).reltablespace) > 0 {

@@ -158,15 +158,12 @@ impl VectorLook {
     /// Unless the vector in the first of `slots` is where it was last found, asks the kernel to read the vectors of all
     /// that are not. The slots are covered.
     #[inline]
-    pub fn read_ahead(&self, store: &Store, mut slots: impl Iterator<Item = SlotNo>) {
-        let Some(first) = slots.next().filter(|&slot| !self.recent.temporary && !self.is_found(slot)) else { return };
-        let missing = std::iter::once(first).chain(slots.filter(|&slot| !self.is_found(slot)));
-        let segment = &self.recent.segment;
-        let pieces = missing.flat_map(|slot| segment.page.geometry.pieces(slot.position()));
+    pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
+        let page = &self.recent.segment.page;
+        let blocks =
+            |slot: SlotNo| page.geometry.pieces(slot.position()).filter_map(|piece| page.data.block(piece.ordinal));
         // SAFETY: the store's relation is open
-        unsafe {
-            buffer::read_ahead(store.relation(), pieces.filter_map(|piece| segment.page.data.block(piece.ordinal)));
-        }
+        unsafe { buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks) }
     }
 
     /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.

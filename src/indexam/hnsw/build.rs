@@ -141,8 +141,9 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
     let count = positions(bits).count();
     enter(Phase::Load, count as u64);
-    let (codec, _) = train(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
-    let codec = Arc::new(codec);
+    let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
+    let codec = Arc::new(trainer.finish());
+    drop(trainer);
     crate::pg::reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
@@ -191,19 +192,19 @@ pub fn level(graph: &Graph, node: Node) -> u8 {
     hnsw::level_of(seed, usize::from(graph.map.m))
 }
 
-/// Learns the codes' parameters; returns also whether there was a vector to learn from.
+/// What the codes' parameters are learned from; returns also whether there was a vector.
 #[must_use]
-pub fn train(graph: &Graph, table: &Table, sample: impl Iterator<Item = Entry>) -> (Codec, bool) {
+pub fn sample(graph: &Graph, table: &Table, entries: impl Iterator<Item = Entry>) -> (Trainer, bool) {
     let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
     let (mut vector, mut any) = (Vec::new(), false);
-    for entry in sample {
+    for entry in entries {
         pgrx::check_for_interrupts!();
         if table.vector(entry, &mut vector) {
             trainer.add(&vector);
             any = true;
         }
     }
-    (trainer.finish(), any)
+    (trainer, any)
 }
 
 /// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is

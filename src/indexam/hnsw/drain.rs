@@ -86,9 +86,9 @@ impl Graph {
             table.slot(entry).is_some()
         });
         let step = waiting.len().div_ceil(SAMPLE).max(1);
-        let (codec, any) = super::build::train(&now, table, waiting.into_iter().step_by(step));
+        let (trainer, any) = super::build::sample(&now, table, waiting.into_iter().step_by(step));
         any.then(|| {
-            now.put_codec(&codec);
+            now.put_codec(&trainer.finish());
             now.now()
         })
     }

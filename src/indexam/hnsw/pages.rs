@@ -332,13 +332,10 @@ impl Graph {
 
     /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.
     #[inline]
-    pub fn read_ahead(&self, area: Area, mut ordinals: impl Iterator<Item = u32>) {
-        let Some(first) = ordinals.next().filter(|&first| !self.map.temporary && !self.is_found(area, first)) else {
-            return;
-        };
-        let missing = std::iter::once(first).chain(ordinals.filter(|&ordinal| !self.is_found(area, ordinal)));
+    pub fn read_ahead(&self, area: Area, ordinals: impl Iterator<Item = u32>) {
+        let block = |ordinal| std::iter::once(self.block(area, ordinal));
         // SAFETY: open
-        unsafe { buffer::read_ahead(self.index.rel, missing.map(|ordinal| self.block(area, ordinal))) }
+        unsafe { buffer::read_ahead(self.index.rel, ordinals, |&ordinal| self.is_found(area, ordinal), block) }
     }
 
     /// A page's bytes under a share lock: for what must be whole.

@@ -22,7 +22,7 @@ use crate::indexam::options::GraphOptions;
 use crate::pg::error::notice;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
-use crate::quant::{Codec, Head, Trainer};
+use crate::quant::{Codec, Head};
 use crate::segment::SlotNo;
 use std::sync::Arc;
 
@@ -60,7 +60,6 @@ pub fn if_outgrown(writer: &mut Writer, table: &Table, options: GraphOptions, al
 
 /// Better parameters than `known`, learned from a sample of all vectors of the graph, those that wait included.
 fn outgrown(graph: &Graph, table: &Table, known: &Codec) -> Option<Codec> {
-    let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
     let step = (graph.root.vectors() as usize / SAMPLE).max(1);
     let mut entries = Vec::with_capacity(SAMPLE);
     let mut count = 0;
@@ -70,14 +69,8 @@ fn outgrown(graph: &Graph, table: &Table, known: &Codec) -> Option<Codec> {
         }
         count += 1;
     });
-    let mut vector = Vec::new();
-    for entry in entries {
-        pgrx::check_for_interrupts!();
-        if table.slot(entry).is_some() && table.vector(entry, &mut vector) {
-            trainer.add(&vector);
-        }
-    }
-    trainer.outgrown(known)
+    let there = entries.into_iter().filter(|&entry| table.slot(entry).is_some());
+    build::sample(graph, table, there).0.outgrown(known)
 }
 
 /// Codes and links the graph's nodes anew. Dead ones stay in use without links until a repair frees them.

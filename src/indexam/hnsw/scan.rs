@@ -1,10 +1,10 @@
 //! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, on and on.
 //!
 //! The pending list and the graphs are searched by codes; a graph without nodes has none, and what waits for it is scored
-//! exactly. A candidate's exact distance is taken when its estimate says that it may be next; a row is handed out once nothing that was found can be
-//! nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too late for its place; one that
-//! does is kept for the very end: no row is lost, and no other is out of place. Where a good part of a graph is wanted, the
-//! rest of it is read from the map.
+//! exactly. A candidate's exact distance is taken when its estimate says that it may be next; a row is handed out once
+//! nothing that was found can be nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too
+//! late for its place; one that does is kept for the very end: no row is lost, and no other is out of place. Where a good
+//! part of a graph is wanted, the rest of it is read from the map.
 //!
 //! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
 //! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
