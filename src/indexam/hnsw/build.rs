@@ -352,14 +352,11 @@ struct Pages<'g> {
     graph: &'g Graph,
     /// the pages of areas that were written
     areas: [Option<ExtentList>; 6],
-    first: u32,
 }
 
 impl<'g> Pages<'g> {
     fn new(graph: &'g Graph) -> Self {
-        // SAFETY: open
-        let first = unsafe { relation::blocks(graph.index.relation()) };
-        Self { graph, areas: Default::default(), first }
+        Self { graph, areas: Default::default() }
     }
 
     /// Makes an area anew of so many pages, each filled by `fill`.
@@ -392,9 +389,13 @@ impl<'g> Pages<'g> {
         let (rel, map) = (self.graph.index.relation(), &self.graph.map);
         // SAFETY: open
         unsafe {
-            let end = relation::blocks(rel);
+            // The server locks many pages at a time for this, in the order of blocks: so only such as nobody else knows,
+            // not those that others have added to the map or the pending list meanwhile and lock in another order.
             if relation::needs_wal(rel) {
-                pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, self.first, end, false);
+                for extent in self.areas.iter().flatten().flat_map(ExtentList::extents) {
+                    let (first, end) = (extent.start, extent.start + extent.pages);
+                    pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, first, end, false);
+                }
             }
             hit("build.logged");
             let root_page = buffer::read(rel, map.block).exclusive();
