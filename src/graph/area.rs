@@ -2,6 +2,7 @@
 
 use super::entry::{CODE_HEAD_BYTES, MAP_ENTRY_BYTES, PENDING_ENTRY_BYTES, node_bytes};
 use super::page::Kind;
+use crate::segment::extent::growth_without_most;
 use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START};
 
 /// A part of a graph that consists of pages of one kind.
@@ -37,6 +38,15 @@ impl Area {
             Self::Center => Kind::Center,
         }
     }
+}
+
+/// An area grows by a tenth of what is there, a large one by a sixteenth, so that it has few extents and little unused space.
+const SHARE: u32 = 10;
+
+/// How many pages an area of `pages` grows by when it needs `needed` more.
+#[must_use]
+pub fn growth(pages: u32, needed: u32) -> u32 {
+    growth_without_most(pages, needed, SHARE)
 }
 
 /// Entries of one size, as many on a page as fit.
@@ -155,7 +165,9 @@ impl CodeShape {
 
 #[cfg(test)]
 mod tests {
+    use super::super::root::MOST_EXTENTS;
     use super::*;
+    use crate::segment::Geometry;
 
     #[test]
     fn codes_tile_without_overlap() {
@@ -180,6 +192,29 @@ mod tests {
                 assert_eq!(next, code_bytes);
             }
         }
+    }
+
+    /// Areas that grow a page at a time, each time as a run of its own, have room for every vector that a segment can hold.
+    #[test]
+    fn extents_suffice_for_a_full_segment() {
+        let suffice = |what: &str, needed: u32| {
+            let (mut pages, mut extents) = (0u32, 0);
+            while pages < needed {
+                pages += growth(pages, 1);
+                extents += 1;
+            }
+            assert!(extents <= MOST_EXTENTS, "{what}: {extents} extents for {needed} pages");
+        };
+        for dims in (1..=16_000u16).step_by(7).chain([1601, 2009, 2681, 4041, 4096, 8105]) {
+            let capacity = Geometry::new(dims).capacity;
+            suffice(&format!("codes of {dims} dimensions"), CodeShape::new(usize::from(dims)).pages(capacity));
+        }
+        let most = Geometry::new(1).capacity;
+        for m in [4, 16, 128] {
+            suffice(&format!("nodes with m = {m}"), Shape::nodes(m).pages(most));
+            suffice(&format!("upper links with m = {m}"), Shape::upper(m).pages(most));
+        }
+        suffice("map", Shape::MAP.pages(most));
     }
 
     #[test]

@@ -71,6 +71,13 @@ pub fn growth(pages: u32, needed: u32, share: u32, most: u32) -> u32 {
     needed.max(least).max((pages / share).min(8192)).min(most.saturating_sub(pages))
 }
 
+/// As [`growth`], for runs that have no most and few extents: one in `share` of what is there, or one in 16 where that is
+/// above the 8,192 pages.
+#[must_use]
+pub fn growth_without_most(pages: u32, needed: u32, share: u32) -> u32 {
+    growth(pages, needed, share, u32::MAX).max(pages / 16)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
 use crate::segment::page::{Damage, PageBytes};
+use std::collections::VecDeque;
 
 /// A graph in memory, with what its pages say besides.
 pub struct Loaded {
@@ -26,7 +27,7 @@ pub struct Loaded {
     /// nodes that were made or given another vector
     pub new: Vec<Node>,
     /// free nodes that are left, in the order of their chain
-    free: Vec<Node>,
+    free: VecDeque<Node>,
 }
 
 /// Bytes that `nodes` of a graph take when they are loaded.
@@ -131,10 +132,10 @@ impl Loaded {
         }
         graph.refuse_circles(nodes, |node| entries[node as usize]);
         memory.set_entry(graph.root.entry);
-        let mut free = Vec::new();
+        let mut free = VecDeque::new();
         let mut next = graph.root.free.unwrap_or(NO_NODE);
         while next < nodes && free.len() < nodes as usize && !entries[next as usize].in_use {
-            free.push(next);
+            free.push_back(next);
             next = entries[next as usize].next;
         }
         Self { memory, entries, upper_blocks: graph.root.upper_blocks, new: Vec::new(), free }
@@ -142,20 +143,19 @@ impl Loaded {
 
     /// Adds a node, of a free number if there is one.
     pub fn add(&mut self, graph: &Graph, entry: Entry, head: Head, code: &[u8]) -> Node {
-        let node = if self.free.is_empty() {
+        let node = if let Some(node) = self.free.pop_front() {
+            let known = &mut self.entries[node as usize];
+            (known.in_use, known.next) = (true, NO_NODE);
+            let level = known.level;
+            self.memory.replace(node, entry.identity(), level, head, code);
+            node
+        } else {
             let node = self.memory.nodes();
             let level = level(graph, node);
             let upper = self.upper_blocks;
             self.upper_blocks += u32::from(level);
             self.entries.push(NodeEntry { level, in_use: true, upper, next: NO_NODE });
             self.memory.push(entry.identity(), level, head, code)
-        } else {
-            let node = self.free.remove(0);
-            let known = &mut self.entries[node as usize];
-            (known.in_use, known.next) = (true, NO_NODE);
-            let level = known.level;
-            self.memory.replace(node, entry.identity(), level, head, code);
-            node
         };
         self.new.push(node);
         node
@@ -174,7 +174,7 @@ impl Loaded {
         let mut new = self.new.clone();
         new.sort_unstable();
         if !new.is_empty() {
-            let (first_free, free_nodes) = (self.free.first().copied(), self.free.len() as u32);
+            let (first_free, free_nodes) = (self.free.front().copied(), self.free.len() as u32);
             if writer.graph().root.free != first_free {
                 writer.change(|root| (root.free, root.free_nodes) = (first_free, free_nodes));
             }

@@ -5,17 +5,14 @@
 
 use super::pages::{Graph, Index, damaged};
 use crate::error::{Error, SqlState};
+use crate::graph::area::growth as area_growth;
 use crate::graph::{Area, GraphNo, Header, MetaPage, RootPage};
 use crate::pg::buffer::{self, Exclusive};
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
-use crate::segment::extent::growth;
 use crate::segment::{Extent, SegmentTag};
-
-/// An area grows by a tenth of what is there, so that it has few extents (about 130 at 16 GB) and little unused space.
-const SHARE: u32 = 10;
 
 impl Index {
     unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
@@ -81,7 +78,7 @@ impl Graph {
             let lock = ExtensionLock::acquire(rel);
             let mut now = self.now();
             let have = now.map.page.area(area).pages();
-            let mut left = if have < needed { growth(have, needed - have, SHARE, u32::MAX) } else { 0 };
+            let mut left = if have < needed { area_growth(have, needed - have) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
