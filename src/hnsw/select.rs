@@ -16,9 +16,12 @@ const AT_A_TIME: usize = 4;
 /// Buffers of a selection.
 pub(super) struct Select {
     slack: f32,
+    /// whether places that are left go to candidates that were passed over
+    fills_up: bool,
+    passed_over: Vec<Node>,
     query: Query,
     hop: Hop,
-    /// what [`Select::run`] chose, nearest first
+    /// what [`Select::run`] chose, nearest first; after these, nearest first, what it was filled up with
     pub chosen: Vec<Node>,
 }
 
@@ -29,13 +32,18 @@ impl Select {
             Metric::L1 => SLACK.sqrt(),
             Metric::InnerProduct => 1.0,
         };
-        Self { slack, query: codec.empty_query(), hop: Hop::default(), chosen: Vec::new() }
+        let fills_up = codec.metric == Metric::InnerProduct;
+        let (query, hop) = (codec.empty_query(), Hop::default());
+        Self { slack, fills_up, passed_over: Vec::new(), query, hop, chosen: Vec::new() }
     }
 
     /// Chooses at most `max` of the candidates, which are sorted by their distance to the node that is to be linked
     /// and do not contain it. A candidate is passed over if it is clearly nearer to one that was chosen before than to
     /// the node: the way to it leads over that one. If it is equally far from both it is kept, so that sets of equidistant
     /// vectors stay connected.
+    ///
+    /// Under the inner product that way may lead nowhere: there is no triangle inequality, and a few long vectors are
+    /// nearer to all others than these to each other. So the places that are left go to those passed over.
     pub fn run(&mut self, graph: &impl GraphMut, candidates: &[(f32, Node)], max: usize) {
         self.chosen.clear();
         self.add(graph, candidates, max);
@@ -43,6 +51,7 @@ impl Select {
 
     /// As [`Select::run`], but goes on from what is chosen.
     pub fn add(&mut self, graph: &impl GraphMut, candidates: &[(f32, Node)], max: usize) {
+        self.passed_over.clear();
         for &(distance, node) in candidates {
             if self.chosen.len() >= max {
                 break;
@@ -54,9 +63,14 @@ impl Select {
                 self.hop.distances.iter().any(|&other| self.slack * other < distance)
             });
             if passed_over {
+                self.passed_over.push(node);
                 continue;
             }
             self.chosen.push(node);
+        }
+        if self.fills_up {
+            let left = max.saturating_sub(self.chosen.len()).min(self.passed_over.len());
+            self.chosen.extend(self.passed_over.drain(..left));
         }
     }
 }
