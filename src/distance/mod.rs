@@ -4,10 +4,10 @@
 //! result, whatever the magnitudes. Vectors need no alignment beyond that of `f32`. A vector that lies in several
 //! pieces of memory is scored piece by piece with an [`Accumulator`].
 
-pub mod abreast;
 mod accumulator;
 mod kernels;
 pub mod reference;
+pub mod rough;
 mod wide;
 
 pub use accumulator::Accumulator;

@@ -1,7 +1,7 @@
 //! Buffers: pins and content locks as guards.
 
 use super::{raw, relation, reserve};
-use crate::segment::page::{PAGE_BYTES, PageBytes};
+use crate::segment::page::PageBytes;
 use pgrx::pg_sys;
 use std::cell::Cell;
 
@@ -80,29 +80,6 @@ unsafe fn ask_for(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
             }
         }
     }
-}
-
-/// Has the processor fetch the beginnings of the pages of memory that the shared buffer `buffer` spans: a hint, which does
-/// no harm whatever the buffer holds. 0 is no buffer.
-#[inline]
-pub fn prefetch(buffer: pg_sys::Buffer) {
-    #[cfg(target_arch = "x86_64")]
-    if buffer > 0 {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const MEMORY_PAGE: usize = 4096;
-        // SAFETY: prefetching touches no memory, and the buffers stay mapped
-        unsafe {
-            let start = pg_sys::BufferBlocks.cast::<u8>().wrapping_add((buffer as usize - 1) * PAGE_BYTES);
-            let to_border = start.align_offset(MEMORY_PAGE);
-            for at in [0, 64, 128, 192, to_border, to_border + MEMORY_PAGE] {
-                if at < PAGE_BYTES {
-                    _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(at).cast());
-                }
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = buffer;
 }
 
 /// Adds a block to `rel`, zeroed and locked. The caller holds the extension lock.

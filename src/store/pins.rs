@@ -3,7 +3,7 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
-use crate::pg::{raw, relation};
+use crate::pg::{peek, raw, relation};
 use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SegmentNo};
 use pgrx::pg_sys;
@@ -75,12 +75,14 @@ impl<'s> Pins<'s> {
         }
     }
 
-    /// Has the processor look up where data page `ordinal` is, and fetch its beginning.
+    /// The address at which data page `ordinal` was in memory when it was last pinned, for fetching it ahead; 0 when that
+    /// is not known.
     #[inline]
-    pub fn prefetch(&self, ordinal: u32) {
-        if let Some(&known) = self.recent.get(ordinal as usize) {
-            buffer::prefetch(known);
-        }
+    #[must_use]
+    pub fn last_address(&self, ordinal: u32) -> usize {
+        let known = self.recent.get(ordinal as usize).copied().unwrap_or(0);
+        // SAFETY: the number of a shared buffer
+        if known > 0 { unsafe { peek::memory(known) as usize } } else { 0 }
     }
 
     #[inline]

@@ -8,7 +8,6 @@
 
 mod build;
 mod parallel;
-mod rough;
 mod scan;
 pub mod stream;
 

@@ -12,13 +12,14 @@
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
+use super::super::handler::descriptor;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::build;
 use super::parallel::Work;
 use super::stream::{self, Chunk, Segments};
 use crate::pg::error::{OrRaise, guarded};
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{self, OpenRelation};
 use crate::segment::Tid;
 use crate::store::{Store, pending};
 use crate::tableam::{item_pointer, vectors::VectorValue};
@@ -65,7 +66,7 @@ pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, nkeys: i32, norderb
     unsafe {
         guarded(|| {
             build::check(index);
-            let scan = pg_sys::RelationGetIndexScan(index, nkeys, norderbys);
+            let scan = descriptor(index, nkeys, norderbys);
             let state = Scan {
                 context: pg_sys::CurrentMemoryContext,
                 column: None,
@@ -98,6 +99,7 @@ pub unsafe extern "C-unwind" fn amrescan(
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
             }
+            relation::count_index_scan((*scan).indexRelation);
             (*(*scan).opaque.cast::<Scan>()).begin(scan);
         });
     }
@@ -217,7 +219,8 @@ impl Scan {
             self.next = Next::Nothing;
             return;
         };
-        let nulls = if column.not_null { Next::Nothing } else { Next::Nulls };
+        // SAFETY: the table is open
+        let nulls = if unsafe { rows.may_lack_vectors(&column) } { Next::Nulls } else { Next::Nothing };
         self.collected.clear();
         self.handed_out = 0;
         let (collected, work) = (&mut self.collected, &mut self.work);

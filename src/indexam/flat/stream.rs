@@ -4,13 +4,14 @@ use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
-use super::rough::Scratch;
 use crate::distance::dot;
+use crate::distance::rough::Lanes;
 use crate::pg::buffer::Pinned;
 use crate::segment::page::{PAYLOAD_BYTES, PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
 use std::rc::Rc;
+use zerocopy::FromBytes;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
 /// of a parallel scan knows it by the same number, however many pages there were when it looked.
@@ -103,6 +104,8 @@ impl Segments {
 struct Reading<'s> {
     pins: Pins<'s>,
     current: Option<(u32, Pinned)>,
+    /// the address at which the page after it was in memory; 0 = not known
+    next: usize,
 }
 
 impl Reading<'_> {
@@ -114,11 +117,23 @@ impl Reading<'_> {
                 self.current = None;
                 let page = self.pins.data(ordinal);
                 self.current = Some((ordinal, page));
+                self.next = self.pins.last_address(ordinal + 1);
             }
             match &self.current {
                 Some((_, page)) => page,
                 None => unreachable!("just read"),
             }
+        }
+    }
+
+    /// The page, and the address at which the one after it may be in memory.
+    #[inline]
+    unsafe fn page_and_next(&mut self, ordinal: u32) -> (&Pinned, usize) {
+        // SAFETY: by contract of `Pins`
+        unsafe {
+            let _ = self.page(ordinal);
+            let next = self.next;
+            (self.page(ordinal), next)
         }
     }
 }
@@ -136,7 +151,6 @@ pub unsafe fn nearest(
     mut next: impl FnMut() -> Option<Chunk>,
 ) {
     let query_squared = dot(query.elements(), query.elements());
-    let mut scratch = Scratch::default();
     let mut seen: Vec<Found> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
@@ -147,7 +161,7 @@ pub unsafe fn nearest(
             drop(reading.take());
             // SAFETY: the store's relation is open
             let pins = unsafe { Pins::new(store, segment) };
-            reading = Some((number, Reading { pins, current: None }));
+            reading = Some((number, Reading { pins, current: None, next: 0 }));
         }
         let Some((_, reading)) = &mut reading else { continue };
         seen.clear();
@@ -155,22 +169,28 @@ pub unsafe fn nearest(
         unsafe { segments.candidates(store, n, rows, &mut seen) };
         let geometry = segment.page.geometry;
         let metric = query.metric();
-        let sums = if geometry.dims >= WIDE && best.bound().is_some() {
-            let positions = seen.iter().map(|found| found.slot.position());
-            // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers
-            // whatever they are
-            unsafe { scratch.sums(metric, query.elements(), &geometry, &mut reading.pins, positions) }
-        } else {
-            &[]
-        };
-        for (i, &found) in seen.iter().enumerate() {
-            if let (Some(rough), Some(bound)) = (sums.get(i), best.bound())
-                && rough.is_beyond(metric, query_squared, bound)
-            {
-                best.pass();
-                continue;
-            }
+        for &found in &seen {
             let position = found.slot.position();
+            if geometry.dims >= WIDE
+                && let Some(bound) = best.bound()
+            {
+                let (mut lanes, mut at) = (Lanes::default(), 0);
+                for piece in geometry.pieces(position) {
+                    // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
+                    // numbers whatever they are
+                    let (page, ahead) = unsafe { reading.page_and_next(piece.ordinal) };
+                    let from = PAYLOAD_START + piece.offset;
+                    // pieces start at multiples of 4 of an aligned page
+                    let stored = <[f32]>::ref_from_bytes(&page.page()[from..from + piece.len]).unwrap_or_default();
+                    let ahead = if ahead == 0 { 0 } else { ahead + from };
+                    lanes.add(metric, &query.elements()[at..at + stored.len()], stored, ahead);
+                    at += stored.len();
+                }
+                if lanes.finish(metric).is_beyond(metric, query_squared, bound) {
+                    best.pass();
+                    continue;
+                }
+            }
             let start = u64::from(position.0) * u64::from(geometry.stride_bytes);
             let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
             let mut at = 0;
