@@ -296,7 +296,7 @@ impl Search {
         let query = codec.query(vector);
         self.candidates.clear();
         self.beam.start(graph, &query);
-        self.beam.extend(graph, &query, ef, &mut |node| live(node), &mut self.candidates);
+        self.beam.extend(graph, &query, ef, usize::MAX, &mut |node| live(node), &mut self.candidates);
         self.nearest.clear();
         let mut read = 0;
         for &(approximate, node) in &self.candidates {

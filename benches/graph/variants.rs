@@ -148,7 +148,7 @@ impl ByBeam {
         let told = Told(graph, RefCell::new(read));
         self.candidates.clear();
         self.beam.start(&told, query);
-        self.beam.extend(&told, query, ef, &mut |_| true, &mut self.candidates);
+        self.beam.extend(&told, query, ef, usize::MAX, &mut |_| true, &mut self.candidates);
     }
 
     /// As a scan of the index does: candidates by estimates, exact distances where `lower_bound` leaves room.

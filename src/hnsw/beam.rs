@@ -28,6 +28,7 @@ pub struct Beam {
     /// keys that were reported, sorted
     reported: Vec<u64>,
     fresh: Vec<u64>,
+    refused: usize,
 }
 
 impl Beam {
@@ -44,6 +45,7 @@ impl Beam {
         self.nearest.clear();
         self.pushed_out.clear();
         self.reported.clear();
+        self.refused = 0;
         let entry = descend(graph, query, 0, &mut self.hop, &mut self.visited);
         self.visited.start(graph.nodes());
         if let Some((distance, node)) = entry {
@@ -57,7 +59,8 @@ impl Beam {
     /// the `ef` nearest accepted and was not reported before, nearest first, with its estimated distance.
     ///
     /// `accept` is asked about a node when it could be one of the nearest, and never twice. A refused node does not
-    /// count, but its neighbours are looked at. May be called again with a larger `ef`.
+    /// count, but its neighbours are looked at. May be called again with a larger `ef`. When more than `most_refused` were
+    /// refused in all, the search ends where it is: [`Beam::refused`] tells.
     ///
     /// Returns whether everything that can be reached was expanded and reported.
     pub fn extend(
@@ -65,6 +68,7 @@ impl Beam {
         graph: &impl Graph,
         query: &Query,
         ef: usize,
+        most_refused: usize,
         accept: &mut impl FnMut(Node) -> bool,
         out: &mut Vec<(f32, Node)>,
     ) -> bool {
@@ -74,7 +78,7 @@ impl Beam {
         loop {
             self.take_back(ef);
             self.settle(graph, query, ef);
-            if !self.refuse(accept) {
+            if !self.refuse(accept) || self.refused > most_refused {
                 break;
             }
         }
@@ -127,9 +131,16 @@ impl Beam {
             }
             true
         });
-        let refused = nearest.len() < before;
+        let refused = before - nearest.len();
+        self.refused += refused;
         self.nearest = BinaryHeap::from(nearest);
-        refused
+        refused > 0
+    }
+
+    /// How many nodes were refused since the search began.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.refused
     }
 
     /// Whether the search has reached a node: for the sweep of what cannot be reached.

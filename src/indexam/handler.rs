@@ -3,6 +3,8 @@
 //! An access method's SQL handler hands its [`Callbacks`] to [`routine`]; what both have in common is said there.
 
 use super::{flat, validate};
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
 
 /// The callbacks in which the access methods differ; the names are the server's (`access/amapi.h`).
@@ -91,6 +93,18 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
         chunk.write(made);
         Datum::from(chunk)
     }
+}
+
+/// Makes the server's descriptor of a scan, which orders by one distance at the most: [`super::plan`] sees to that.
+pub unsafe fn descriptor(index: pg_sys::Relation, keys: i32, orderbys: i32) -> pg_sys::IndexScanDesc {
+    if orderbys > 1 {
+        // SAFETY: index is open
+        let name = unsafe { crate::pg::relation::name(index) };
+        let message = format!("index \"{name}\" orders by one distance, not by {orderbys}");
+        raise(Error::new(SqlState::FeatureNotSupported, message).hint("Set enable_indexscan to off for this query."));
+    }
+    // SAFETY: index is open
+    unsafe { pg_sys::RelationGetIndexScan(index, keys, orderbys) }
 }
 
 crate::pg_function! {

@@ -1,8 +1,14 @@
-//! Parallel scans by distance. The planner would make paths for them, but by the table's own pages, of which there are
+//! What the hook does that the planner has for adding paths.
+//!
+//! Parallel scans by distance: the planner would make paths for them, but by the table's own pages, of which there are
 //! few, and without dividing among the workers what an index costs before the first row, which here is everything. So
-//! they are made from the serial ones, in the hook that the planner has for adding paths.
+//! they are made from the serial ones.
+//!
+//! An index orders by one distance. The planner takes an access method that orders by operators for one that orders by
+//! several, so paths by several are made such by the first; it sorts by the others itself.
 
-use super::{cost, flat};
+use super::handler::Callbacks;
+use super::{cost, flat, hnsw};
 use pgrx::pg_sys::{self, Index, IndexPath, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
@@ -30,10 +36,14 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
             pg_sys::ffi::pg_guard_ffi_boundary(|| next(root, rel, rti, rte));
         }
         let paths = (*rel).pathlist;
-        if !(*rel).consider_parallel || paths.is_null() {
+        if paths.is_null() {
             return;
         }
         let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
+        (0..(*paths).length as usize).map(path).filter(|&path| is_ours(path)).for_each(|path| order_by_first(path));
+        if !(*rel).consider_parallel {
+            return;
+        }
         for serial in (0..(*paths).length as usize).map(path) {
             if is_flat(serial)
                 && let Some(scan) = cost::Scan::of(root, serial)
@@ -45,14 +55,38 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
     }
 }
 
-unsafe fn is_flat(path: *mut IndexPath) -> bool {
+/// Whether it is a path of an index of these access methods, by distance.
+unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
     // SAFETY: a path; only an index path is looked at as one
     unsafe {
         if (*path).path.type_ != pg_sys::NodeTag::T_IndexPath || (*path).indexorderbys.is_null() {
             return false;
         }
-        let flat = flat::CALLBACKS.amcostestimate.map(|callback| callback as usize);
-        (*(*path).indexinfo).amcostestimate.map(|callback| callback as usize) == flat
+        let estimate = (*(*path).indexinfo).amcostestimate.map(|callback| callback as usize);
+        methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)
+    }
+}
+
+unsafe fn is_flat(path: *mut IndexPath) -> bool {
+    // SAFETY: by contract
+    unsafe { is_of(path, &[&flat::CALLBACKS]) }
+}
+
+unsafe fn is_ours(path: *mut IndexPath) -> bool {
+    // SAFETY: by contract
+    unsafe { is_of(path, &[&flat::CALLBACKS, &hnsw::CALLBACKS]) }
+}
+
+/// Makes a path that is ordered by several distances one that is ordered by the first of them.
+unsafe fn order_by_first(path: *mut IndexPath) {
+    // SAFETY: the planner's own lists, of which others may hold the same: so copies are made
+    unsafe {
+        if (*(*path).indexorderbys).length < 2 {
+            return;
+        }
+        for list in [&mut (*path).indexorderbys, &mut (*path).indexorderbycols, &mut (*path).path.pathkeys] {
+            *list = pg_sys::list_truncate(pg_sys::list_copy(*list), 1);
+        }
     }
 }
 

@@ -102,6 +102,29 @@ impl Rows {
         }
     }
 
+    /// Whether the snapshot may see rows without a vector: a column that is NOT NULL now need not have been so when an older
+    /// snapshot was taken.
+    #[must_use]
+    pub unsafe fn may_lack_vectors(&self, column: &Column) -> bool {
+        const XMIN_FROZEN: u16 = (pg_sys::HEAP_XMIN_COMMITTED | pg_sys::HEAP_XMIN_INVALID) as u16;
+        if !column.not_null {
+            return true;
+        }
+        // SAFETY: the table is open, so the column has its entry in the catalog; the snapshot is an MVCC snapshot
+        unsafe {
+            let (table, attnum) = (pg_sys::Datum::from(column.table), pg_sys::Datum::from(column.attnum));
+            let tuple = pg_sys::SearchSysCache2(pg_sys::SysCacheIdentifier::ATTNUM as i32, table, attnum);
+            if tuple.is_null() {
+                return true;
+            }
+            let header = &*(*tuple).t_data;
+            let is_frozen = header.t_infomask & XMIN_FROZEN == XMIN_FROZEN;
+            let changed_since = !is_frozen && pg_sys::XidInMVCCSnapshot(header.t_choice.t_heap.t_xmin, self.snapshot);
+            pg_sys::ReleaseSysCache(tuple);
+            changed_since
+        }
+    }
+
     /// Calls `take` with the address of each visible row without a vector in the blocks from `start` on, `count` of them
     /// at the most; false when the table has no such blocks.
     pub unsafe fn without_vector(&mut self, start: u32, count: u32, take: impl FnMut(Tid)) -> bool {

@@ -147,6 +147,19 @@ pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
     unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP }
 }
 
+/// Counts a scan of an index for the server's statistics, as each index access method does when a scan begins.
+pub unsafe fn count_index_scan(rel: pg_sys::Relation) {
+    // SAFETY: rel is open
+    unsafe {
+        if (*rel).pgstat_info.is_null() && (*rel).pgstat_enabled {
+            pg_sys::pgstat_assoc_relation(rel);
+        }
+        if let Some(counted) = (*rel).pgstat_info.as_mut() {
+            counted.t_counts.t_numscans += 1;
+        }
+    }
+}
+
 /// Number of blocks of the main fork.
 #[must_use]
 pub unsafe fn blocks(rel: pg_sys::Relation) -> u32 {

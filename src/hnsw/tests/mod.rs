@@ -101,7 +101,7 @@ fn recall(
         let query = graph.codec().query(vector);
         let mut out = Vec::new();
         beam.start(graph, &query);
-        beam.extend(graph, &query, ef, &mut |node| accept(node), &mut out);
+        beam.extend(graph, &query, ef, usize::MAX, &mut |node| accept(node), &mut out);
         assert!(out.len() <= ef);
         let mut got: Vec<f64> = out.iter().map(|&(_, node)| distance_of(node)).collect();
         got.sort_by(|a, b| nearer(*a, *b));
@@ -116,7 +116,7 @@ fn full_scan(graph: &MemoryGraph, query: &Query, accept: &dyn Fn(Node) -> bool) 
     let mut out = Vec::new();
     beam.start(graph, query);
     let mut ef = 3;
-    while !beam.extend(graph, query, ef, &mut |node| accept(node), &mut out) {
+    while !beam.extend(graph, query, ef, usize::MAX, &mut |node| accept(node), &mut out) {
         ef *= 2;
     }
     let swept = (0..graph.nodes()).filter(|&node| !beam.visited(node) && accept(node)).collect();

@@ -92,19 +92,19 @@ fn growing_loses_nothing() {
             beam.start(&graph, &query);
             for ef in [1, 2, 7, 8, 30, 100] {
                 let before = grown.len();
-                let exhausted = beam.extend(&graph, &query, ef, &mut accept, &mut grown);
+                let exhausted = beam.extend(&graph, &query, ef, usize::MAX, &mut accept, &mut grown);
                 assert!(grown[before..].is_sorted_by(|a, b| a.0 <= b.0));
                 assert!(grown.len() >= ef || exhausted);
             }
             let mut at_once = Vec::new();
             let mut other = Beam::new();
             other.start(&graph, &query);
-            other.extend(&graph, &query, 100, &mut |node| node.is_multiple_of(accepted), &mut at_once);
+            other.extend(&graph, &query, 100, usize::MAX, &mut |node| node.is_multiple_of(accepted), &mut at_once);
             let worse = at_once.iter().filter(|found| !grown.contains(found)).count();
             assert!(worse <= 2, "{worse} of {} were not found by going on", at_once.len());
 
             let mut rest = grown;
-            while !beam.extend(&graph, &query, rest.len() * 2, &mut accept, &mut rest) {}
+            while !beam.extend(&graph, &query, rest.len() * 2, usize::MAX, &mut accept, &mut rest) {}
             let mut nodes: Vec<Node> = rest.into_iter().map(|(_, node)| node).collect();
             nodes.sort_unstable();
             assert_eq!(nodes, (0..1500).filter(|node: &Node| node.is_multiple_of(accepted)).collect::<Vec<_>>());

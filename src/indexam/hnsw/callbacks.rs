@@ -9,7 +9,7 @@ use super::{cost, drain, relearn, vacuum};
 use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
 use crate::indexam::column::Column;
-use crate::indexam::handler::{Callbacks, routine};
+use crate::indexam::handler::{Callbacks, descriptor, routine};
 use crate::indexam::options;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
@@ -285,7 +285,7 @@ unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: i32, orderbys: i3
     // SAFETY: the server's own arguments
     unsafe {
         guarded(|| {
-            let scan = pg_sys::RelationGetIndexScan(index, keys, orderbys);
+            let scan = descriptor(index, keys, orderbys);
             (*scan).opaque = std::ptr::null_mut();
             scan
         })
@@ -305,6 +305,7 @@ unsafe extern "C-unwind" fn amrescan(
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
             }
+            relation::count_index_scan((*scan).indexRelation);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
             let mut state = (*scan).opaque.cast::<State>();
             if state.is_null() {

@@ -23,6 +23,14 @@ const LOOK_UP: f64 = 32.0;
 /// A vector of a graph that is read all, in distances: its slot is looked up, and it is put in order.
 const SWEPT: f64 = 4.0;
 
+/// Whether rows of equal distance are brought together by their order (GROUP BY, DISTINCT): that asks for every row, each in
+/// its place, and a row that a graph is late to find would make a second group.
+unsafe fn groups(root: *mut pg_sys::PlannerInfo) -> bool {
+    // SAFETY: the planner's own
+    let query = unsafe { &*(*root).parse };
+    [query.groupClause, query.groupingSets, query.distinctClause].iter().any(|list| !list.is_null())
+}
+
 /// The callback `amcostestimate`.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
@@ -38,7 +46,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner's own arguments
     unsafe {
-        let scan = cost::Scan::of(root, path);
+        let scan = cost::Scan::of(root, path).filter(|_| !groups(root));
         let estimate = scan.as_ref().map(|scan| {
             let vectors = (scan.rows * scan.covered).max(1.0);
             let links = 2.0 * f64::from(GraphOptions::DEFAULT.m);

@@ -96,10 +96,15 @@ pub struct Scan {
     ef: usize,
     ef_search: usize,
     reported: Vec<(f32, Node)>,
+    /// calls of [`Scan::add_exact`]
+    added: u32,
 }
 
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
+
+/// So many vectors are looked at before somebody looks whether the statement is to end.
+const ASKED_UNINTERRUPTED: u32 = 256;
 
 /// So many candidates' vectors are read ahead: most LIMITs look at no more.
 const EXPECTED: usize = 16;
@@ -136,6 +141,7 @@ impl Scan {
                 ef: 0,
                 ef_search: 0,
                 reported: Vec::new(),
+                added: 0,
             }
         }
     }
@@ -202,6 +208,10 @@ impl Scan {
 
     /// Adds a vector with its exact distance, if the snapshot may see it.
     fn add_exact(&mut self, entry: Entry) {
+        self.added = self.added.wrapping_add(1);
+        if self.added % ASKED_UNINTERRUPTED == 0 {
+            pgrx::check_for_interrupts!();
+        }
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         if self.output.knows(entry.slot) || !sees(table, rows, entry) {
             return;
@@ -233,12 +243,18 @@ impl Scan {
             let Search { graph, query, beam, waiting, .. } = search;
             // what a look without a pin has seen may be anything: the slots of other columns are out of question
             let tag = graph.map.page.tag;
+            let mut asked = 0u32;
             let mut accept = |node: Node| {
+                asked += 1;
+                if asked % ASKED_UNINTERRUPTED == 0 {
+                    pgrx::check_for_interrupts!();
+                }
                 let entry = graph.code_head(node).entry;
                 entry.slot.tag() == tag && sees(table, rows, entry)
             };
+            let most_refused = graph.root.nodes as usize / SWEPT_SHARE;
             self.reported.clear();
-            search.exhausted = beam.extend(graph, query, self.ef, &mut accept, &mut self.reported);
+            search.exhausted = beam.extend(graph, query, self.ef, most_refused, &mut accept, &mut self.reported);
             let candidates = &mut self.candidates;
             waiting.extend(self.ef, |entry, head, distance| {
                 let seen = sees(table, rows, entry);
@@ -342,6 +358,12 @@ impl Scan {
             }
         }
         self.extend();
+        for at in 0..self.searches.len() {
+            let search = &self.searches[at];
+            if !search.exhausted && search.beam.refused() > search.graph.root.nodes as usize / SWEPT_SHARE {
+                self.sweep(at);
+            }
+        }
     }
 
     /// Adds what a search has not reached, and ends it.
@@ -381,9 +403,12 @@ impl Scan {
                 },
                 Stage::Nulls(block) => match self.nulls.pop() {
                     Some(tid) => return Some(tid),
-                    None if self.column.not_null => return None,
                     None => {
                         let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
+                        // SAFETY: the scan's relations are open
+                        if block == 0 && !unsafe { rows.may_lack_vectors(&self.column) } {
+                            return None;
+                        }
                         // SAFETY: the scan's relations are open
                         if !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
                             return None;
