@@ -39,6 +39,9 @@ EXPLAIN (COSTS OFF) SELECT v <-> '[0,0]', count(*) FROM corners GROUP BY 1;
 EXPLAIN (COSTS OFF) SELECT DISTINCT v <-> '[0,0]' FROM corners;
 EXPLAIN (COSTS OFF) SELECT id, rank() OVER (ORDER BY v <-> '[0,0]') FROM corners ORDER BY v <-> '[0,0]' LIMIT 3;
 
+SELECT pg_index_column_has_property('corners_graph'::regclass, 1, 'distance_orderable') AS by_distance,
+    pg_index_column_has_property('corners_graph'::regclass, 1, 'orderable') AS by_value;
+
 -- scans are counted
 SELECT pg_stat_force_next_flush();
 SELECT indexrelname, idx_scan > 0 AS counted FROM pg_stat_user_indexes WHERE relname = 'corners';

@@ -125,5 +125,15 @@ FROM lengths a JOIN lengths b ON a.id / 10 = b.id / 10 AND a.id < b.id
 SELECT count(*) FROM lengths a JOIN lengths_plain p USING (id) WHERE a.v::real[] = p.e;
 SELECT * FROM zvec_check('lengths');
 SELECT * FROM zvec_check('t');
+
+-- a distance does not depend on where a vector lies, nor on how it is cut
+CREATE TABLE places (id int, v zvec(385)) USING zvec;
+INSERT INTO places SELECT i, (SELECT array_agg(sin(7 * (j + 1.7))::real) FROM generate_series(1, 385) j)::zvec FROM generate_series(1, 1000) i;
+CREATE TABLE in_heap USING heap AS SELECT * FROM places;
+WITH q AS (SELECT (SELECT array_agg(sin(8 * (j + 1.7))::real) FROM generate_series(1, 385) j)::zvec AS v),
+    d AS (SELECT 'zvec' AS am, p.id, p.v <-> q.v AS l2, p.v <=> q.v AS cosine, p.v <#> q.v AS ip, p.v <+> q.v AS l1 FROM places p, q
+    UNION ALL SELECT 'heap', p.id, p.v <-> q.v, p.v <=> q.v, p.v <#> q.v, p.v <+> q.v FROM in_heap p, q
+    UNION ALL SELECT 'turned', p.id, q.v <-> p.v, q.v <=> p.v, q.v <#> p.v, q.v <+> p.v FROM places p, q)
+SELECT count(*), count(DISTINCT l2) AS l2, count(DISTINCT cosine) AS cosine, count(DISTINCT ip) AS ip, count(DISTINCT l1) AS l1 FROM d;
 SET client_min_messages = warning;
 DROP SCHEMA table_knn CASCADE;

@@ -1,61 +1,338 @@
-//! The distance to a vector that lies in several pieces of memory.
+//! The kernel: a distance added up over the pieces of memory in which a vector lies.
+//!
+//! Element i is added to sum number i % [`LANES`], in `f64`, and the sums are brought together in one fixed order at the
+//! end. So a distance is the same number wherever a vector lies and however it is cut, whatever the instruction set (no
+//! multiplication is fused with an addition), and whichever of the two comes first. `f64` holds the terms of any `f32`
+//! without overflow or underflow; where vectors come from memory it costs no time, since that is slower still.
+//!
+//! A processor fetches memory ahead by itself, but only within a page of it, and waits at each page's beginning. So who
+//! reads many vectors in the order of their places can have memory that is wanted soon fetched while a piece is added up:
+//! far more requests are under way then than a loop can have that waits for what it reads.
 
-use super::{Metric, cosine_distance, dot, l1, l2_squared};
+use super::{Metric, cosine_distance};
 
-/// Adds up a distance over pieces: pass matching pieces of both vectors to [`Accumulator::add`], in any order, each
-/// element once, then take [`Accumulator::finish`].
+/// Sums that are added up side by side.
+const LANES: usize = 16;
+/// Bytes of a line of the processor's cache: what is added to the lanes at a time.
+const LINE_BYTES: usize = 4 * LANES;
+
+type Chunk = [f32; LANES];
+type Sums = [f64; LANES];
+
+/// Adds up a distance over pieces: pass matching pieces of both vectors to [`Accumulator::add`], first to last, then take
+/// [`Accumulator::finish`].
 #[derive(Clone, Copy, Debug)]
 pub struct Accumulator {
     metric: Metric,
-    /// sum of the metric's own terms
-    sum: f64,
-    /// squares of the query's elements (cosine)
-    query_squared: f64,
+    /// the lane of the next element
+    lane: usize,
+    /// the metric's own terms
+    sums: Sums,
     /// squares of the stored vector's elements (cosine)
-    stored_squared: f64,
-    /// the query's square is known from the start
-    query_known: bool,
+    squares: Sums,
+    /// square of the query's norm (cosine)
+    query_squared: f64,
 }
 
 impl Accumulator {
-    /// Nothing added yet.
+    /// Nothing added yet, for the distance to `query`.
     #[inline]
-    pub const fn new(metric: Metric) -> Self {
-        Self { metric, sum: 0.0, query_squared: 0.0, stored_squared: 0.0, query_known: false }
+    #[must_use]
+    pub fn new(metric: Metric, query: &[f32]) -> Self {
+        Self::with_query_squared(metric, if metric == Metric::Cosine { dot(query, query) } else { 0.0 })
     }
 
-    /// Nothing added yet, where `query_squared` is the inner product of the whole query with itself: saves a third
-    /// of the work of cosine when one query meets many vectors, and changes nothing for the other metrics.
+    /// Nothing added yet, where `query_squared` is the inner product of the whole query with itself; only cosine wants it.
     #[inline]
+    #[must_use]
     pub const fn with_query_squared(metric: Metric, query_squared: f64) -> Self {
-        Self { metric, sum: 0.0, query_squared, stored_squared: 0.0, query_known: true }
+        Self { metric, lane: 0, sums: [0.0; LANES], squares: [0.0; LANES], query_squared }
     }
 
-    /// Adds a piece of the stored vector and the piece of the query with the same positions.
+    /// Adds a piece of the stored vector and the piece of the query with the same positions, of the same length.
     #[inline]
     pub fn add(&mut self, query: &[f32], stored: &[f32]) {
-        match self.metric {
-            Metric::L2 => self.sum += l2_squared(query, stored),
-            Metric::L1 => self.sum += l1(query, stored),
-            Metric::InnerProduct => self.sum += dot(query, stored),
-            Metric::Cosine => {
-                self.sum += dot(query, stored);
-                self.stored_squared += dot(stored, stored);
-                if !self.query_known {
-                    self.query_squared += dot(query, query);
-                }
+        self.add_fetching(query, stored, 0);
+    }
+
+    /// As [`Accumulator::add`]; meanwhile as much memory from the address `ahead` on is fetched into the processor's
+    /// cache. 0 is for none.
+    #[inline]
+    pub fn add_fetching(&mut self, query: &[f32], stored: &[f32], ahead: usize) {
+        debug_assert_eq!(query.len(), stored.len());
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx512f")]
+            fn avx512(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+                add_up(sum, query, stored, ahead);
+            }
+            #[target_feature(enable = "avx2")]
+            fn avx2(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+                add_up(sum, query, stored, ahead);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                // SAFETY: the CPU has the feature
+                return unsafe { avx512(self, query, stored, ahead) };
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU has the feature
+                return unsafe { avx2(self, query, stored, ahead) };
             }
         }
+        add_up(self, query, stored, ahead);
     }
 
     /// The distance over everything that was added.
     #[inline]
+    #[must_use]
     pub fn finish(&self) -> f64 {
+        let sum = total(&self.sums);
         match self.metric {
-            Metric::L2 => self.sum.sqrt(),
-            Metric::L1 => self.sum,
-            Metric::InnerProduct => 0.0 - self.sum,
-            Metric::Cosine => cosine_distance(self.sum, self.query_squared, self.stored_squared),
+            Metric::L2 => sum.sqrt(),
+            Metric::L1 => sum,
+            // Not -sum, which would answer -0 for orthogonal vectors.
+            Metric::InnerProduct => 0.0 - sum,
+            Metric::Cosine => cosine_distance(sum, self.query_squared, total(&self.squares)),
+        }
+    }
+}
+
+/// The sum of all lanes.
+#[inline(always)]
+fn total(sums: &Sums) -> f64 {
+    let mut halves = *sums;
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            halves[i] += halves[i + width];
+        }
+        width /= 2;
+    }
+    halves[0]
+}
+
+/// Has the processor fetch the line at `address`: a hint, which touches no memory.
+#[inline(always)]
+fn fetch(address: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: prefetching does nothing but that, whatever the address
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address as *const i8) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+#[inline(always)]
+fn add_up(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+    let Accumulator { metric, lane, sums, squares, .. } = sum;
+    match metric {
+        Metric::L2 => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
+        Metric::L1 => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
+        Metric::InnerProduct => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        Metric::Cosine => add_terms::<true>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+    }
+}
+
+/// `SQUARES`: the squares of the stored elements are added up too.
+#[inline(always)]
+fn add_chunk<const SQUARES: bool>(
+    sums: &mut Sums,
+    squares: &mut Sums,
+    q: &Chunk,
+    x: &Chunk,
+    term: impl Fn(f64, f64) -> f64,
+) {
+    for i in 0..LANES {
+        sums[i] += term(f64::from(q[i]), f64::from(x[i]));
+        if SQUARES {
+            squares[i] += f64::from(x[i]) * f64::from(x[i]);
+        }
+    }
+}
+
+/// What does not fill the lanes, padded with zeros, whose terms are zeros.
+#[inline(always)]
+fn padded(from: usize, part: &[f32]) -> Chunk {
+    let mut chunk = [0.0; LANES];
+    chunk[from..from + part.len()].copy_from_slice(part);
+    chunk
+}
+
+#[inline(always)]
+fn add_terms<const SQUARES: bool>(
+    lane: &mut usize,
+    sums: &mut Sums,
+    squares: &mut Sums,
+    query: &[f32],
+    stored: &[f32],
+    ahead: usize,
+    term: impl Fn(f64, f64) -> f64,
+) {
+    // copies, which the compiler keeps in registers
+    let (mut own_sums, mut own_squares) = (*sums, *squares);
+    let len = query.len().min(stored.len());
+    let head = if *lane == 0 { 0 } else { (LANES - *lane).min(len) };
+    if head > 0 {
+        let (q, x) = (padded(*lane, &query[..head]), padded(*lane, &stored[..head]));
+        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+    }
+    let (query_chunks, query_rest) = query[head..len].as_chunks::<LANES>();
+    let (stored_chunks, stored_rest) = stored[head..len].as_chunks::<LANES>();
+    for (at, (q, x)) in query_chunks.iter().zip(stored_chunks).enumerate() {
+        if ahead != 0 {
+            fetch(ahead + LINE_BYTES * at);
+        }
+        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, q, x, &term);
+    }
+    if !stored_rest.is_empty() {
+        let (q, x) = (padded(0, query_rest), padded(0, stored_rest));
+        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+    }
+    *lane = (*lane + len) % LANES;
+    (*sums, *squares) = (own_sums, own_squares);
+}
+
+#[inline]
+fn whole(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let mut sum = Accumulator::with_query_squared(metric, 0.0);
+    sum.add(a, b);
+    total(&sum.sums)
+}
+
+/// Inner product of two slices of one length.
+#[inline]
+#[must_use]
+pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    whole(Metric::InnerProduct, a, b)
+}
+
+/// Square of the Euclidean distance of two slices of one length.
+#[inline]
+#[must_use]
+pub fn l2_squared(a: &[f32], b: &[f32]) -> f64 {
+    whole(Metric::L2, a, b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{distance, reference};
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOLERANCE: f64 = 1e-12;
+
+    /// The distance in pieces that end at `cuts`.
+    fn in_pieces(metric: Metric, a: &[f32], b: &[f32], cuts: &[usize]) -> f64 {
+        let mut sum = Accumulator::new(metric, a);
+        let mut start = 0;
+        for end in cuts.iter().copied().filter(|&cut| cut <= a.len()).chain([a.len()]) {
+            if end >= start {
+                let ahead = if start % 2 == 0 { 0 } else { b.as_ptr() as usize };
+                sum.add_fetching(&a[start..end], &b[start..end], ahead);
+                start = end;
+            }
+        }
+        sum.finish()
+    }
+
+    /// Checks one pair, whole and in pieces, on every instruction set.
+    fn check(a: &[f32], b: &[f32], cuts: &[usize]) {
+        let magnitude = reference::dot_magnitude(a, b);
+        let norms = (reference::dot(a, a) * reference::dot(b, b)).sqrt();
+        for metric in Metric::ALL {
+            let (got, exact) = (distance(metric, a, b), reference::distance(metric, a, b));
+            if metric == Metric::Cosine && norms == 0.0 {
+                assert!(got.is_nan());
+                continue;
+            }
+            let scale = match metric {
+                Metric::L2 | Metric::L1 => exact,
+                Metric::InnerProduct => magnitude,
+                // The error of the inner product, and the relative error of both norms.
+                Metric::Cosine => magnitude / norms + 2.0,
+            };
+            assert!((got - exact).abs() <= TOLERANCE * scale, "{metric:?} {got:e}, not {exact:e}");
+            assert_eq!(got.to_bits(), distance(metric, b, a).to_bits(), "{metric:?}: symmetric");
+            assert_eq!(got.to_bits(), in_pieces(metric, a, b, cuts).to_bits(), "{metric:?}: cut at {cuts:?}");
+            let mut plain = Accumulator::new(metric, a);
+            add_up(&mut plain, a, b, 0);
+            assert_eq!(got.to_bits(), plain.finish().to_bits(), "{metric:?}: without special instructions");
+        }
+    }
+
+    /// Reproducible numbers in -1..1.
+    fn noise(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_length_and_magnitude() {
+        for n in (0..200).chain([255, 256, 784, 1536, 2038, 2039, 5000, 16_000]) {
+            let (a, b) = (noise(n, 1), noise(n, 2));
+            check(&a, &b, &[n / 3, n / 2]);
+            for scale in [1e-45f32, 1e-30, 1e-19, 1e19, 3e38] {
+                let scaled: Vec<f32> = a.iter().map(|x| x * scale).collect();
+                check(&scaled, &scaled, &[n / 2]);
+                check(&scaled, &b, &[n / 2]);
+            }
+        }
+    }
+
+    #[test]
+    fn unaligned() {
+        let (a, b) = (noise(300, 3), noise(300, 4));
+        for start in 0..17 {
+            check(&a[start..], &b[..300 - start], &[128]);
+        }
+    }
+
+    #[test]
+    fn cancelling() {
+        for n in [2, 128, 256, 1000, 16_000] {
+            // The inner product of these is tiny beside its terms.
+            let a: Vec<f32> = (0..n).map(|i| 1e10 + i as f32).collect();
+            let b: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { 1e10 } else { -1e10 }).collect();
+            check(&a, &b, &[n / 2]);
+            let huge: Vec<f32> = (0..n).map(|i| if i % 2 == 0 { 1e30 } else { -1e30 }).collect();
+            check(&huge, &vec![1e30; n], &[n / 2]);
+            assert_eq!(dot(&huge, &vec![1e30; n]), 0.0);
+        }
+    }
+
+    #[test]
+    fn zero() {
+        for n in [1, 128, 500] {
+            check(&vec![0.0; n], &noise(n, 5), &[]);
+            check(&vec![0.0; n], &vec![-0.0; n], &[n / 2]);
+        }
+        assert_eq!((dot(&[], &[]), l2_squared(&[], &[])), (0.0, 0.0));
+    }
+
+    fn element() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            4 => -10f32..10.0,
+            1 => any::<f32>().prop_filter("finite", |v| v.is_finite()),
+            1 => proptest::sample::select(vec![0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, 1e-20, -1e20]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_vectors(
+            pairs in proptest::collection::vec((element(), element()), 1..400),
+            mut cuts in proptest::collection::vec(0usize..400, 0..5),
+        ) {
+            cuts.sort_unstable();
+            let (a, b): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
+            check(&a, &b, &cuts);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Column {
                         SqlState::WrongObjectType,
                         format!("index \"{index}\" needs a table of access method zvec, which \"{heap}\" is not"),
                     )
-                    .hint("Convert the table with ALTER TABLE ... SET ACCESS METHOD zvec, or do without the index."),
+                    .hint("Make the table with USING zvec, convert it with ALTER TABLE ... SET ACCESS METHOD zvec, or drop the index."),
                 );
             }
             let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);

@@ -3,7 +3,6 @@
 use super::column::Column;
 use super::query::Query;
 use crate::segment::SlotNo;
-use crate::segment::page::PAYLOAD_BYTES;
 use crate::store::resolve;
 
 /// The distance of `query` to the vector in slot `slot` of `column`, to the bit what the operator answers. The slot must
@@ -12,12 +11,10 @@ use crate::store::resolve;
 ///
 /// Where the pages of the vectors are is remembered from call to call and from query to query (`store/resolve.rs`).
 #[must_use]
-pub fn distance(query: &mut Query, column: &Column, slot: SlotNo) -> f64 {
-    let start = u64::from(slot.position().0) * 4 * u64::from(column.dims);
-    let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
-    let mut at = 0;
-    resolve::pieces(column.table.to_u32(), resolve::stored(slot.0, column.dims), |bytes| {
-        at = query.add(&mut sum, at, bytes);
+pub fn distance(query: &Query, column: &Column, slot: SlotNo) -> f64 {
+    let (mut sum, mut at) = (query.begin(), 0);
+    resolve::pieces(column.table.to_u32(), resolve::stored(slot.0, column.dims), |bytes, ahead| {
+        at = query.add(&mut sum, at, bytes, ahead);
     });
     sum.finish()
 }

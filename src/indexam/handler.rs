@@ -77,6 +77,7 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
         amcostestimate: callbacks.amcostestimate,
         amoptions: callbacks.amoptions,
         ambuildphasename: callbacks.ambuildphasename,
+        amproperty: Some(amproperty),
         amvalidate: Some(validate::amvalidate),
         ambeginscan: callbacks.ambeginscan,
         amrescan: callbacks.amrescan,
@@ -93,6 +94,23 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
         chunk.write(made);
         Datum::from(chunk)
     }
+}
+
+/// Answers what the server cannot know by itself: that a column is ordered by distance.
+unsafe extern "C-unwind" fn amproperty(
+    _index: pg_sys::Oid,
+    attno: i32,
+    property: pg_sys::IndexAMProperty::Type,
+    _name: *const std::ffi::c_char,
+    answer: *mut bool,
+    _isnull: *mut bool,
+) -> bool {
+    if attno == 0 || property != pg_sys::IndexAMProperty::AMPROP_DISTANCE_ORDERABLE {
+        return false;
+    }
+    // SAFETY: the server's own argument
+    unsafe { *answer = true };
+    true
 }
 
 /// Makes the server's descriptor of a scan, which orders by one distance at the most: [`super::plan`] sees to that.

@@ -61,11 +61,11 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
             if !store.read(StoredVector { slot, dims: column.dims }, take) {
                 continue;
             }
-            let mut query = Query::new(column.metric, elements);
-            let nearest = nearest(&store, &segments, &mut rows, &mut query, request.k);
+            let query = Query::new(column.metric, elements);
+            let nearest = nearest(&store, &segments, &mut rows, &query, request.k);
             let Some(&farthest) = nearest.last() else { continue };
             wanted += nearest.len();
-            found += scan.count_within(&mut query, nearest.len(), farthest);
+            found += scan.count_within(&query, nearest.len(), farthest);
         }
         scan.end();
         rows.end();
@@ -121,7 +121,7 @@ unsafe fn draw(store: &Store, segments: &Segments, rows: &mut Rows, most: usize)
 }
 
 /// The distances of the exactly nearest `k` rows, ascending.
-unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &mut Query, k: usize) -> Vec<f64> {
+unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &Query, k: usize) -> Vec<f64> {
     let mut distances = Vec::with_capacity(k);
     // some of those whose slots cannot tell are not there
     let mut most = k + k / 4 + 16;
@@ -173,7 +173,7 @@ impl IndexScan {
     }
 
     /// How many of the first `k` rows are no farther from `query` than `farthest`.
-    unsafe fn count_within(&mut self, query: &mut Query, k: usize, farthest: f64) -> usize {
+    unsafe fn count_within(&mut self, query: &Query, k: usize, farthest: f64) -> usize {
         // SAFETY: begun in `new`
         unsafe {
             let dims = query.elements().len();

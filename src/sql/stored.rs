@@ -18,13 +18,13 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
 /// The distance of `query` and the stored vector, whose dimensions are the same.
 #[must_use]
 pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
-    let mut sum = Accumulator::new(metric);
+    let mut sum = Accumulator::new(metric, query);
     let mut at = 0;
-    resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes| {
+    resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes, ahead| {
         // pieces start at multiples of 4 of an aligned page
         let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
         let end = (at + piece.len()).min(query.len());
-        sum.add(&query[at..end], &piece[..end - at]);
+        sum.add_fetching(&query[at..end], &piece[..end - at], ahead);
         at = end;
     });
     sum.finish()

@@ -166,12 +166,11 @@ impl VectorLook {
         unsafe { buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks) }
     }
 
-    /// Folds `step` over the pieces of the vector in `slot`: (state, bytes). The slot is covered.
+    /// Hands the pieces of the vector in `slot` to `take`, first to last. The slot is covered.
     #[inline]
-    pub fn fold<S: Copy>(&self, store: &Store, slot: SlotNo, start: S, mut step: impl FnMut(S, &[u8]) -> S) -> S {
-        let mut state = start;
+    pub fn each_piece(&self, store: &Store, slot: SlotNo, mut take: impl FnMut(&[u8])) {
         for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
-            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return state };
+            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
             let known = self.recent.buffer(piece.ordinal);
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
@@ -185,8 +184,7 @@ impl VectorLook {
                 }
             };
             let from = PAYLOAD_START + piece.offset;
-            state = step(state, &page.page()[from..from + piece.len]);
+            take(&page.page()[from..from + piece.len]);
         }
-        state
     }
 }

@@ -9,8 +9,8 @@ use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::Pinned;
 use crate::pg::error::raise;
-use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
+use crate::pg::{peek, raw};
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
 use pgrx::pg_sys;
@@ -30,6 +30,8 @@ struct Resolved {
     segment: Rc<map::Segment>,
     /// the buffer that a data page was last found in, by the page's ordinal; 0 = none
     recent: Vec<pg_sys::Buffer>,
+    /// the page that was read last
+    last: u32,
 }
 
 thread_local! {
@@ -86,6 +88,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             temporary: relation::is_temporary(toast.raw()),
             recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
             segment,
+            last: u32::MAX,
         };
         drop(rel);
         resolved
@@ -102,6 +105,19 @@ impl Resolved {
 
     fn is_for(&self, epoch: u64, table: u32, segment: SegmentTag) -> bool {
         self.epoch == epoch && self.table == table && self.segment.tag == segment
+    }
+
+    /// The address of byte `from` of the page after `ordinal`, if pages are read one after the other and that page was read
+    /// before; otherwise 0.
+    #[inline]
+    fn ahead(&mut self, ordinal: u32, from: usize) -> usize {
+        let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
+        self.last = ordinal;
+        match self.recent.get(ordinal as usize + 1) {
+            // SAFETY: the number of a shared buffer
+            Some(&buffer) if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
+            _ => 0,
+        }
     }
 
     /// Pins data page `ordinal`, which is block `block`.
@@ -128,9 +144,10 @@ impl Resolved {
     }
 }
 
-/// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. An error is raised when there is
-/// no such vector.
-pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
+/// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
+/// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
+/// otherwise 0. An error is raised when there is no such vector.
+pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
     let epoch = map::epoch();
     let segment = vector.slot.tag();
     RESOLVED.with_borrow_mut(|known| {
@@ -150,7 +167,7 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
             // SAFETY: toast is open
             let found = unsafe {
                 Store::of(toast.raw()).read(vector, |_, piece| {
-                    take(piece);
+                    take(piece, 0);
                     true
                 })
             };
@@ -169,7 +186,8 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8])) {
                 // SAFETY: toast is open
                 unsafe { check_header(toast.raw(), block, page.page(), &header) }
             }
-            take(&page.page()[PAYLOAD_START + piece.offset..PAYLOAD_START + piece.offset + piece.len]);
+            let from = PAYLOAD_START + piece.offset;
+            take(&page.page()[from..from + piece.len], resolved.ahead(piece.ordinal, from));
         }
     });
 }

@@ -239,7 +239,7 @@ impl Scan {
         unsafe {
             let store = Store::of(toast.raw());
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
-            match (self.next, &mut self.query) {
+            match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
                     let mut best = Best::new(round_size(round), after);
                     if round == 0 {

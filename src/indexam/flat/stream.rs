@@ -4,14 +4,11 @@ use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
-use crate::distance::dot;
-use crate::distance::rough::Lanes;
 use crate::pg::buffer::Pinned;
-use crate::segment::page::{PAYLOAD_BYTES, PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
+use crate::segment::page::{PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
 use std::rc::Rc;
-use zerocopy::FromBytes;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
 /// of a parallel scan knows it by the same number, however many pages there were when it looked.
@@ -138,19 +135,15 @@ impl Reading<'_> {
     }
 }
 
-/// From so many dimensions on it pays to rule vectors out by rough sums before their distances are computed.
-const WIDE: u16 = 128;
-
 /// Offers the vectors on the slot pages that `next` gives, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
     segments: &Segments,
     rows: &mut Rows,
-    query: &mut Query,
+    query: &Query,
     best: &mut Best,
     mut next: impl FnMut() -> Option<Chunk>,
 ) {
-    let query_squared = dot(query.elements(), query.elements());
     let mut seen: Vec<Found> = Vec::with_capacity(SLOTS_PER_PAGE);
     let mut reading: Option<(usize, Reading<'_>)> = None;
     while let Some(n) = next() {
@@ -168,37 +161,15 @@ pub unsafe fn nearest(
         // SAFETY: the store's relation is open
         unsafe { segments.candidates(store, n, rows, &mut seen) };
         let geometry = segment.page.geometry;
-        let metric = query.metric();
         for &found in &seen {
-            let position = found.slot.position();
-            if geometry.dims >= WIDE
-                && let Some(bound) = best.bound()
-            {
-                let (mut lanes, mut at) = (Lanes::default(), 0);
-                for piece in geometry.pieces(position) {
-                    // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
-                    // numbers whatever they are
-                    let (page, ahead) = unsafe { reading.page_and_next(piece.ordinal) };
-                    let from = PAYLOAD_START + piece.offset;
-                    // pieces start at multiples of 4 of an aligned page
-                    let stored = <[f32]>::ref_from_bytes(&page.page()[from..from + piece.len]).unwrap_or_default();
-                    let ahead = if ahead == 0 { 0 } else { ahead + from };
-                    lanes.add(metric, &query.elements()[at..at + stored.len()], stored, ahead);
-                    at += stored.len();
-                }
-                if lanes.finish(metric).is_beyond(metric, query_squared, bound) {
-                    best.pass();
-                    continue;
-                }
-            }
-            let start = u64::from(position.0) * u64::from(geometry.stride_bytes);
-            let mut sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
-            let mut at = 0;
-            for piece in geometry.pieces(position) {
+            let (mut sum, mut at) = (query.begin(), 0);
+            for piece in geometry.pieces(found.slot.position()) {
                 let from = PAYLOAD_START + piece.offset;
-                // SAFETY: as above
-                let page = unsafe { reading.page(piece.ordinal) };
-                at = query.add(&mut sum, at, &page.page()[from..from + piece.len]);
+                // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
+                // numbers whatever they are
+                let (page, next) = unsafe { reading.page_and_next(piece.ordinal) };
+                let ahead = if next == 0 { 0 } else { next + from };
+                at = query.add(&mut sum, at, &page.page()[from..from + piece.len], ahead);
             }
             let distance = sum.finish();
             if best.bound().is_some_and(|bound| distance > bound) {

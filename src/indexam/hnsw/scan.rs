@@ -103,6 +103,9 @@ pub struct Scan {
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
 
+/// Where codes do not tell vectors apart, so many times `ef_search` are looked for at the most.
+const MOST_BLURRED: usize = 8;
+
 /// So many vectors are looked at before somebody looks whether the statement is to end.
 const ASKED_UNINTERRUPTED: u32 = 256;
 
@@ -209,14 +212,14 @@ impl Scan {
     /// Adds a vector with its exact distance, if the snapshot may see it.
     fn add_exact(&mut self, entry: Entry) {
         self.added = self.added.wrapping_add(1);
-        if self.added % ASKED_UNINTERRUPTED == 0 {
+        if self.added.is_multiple_of(ASKED_UNINTERRUPTED) {
             pgrx::check_for_interrupts!();
         }
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         if self.output.knows(entry.slot) || !sees(table, rows, entry) {
             return;
         }
-        let distance = match &mut self.query {
+        let distance = match &self.query {
             Some(query) => table.distance(query, &self.column, entry.slot),
             None => f64::NAN,
         };
@@ -246,7 +249,7 @@ impl Scan {
             let mut asked = 0u32;
             let mut accept = |node: Node| {
                 asked += 1;
-                if asked % ASKED_UNINTERRUPTED == 0 {
+                if asked.is_multiple_of(ASKED_UNINTERRUPTED) {
                     pgrx::check_for_interrupts!();
                 }
                 let entry = graph.code_head(node).entry;
@@ -313,6 +316,15 @@ impl Scan {
         self.handed_out + self.ahead() > self.ef && self.searches.iter().any(|s| !s.exhausted)
     }
 
+    /// Whether codes do not tell the vectors here apart: all that were found had to be looked at for the first few rows. Then
+    /// others that are as near by their codes were put aside, and the search goes on for them, within bounds.
+    fn is_blurred(&self) -> bool {
+        self.candidates.is_empty()
+            && 4 * self.handed_out < self.ef_search
+            && self.ef < MOST_BLURRED * self.ef_search
+            && self.searches.iter().any(|search| !search.exhausted)
+    }
+
     /// The next vector in order.
     fn next_found(&mut self) -> Option<Found> {
         loop {
@@ -329,6 +341,12 @@ impl Scan {
             {
                 self.candidates.pop();
                 self.add_exact(candidate.entry);
+                continue;
+            }
+            if next.is_some() && self.is_blurred() {
+                self.ef *= 2;
+                self.refresh();
+                self.go_on();
                 continue;
             }
             match self.output.take() {

@@ -7,7 +7,6 @@ use crate::indexam::exact;
 use crate::indexam::query::Query;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact::{self, Fate};
-use crate::segment::page::PAYLOAD_BYTES;
 use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{SegmentTag, Slot, SlotNo, SlotState};
 use crate::store::look::{SlotLook, VectorLook};
@@ -82,17 +81,13 @@ impl Table {
 
     /// The exact distance of `query` and the vector in a LIVE slot, to the bit what the operator answers.
     #[must_use]
-    pub fn distance(&self, query: &mut Query, column: &Column, slot: SlotNo) -> f64 {
+    pub fn distance(&self, query: &Query, column: &Column, slot: SlotNo) -> f64 {
         let mut looks = self.vectors.borrow_mut();
         let Some(look) = self.vector_look(&mut looks, slot.tag()).filter(|look| look.covers(slot)) else {
             return exact::distance(query, column, slot);
         };
-        let start = u64::from(slot.position().0) * 4 * u64::from(self.dims);
-        let sum = query.begin((start % PAYLOAD_BYTES as u64) as usize);
-        let (sum, _) = look.fold(&self.store, slot, (sum, 0), |(mut sum, at), bytes| {
-            let at = query.add(&mut sum, at, bytes);
-            (sum, at)
-        });
+        let (mut sum, mut at) = (query.begin(), 0);
+        look.each_piece(&self.store, slot, |bytes| at = query.add(&mut sum, at, bytes, 0));
         sum.finish()
     }
 
