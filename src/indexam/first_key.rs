@@ -1,0 +1,90 @@
+//! Paths for ORDER BY a distance and then something else, as in `ORDER BY v <-> $1, id`. PostgreSQL 15 makes a path of an
+//! access method that orders by operators only where it can order by everything. So here one is made that is ordered by
+//! the distance, and the planner puts an incremental sort on it.
+
+use pgrx::pg_sys::{
+    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, List, Node, OpExpr, PathKey, PlannerInfo, RelOptInfo,
+};
+
+/// The elements of a list of pointers.
+unsafe fn elements<T>(list: *mut List) -> impl Iterator<Item = *mut T> {
+    // SAFETY: by contract a list of pointers, or none
+    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
+    // SAFETY: within the list
+    (0..length as usize).map(move |i| unsafe { (*(*list).elements.add(i)).ptr_value.cast() })
+}
+
+/// The expression by which `index` orders, if it is a distance of its column that is ordered as `key` says: as it stands
+/// in the class of equals, or with the sides changed.
+unsafe fn distance_of(key: &PathKey, index: *mut IndexOptInfo) -> Option<*mut Expr> {
+    // SAFETY: the planner's own
+    unsafe {
+        let class: &EquivalenceClass = &*key.pk_eclass;
+        if key.pk_strategy != pg_sys::BTLessStrategyNumber as i32 || key.pk_nulls_first || class.ec_has_volatile {
+            return None;
+        }
+        elements::<EquivalenceMember>(class.ec_members)
+            .filter(|&member| pg_sys::bms_equal((*member).em_relids, (*(*index).rel).relids))
+            .find_map(|member| ordered_by((*member).em_expr, key, index))
+    }
+}
+
+unsafe fn ordered_by(expression: *mut Expr, key: &PathKey, index: *mut IndexOptInfo) -> Option<*mut Expr> {
+    // SAFETY: the planner's own; only an operator's expression is looked at as one
+    unsafe {
+        if (*expression).type_ != pg_sys::NodeTag::T_OpExpr {
+            return None;
+        }
+        let call = expression.cast::<OpExpr>();
+        let sides: Vec<*mut Node> = elements((*call).args).collect();
+        let &[left, right] = sides.as_slice() else { return None };
+        let is_column = |side| pg_sys::match_index_to_operand(side, 0, index);
+        let is_given = |side| !pg_sys::contain_var_clause(side) && !pg_sys::contain_volatile_functions(side);
+        let family = *(*index).opfamily;
+        let orders = |operator| {
+            operator != pg_sys::InvalidOid && pg_sys::get_op_opfamily_sortfamily(operator, family) == key.pk_opfamily
+        };
+        if is_column(left) && is_given(right) {
+            return orders((*call).opno).then_some(expression);
+        }
+        if is_column(right) && is_given(left) {
+            let turned = pg_sys::get_commutator((*call).opno);
+            if orders(turned) {
+                let copy = pg_sys::copyObjectImpl(call.cast()).cast::<OpExpr>();
+                (*copy).opno = turned;
+                (*copy).opfuncid = pg_sys::InvalidOid;
+                (*copy).args = pg_sys::lappend(pg_sys::lappend(std::ptr::null_mut(), right.cast()), left.cast());
+                return Some(copy.cast());
+            }
+        }
+        None
+    }
+}
+
+/// Adds a path of `index` by the first of several sort keys, if that is a distance that it orders by.
+pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, index: *mut IndexOptInfo) {
+    // SAFETY: the planner's own
+    unsafe {
+        let keys = (*root).query_pathkeys;
+        if keys.is_null() || (*keys).length < 2 || !(*index).indpred.is_null() && !(*index).predOK {
+            return;
+        }
+        let Some(key) = elements::<PathKey>(keys).next() else { return };
+        let Some(distance) = distance_of(&*key, index) else { return };
+        let none = std::ptr::null_mut();
+        let path = pg_sys::create_index_path(
+            root,
+            index,
+            none,
+            pg_sys::lappend(none, distance.cast()),
+            pg_sys::lappend_int(none, 0),
+            pg_sys::lappend(none, key.cast()),
+            pg_sys::ScanDirection::ForwardScanDirection,
+            false,
+            (*rel).lateral_relids,
+            1.0,
+            false,
+        );
+        pg_sys::add_path(rel, path.cast());
+    }
+}
