@@ -43,12 +43,18 @@ fn lock_tag(database: u32, index: u32) -> pg_sys::LOCKTAG {
 }
 
 /// Fewer waiting vectors are not worth a worker.
-const LEAST: u32 = 1000;
+const LEAST: u32 = 500;
+
+/// From how many waiting vectors on a worker is wanted.
+#[must_use]
+pub fn wanted_from() -> u32 {
+    (guc::max_pending() / 20).max(LEAST)
+}
 
 /// Whether so many waiting vectors are worth a worker.
 #[must_use]
 pub fn is_wanted(waiting: u32) -> bool {
-    guc::background_drain() && waiting >= (guc::max_pending() / 10).max(LEAST)
+    guc::background_drain() && waiting >= wanted_from()
 }
 
 /// Asks for a worker that drains `index`, unless there is one, or this backend has asked for one a moment ago.
@@ -127,6 +133,14 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         if pg_sys::LockAcquire(&tag, mode, true, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
             return;
         }
+        // whoever inserts and searches needs the other processors
+        let source = pg_sys::GucSource::PGC_S_SESSION;
+        pg_sys::SetConfigOption(
+            c"pg_zvec.optimize_threads".as_ptr(),
+            c"1".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            source,
+        );
         let mut naps = 0;
         while naps < MOST_NAPS {
             pgrx::check_for_interrupts!();

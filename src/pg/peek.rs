@@ -62,6 +62,14 @@ pub fn is_refused() -> bool {
     })
 }
 
+/// The descriptor of `buffer`, a shared buffer's number, for prefetching.
+#[inline(always)]
+#[must_use]
+pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
+    // SAFETY: by contract, a shared buffer's number
+    unsafe { pg_sys::BufferDescriptors.add(buffer as usize - 1).cast() }
+}
+
 /// The memory of `buffer`, for prefetching and for [`look`].
 #[inline(always)]
 #[must_use]

@@ -30,6 +30,11 @@ impl ExtentList {
         &self.extents
     }
 
+    /// The block numbers of all pages, in the order of their ordinals.
+    pub fn blocks(&self) -> impl Iterator<Item = u32> + '_ {
+        self.extents.iter().flat_map(|extent| extent.start..extent.start + extent.pages)
+    }
+
     /// Appends `extent`, joining it to the last one where they touch. False when the page count would overflow.
     #[must_use]
     pub fn push(&mut self, extent: Extent) -> bool {
@@ -101,6 +106,7 @@ mod tests {
                 prop_assert_eq!(list.block(ordinal as u32), Some(*block));
             }
             prop_assert_eq!(list.block(plain.len() as u32), None);
+            prop_assert_eq!(list.blocks().collect::<Vec<_>>(), plain);
             prop_assert!(list.extents().windows(2).all(|w| w[0].start + w[0].pages != w[1].start));
         }
     }

@@ -5,7 +5,7 @@ use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
 use super::writer::Maintenance;
-use super::{cost, drain, relearn, vacuum};
+use super::{cost, drain, pace, relearn, vacuum};
 use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
 use crate::indexam::column::Column;
@@ -181,6 +181,9 @@ unsafe extern "C-unwind" fn aminsert(
             }
             if waiting > guc::max_pending() {
                 help(&graph, &table, waiting);
+            }
+            if crate::worker::is_wanted(waiting) {
+                pace::give_time(&graph, waiting);
             }
             false
         })

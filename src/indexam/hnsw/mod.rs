@@ -31,6 +31,7 @@ mod cost;
 mod drain;
 mod grow;
 mod insert;
+mod pace;
 mod pages;
 mod relearn;
 mod repair;

@@ -44,6 +44,8 @@ pub struct GraphMap {
     pub nodes: Shape,
     /// where upper links lie
     pub upper: Shape,
+    /// the block of each page
+    blocks: [Vec<u32>; 6],
     /// the buffer that each page was last found in, 0 = none
     buffers: [Vec<Cell<pg_sys::Buffer>>; 6],
     codec: OnceCell<Arc<Codec>>,
@@ -206,6 +208,7 @@ impl GraphMap {
             let known = before.map_or(&[][..], |map| &map.buffers[area]);
             (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
         });
+        let blocks = std::array::from_fn(|area| page.areas[area].blocks().collect());
         // parameters that are learned anew get pages of their own
         let center = Area::Center as usize;
         let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
@@ -217,7 +220,7 @@ impl GraphMap {
         let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
-        Self { no, block, page, m, node, temporary, codes, nodes, upper, buffers, codec }
+        Self { no, block, page, m, node, temporary, codes, nodes, upper, blocks, buffers, codec }
     }
 }
 
@@ -252,8 +255,8 @@ impl Graph {
     }
 
     fn block(&self, area: Area, ordinal: u32) -> u32 {
-        match self.map.page.area(area).block(ordinal) {
-            Some(block) => block,
+        match self.map.blocks[area as usize].get(ordinal as usize) {
+            Some(&block) => block,
             None => {
                 let what = format!("page {ordinal} of an area of graph {} does not exist", self.map.no.0);
                 damaged(self.index.rel, self.map.block, &Damage(what))

@@ -8,6 +8,7 @@ use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
 use super::vacuum::Nodes;
 use super::writer::Writer;
+use crate::graph::{Entry, Shape};
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
@@ -110,19 +111,30 @@ fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
 /// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
 fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
     hit("repair.linked");
-    let mut freed = 0;
-    build::enter(Phase::Free, (0..nodes).filter(|&node| dead(node)).count() as u64);
     let graph = writer.graph().clone();
     let listed = writer.free_list();
-    for node in (0..nodes).filter(|&node| dead(node)) {
+    // what is neither in use nor on the list was taken from it by a drain that failed
+    let gone: Vec<Node> = (0..nodes).filter(|&node| dead(node) && !listed.contains(node)).collect();
+    let freed = gone.len() as u32;
+    build::enter(Phase::Free, u64::from(freed));
+    let mut named: Vec<(Entry, Node)> = Vec::with_capacity(gone.len());
+    for &node in &gone {
         pgrx::check_for_interrupts!();
-        // what is neither in use nor on the list was taken from it by a drain that failed
-        if !listed.contains(node) {
-            writer.forget(graph.pinned_code_head(node).entry, node);
-            writer.free(node);
-            freed += 1;
-            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, u64::from(freed));
-        }
+        named.push((graph.pinned_code_head(node).entry, node));
+    }
+    let map_page = |entry: &Entry| Shape::MAP.at(entry.slot.position().0).0;
+    named.sort_unstable_by_key(|(entry, _)| entry.slot);
+    for on_page in named.chunk_by(|a, b| map_page(&a.0) == map_page(&b.0)) {
+        pgrx::check_for_interrupts!();
+        writer.forget(map_page(&on_page[0].0), on_page);
+    }
+    let node_page = |node: Node| graph.map.nodes.at(node).0;
+    let mut done = 0;
+    for on_page in gone.chunk_by(|&a, &b| node_page(a) == node_page(b)) {
+        pgrx::check_for_interrupts!();
+        writer.free(on_page);
+        done += on_page.len() as u64;
+        build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, done);
     }
     writer.change(|root| {
         root.dead = 0;

@@ -58,6 +58,7 @@ impl Graph {
             if buffer > 0 {
                 // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
                 unsafe {
+                    _mm_prefetch::<_MM_HINT_T0>(peek::descriptor(buffer).cast());
                     let start = peek::memory(buffer).add(at);
                     for line in (0..bytes).step_by(64) {
                         _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());

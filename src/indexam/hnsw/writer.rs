@@ -13,6 +13,7 @@ use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::{Codec, Head, Query};
+use crate::segment::page::Fragment;
 use pgrx::pg_sys;
 use std::cell::{Ref, RefCell};
 use std::sync::Arc;
@@ -98,8 +99,8 @@ impl Writer {
         self.codec = codec;
     }
 
-    /// Changes the root page, and what else `others` adds, in one record.
-    fn change_root(&self, change: impl FnOnce(&mut Root), others: &[(Area, u32, usize, Vec<u8>)]) {
+    /// Changes the root page, and what else `others` adds on different pages, in one record.
+    fn change_root(&self, change: impl FnOnce(&mut Root), others: &[(Area, u32, Vec<Fragment>)]) {
         let mut graph = self.graph.borrow_mut();
         let rel = graph.index.relation();
         // SAFETY: open; the root page first
@@ -112,9 +113,9 @@ impl Writer {
             let mut on_root = Change::new(&root_page);
             on_root.put_all(&[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
-            for (page, (_, _, at, bytes)) in pages.iter().zip(others) {
+            for (page, (.., fragments)) in pages.iter().zip(others) {
                 let mut change = Change::new(page);
-                change.put(*at, bytes);
+                change.put_all(fragments);
                 changes.push(change);
             }
             wal::apply(rel, &changes);
@@ -245,7 +246,7 @@ impl Writer {
                     }
                 }
             },
-            &[(Area::Nodes, ordinal, at, bytes)],
+            &[(Area::Nodes, ordinal, vec![(at, bytes)])],
         );
         hit("node.added");
         node
@@ -311,20 +312,28 @@ impl Writer {
         self.put(Area::Map, ordinal, at, &MapEntry { place, generation: entry.generation }.encode());
     }
 
-    /// Takes the vector `entry` out of the map, if the map has it as `node`.
-    pub fn forget(&self, entry: Entry, node: Node) {
-        let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
+    /// Takes vectors out of the map, those that the map has as these nodes. All are on map page `ordinal`.
+    pub fn forget(&self, ordinal: u32, vectors: &[(Entry, Node)]) {
         let graph = self.graph();
         if ordinal >= graph.map.page.area(Area::Map).pages() {
             return;
         }
+        hit("repair.forget");
         // SAFETY: open
         unsafe {
             let map = graph.pin(Area::Map, ordinal).exclusive();
-            // looked at under the lock: the slot may be given to another vector at any time
-            if MapEntry::at(map.page(), at) == (MapEntry { place: Place::Node(node), generation: entry.generation }) {
-                let mut change = Change::new(&map);
-                change.put(at, &MapEntry { place: Place::None, generation: entry.generation }.encode());
+            let mut change = Change::new(&map);
+            let mut any = false;
+            for &(entry, node) in vectors {
+                let at = Shape::MAP.at(entry.slot.position().0).1;
+                let known = MapEntry { place: Place::Node(node), generation: entry.generation };
+                // looked at under the lock: the slot may be given to another vector at any time
+                if MapEntry::at(map.page(), at) == known {
+                    change.put(at, &MapEntry { place: Place::None, generation: entry.generation }.encode());
+                    any = true;
+                }
+            }
+            if any {
                 wal::apply(graph.index.relation(), &[change]);
             }
         }
@@ -343,22 +352,27 @@ impl Writer {
         listed
     }
 
-    /// Puts a node that nothing leads to any more on the free list, on which it is not.
-    pub fn free(&self, node: Node) {
-        let m = self.graph().map.m;
-        let known = self.graph().pinned_node_entry(node);
-        let next = self.graph().root.free.unwrap_or(NO_NODE);
-        let (ordinal, at) = Shape::nodes(m).at(node);
-        let bytes = NodeEntry { in_use: false, next, ..known }.encode().to_vec();
+    /// Puts nodes that nothing leads to any more on the free list, on which they are not. All are on one page.
+    pub fn free(&self, nodes: &[Node]) {
+        let shape = self.graph().map.nodes;
+        let Some((&first, count)) = nodes.first().zip(u32::try_from(nodes.len()).ok()) else { return };
+        let old = self.graph().root.free.unwrap_or(NO_NODE);
+        let nexts = nodes.iter().skip(1).copied().chain(std::iter::once(old));
+        let fragments: Vec<Fragment> = nodes
+            .iter()
+            .zip(nexts)
+            .map(|(&node, next)| {
+                let known = self.graph().pinned_node_entry(node);
+                (shape.at(node).1, NodeEntry { in_use: false, next, ..known }.encode().to_vec())
+            })
+            .collect();
         hit("repair.free");
-        self.change_root(
-            |root| {
-                root.free = Some(node);
-                root.free_nodes += 1;
-                root.dead = root.dead.saturating_sub(1);
-            },
-            &[(Area::Nodes, ordinal, at, bytes)],
-        );
+        let freed = |root: &mut Root| {
+            root.free = Some(first);
+            root.free_nodes += count;
+            root.dead = root.dead.saturating_sub(count);
+        };
+        self.change_root(freed, &[(Area::Nodes, shape.at(first).0, fragments)]);
     }
 
     /// Notes how many nodes are dead.
