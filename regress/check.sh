@@ -159,7 +159,8 @@ mkdir "$ZVEC_LOGS"
 rust_tests
 
 section "a private server"
-if zvec_start regress "autovacuum = off"; then
+# Maintenance when the tests ask for it, not beside them.
+if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
     pgxs=$("$PG_CONFIG" --pgxs)
     tests=${pgxs%/makefiles/*}/test
     suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression

@@ -1,4 +1,5 @@
 -- An index's worker leaves no lock behind, so that the next one can start.
+SET pg_zvec.background_drain = on;
 CREATE TABLE worked (id int, v zvec(3)) USING zvec WITH (autovacuum_enabled = off);
 CREATE INDEX worked_v ON worked USING zvec_hnsw (v zvec_l2_ops);
 -- Waits for the worker to have ended; returns how many vectors still wait, and the locks of the worker that are left.
