@@ -178,7 +178,7 @@ pub unsafe fn define() {
         pg_sys::DefineCustomBoolVariable(
             c"pg_zvec.background_drain".as_ptr(),
             c"Lets a background worker move new vectors of a zvec_hnsw index into its graph.".as_ptr(),
-            c"Inserting sessions ask for one when a tenth of pg_zvec.max_pending, and at least 1000, wait.".as_ptr(),
+            c"Inserting sessions ask for one when a twentieth of pg_zvec.max_pending, and at least 500, wait.".as_ptr(),
             &raw mut BACKGROUND_DRAIN,
             true,
             user,
