@@ -16,17 +16,16 @@ use std::time::{Duration, Instant};
 /// How long a session sleeps at a time.
 const SLEEP_MICROSECONDS: i64 = 200;
 /// How often a session looks whether somebody searches.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Who has searched within that time is taken to go on: statistics are a second old, or two.
-const LATELY: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Who has searched within that time is taken to go on.
+const LATELY: Duration = Duration::from_millis(500);
 
 /// What a session knows of the searches of an index.
 #[derive(Clone, Copy)]
 struct Searches {
     index: u32,
     looked: Instant,
-    scans: i64,
-    last_change: Option<Instant>,
+    seen: Option<Instant>,
 }
 
 thread_local! {
@@ -35,28 +34,24 @@ thread_local! {
     static STATEMENT: Cell<i64> = const { Cell::new(0) };
 }
 
-/// Whether the index was searched lately, by the server's statistics.
+/// Whether the index was searched lately, as far as looks now and then can tell.
 unsafe fn is_searched(index: pg_sys::Relation) -> bool {
     // SAFETY: index is open
-    let oid = unsafe { relation::oid(index) };
+    let oid = unsafe { relation::oid(index) }.to_u32();
     let now = Instant::now();
-    let known = SEARCHES.get().filter(|known| known.index == oid.to_u32());
+    let known = SEARCHES.get().filter(|known| known.index == oid);
     let searches = match known {
         Some(known) if now.duration_since(known.looked) < LOOK_EVERY => known,
         _ => {
-            // SAFETY: the server's statistics; an entry is valid until the end of the transaction
-            let scans = unsafe { pg_sys::pgstat_fetch_stat_tabentry(oid).as_ref().map_or(0, |entry| entry.numscans) };
-            let last_change = match known {
-                Some(known) if known.scans == scans => known.last_change,
-                Some(_) => Some(now),
-                None => None,
-            };
-            let searches = Searches { index: oid.to_u32(), looked: now, scans, last_change };
+            // SAFETY: index is open
+            let seen =
+                if unsafe { relation::is_read_by_others(index) } { Some(now) } else { known.and_then(|k| k.seen) };
+            let searches = Searches { index: oid, looked: now, seen };
             SEARCHES.set(Some(searches));
             searches
         }
     };
-    searches.last_change.is_some_and(|at| now.duration_since(at) < LATELY)
+    searches.seen.is_some_and(|at| now.duration_since(at) < LATELY)
 }
 
 /// Sleeps, perhaps, after `waiting` vectors wait: the more do, the more likely.
