@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const BATCH: u64 = 64;
 /// How long the worker sleeps when nothing waits.
 const NAP: Duration = Duration::from_millis(50);
+/// How long it sleeps when somebody else has the lock, perhaps for a moment only, and how often in a row.
+const SHORT_NAP: Duration = Duration::from_millis(1);
+const MOST_SHORT_NAPS: u32 = 20;
 /// After so many naps in a row the worker ends.
 const MOST_NAPS: u32 = 40;
 /// How often one backend asks for a worker at the most.
@@ -141,29 +144,51 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
             pg_sys::GucContext::PGC_USERSET,
             source,
         );
-        let mut naps = 0;
+        let (mut naps, mut short_naps) = (0, 0);
         while naps < MOST_NAPS {
             pgrx::check_for_interrupts!();
             if pg_sys::ConfigReloadPending != 0 {
                 pg_sys::ConfigReloadPending = 0;
                 pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
             }
-            let Some(done) = drain_once(pg_sys::Oid::from(index)) else { break };
-            if done == 0 {
-                naps += 1;
-                let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-                let wait = pg_sys::PG_WAIT_EXTENSION;
-                pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, NAP.as_millis() as _, wait);
-                pg_sys::ResetLatch(pg_sys::MyLatch);
-            } else {
-                naps = 0;
-            }
+            let nap = match drain_once(pg_sys::Oid::from(index)) {
+                Round::Gone => break,
+                Round::Drained => {
+                    (naps, short_naps) = (0, 0);
+                    continue;
+                }
+                Round::Busy if short_naps < MOST_SHORT_NAPS => {
+                    short_naps += 1;
+                    SHORT_NAP
+                }
+                Round::Busy | Round::Nothing => {
+                    naps += 1;
+                    NAP
+                }
+            };
+            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+            let wait = pg_sys::PG_WAIT_EXTENSION;
+            pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, nap.as_millis() as _, wait);
+            pg_sys::ResetLatch(pg_sys::MyLatch);
         }
     }
 }
 
-/// Drains a batch in a transaction of its own; returns how much was done, or `None` when the index is gone.
-unsafe fn drain_once(index: pg_sys::Oid) -> Option<u64> {
+/// What came of an attempt to drain.
+#[derive(Clone, Copy, Debug)]
+enum Round {
+    /// the index is gone
+    Gone,
+    /// something waits, and somebody else is at it
+    Busy,
+    /// nothing waits, or the table or the index is locked
+    Nothing,
+    /// some vectors were drained
+    Drained,
+}
+
+/// Drains a batch in a transaction of its own.
+unsafe fn drain_once(index: pg_sys::Oid) -> Round {
     // SAFETY: in a background worker, outside a transaction
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
@@ -177,24 +202,24 @@ unsafe fn drain_once(index: pg_sys::Oid) -> Option<u64> {
     }
 }
 
-unsafe fn drain_of(index: pg_sys::Oid) -> Option<u64> {
+unsafe fn drain_of(index: pg_sys::Oid) -> Round {
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: the relations are looked at only if they exist
     unsafe {
         let heap = pg_sys::IndexGetRelation(index, true);
         if heap == pg_sys::InvalidOid {
-            return None;
+            return Round::Gone;
         }
         // who waits for a lock is not to be waited for
         if !pg_sys::ConditionalLockRelationOid(heap, mode) {
-            return Some(0);
+            return Round::Nothing;
         }
         if pg_sys::IndexGetRelation(index, true) != heap {
-            return None;
+            return Round::Gone;
         }
         let heap = OpenRelation::open(heap, pg_sys::NoLock as _);
         if !pg_sys::ConditionalLockRelationOid(index, mode) {
-            return Some(0);
+            return Round::Nothing;
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
         let activity = format!("drain of index \"{}\"", relation::name(index.raw()));
@@ -202,6 +227,10 @@ unsafe fn drain_of(index: pg_sys::Oid) -> Option<u64> {
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
         let done = hnsw::drain_some(index.raw(), heap.raw(), BATCH);
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
-        Some(done)
+        match done {
+            None => Round::Busy,
+            Some(0) => Round::Nothing,
+            Some(_) => Round::Drained,
+        }
     }
 }

@@ -112,7 +112,7 @@ REINDEX INDEX CONCURRENTLY t_cosine;
 SELECT * FROM compared_all ORDER BY id;
 SELECT * FROM zvec_check('t');
 
--- vectors that are ruled out by rough sums, read four pages abreast: of less than a page, of more, with gaps between
+-- vectors whose pages are fetched ahead: of less than a page, of more, with gaps between
 CREATE TABLE abreast (id int, v zvec(237)) USING zvec WITH (autovacuum_enabled = off);
 INSERT INTO abreast SELECT a.id * 10000 + b.id, array_fill((a.id % 17 / 4.0)::real, ARRAY[200])::zvec || a.v * b.v
 FROM t a, t b WHERE a.id BETWEEN 1 AND 90 AND b.id BETWEEN 100 AND 170 AND a.v IS NOT NULL AND b.v IS NOT NULL;

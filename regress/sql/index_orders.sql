@@ -58,8 +58,39 @@ SELECT * FROM first_by($$v <-> v, id$$);
 SELECT * FROM first_by($$(v <-> '[1,0.1]') + id, id$$);
 SELECT * FROM first_by($$id, v <-> '[1,0.1]'$$);
 SELECT * FROM first_by($$v <-> NULL, id$$);
+-- nor for a sample, nor where nothing can be found
+SELECT count(*) FROM (SELECT FROM corners TABLESAMPLE bernoulli (0) ORDER BY v <-> '[1,0.1]', id LIMIT 3) x;
+SELECT count(*) FROM (SELECT FROM corners TABLESAMPLE system (0) ORDER BY v <-> '[1,0.1]', v <-> '[0,1]' LIMIT 3) x;
+SET enable_sort = off;
+SELECT count(*) FROM (SELECT FROM corners WHERE false ORDER BY v <-> '[1,0.1]', id LIMIT 3) x;
+PREPARE never(int) AS SELECT count(*) FROM (SELECT FROM corners WHERE $1 = 1 ORDER BY v <-> '[1,0.1]', id LIMIT 3) x;
+EXECUTE never(2);
+EXECUTE never(1);
+RESET enable_sort;
 DROP INDEX corners_flat;
 SET enable_seqscan = on;
+
+-- parallel plans by several distances, and by an expression that a worker must not compute
+CREATE TABLE many (id int, v zvec(2)) USING zvec;
+INSERT INTO many SELECT i, ARRAY[i % 100, i % 7]::zvec FROM generate_series(1, 20000) i;
+CREATE INDEX many_flat ON many USING zvec_flat (v);
+ANALYZE many;
+CREATE FUNCTION here() RETURNS zvec LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$BEGIN RETURN '[3,1]'; END$$;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET enable_incremental_sort = off;
+SELECT id FROM many ORDER BY v <-> '[3,1]', v <-> '[0,0]', id LIMIT 3;
+SELECT count(*), sum(id) FROM (SELECT id FROM many ORDER BY v <-> '[3,1]', v <-> '[0,0]' OFFSET 0) x;
+RESET enable_incremental_sort;
+SELECT id FROM many ORDER BY v <-> '[3,1]', v <-> '[0,0]', id LIMIT 3;
+EXPLAIN (COSTS OFF) SELECT id FROM many ORDER BY v <-> here() LIMIT 3;
+SELECT count(*) FROM (SELECT FROM many ORDER BY v <-> here(), id LIMIT 3) x;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET min_parallel_index_scan_size;
 
 -- groups are not made by the order of a graph, ranks are
 EXPLAIN (COSTS OFF) SELECT v <-> '[0,0]', count(*) FROM corners GROUP BY 1 ORDER BY 1 LIMIT 3;
@@ -67,6 +98,12 @@ SET enable_seqscan = off;
 SET enable_hashagg = off;
 EXPLAIN (COSTS OFF) SELECT v <-> '[0,0]', count(*) FROM corners GROUP BY 1;
 EXPLAIN (COSTS OFF) SELECT DISTINCT v <-> '[0,0]' FROM corners;
+EXPLAIN (COSTS OFF) SELECT count(*) OVER (PARTITION BY v <-> '[0,0]') FROM corners ORDER BY v <-> '[0,0]' LIMIT 3;
+SET enable_hashjoin = off;
+SET enable_nestloop = off;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM corners JOIN generate_series(0, 3) d ON v <-> '[0,0]' = d;
+RESET enable_hashjoin;
+RESET enable_nestloop;
 EXPLAIN (COSTS OFF) SELECT id, rank() OVER (ORDER BY v <-> '[0,0]') FROM corners ORDER BY v <-> '[0,0]' LIMIT 3;
 
 SELECT pg_index_column_has_property('corners_graph'::regclass, 1, 'distance_orderable') AS by_distance,

@@ -62,21 +62,13 @@ impl Accumulator {
         debug_assert_eq!(query.len(), stored.len());
         #[cfg(target_arch = "x86_64")]
         {
-            #[target_feature(enable = "avx512f")]
-            fn avx512(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
-                add_up(sum, query, stored, ahead);
-            }
-            #[target_feature(enable = "avx2")]
-            fn avx2(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
-                add_up(sum, query, stored, ahead);
-            }
             if is_x86_feature_detected!("avx512f") {
                 // SAFETY: the CPU has the feature
-                return unsafe { avx512(self, query, stored, ahead) };
+                return unsafe { add_up_avx512(self, query, stored, ahead) };
             }
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the CPU has the feature
-                return unsafe { avx2(self, query, stored, ahead) };
+                return unsafe { add_up_avx2(self, query, stored, ahead) };
             }
         }
         add_up(self, query, stored, ahead);
@@ -133,6 +125,18 @@ fn add_up(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
         Metric::InnerProduct => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
         Metric::Cosine => add_terms::<true>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn add_up_avx512(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+    add_up(sum, query, stored, ahead);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn add_up_avx2(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+    add_up(sum, query, stored, ahead);
 }
 
 /// `SQUARES`: the squares of the stored elements are added up too.
@@ -256,9 +260,22 @@ mod tests {
             assert!((got - exact).abs() <= TOLERANCE * scale, "{metric:?} {got:e}, not {exact:e}");
             assert_eq!(got.to_bits(), distance(metric, b, a).to_bits(), "{metric:?}: symmetric");
             assert_eq!(got.to_bits(), in_pieces(metric, a, b, cuts).to_bits(), "{metric:?}: cut at {cuts:?}");
-            let mut plain = Accumulator::new(metric, a);
-            add_up(&mut plain, a, b, 0);
-            assert_eq!(got.to_bits(), plain.finish().to_bits(), "{metric:?}: without special instructions");
+            let by = |add: fn(&mut Accumulator, &[f32], &[f32], usize), what: &str| {
+                let mut sum = Accumulator::new(metric, a);
+                add(&mut sum, a, b, 0);
+                assert_eq!(got.to_bits(), sum.finish().to_bits(), "{metric:?}: {what}");
+            };
+            by(add_up, "without special instructions");
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU has the feature
+                by(|sum, a, b, ahead| unsafe { add_up_avx2(sum, a, b, ahead) }, "AVX2");
+            }
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx512f") {
+                // SAFETY: the CPU has the feature
+                by(|sum, a, b, ahead| unsafe { add_up_avx512(sum, a, b, ahead) }, "AVX-512");
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::entry::{CODE_HEAD_BYTES, MAP_ENTRY_BYTES, PENDING_ENTRY_BYTES, node_bytes};
 use super::page::Kind;
-use crate::segment::extent::growth_without_most;
+use super::root::MOST_EXTENTS;
+use crate::segment::ExtentList;
+use crate::segment::extent::growth_by_extents;
 use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START};
 
 /// A part of a graph that consists of pages of one kind.
@@ -40,13 +42,13 @@ impl Area {
     }
 }
 
-/// An area grows by a tenth of what is there, a large one by a sixteenth, so that it has few extents and little unused space.
+/// An area grows by a tenth of what is there, so that it has few extents and little unused space.
 const SHARE: u32 = 10;
 
-/// How many pages an area of `pages` grows by when it needs `needed` more.
+/// How many pages an area grows by that has these extents and needs `needed` pages more.
 #[must_use]
-pub fn growth(pages: u32, needed: u32) -> u32 {
-    growth_without_most(pages, needed, SHARE)
+pub fn growth(extents: &ExtentList, needed: u32) -> u32 {
+    growth_by_extents(extents.pages(), needed, SHARE, extents.extents().len(), MOST_EXTENTS)
 }
 
 /// Entries of one size, as many on a page as fit.
@@ -165,9 +167,8 @@ impl CodeShape {
 
 #[cfg(test)]
 mod tests {
-    use super::super::root::MOST_EXTENTS;
     use super::*;
-    use crate::segment::Geometry;
+    use crate::segment::{Extent, Geometry};
 
     #[test]
     fn codes_tile_without_overlap() {
@@ -198,11 +199,14 @@ mod tests {
     #[test]
     fn extents_suffice_for_a_full_segment() {
         let suffice = |what: &str, needed: u32| {
-            let (mut pages, mut extents) = (0u32, 0);
-            while pages < needed {
-                pages += growth(pages, 1);
-                extents += 1;
+            let mut list = ExtentList::default();
+            while list.pages() < needed {
+                // never next to the one before
+                let start = 2 * list.pages();
+                let fits = list.push(Extent { start, pages: growth(&list, 1) });
+                assert!(fits);
             }
+            let extents = list.extents().len();
             assert!(extents <= MOST_EXTENTS, "{what}: {extents} extents for {needed} pages");
         };
         for dims in (1..=16_000u16).step_by(7).chain([1601, 2009, 2681, 4041, 4096, 8105]) {

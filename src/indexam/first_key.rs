@@ -2,17 +2,10 @@
 //! access method that orders by operators only where it can order by everything. So here one is made that is ordered by
 //! the distance, and the planner puts an incremental sort on it.
 
+use super::plan::elements;
 use pgrx::pg_sys::{
-    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, List, Node, OpExpr, PathKey, PlannerInfo, RelOptInfo,
+    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, Node, OpExpr, PathKey, PlannerInfo, RelOptInfo,
 };
-
-/// The elements of a list of pointers.
-unsafe fn elements<T>(list: *mut List) -> impl Iterator<Item = *mut T> {
-    // SAFETY: by contract a list of pointers, or none
-    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
-    // SAFETY: within the list
-    (0..length as usize).map(move |i| unsafe { (*(*list).elements.add(i)).ptr_value.cast() })
-}
 
 /// The expression by which `index` orders, if it is a distance of its column that is ordered as `key` says: as it stands
 /// in the class of equals, or with the sides changed.

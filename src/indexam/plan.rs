@@ -10,7 +10,7 @@
 
 use super::handler::Callbacks;
 use super::{cost, first_key, flat, hnsw};
-use pgrx::pg_sys::{self, Index, IndexPath, PlannerInfo, RangeTblEntry, RelOptInfo};
+use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, List, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
 static NEXT: OnceLock<pg_sys::set_rel_pathlist_hook_type> = OnceLock::new();
@@ -36,37 +36,45 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
         if let Some(Some(next)) = NEXT.get() {
             pg_sys::ffi::pg_guard_ffi_boundary(|| next(root, rel, rti, rte));
         }
-        let paths = (*rel).pathlist;
-        if paths.is_null() {
+        // samples, and what is known to be empty, have no paths of indexes
+        if (*rte).rtekind != pg_sys::RTEKind::RTE_RELATION || !(*rte).tablesample.is_null() || pg_sys::is_dummy_rel(rel)
+        {
             return;
         }
-        let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
         let mut served = Vec::new();
-        for by_distance in (0..(*paths).length as usize).map(path).filter(|&path| is_ours(path)) {
-            order_by_first(by_distance);
-            served.push((*by_distance).indexinfo);
+        for path in elements::<IndexPath>((*rel).pathlist).filter(|&path| is_of(path, &OURS)) {
+            order_by_first(path);
+            served.push((*path).indexinfo);
         }
-        let indexes = (*rel).indexlist;
-        for i in 0..if indexes.is_null() { 0 } else { (*indexes).length as usize } {
-            let index = (*(*indexes).elements.add(i)).ptr_value.cast::<pg_sys::IndexOptInfo>();
+        for index in elements::<IndexOptInfo>((*rel).indexlist) {
             if is_index_of(index, &OURS) && !served.contains(&index) {
                 first_key::add_path(root, rel, index);
             }
         }
-        let paths = (*rel).pathlist;
-        let path = |i| (*(*paths).elements.add(i)).ptr_value.cast::<IndexPath>();
+        // the server's own parallel paths are taken out, and made anew
+        let others = elements::<Path>((*rel).partial_pathlist).filter(|&path| !is_of(path.cast(), &OURS));
+        (*rel).partial_pathlist =
+            others.fold(std::ptr::null_mut(), |list, path: *mut Path| pg_sys::lappend(list, path.cast()));
         if !(*rel).consider_parallel {
             return;
         }
-        for serial in (0..(*paths).length as usize).map(path) {
-            if is_flat(serial)
-                && let Some(scan) = cost::Scan::of(root, serial)
+        for serial in elements::<IndexPath>((*rel).pathlist).filter(|&path| is_of(path, &[&flat::CALLBACKS])) {
+            if let Some(scan) = cost::Scan::of(root, serial)
+                && pg_sys::is_parallel_safe(root, (*serial).indexorderbys.cast())
                 && let Some(parallel) = divided(rel, serial, &scan)
             {
                 pg_sys::add_partial_path(rel, parallel.cast());
             }
         }
     }
+}
+
+/// The elements of a list of pointers, which may be none.
+pub unsafe fn elements<T>(list: *mut List) -> impl Iterator<Item = *mut T> {
+    // SAFETY: by contract
+    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
+    // SAFETY: within the list
+    (0..length as usize).map(move |i| unsafe { (*(*list).elements.add(i)).ptr_value.cast() })
 }
 
 /// Whether it is a path of an index of these access methods, by distance.
@@ -88,16 +96,6 @@ unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) 
     // SAFETY: the planner's own
     let estimate = unsafe { (*index).amcostestimate }.map(|callback| callback as usize);
     methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)
-}
-
-unsafe fn is_flat(path: *mut IndexPath) -> bool {
-    // SAFETY: by contract
-    unsafe { is_of(path, &[&flat::CALLBACKS]) }
-}
-
-unsafe fn is_ours(path: *mut IndexPath) -> bool {
-    // SAFETY: by contract
-    unsafe { is_of(path, &OURS) }
 }
 
 /// Makes a path that is ordered by several distances one that is ordered by the first of them.

@@ -119,7 +119,11 @@ impl Rows {
             }
             let header = &*(*tuple).t_data;
             let is_frozen = header.t_infomask & XMIN_FROZEN == XMIN_FROZEN;
-            let changed_since = !is_frozen && pg_sys::XidInMVCCSnapshot(header.t_choice.t_heap.t_xmin, self.snapshot);
+            let xmin = header.t_choice.t_heap.t_xmin;
+            // of what the transaction itself has changed the snapshot cannot tell since when
+            let changed_since = !is_frozen
+                && (pg_sys::TransactionIdIsCurrentTransactionId(xmin)
+                    || pg_sys::XidInMVCCSnapshot(xmin, self.snapshot));
             pg_sys::ReleaseSysCache(tuple);
             changed_since
         }

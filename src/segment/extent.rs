@@ -76,11 +76,12 @@ pub fn growth(pages: u32, needed: u32, share: u32, most: u32) -> u32 {
     needed.max(least).max((pages / share).min(8192)).min(most.saturating_sub(pages))
 }
 
-/// As [`growth`], for runs that have no most and few extents: one in `share` of what is there, or one in 16 where that is
-/// above the 8,192 pages.
+/// As [`growth`], for runs that have no most but may have `most_extents`, of which they have `extents`: at least one in 16 of
+/// what is there once two thirds of the extents are used.
 #[must_use]
-pub fn growth_without_most(pages: u32, needed: u32, share: u32) -> u32 {
-    growth(pages, needed, share, u32::MAX).max(pages / 16)
+pub fn growth_by_extents(pages: u32, needed: u32, share: u32, extents: usize, most_extents: usize) -> u32 {
+    let least = if 3 * extents >= 2 * most_extents { pages / 16 } else { 0 };
+    growth(pages, needed, share, u32::MAX).max(least)
 }
 
 #[cfg(test)]

@@ -111,3 +111,62 @@ fn growing_loses_nothing() {
         }
     }
 }
+
+/// A search that gives up because too many were refused has reported none twice and none that was refused, and what it has
+/// not asked about is still to be had from the whole.
+#[test]
+fn giving_up_loses_nothing() {
+    let mut random = Rng::with_seed(7);
+    let vectors = clustered_vectors(&mut random, 1500, 16);
+    let graph = build(Metric::L2, &vectors);
+    for vector in random_vectors(&mut random, 10, 16) {
+        let query = graph.codec().query(&vector);
+        let mut asked = Vec::new();
+        let mut accept = |node: Node| {
+            asked.push(node);
+            node.is_multiple_of(100)
+        };
+        let (mut found, mut beam) = (Vec::new(), Beam::new());
+        beam.start(&graph, &query);
+        assert!(!beam.extend(&graph, &query, 64, 100, &mut accept, &mut found));
+        assert!(beam.refused() > 100 && beam.refused() < 300, "{} refused", beam.refused());
+        assert!(found.len() < 15 && found.iter().all(|&(_, node)| node.is_multiple_of(100)));
+        let mut nodes: Vec<Node> = found.iter().map(|&(_, node)| node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        assert_eq!(nodes.len(), found.len());
+        let reported = asked.iter().filter(|node| node.is_multiple_of(100)).count();
+        assert_eq!(reported, found.len());
+    }
+}
+
+/// Under the inner product lists are filled up with what was passed over, each once, and no further than they go.
+#[test]
+fn lists_are_filled_up() {
+    let mut random = Rng::with_seed(8);
+    let vectors: Vec<Vec<f32>> = random_vectors(&mut random, 2000, 8)
+        .into_iter()
+        .map(|vector| {
+            let length = 1.0 + 5.0 * random.f32();
+            vector.iter().map(|x| length * x).collect()
+        })
+        .collect();
+    let links = |graph: &MemoryGraph| {
+        let mut lists = Vec::new();
+        for node in 0..graph.nodes() {
+            let mut list = Vec::new();
+            graph.own_links(node, 0, &mut list);
+            lists.push(list);
+        }
+        lists
+    };
+    let mean = |lists: &[Vec<Node>]| lists.iter().map(Vec::len).sum::<usize>() as f64 / lists.len() as f64;
+    let (filled, plain) = (links(&build(Metric::InnerProduct, &vectors)), links(&build(Metric::L2, &vectors)));
+    for list in &filled {
+        let mut once = list.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert!(once.len() == list.len() && list.len() <= 2 * M);
+    }
+    assert!(mean(&filled) > mean(&plain) && mean(&filled) > M as f64, "{} {}", mean(&filled), mean(&plain));
+}

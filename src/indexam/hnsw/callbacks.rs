@@ -210,19 +210,20 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
 }
 
 /// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait, all in memory; returns
-/// how many.
-pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
+/// how many, or `None` when something waits that somebody else is at.
+pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
         let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
         let options = options::graph_options_of(index);
-        let mut done = 0;
-        for graph in Index::of(index).graphs() {
-            if graph.root.pending() > 0
-                && let Some(lock) = Maintenance::try_acquire(&graph)
-                && let Some(mut writer) = drain::writer(&graph.now(), &table, lock)
-            {
+        let (mut done, mut busy) = (0, false);
+        for graph in Index::of(index).graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
+            let Some(lock) = Maintenance::try_acquire(&graph) else {
+                busy = true;
+                continue;
+            };
+            if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
                 relearn::if_outgrown(&mut writer, &table, options, false);
                 let drained = if u64::from(graph.root.pending()) > 16 * most {
                     drain::all(&mut writer, &table, options, &mut || {})
@@ -232,7 +233,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> u64 {
                 done += drained.added + drained.dropped;
             }
         }
-        done
+        (done > 0 || !busy).then_some(done)
     }
 }
 

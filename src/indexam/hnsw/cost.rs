@@ -6,6 +6,7 @@
 use super::scan::SWEPT_SHARE;
 use crate::indexam::cost;
 use crate::indexam::options::GraphOptions;
+use crate::indexam::plan::elements;
 use crate::pg::guc;
 use pgrx::pg_sys;
 
@@ -23,12 +24,20 @@ const LOOK_UP: f64 = 32.0;
 /// A vector of a graph that is read all, in distances: its slot is looked up, and it is put in order.
 const SWEPT: f64 = 4.0;
 
-/// Whether rows of equal distance are brought together by their order (GROUP BY, DISTINCT): that asks for every row, each in
-/// its place, and a row that a graph is late to find would make a second group.
-unsafe fn groups(root: *mut pg_sys::PlannerInfo) -> bool {
+/// Whether rows of equal distance are brought together by their order (GROUP BY, DISTINCT, PARTITION BY, a merge join): that
+/// asks for every row, each in its place, and a row that a graph is late to find would make a second group.
+unsafe fn groups(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::IndexPath) -> bool {
     // SAFETY: the planner's own
-    let query = unsafe { &*(*root).parse };
-    [query.groupClause, query.groupingSets, query.distinctClause].iter().any(|list| !list.is_null())
+    unsafe {
+        let query = &*(*root).parse;
+        let rel = &*(*(*path).indexinfo).rel;
+        let own = if rel.top_parent_relids.is_null() { rel.relids } else { rel.top_parent_relids };
+        let mut partitions = elements::<pg_sys::WindowClause>(query.windowClause);
+        let mut keys = elements::<pg_sys::PathKey>((*path).path.pathkeys);
+        [query.groupClause, query.groupingSets, query.distinctClause].iter().any(|list| !list.is_null())
+            || partitions.any(|window| !(*window).partitionClause.is_null())
+            || keys.any(|key| !pg_sys::bms_is_subset((*(*key).pk_eclass).ec_relids, own))
+    }
 }
 
 /// The callback `amcostestimate`.
@@ -46,7 +55,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner's own arguments
     unsafe {
-        let scan = cost::Scan::of(root, path).filter(|_| !groups(root));
+        let scan = cost::Scan::of(root, path).filter(|_| !groups(root, path));
         let estimate = scan.as_ref().map(|scan| {
             let vectors = (scan.rows * scan.covered).max(1.0);
             let links = 2.0 * f64::from(GraphOptions::DEFAULT.m);

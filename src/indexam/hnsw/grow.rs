@@ -78,7 +78,7 @@ impl Graph {
             let lock = ExtensionLock::acquire(rel);
             let mut now = self.now();
             let have = now.map.page.area(area).pages();
-            let mut left = if have < needed { area_growth(have, needed - have) } else { 0 };
+            let mut left = if have < needed { area_growth(now.map.page.area(area), needed - have) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
