@@ -137,6 +137,7 @@ impl Writer {
                 }
             }
         }
+        self.move_pending_to_front();
         done
     }
 }
@@ -213,6 +214,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
             None => done.dropped += 1,
         }
     }
+    writer.move_pending_to_front();
     done
 }
 

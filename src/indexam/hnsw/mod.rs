@@ -29,6 +29,7 @@ mod callbacks;
 mod check;
 mod cost;
 mod drain;
+mod front;
 mod grow;
 mod insert;
 mod pace;

@@ -372,6 +372,22 @@ impl Graph {
         entries
     }
 
+    /// The pending list, and the graph as it is after it was read: what had left the list by then is in that graph. The list
+    /// is read again when it was moved to the front meanwhile (see [`super::front`]).
+    #[must_use]
+    pub fn pending_and_now(&self) -> (Vec<Entry>, Self) {
+        let mut graph = self.clone();
+        loop {
+            let pending = graph.pending();
+            let now = graph.now();
+            if now.root.pending_start >= graph.root.pending_start {
+                return (pending, now);
+            }
+            pgrx::check_for_interrupts!();
+            graph = now;
+        }
+    }
+
     /// The codes' parameters; the graph must be trained.
     #[must_use]
     pub fn codec(&self) -> Arc<Codec> {

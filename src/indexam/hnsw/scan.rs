@@ -187,8 +187,7 @@ impl Scan {
         self.ef = self.ef_search;
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
-            let pending = graph.pending();
-            let graph = graph.now();
+            let (pending, graph) = graph.pending_and_now();
             let mut exact = pending.len();
             match (query, &self.table) {
                 (Some(query), Some(table)) if graph.root.entry.is_some() => {

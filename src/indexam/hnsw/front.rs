@@ -1,0 +1,103 @@
+//! Moving the pending list back to the front of its area.
+//!
+//! What is drained leaves the list at its front, what is inserted is added at its end, so under steady inserts the list
+//! wanders. When it is empty it starts at 0 again; where it never is, it is moved once it has wandered far.
+//!
+//! Entries are copied first, to places before the list, which mean nothing until the root page's record says where the list
+//! is now; that record also copies what was added meanwhile. A crash before it leaves the list where it was. A scan that reads
+//! the list by an older root page finds the entries where they were, unless so many were added since that they took those
+//! places too; so it looks at the root page again, and reads once more if the list begins farther to the front than before
+//! ([`super::pages::Graph::pending_and_now`]). If it does not, although it was moved, everything that was moved has been
+//! drained since and is in the graph.
+
+use super::writer::Writer;
+use crate::graph::entry::PENDING_ENTRY_BYTES;
+use crate::graph::{Area, Entry, Root, Shape};
+use crate::pg::buffer;
+use crate::pg::failpoint::hit;
+use crate::pg::wal::{self, Change};
+
+/// So many entries' places may lie unused before the list.
+const MOST_BEFORE: u32 = if cfg!(feature = "failpoints") { 4 } else { 16 * Shape::PENDING.per_page };
+
+/// The places from `start` on for `count` entries, by page: its ordinal, the byte at which the first lies, and how many.
+fn portions(start: u32, count: u32) -> impl Iterator<Item = (u32, usize, usize)> {
+    let (mut at, end) = (start, start + count);
+    std::iter::from_fn(move || {
+        let (ordinal, byte) = Shape::PENDING.at(at);
+        let here = ((ordinal + 1) * Shape::PENDING.per_page).min(end).checked_sub(at).filter(|&here| here > 0)?;
+        at += here;
+        Some((ordinal, byte, here as usize))
+    })
+}
+
+fn bytes_of(entries: &[Entry]) -> Vec<u8> {
+    entries.iter().flat_map(|entry| entry.encode()).collect()
+}
+
+impl Writer {
+    /// Moves the pending list to the front if it has wandered far and there is twice the room that it takes.
+    pub fn move_pending_to_front(&self) {
+        if self.graph().root.pending_start < MOST_BEFORE {
+            return;
+        }
+        self.refresh();
+        let graph = self.graph().clone();
+        let (start, count) = (graph.root.pending_start, graph.root.pending());
+        if start < MOST_BEFORE || count > start / 2 {
+            return;
+        }
+        let rel = graph.index.relation();
+        let entries = graph.pending();
+        let mut left = entries.as_slice();
+        for (ordinal, byte, here) in portions(0, count) {
+            pgrx::check_for_interrupts!();
+            let (now, later) = left.split_at(here);
+            left = later;
+            // SAFETY: open
+            unsafe {
+                let page = graph.pin(Area::Pending, ordinal).exclusive();
+                let mut change = Change::new(&page);
+                change.put(byte, &bytes_of(now));
+                wal::apply(rel, &[change]);
+            }
+        }
+        hit("pending.copied");
+        // nobody adds while the root page is locked
+        // SAFETY: open; pages in the order root, pending
+        unsafe {
+            let root_page = buffer::read(rel, graph.map.block).exclusive();
+            let mut root = Root::decode(root_page.page());
+            let added = root.pending() - count;
+            let known = graph.map.page.area(Area::Pending).pages() * Shape::PENDING.per_page;
+            if added > Shape::PENDING.per_page || root.pending_end > known {
+                // too many for one record, or on pages that are not known yet: next time
+                return;
+            }
+            let mut last = Vec::with_capacity(added as usize);
+            for (ordinal, byte, here) in portions(root.pending_end - added, added) {
+                graph.read(Area::Pending, ordinal, |page| {
+                    let bytes = &page[byte..byte + here * PENDING_ENTRY_BYTES];
+                    last.extend(bytes.chunks_exact(PENDING_ENTRY_BYTES).map(Entry::decode));
+                });
+            }
+            (root.pending_start, root.pending_end) = (0, count + added);
+            let mut on_root = Change::new(&root_page);
+            on_root.put_all(&[root.encode_pending()]);
+            let places: Vec<_> = portions(count, added).collect();
+            let pages: Vec<_> = places.iter().map(|place| graph.pin(Area::Pending, place.0).exclusive()).collect();
+            let mut changes = vec![on_root];
+            let mut left = last.as_slice();
+            for (page, &(_, byte, here)) in pages.iter().zip(&places) {
+                let (now, later) = left.split_at(here);
+                left = later;
+                let mut change = Change::new(page);
+                change.put(byte, &bytes_of(now));
+                changes.push(change);
+            }
+            wal::apply(rel, &changes);
+        }
+        hit("pending.moved");
+        self.refresh();
+    }
+}
