@@ -74,6 +74,15 @@ impl Accumulator {
         add_up(self, query, stored, ahead);
     }
 
+    /// Whether the distance over everything that was added is surely greater than `bound`; false where that takes computing it.
+    #[inline]
+    #[must_use]
+    pub fn is_beyond(&self, bound: f64) -> bool {
+        // a square root is rounded by far less than this
+        const MARGIN: f64 = 1.0 + 1e-12;
+        self.metric == Metric::L2 && total(&self.sums) > bound * bound * MARGIN
+    }
+
     /// The distance over everything that was added.
     #[inline]
     #[must_use]
@@ -259,6 +268,10 @@ mod tests {
             };
             assert!((got - exact).abs() <= TOLERANCE * scale, "{metric:?} {got:e}, not {exact:e}");
             assert_eq!(got.to_bits(), distance(metric, b, a).to_bits(), "{metric:?}: symmetric");
+            let mut sum = Accumulator::new(metric, a);
+            sum.add(a, b);
+            assert!(!sum.is_beyond(got) && !sum.is_beyond(f64::NAN) && !sum.is_beyond(2.0 * got.abs()));
+            assert!(metric != Metric::L2 || got < 1e-100 || sum.is_beyond(got * (1.0 - 1e-9)));
             assert_eq!(got.to_bits(), in_pieces(metric, a, b, cuts).to_bits(), "{metric:?}: cut at {cuts:?}");
             let by = |add: fn(&mut Accumulator, &[f32], &[f32], usize), what: &str| {
                 let mut sum = Accumulator::new(metric, a);

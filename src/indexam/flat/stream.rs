@@ -171,6 +171,10 @@ pub unsafe fn nearest(
                 let ahead = if next == 0 { 0 } else { next + from };
                 at = query.add(&mut sum, at, &page.page()[from..from + piece.len], ahead);
             }
+            if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
+                best.pass();
+                continue;
+            }
             let distance = sum.finish();
             if best.bound().is_some_and(|bound| distance > bound) {
                 best.pass();
