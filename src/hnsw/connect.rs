@@ -7,7 +7,7 @@ use super::search::{Visited, descend, search_level};
 use super::{GraphMut, NONE, Node, Scratch};
 
 /// Walks over everything, at most. A link that was replaced may leave another node without any.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 16;
 
 /// A set of nodes.
 pub(super) struct Marks(Vec<u64>);
@@ -39,8 +39,27 @@ pub(super) fn twins(graph: &impl GraphMut) -> Marks {
     twins
 }
 
-/// Links to all live heads that cannot be reached from the entry point on level 0, without passing dead nodes. `stop`
-/// is asked before each of them. Returns how many there were.
+/// The dead heads of chains in which something lives: who is to be reached through them needs them like live ones. Twins that
+/// a repair took out of a chain point into it still, but have no links.
+fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> Marks {
+    let mut needed = Marks::new(graph.nodes());
+    let mut links = Vec::new();
+    for head in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE && dead(node)) {
+        let mut twin = graph.twin(head);
+        while twin != NONE && dead(twin) {
+            twin = graph.twin(twin);
+        }
+        links.clear();
+        graph.own_links(head, 0, &mut links);
+        if twin != NONE && !links.is_empty() {
+            needed.insert(head);
+        }
+    }
+    needed
+}
+
+/// Links to all heads that cannot be reached from the entry point on level 0, without passing dead nodes: live ones, and
+/// dead ones with live twins. `stop` is asked before each of them. Returns how many there were.
 pub fn connect(
     graph: &impl GraphMut,
     dead: &dyn Fn(Node) -> bool,
@@ -50,6 +69,8 @@ pub fn connect(
 ) -> u32 {
     let Some((entry, _)) = graph.entry() else { return 0 };
     let twins = twins(graph);
+    let needed = needed(graph, dead, &twins);
+    let dead: &dyn Fn(Node) -> bool = &|node| dead(node) && !needed.contains(node);
     let mut reached = Visited::default();
     let mut waiting = Vec::new();
     let mut connected = 0;
@@ -125,7 +146,23 @@ fn link_to(
             return true;
         }
     }
-    // All are full: the nearest gives up its last link, or the entry point if there is none near. The node takes that
+    // All are full. The nearest that can gives up a link which leads nowhere that the node does not lead to as well.
+    let mut own = Vec::new();
+    graph.own_links(node, 0, &mut own);
+    for &(_, near) in candidates.iter().filter(|_| own.len() >= max) {
+        let mut linked = false;
+        graph.edit_links(near, 0, &mut |links| {
+            if let Some(spare) = links.iter().rposition(|link| own.contains(link) || dead(*link)) {
+                links.remove(spare);
+                links.push(node);
+                linked = true;
+            }
+        });
+        if linked {
+            return true;
+        }
+    }
+    // Otherwise the nearest gives up its last link, or the entry point if there is none near. The node takes that
     // link over, since it may be the only one to where it leads: where all crowd around a few nodes, each that is
     // connected would otherwise cut off the one before.
     let near = candidates.first().map_or(entry, |&(_, near)| near);

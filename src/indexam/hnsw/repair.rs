@@ -30,8 +30,8 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
     build::enter(Phase::Repair, u64::from(nodes));
-    // scans that are under way start over
-    writer.change(|root| root.repairs = root.repairs.wrapping_add(1));
+    // Scans that are under way start over. Until it is through, a node may be left that only the dead lead to.
+    writer.change(|root| (root.repairs, root.unproven) = (root.repairs.wrapping_add(1), u32::MAX));
     let complete = if alive.len() == 0 {
         // nothing to lead around
         writer.set_entry(None);
