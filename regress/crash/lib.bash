@@ -26,10 +26,13 @@ crash_init() {
     esac
 }
 
-# server_pids CLUSTER: prints the postmaster's id, then its children's.
+# server_pids CLUSTER: stops the postmaster, so that it starts no other child meanwhile, which would be left alive and keep
+# the shared memory; prints its id, then its children's. For killing them all.
 server_pids() {
     local pid
-    read -r pid <"$ZVEC_SCRATCH/$1/data/postmaster.pid" && echo "$pid" && cat "/proc/$pid/task/$pid/children"
+    read -r pid <"$ZVEC_SCRATCH/$1/data/postmaster.pid" && kill -STOP "$pid" || return 1
+    while ! grep -q '^State:.[TZ]' "/proc/$pid/status" 2>/dev/null && [ -d "/proc/$pid" ]; do sleep 0.01; done
+    echo "$pid" && cat "/proc/$pid/task/$pid/children"
 }
 
 # crash CLUSTER immediate|kill|backend: the server dies and is started again. "backend": one process of a session is

@@ -258,9 +258,9 @@ fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
     let Some(entries) = read_entries(graph, report) else { return };
     let view = View { graph, entries };
     check_free(&view, report);
-    check_ranges(&view, report);
     let heads = read_heads(&view, report);
     let named = check_map(&view, &heads, table, report);
+    check_ranges(&view, &named, report);
     // What is deleted for good need not be found: a repair that was left off may have taken it out by a horizon that was
     // further on than ours would be.
     // SAFETY: looks at shared state
@@ -372,8 +372,9 @@ fn check_free(view: &View<'_>, report: &mut Report) {
     }
 }
 
-/// Links of nodes in use lead to nodes that exist.
-fn check_ranges(view: &View<'_>, report: &mut Report) {
+/// Links of nodes that the map names lead to nodes that exist. (Those of a node that was given a free number by a drain that was
+/// left off may lead to others that were never counted; nothing leads to it, and the next repair frees it.)
+fn check_ranges(view: &View<'_>, named: &Nodes, report: &mut Report) {
     let (graph, nodes) = (view.graph, view.graph.root.nodes);
     let mut check = |bytes: &[u8], whose: &dyn Fn() -> String| {
         let links = bytes.as_chunks::<4>().0.iter().map(|&link| u32::from_le_bytes(link));
@@ -385,14 +386,15 @@ fn check_ranges(view: &View<'_>, report: &mut Report) {
     let shape = graph.map.nodes;
     each_page(graph, Area::Nodes, shape.pages(nodes), |ordinal, image| {
         for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
-            if view.entries[node as usize].in_use {
+            if view.entries[node as usize].in_use && named.contains(node) {
                 let at = shape.at(node).1;
                 check(&image[at + NodeEntry::LINKS..at + shape.entry_bytes], &|| format!("node {node}"));
             }
         }
     });
     let mut owners = vec![NO_NODE; graph.root.upper_blocks as usize];
-    for (node, entry) in view.entries.iter().enumerate().filter(|(_, entry)| entry.in_use) {
+    let is_named = |&(node, entry): &(usize, &NodeEntry)| entry.in_use && named.contains(node as Node);
+    for (node, entry) in view.entries.iter().enumerate().filter(is_named) {
         let first = entry.upper as usize;
         owners[first..first + usize::from(entry.level)].fill(node as Node);
     }
