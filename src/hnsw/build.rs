@@ -3,7 +3,7 @@
 //! The threads see the graph only and call nothing of the server. The caller's thread does no work but listens for
 //! cancellation.
 
-use super::connect::connect;
+use super::connect::{bridge, connect, is_landmark};
 use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use crate::error::{Error, Result, SqlState};
 use std::ops::Range;
@@ -17,6 +17,9 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(20);
 /// Nodes that a thread takes at a time.
 const CHUNK: u32 = 16;
+/// How often the new nodes of the upper levels are searched for: links that the first time makes lead others astray now and
+/// then.
+const BRIDGE_ROUNDS: usize = 2;
 
 /// How a run is stopped and watched, from any thread.
 #[derive(Default)]
@@ -96,8 +99,22 @@ fn insert_each(
             let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
             let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
             insert(graph, node, ef_construction, scratch);
+            control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
+    let landmarks: Vec<Node> = (0..count as u32).map(&node).filter(|&node| is_landmark(graph, node)).collect();
+    for _ in 0..BRIDGE_ROUNDS {
+        in_chunks(
+            0..landmarks.len() as u32,
+            threads,
+            control,
+            tick,
+            || Scratch::new(graph.codec()),
+            |scratch, at| {
+                bridge(graph, landmarks[at as usize], scratch);
+            },
+        )?;
+    }
     if connects && !control.stopped() {
         // A number that is not in use has no links, and must get none. Neither have twins, which need none.
         let unlinked = |node: Node| !graph.is_linked(node);
@@ -134,7 +151,6 @@ pub(super) fn in_chunks<S>(
                     return;
                 }
                 work(&mut state, node);
-                control.done.fetch_add(1, Ordering::Relaxed);
             }
         }
     })

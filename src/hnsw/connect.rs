@@ -1,10 +1,21 @@
-//! Links for nodes that cannot be reached.
+//! Links for nodes that cannot be reached, or that a search does not find.
 //!
 //! Links are directed, and the heuristic may drop the last one that leads to a node. Such a node is looked for by a
 //! walk over all links of level 0, and gets one from a near node that has room.
+//!
+//! What can be reached is not always found. Where vectors lie in clusters, a search may end in one that is not the nearest,
+//! and so may the search for an insert's neighbours: a cluster can even grow in two parts that know nothing of each other.
+//! So the nodes of the upper levels, which stand for those around them, are searched for, and where one is missed, it is
+//! linked with what was found instead ([`bridge`]).
 
+use super::insert::link_back;
 use super::search::{Visited, descend, search_level};
 use super::{GraphMut, NONE, Node, Scratch};
+
+/// How wide the search is that must find a node. The smaller, the more nodes get links, and the fewer of them are worth it.
+const MISSED_BY: usize = 10;
+/// How many of the nodes that were found instead are linked with it.
+const BRIDGES: usize = 4;
 
 /// Walks over everything, at most. A link that was replaced may leave another node without any.
 const ROUNDS: usize = 16;
@@ -183,5 +194,41 @@ fn link_to(
         links.truncate(max - 1);
         links.push(node);
     });
+    true
+}
+
+/// Whether a node is one of those that [`bridge`] is for.
+pub fn is_landmark(graph: &impl GraphMut, node: Node) -> bool {
+    graph.level(node) > 0
+}
+
+/// Searches for a node that is linked in, and links it on level 0 with the nearest that are found, both ways, if the search
+/// misses it. Returns whether it did. Twins are left alone.
+pub fn bridge(graph: &impl GraphMut, node: Node, scratch: &mut Scratch) -> bool {
+    let Scratch { query, pool, hop, visited, candidates, links, .. } = scratch;
+    links.clear();
+    graph.own_links(node, 0, links);
+    if links.is_empty() {
+        return false;
+    }
+    graph.load_query(node, query);
+    let own_distance = hop.distance(graph, query, node);
+    pool.clear();
+    if let Some((distance, nearest)) = descend(graph, query, 0, hop, visited) {
+        pool.offer(distance, nearest, MISSED_BY);
+    }
+    search_level(graph, query, 0, MISSED_BY, pool, hop, visited);
+    candidates.clear();
+    candidates.extend(pool.found());
+    // under the inner product many are nearer than the node itself
+    let belongs = candidates.last().is_some_and(|&(farthest, _)| own_distance < farthest);
+    if visited.contains(node) || !belongs {
+        return false;
+    }
+    candidates.truncate(BRIDGES);
+    for (_, near) in std::mem::take(candidates) {
+        link_back(graph, near, node, 0, scratch);
+        link_back(graph, node, near, 0, scratch);
+    }
     true
 }

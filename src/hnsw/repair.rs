@@ -17,6 +17,7 @@ use super::connect::{Marks, connect, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
+use std::sync::atomic::Ordering;
 
 /// Dead nodes behind one another that a repair looks through.
 const STEPS: usize = 3;
@@ -296,6 +297,7 @@ pub fn repair_all(
         || Scratch::new(graph.codec()),
         |scratch, node| {
             repair.node(graph, &dead, node, ef_construction, scratch);
+            control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
     if control.stopped() {

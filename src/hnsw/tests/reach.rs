@@ -18,3 +18,25 @@ fn every_node_is_reached_where_all_crowd_around_few() {
         build(metric, &mixed_vectors(&mut Rng::with_seed(11), 3000, 8));
     }
 }
+
+/// Many small clusters far from each other, about as far each from all others.
+fn archipelago(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {
+    let centers = random_vectors(random, count / 60, dims);
+    (0..count)
+        .map(|_| {
+            let center = &centers[random.usize(..centers.len())];
+            center.iter().map(|&c| c + 0.2 * normal(random)).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn searches_find_the_right_one_of_many_clusters() {
+    let mut random = Rng::with_seed(61);
+    let vectors = archipelago(&mut random, 12_000, 256);
+    let (vectors, queries) = vectors.split_at(11_800);
+    let graph = build(Metric::L2, vectors);
+    let vector_of = |node: Node| vectors[node as usize].clone();
+    let recall = recall(Metric::L2, &graph, &vector_of, queries, 10, &|_| true);
+    assert!(recall > 0.85, "recall@10 with ef 10 is {recall}");
+}

@@ -11,6 +11,7 @@ use super::writer::{Maintenance, Writer};
 use crate::graph::entry::PENDING_ENTRY_BYTES;
 use crate::graph::{Area, Entry, Place, Root, Shape};
 use crate::hnsw;
+use crate::hnsw::connect::{bridge, is_landmark};
 use crate::indexam::options::GraphOptions;
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
@@ -101,6 +102,9 @@ impl Writer {
         let head = self.codec().encode(vector, &mut code);
         let node = self.add(entry, head, &code);
         hnsw::insert(self, node, ef_construction, scratch);
+        if is_landmark(self, node) {
+            bridge(self, node, scratch);
+        }
         hit("drain.linked");
         node
     }
