@@ -3,7 +3,7 @@
 //! The threads see the graph only and call nothing of the server. The caller's thread does no work but listens for
 //! cancellation.
 
-use super::connect::{bridge, connect, is_landmark};
+use super::connect::{bridge, connect, doubtful};
 use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use crate::error::{Error, Result, SqlState};
 use std::ops::Range;
@@ -17,8 +17,8 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(20);
 /// Nodes that a thread takes at a time.
 const CHUNK: u32 = 16;
-/// How often the new nodes of the upper levels are searched for: links that the first time makes lead others astray now and
-/// then.
+/// How often nodes that searches may miss are searched for: links that the first time makes lead other searches astray now
+/// and then.
 const BRIDGE_ROUNDS: usize = 2;
 
 /// How a run is stopped and watched, from any thread.
@@ -102,16 +102,16 @@ fn insert_each(
             control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
-    let landmarks: Vec<Node> = (0..count as u32).map(&node).filter(|&node| is_landmark(graph, node)).collect();
+    let doubtful = doubtful(graph, (0..count as u32).map(&node));
     for _ in 0..BRIDGE_ROUNDS {
         in_chunks(
-            0..landmarks.len() as u32,
+            0..doubtful.len() as u32,
             threads,
             control,
             tick,
             || Scratch::new(graph.codec()),
             |scratch, at| {
-                bridge(graph, landmarks[at as usize], scratch);
+                bridge(graph, doubtful[at as usize], scratch);
             },
         )?;
     }

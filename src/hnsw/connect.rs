@@ -5,8 +5,8 @@
 //!
 //! What can be reached is not always found. Where vectors lie in clusters, a search may end in one that is not the nearest,
 //! and so may the search for an insert's neighbours: a cluster can even grow in two parts that know nothing of each other.
-//! So the nodes of the upper levels, which stand for those around them, are searched for, and where one is missed, it is
-//! linked with what was found instead ([`bridge`]).
+//! So the nodes of the upper levels, which stand for those around them, and those to which few links lead are searched for,
+//! and where one is missed, it is linked with what was found instead ([`bridge`]).
 
 use super::insert::link_back;
 use super::search::{Visited, descend, search_level};
@@ -14,6 +14,8 @@ use super::{GraphMut, NONE, Node, Scratch};
 
 /// How wide the search is that must find a node. The smaller, the more nodes get links, and the fewer of them are worth it.
 const MISSED_BY: usize = 10;
+/// Less than one in so many of `m` links to a node are few.
+const FEW: usize = 3;
 /// How many of the nodes that were found instead are linked with it.
 const BRIDGES: usize = 4;
 
@@ -197,9 +199,27 @@ fn link_to(
     true
 }
 
-/// Whether a node is one of those that [`bridge`] is for.
+/// Whether a node is to be searched for in any case, because it stands for those around it: see [`bridge`].
+#[must_use]
 pub fn is_landmark(graph: &impl GraphMut, node: Node) -> bool {
     graph.level(node) > 0
+}
+
+/// Those of `nodes` that are to be searched for: landmarks, and those to which few links lead.
+pub(super) fn doubtful(graph: &impl GraphMut, nodes: impl Iterator<Item = Node>) -> Vec<Node> {
+    let few = graph.m().div_ceil(FEW) as u8;
+    let mut leading_to = vec![0u8; graph.nodes() as usize];
+    let mut links = Vec::new();
+    for node in 0..graph.nodes() {
+        links.clear();
+        graph.own_links(node, 0, &mut links);
+        for &link in &links {
+            if let Some(count) = leading_to.get_mut(link as usize) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+    nodes.filter(|&node| is_landmark(graph, node) || leading_to[node as usize] < few).collect()
 }
 
 /// Searches for a node that is linked in, and links it on level 0 with the nearest that are found, both ways, if the search
