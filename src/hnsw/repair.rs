@@ -7,17 +7,18 @@
 //!    entry point is replaced;
 //! 2. [`Repair::node`], once for each node: a live node replaces its links to dead ones by links to what those linked to
 //!    (FreshDiskANN: Singh et al. 2021, arXiv 2105.09613, algorithm 4);
-//! 3. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
+//! 3. [`bridge`] for landmarks among those, since the ways to them have changed;
+//! 4. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
 //!
 //! It can be left off after any node: the graph is searchable at any time, and another repair completes it. After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
 use super::build::{Control, in_chunks, run};
-use super::connect::{Marks, connect, twins};
+use super::connect::{Marks, bridge, connect, doubtful, is_landmark, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Dead nodes behind one another that a repair looks through.
 const STEPS: usize = 3;
@@ -264,11 +265,21 @@ pub fn repair(
 ) -> Repaired {
     let mut repaired = Repaired::default();
     let repair = Repair::begin(graph, dead, adopt);
+    let mut landmarks = Vec::new();
     for node in 0..graph.nodes() {
         if stop() {
             return repaired;
         }
-        repaired.nodes += u32::from(repair.node(graph, dead, node, ef_construction, scratch));
+        if repair.node(graph, dead, node, ef_construction, scratch) {
+            repaired.nodes += 1;
+            landmarks.extend(is_landmark(graph, node).then_some(node));
+        }
+    }
+    for node in landmarks {
+        if stop() {
+            return repaired;
+        }
+        bridge(graph, node, scratch);
     }
     (repaired.connected, repaired.complete) = repair.finish(graph, dead, ef_construction, scratch, stop);
     repaired
@@ -289,6 +300,7 @@ pub fn repair_all(
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
     let repair = Repair::begin(graph, &dead, adopt);
+    let changed: Vec<AtomicBool> = (0..graph.nodes()).map(|_| AtomicBool::new(false)).collect();
     in_chunks(
         0..graph.nodes(),
         threads,
@@ -296,8 +308,21 @@ pub fn repair_all(
         tick,
         || Scratch::new(graph.codec()),
         |scratch, node| {
-            repair.node(graph, &dead, node, ef_construction, scratch);
+            let is_changed = repair.node(graph, &dead, node, ef_construction, scratch);
+            changed[node as usize].store(is_changed, Ordering::Relaxed);
             control.done.fetch_add(1, Ordering::Relaxed);
+        },
+    )?;
+    let live = (0..graph.nodes()).filter(|&node| changed[node as usize].load(Ordering::Relaxed));
+    let doubtful = doubtful(graph, live);
+    in_chunks(
+        0..doubtful.len() as u32,
+        threads,
+        control,
+        tick,
+        || Scratch::new(graph.codec()),
+        |scratch, at| {
+            bridge(graph, doubtful[at as usize], scratch);
         },
     )?;
     if control.stopped() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::hnsw::repair::repair_all;
 
 /// Most vectors short and alike, some long: by the product all searches end at the long ones, whose lists are full.
 fn mixed_vectors(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {
@@ -30,13 +31,22 @@ fn archipelago(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {
         .collect()
 }
 
+/// Without bridges three in four neighbours are found.
 #[test]
 fn searches_find_the_right_one_of_many_clusters() {
     let mut random = Rng::with_seed(61);
     let vectors = archipelago(&mut random, 12_000, 256);
     let (vectors, queries) = vectors.split_at(11_800);
-    let graph = build(Metric::L2, vectors);
     let vector_of = |node: Node| vectors[node as usize].clone();
-    let recall = recall(Metric::L2, &graph, &vector_of, queries, 10, &|_| true);
-    assert!(recall > 0.85, "recall@10 with ef 10 is {recall}");
+    let graph = build(Metric::L2, vectors);
+    let whole = recall(Metric::L2, &graph, &vector_of, queries, 10, &|_| true);
+    assert!(whole > 0.88, "recall@10 with ef 10 is {whole}");
+
+    let dead: Vec<bool> = vectors.iter().map(|_| random.f64() < 0.3).collect();
+    let is_dead = |node: Node| dead[node as usize];
+    let control = Control::default();
+    let done = repair_all(&graph, &is_dead, &mut |_, _| (), EF_CONSTRUCTION, 1, &control, &mut || true);
+    assert_eq!(done, Ok(true));
+    let repaired = recall(Metric::L2, &graph, &vector_of, queries, 10, &|node| !is_dead(node));
+    assert!(repaired > 0.88, "after a repair it is {repaired}");
 }
