@@ -2,7 +2,7 @@
 //!
 //! Duty of what stands here: all that the access methods share. [`handler`] makes their routines; [`column`] says what an
 //! index is over, and refuses what it cannot be over, as [`declared`] does when the column is changed later; [`rows`] leads from a vector's slot to the row that a snapshot sees;
-//! [`query`] and [`exact`] compute distances as the operators do; [`emit`] puts results in order; [`cost`] and [`plan`]
+//! [`query`] and [`exact`] compute distances as the operators do, who learn by [`handed_out`] what a scan knows already; [`emit`] puts results in order; [`cost`] and [`plan`]
 //! serve the planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says which
 //! indexes an SQL function's argument stands for; [`recall`] measures one. [`flat`] is the exact one.
 //!
@@ -13,6 +13,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod emit;
+pub mod handed_out;
 pub mod meta;
 pub mod query;
 

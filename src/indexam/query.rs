@@ -1,12 +1,13 @@
 //! The query of a scan: what a stored vector's distance to it is, to the bit what the operator answers.
 
 use crate::distance::{Accumulator, Metric, dot};
+use std::rc::{Rc, Weak};
 use zerocopy::FromBytes;
 
 /// A query and the metric by which vectors are compared with it.
 pub struct Query {
     metric: Metric,
-    elements: Vec<f32>,
+    elements: Rc<[f32]>,
     /// the query's square (cosine)
     squared: f64,
 }
@@ -16,13 +17,19 @@ impl Query {
     #[must_use]
     pub fn new(metric: Metric, elements: Vec<f32>) -> Self {
         let squared = if metric == Metric::Cosine { dot(&elements, &elements) } else { 0.0 };
-        Self { metric, elements, squared }
+        Self { metric, elements: elements.into(), squared }
     }
 
     /// Its elements.
     #[must_use]
     pub fn elements(&self) -> &[f32] {
         &self.elements
+    }
+
+    /// Its elements, for who wants to know whether it still exists.
+    #[must_use]
+    pub fn weak(&self) -> Weak<[f32]> {
+        Rc::downgrade(&self.elements)
     }
 
     /// The metric.

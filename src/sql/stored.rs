@@ -1,6 +1,7 @@
 //! Distances to vectors that lie in a zvec table's store, computed where they lie: no detoasting, no copy.
 
 use crate::distance::{Accumulator, Metric};
+use crate::indexam::handed_out;
 use crate::store::resolve;
 use crate::tableam::vectors::Pointer;
 use pgrx::pg_sys::Datum;
@@ -18,6 +19,10 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
 /// The distance of `query` and the stored vector, whose dimensions are the same.
 #[must_use]
 pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
+    let is_same = |generation| stored.is_of_generation(generation);
+    if let Some(known) = handed_out::distance(metric, query, stored.table, stored.slot, is_same) {
+        return known;
+    }
     let mut sum = Accumulator::new(metric, query);
     let mut at = 0;
     resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes, ahead| {

@@ -220,7 +220,14 @@ impl Pointer {
     /// Whether the pointer was made of `reference`.
     #[must_use]
     pub fn is_of(&self, reference: Reference) -> bool {
-        self.slot == reference.slot && self.dims == reference.dims && self.generation_bits == reference.generation.0 & 3
+        self.slot == reference.slot && self.dims == reference.dims && self.is_of_generation(reference.generation)
+    }
+
+    /// Whether the pointer may be of that generation of its slot: it holds two bits of it.
+    #[inline]
+    #[must_use]
+    pub fn is_of_generation(&self, generation: Generation) -> bool {
+        self.generation_bits == generation.0 & 3
     }
 
     /// Whether `generation` is the one the pointer was made with, as far as it remembers.

@@ -12,6 +12,7 @@
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
+use super::super::handed_out;
 use super::super::handler::descriptor;
 use super::super::query::Query;
 use super::super::rows::Rows;
@@ -188,6 +189,10 @@ impl Scan {
                 // SAFETY: the server's scan
                 let tid = if found.tid.is_some() { Some(found.tid) } else { unsafe { self.ask(&found) } };
                 if tid.is_some() {
+                    let known = found.distance > f64::NEG_INFINITY;
+                    if let (Some(query), Some(column), true) = (&self.query, self.column, known) {
+                        handed_out::note(query, column.table.to_u32(), found.slot, found.generation, found.distance);
+                    }
                     return tid;
                 }
             }

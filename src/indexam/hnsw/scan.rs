@@ -17,6 +17,7 @@ use crate::graph::{Entry, Place};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
+use crate::indexam::handed_out;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
@@ -437,6 +438,9 @@ impl Scan {
                 },
             };
             if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
+                if let Some(query) = &self.query {
+                    handed_out::note(query, self.column.table.to_u32(), found.slot, found.generation, found.distance);
+                }
                 return Some(tid);
             }
         }
@@ -453,6 +457,7 @@ impl Scan {
     /// Gives back what the scan holds.
     pub unsafe fn end(&mut self) {
         self.clear();
+        self.query = None;
         self.table = None;
         if let Some(rows) = self.rows.take() {
             // SAFETY: made in `new`
