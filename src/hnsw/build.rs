@@ -4,6 +4,7 @@
 //! cancellation.
 
 use super::connect::{bridge, connect, doubtful};
+use super::sequence::sequence;
 use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use crate::error::{Error, Result, SqlState};
 use std::ops::Range;
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 /// How often the caller's thread looks up.
 const TICK: Duration = Duration::from_millis(20);
-/// Nodes that a thread takes at a time.
-const CHUNK: u32 = 16;
+/// Nodes that a thread takes at a time: enough that threads work in different regions of the graph (see [`super::sequence`]).
+const CHUNK: u32 = 128;
 /// How often nodes that searches may miss are searched for: links that the first time makes lead other searches astray now
 /// and then.
 const BRIDGE_ROUNDS: usize = 2;
@@ -55,8 +56,8 @@ pub fn insert_all(
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
     let to_end = nodes.end >= graph.nodes();
-    let first = nodes.start;
-    insert_each(graph, nodes.len(), |at| first + at, to_end, ef_construction, threads, control, tick)
+    let nodes: Vec<Node> = nodes.collect();
+    insert_each(graph, &nodes, to_end, ef_construction, threads, control, tick)
 }
 
 /// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. What cannot be
@@ -72,37 +73,36 @@ pub fn insert_list(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    insert_each(graph, nodes.len(), |at| nodes[at as usize], true, ef_construction, threads, control, tick)
+    insert_each(graph, nodes, true, ef_construction, threads, control, tick)
 }
 
-#[allow(clippy::too_many_arguments)]
 fn insert_each(
     graph: &MemoryGraph,
-    count: usize,
-    node: impl Fn(u32) -> Node + Sync,
+    nodes: &[Node],
     connects: bool,
     ef_construction: usize,
     threads: usize,
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
+    let nodes = sequence(graph, nodes, threads, control, tick)?;
     // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
     let top = Mutex::new(());
     in_chunks(
-        0..count as u32,
+        0..nodes.len() as u32,
         threads,
         control,
         tick,
         || Scratch::new(graph.codec()),
         |scratch, at| {
-            let node = node(at);
+            let node = nodes[at as usize];
             let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
             let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
             insert(graph, node, ef_construction, scratch);
             control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
-    let doubtful = doubtful(graph, (0..count as u32).map(&node));
+    let doubtful = doubtful(graph, nodes.iter().copied());
     for _ in 0..BRIDGE_ROUNDS {
         in_chunks(
             0..doubtful.len() as u32,

@@ -15,7 +15,7 @@ use super::{GraphMut, NONE, Node, Scratch};
 /// How wide the search is that must find a node. The smaller, the more nodes get links, and the fewer of them are worth it.
 const MISSED_BY: usize = 10;
 /// Less than one in so many of `m` links to a node are few.
-const FEW: usize = 3;
+const FEW: usize = 2;
 /// How many of the nodes that were found instead are linked with it.
 const BRIDGES: usize = 4;
 

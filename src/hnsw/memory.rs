@@ -80,6 +80,12 @@ impl MemoryGraph {
         nodes * node as u64 + upper_links(nodes, m) * size_of::<u32>() as u64
     }
 
+    /// Bytes of memory that searches of the graph look at.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        (self.codes.len() * LINE_BYTES + self.links.len() * size_of::<u32>()) as u64
+    }
+
     /// Bytes of memory that the graph holds now.
     #[must_use]
     pub fn allocated_bytes(&self) -> u64 {

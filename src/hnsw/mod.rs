@@ -12,7 +12,8 @@
 //! | [`memory`] | the graph in memory |
 //! | [`order`] | numbers by which neighbours lie together |
 //! | [`build`] | many inserts by threads |
-//! | [`connect`] | links for what cannot be reached |
+//! | [`sequence`] | which of many come first |
+//! | [`connect`] | links for what cannot be reached, or is not found |
 //! | [`repair`] | links around what was deleted |
 //! | [`check`] | what must hold of a graph |
 //!
@@ -41,6 +42,7 @@ pub mod order;
 pub mod repair;
 pub mod search;
 pub mod select;
+pub mod sequence;
 #[cfg(test)]
 mod tests;
 
