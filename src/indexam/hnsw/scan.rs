@@ -110,6 +110,9 @@ const MOST_BLURRED: usize = 8;
 /// So many vectors are looked at before somebody looks whether the statement is to end.
 const ASKED_UNINTERRUPTED: u32 = 256;
 
+/// Most queries want no more rows.
+const MOST_WANTED: usize = 10;
+
 /// So many candidates' vectors are read ahead: most LIMITs look at no more.
 const EXPECTED: usize = 16;
 
@@ -185,7 +188,8 @@ impl Scan {
         crate::store::pending::flush();
         self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
         self.ef_search = guc::ef_search() as usize;
-        self.ef = self.ef_search;
+        // what the first rows need at once: going on with a search costs more than a little more of it
+        self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead());
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             let (pending, graph) = graph.pending_and_now();
