@@ -10,6 +10,7 @@
 //! far more requests are under way then than a loop can have that waits for what it reads.
 
 use super::{Metric, cosine_distance};
+use zerocopy::FromBytes;
 
 /// Sums that are added up side by side.
 const LANES: usize = 16;
@@ -72,6 +73,16 @@ impl Accumulator {
             }
         }
         add_up(self, query, stored, ahead);
+    }
+
+    /// Adds the stored vector's piece `bytes`, as it lies in an aligned page, from element `at` on; returns the element after
+    /// it. `query` is the whole one. See [`Accumulator::add_fetching`] for `ahead`.
+    #[inline]
+    pub fn add_piece(&mut self, query: &[f32], at: usize, bytes: &[u8], ahead: usize) -> usize {
+        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
+        let end = (at + piece.len()).min(query.len());
+        self.add_fetching(&query[at..end], &piece[..end - at], ahead);
+        end
     }
 
     /// Whether the distance over everything that was added is surely greater than `bound`; false where that takes computing it.

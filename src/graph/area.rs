@@ -5,7 +5,8 @@ use super::page::Kind;
 use super::root::MOST_EXTENTS;
 use crate::segment::ExtentList;
 use crate::segment::extent::growth_by_extents;
-use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START};
+use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
+use std::ops::Range;
 
 /// A part of a graph that consists of pages of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,39 @@ impl Shape {
     #[must_use]
     pub fn pages(&self, entries: u32) -> u32 {
         entries.div_ceil(self.per_page)
+    }
+
+    /// Where the entries of a range lie, page by page.
+    pub fn portions(self, entries: Range<u32>) -> impl Iterator<Item = Portion> {
+        let mut first = entries.start;
+        std::iter::from_fn(move || {
+            let (ordinal, at) = self.at(first);
+            let count =
+                ((ordinal + 1) * self.per_page).min(entries.end).checked_sub(first).filter(|&count| count > 0)?;
+            first += count;
+            Some(Portion { ordinal, at, count: count as usize, bytes: count as usize * self.entry_bytes })
+        })
+    }
+}
+
+/// Entries that lie together on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// the page's ordinal
+    pub ordinal: u32,
+    /// byte offset of the first within the page
+    pub at: usize,
+    /// how many they are
+    pub count: usize,
+    /// bytes of them all
+    pub bytes: usize,
+}
+
+impl Portion {
+    /// Its bytes of the page.
+    #[must_use]
+    pub fn of<'p>(&self, page: &'p PageBytes) -> &'p [u8] {
+        &page[self.at..self.at + self.bytes]
     }
 }
 

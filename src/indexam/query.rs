@@ -2,7 +2,6 @@
 
 use crate::distance::{Accumulator, Metric, dot};
 use std::rc::{Rc, Weak};
-use zerocopy::FromBytes;
 
 /// A query and the metric by which vectors are compared with it.
 pub struct Query {
@@ -49,11 +48,7 @@ impl Query {
     /// fetched from `ahead` on as [`Accumulator::add_fetching`] does it.
     #[inline]
     pub fn add(&self, sum: &mut Accumulator, at: usize, bytes: &[u8], ahead: usize) -> usize {
-        // pieces start at multiples of 4 of an aligned page
-        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
-        let end = (at + piece.len()).min(self.elements.len());
-        sum.add_fetching(&self.elements[at..end], &piece[..end - at], ahead);
-        end
+        sum.add_piece(&self.elements, at, bytes, ahead)
     }
 }
 
@@ -63,6 +58,7 @@ mod tests {
     use crate::distance::distance;
     use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
     use crate::segment::{Geometry, Position};
+    use zerocopy::FromBytes;
 
     #[repr(align(8))]
     #[derive(Clone)]

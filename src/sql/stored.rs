@@ -5,7 +5,6 @@ use crate::indexam::handed_out;
 use crate::store::resolve;
 use crate::tableam::vectors::Pointer;
 use pgrx::pg_sys::Datum;
-use zerocopy::FromBytes;
 
 /// The pointer that `value` is, if it leads into a zvec table's store.
 #[inline(always)]
@@ -26,11 +25,7 @@ pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     let mut sum = Accumulator::new(metric, query);
     let mut at = 0;
     resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes, ahead| {
-        // pieces start at multiples of 4 of an aligned page
-        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
-        let end = (at + piece.len()).min(query.len());
-        sum.add_fetching(&query[at..end], &piece[..end - at], ahead);
-        at = end;
+        at = sum.add_piece(query, at, bytes, ahead);
     });
     sum.finish()
 }

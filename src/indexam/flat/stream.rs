@@ -106,8 +106,9 @@ struct Reading<'s> {
 }
 
 impl Reading<'_> {
+    /// The page, and the address at which the one after it may be in memory.
     #[inline]
-    unsafe fn page(&mut self, ordinal: u32) -> &Pinned {
+    unsafe fn page_and_next(&mut self, ordinal: u32) -> (&Pinned, usize) {
         // SAFETY: by contract of `Pins`
         unsafe {
             if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
@@ -117,20 +118,9 @@ impl Reading<'_> {
                 self.next = self.pins.last_address(ordinal + 1);
             }
             match &self.current {
-                Some((_, page)) => page,
+                Some((_, page)) => (page, self.next),
                 None => unreachable!("just read"),
             }
-        }
-    }
-
-    /// The page, and the address at which the one after it may be in memory.
-    #[inline]
-    unsafe fn page_and_next(&mut self, ordinal: u32) -> (&Pinned, usize) {
-        // SAFETY: by contract of `Pins`
-        unsafe {
-            let _ = self.page(ordinal);
-            let next = self.next;
-            (self.page(ordinal), next)
         }
     }
 }

@@ -8,7 +8,6 @@ use super::bulk::{self, Loaded};
 use super::pages::Graph;
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
-use crate::graph::entry::PENDING_ENTRY_BYTES;
 use crate::graph::{Area, Entry, Place, Root, Shape};
 use crate::hnsw;
 use crate::hnsw::connect::{bridge, is_landmark};
@@ -35,18 +34,9 @@ impl Graph {
     /// The pending entries from the first on, as many as lie on its page.
     #[must_use]
     pub fn first_pending(&self) -> Vec<Entry> {
-        let (start, end) = (self.root.pending_start, self.root.pending_end);
-        if start >= end {
-            return Vec::new();
-        }
-        let (ordinal, at) = Shape::PENDING.at(start);
-        let end = ((ordinal + 1) * Shape::PENDING.per_page).min(end);
-        self.read(Area::Pending, ordinal, |page| {
-            page[at..at + (end - start) as usize * PENDING_ENTRY_BYTES]
-                .chunks_exact(PENDING_ENTRY_BYTES)
-                .map(Entry::decode)
-                .collect()
-        })
+        let start = self.root.pending_start;
+        let first = Shape::PENDING.portions(start..self.root.pending_end).next();
+        first.map_or_else(Vec::new, |portion| self.pending_of(start..start + portion.count as u32))
     }
 
     /// Sets the codes' parameters. The caller holds the maintenance lock, and the graph has no nodes.

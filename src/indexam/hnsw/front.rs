@@ -11,7 +11,6 @@
 //! drained since and is in the graph.
 
 use super::writer::Writer;
-use crate::graph::entry::PENDING_ENTRY_BYTES;
 use crate::graph::{Area, Entry, Root, Shape};
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
@@ -19,17 +18,6 @@ use crate::pg::wal::{self, Change};
 
 /// So many entries' places may lie unused before the list.
 const MOST_BEFORE: u32 = if cfg!(feature = "failpoints") { 4 } else { 16 * Shape::PENDING.per_page };
-
-/// The places from `start` on for `count` entries, by page: its ordinal, the byte at which the first lies, and how many.
-fn portions(start: u32, count: u32) -> impl Iterator<Item = (u32, usize, usize)> {
-    let (mut at, end) = (start, start + count);
-    std::iter::from_fn(move || {
-        let (ordinal, byte) = Shape::PENDING.at(at);
-        let here = ((ordinal + 1) * Shape::PENDING.per_page).min(end).checked_sub(at).filter(|&here| here > 0)?;
-        at += here;
-        Some((ordinal, byte, here as usize))
-    })
-}
 
 fn bytes_of(entries: &[Entry]) -> Vec<u8> {
     entries.iter().flat_map(|entry| entry.encode()).collect()
@@ -50,15 +38,15 @@ impl Writer {
         let rel = graph.index.relation();
         let entries = graph.pending();
         let mut left = entries.as_slice();
-        for (ordinal, byte, here) in portions(0, count) {
+        for portion in Shape::PENDING.portions(0..count) {
             pgrx::check_for_interrupts!();
-            let (now, later) = left.split_at(here);
+            let (now, later) = left.split_at(portion.count);
             left = later;
             // SAFETY: open
             unsafe {
-                let page = graph.pin(Area::Pending, ordinal).exclusive();
+                let page = graph.pin(Area::Pending, portion.ordinal).exclusive();
                 let mut change = Change::new(&page);
-                change.put(byte, &bytes_of(now));
+                change.put(portion.at, &bytes_of(now));
                 wal::apply(rel, &[change]);
             }
         }
@@ -74,25 +62,19 @@ impl Writer {
                 // too many for one record, or on pages that are not known yet: next time
                 return;
             }
-            let mut last = Vec::with_capacity(added as usize);
-            for (ordinal, byte, here) in portions(root.pending_end - added, added) {
-                graph.read(Area::Pending, ordinal, |page| {
-                    let bytes = &page[byte..byte + here * PENDING_ENTRY_BYTES];
-                    last.extend(bytes.chunks_exact(PENDING_ENTRY_BYTES).map(Entry::decode));
-                });
-            }
+            let last = graph.pending_of(root.pending_end - added..root.pending_end);
             (root.pending_start, root.pending_end) = (0, count + added);
             let mut on_root = Change::new(&root_page);
             on_root.put_all(&[root.encode_pending()]);
-            let places: Vec<_> = portions(count, added).collect();
-            let pages: Vec<_> = places.iter().map(|place| graph.pin(Area::Pending, place.0).exclusive()).collect();
+            let portions: Vec<_> = Shape::PENDING.portions(count..count + added).collect();
+            let pages: Vec<_> = portions.iter().map(|at| graph.pin(Area::Pending, at.ordinal).exclusive()).collect();
             let mut changes = vec![on_root];
             let mut left = last.as_slice();
-            for (page, &(_, byte, here)) in pages.iter().zip(&places) {
-                let (now, later) = left.split_at(here);
+            for (page, portion) in pages.iter().zip(&portions) {
+                let (now, later) = left.split_at(portion.count);
                 left = later;
                 let mut change = Change::new(page);
-                change.put(byte, &bytes_of(now));
+                change.put(portion.at, &bytes_of(now));
                 changes.push(change);
             }
             wal::apply(rel, &changes);

@@ -13,6 +13,7 @@ use crate::segment::page::{Damage, PageBytes};
 use crate::segment::{Position, SegmentTag};
 use pgrx::pg_sys;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -358,16 +359,17 @@ impl Graph {
     /// The entries of the pending list, oldest first.
     #[must_use]
     pub fn pending(&self) -> Vec<Entry> {
-        let mut entries = Vec::with_capacity(self.root.pending() as usize);
-        let mut at = self.root.pending_start;
-        while at < self.root.pending_end {
-            let (ordinal, start) = Shape::PENDING.at(at);
-            let end = ((ordinal + 1) * Shape::PENDING.per_page).min(self.root.pending_end);
-            self.read(Area::Pending, ordinal, |page| {
-                let bytes = &page[start..start + (end - at) as usize * Shape::PENDING.entry_bytes];
-                entries.extend(bytes.chunks_exact(Shape::PENDING.entry_bytes).map(Entry::decode));
+        self.pending_of(self.root.pending_start..self.root.pending_end)
+    }
+
+    /// The entries at some places of the pending list's area.
+    #[must_use]
+    pub fn pending_of(&self, places: Range<u32>) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(places.len());
+        for portion in Shape::PENDING.portions(places) {
+            self.read(Area::Pending, portion.ordinal, |page| {
+                entries.extend(portion.of(page).chunks_exact(Shape::PENDING.entry_bytes).map(Entry::decode));
             });
-            at = end;
         }
         entries
     }
