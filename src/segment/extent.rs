@@ -60,9 +60,27 @@ impl ExtentList {
             1 => 0,
             _ => self.ends.partition_point(|&end| end <= ordinal),
         };
-        let extent = self.extents.get(at)?;
-        let end = self.ends[at];
-        (ordinal < end).then(|| extent.start + (ordinal - (end - extent.pages)))
+        self.block_in(at, ordinal)
+    }
+
+    /// As [`ExtentList::block`], for pages that are asked for in order: `last` is the extent that the page before was in, any
+    /// number at first.
+    #[inline]
+    #[must_use]
+    pub fn block_after(&self, last: &mut usize, ordinal: u32) -> Option<u32> {
+        if let Some(block) = self.block_in(*last, ordinal) {
+            return Some(block);
+        }
+        *last = self.ends.partition_point(|&end| end <= ordinal);
+        self.block_in(*last, ordinal)
+    }
+
+    /// Block number of the page with `ordinal`, if it is in extent number `at`.
+    #[inline]
+    fn block_in(&self, at: usize, ordinal: u32) -> Option<u32> {
+        let (extent, end) = (self.extents.get(at)?, self.ends.get(at)?);
+        let first = end - extent.pages;
+        (first..*end).contains(&ordinal).then(|| extent.start + (ordinal - first))
     }
 }
 
@@ -103,9 +121,14 @@ mod tests {
                 next += pages;
             }
             prop_assert_eq!(list.pages() as usize, plain.len());
+            let (mut last, mut back) = (0, usize::MAX);
             for (ordinal, block) in plain.iter().enumerate() {
                 prop_assert_eq!(list.block(ordinal as u32), Some(*block));
+                prop_assert_eq!(list.block_after(&mut last, ordinal as u32), Some(*block));
+                let mirrored = plain.len() - 1 - ordinal;
+                prop_assert_eq!(list.block_after(&mut back, mirrored as u32), Some(plain[mirrored]));
             }
+            prop_assert_eq!(list.block_after(&mut last, plain.len() as u32), None);
             prop_assert_eq!(list.block(plain.len() as u32), None);
             prop_assert_eq!(list.blocks().collect::<Vec<_>>(), plain);
             prop_assert!(list.extents().windows(2).all(|w| w[0].start + w[0].pages != w[1].start));

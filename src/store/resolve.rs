@@ -32,6 +32,8 @@ struct Resolved {
     recent: Vec<pg_sys::Buffer>,
     /// the page that was read last
     last: u32,
+    /// the extent that it is in
+    last_extent: usize,
 }
 
 thread_local! {
@@ -89,6 +91,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
             segment,
             last: u32::MAX,
+            last_extent: 0,
         };
         drop(rel);
         resolved
@@ -178,7 +181,8 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usiz
         }
         let geometry = resolved.segment.page.geometry;
         for piece in geometry.pieces(vector.slot.position()) {
-            let Some(block) = resolved.segment.page.data.block(piece.ordinal) else { missing(table, vector) };
+            let block = resolved.segment.page.data.block_after(&mut resolved.last_extent, piece.ordinal);
+            let Some(block) = block else { missing(table, vector) };
             let header = PageHeader { kind: PageKind::Data, segment: resolved.segment.no, ordinal: piece.ordinal };
             let page = resolved.pin(piece.ordinal, block);
             if !header.matches(page.page()) {
