@@ -7,6 +7,7 @@
 
 use super::build::{Control, in_chunks};
 use super::{Graph as _, GraphMut as _, MemoryGraph, Node};
+use crate::distance::Metric;
 use crate::error::Result;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -33,7 +34,9 @@ pub(super) fn sequence(
     let mut sequence = nodes.to_vec();
     let first = if graph.entry().is_none() { FIRST.min(nodes.len()) } else { 0 };
     let rest = &mut sequence[first..];
-    if rest.len() < REGIONS || graph.used_bytes() < CACHED_BYTES {
+    // by the inner product all are near the longest, and recall suffers
+    let by_product = graph.codec().metric == Metric::InnerProduct;
+    if rest.len() < REGIONS || graph.used_bytes() < CACHED_BYTES || by_product {
         return Ok(sequence);
     }
     let centers: Vec<Node> = rest.iter().step_by(rest.len() / REGIONS).take(REGIONS).copied().collect();
@@ -65,7 +68,6 @@ const _: () = assert!(REGIONS <= 1 << u8::BITS);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::Metric;
     use crate::quant::Codec;
     use fastrand::Rng;
     use std::sync::Arc;
