@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How often the caller's thread looks up.
@@ -88,6 +88,8 @@ fn insert_each(
     let nodes = sequence(graph, nodes, threads, control, tick)?;
     // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
     let top = Mutex::new(());
+    // the new ones, and those to which lists do not lead any more
+    let changed: Vec<AtomicBool> = (0..graph.nodes()).map(|_| AtomicBool::new(false)).collect();
     in_chunks(
         0..nodes.len() as u32,
         threads,
@@ -99,11 +101,44 @@ fn insert_each(
             let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
             let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
             insert(graph, node, ef_construction, scratch);
+            for touched in scratch.dropped.iter().chain([&node]) {
+                changed[*touched as usize].store(true, Ordering::Relaxed);
+            }
             control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
-    let doubtful = doubtful(graph, nodes.iter().copied());
-    for _ in 0..BRIDGE_ROUNDS {
+    bridge_all(graph, &|_| false, &changed, BRIDGE_ROUNDS, threads, control, tick)?;
+    if connects && !control.stopped() {
+        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        let unlinked = |node: Node| !graph.is_linked(node);
+        run(1, control, tick, &|_| {
+            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
+        })?;
+    }
+    Ok(!control.stopped())
+}
+
+/// Searches for the doubtful ones among the nodes that have `changed`, so many rounds, and links what is missed: see
+/// [`super::connect`].
+///
+/// # Errors
+/// As [`insert_all`].
+pub(super) fn bridge_all(
+    graph: &MemoryGraph,
+    dead: &(dyn Fn(Node) -> bool + Sync),
+    changed: &[AtomicBool],
+    rounds: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<()> {
+    let found = OnceLock::new();
+    run(1, control, tick, &|_| {
+        let is_changed = |node: &Node| changed[*node as usize].load(Ordering::Relaxed);
+        found.get_or_init(|| doubtful(graph, &dead, (0..graph.nodes()).filter(is_changed)));
+    })?;
+    let doubtful = found.into_inner().unwrap_or_default();
+    for _ in 0..rounds {
         in_chunks(
             0..doubtful.len() as u32,
             threads,
@@ -115,14 +150,7 @@ fn insert_each(
             },
         )?;
     }
-    if connects && !control.stopped() {
-        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
-        let unlinked = |node: Node| !graph.is_linked(node);
-        run(1, control, tick, &|_| {
-            connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());
-        })?;
-    }
-    Ok(!control.stopped())
+    Ok(())
 }
 
 /// Calls `work` with each node of a range, spread over threads that each have one `state`.

@@ -205,12 +205,17 @@ pub fn is_landmark(graph: &impl GraphMut, node: Node) -> bool {
     graph.level(node) > 0
 }
 
-/// Those of `nodes` that are to be searched for: landmarks, and those to which few links lead.
-pub(super) fn doubtful(graph: &impl GraphMut, nodes: impl Iterator<Item = Node>) -> Vec<Node> {
+/// Those of `nodes` that are to be searched for: landmarks, and those to which few links lead, not counting those of the
+/// `dead`.
+pub(super) fn doubtful(
+    graph: &impl GraphMut,
+    dead: &dyn Fn(Node) -> bool,
+    nodes: impl Iterator<Item = Node>,
+) -> Vec<Node> {
     let few = graph.m().div_ceil(FEW) as u8;
     let mut leading_to = vec![0u8; graph.nodes() as usize];
     let mut links = Vec::new();
-    for node in 0..graph.nodes() {
+    for node in (0..graph.nodes()).filter(|&node| !dead(node)) {
         links.clear();
         graph.own_links(node, 0, &mut links);
         for &link in &links {

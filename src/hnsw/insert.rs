@@ -14,6 +14,8 @@ pub struct Scratch {
     pub(super) select: Select,
     pub(super) candidates: Vec<(f32, Node)>,
     pub(super) links: Vec<Node>,
+    /// to which a list that was full on level 0 does not lead any more
+    pub(super) dropped: Vec<Node>,
     chosen: Vec<Vec<Node>>,
 }
 
@@ -29,6 +31,7 @@ impl Scratch {
             select: Select::new(codec),
             candidates: Vec::new(),
             links: Vec::new(),
+            dropped: Vec::new(),
             chosen: vec![Vec::new(); usize::from(MAX_LEVEL) + 1],
         }
     }
@@ -38,6 +41,7 @@ impl Scratch {
 /// candidates are looked for on each level. If another node has the same code, the node becomes its twin.
 pub fn insert(graph: &impl GraphMut, node: Node, ef_construction: usize, scratch: &mut Scratch) {
     let ef_construction = ef_construction.max(1);
+    scratch.dropped.clear();
     let level = graph.level(node);
     let Some(entry) = graph.entry() else {
         graph.raise_entry(node, level);
@@ -110,7 +114,7 @@ pub(super) fn link_back(graph: &impl GraphMut, from: Node, to: Node, level: u8, 
         }
         // The choice takes many distances: it is made without holding the list, and holds if that stayed the same.
         prune(graph, from, to, max, scratch);
-        let (seen, chosen) = (&scratch.links, &scratch.select.chosen);
+        let Scratch { links: seen, select: Select { chosen, .. }, dropped, .. } = &mut *scratch;
         let mut done = false;
         graph.edit_links(from, level, &mut |links| {
             done = links == seen;
@@ -119,6 +123,9 @@ pub(super) fn link_back(graph: &impl GraphMut, from: Node, to: Node, level: u8, 
             }
         });
         if done {
+            if level == 0 {
+                dropped.extend(seen.iter().filter(|link| !chosen.contains(link)));
+            }
             return;
         }
     }

@@ -10,11 +10,12 @@
 //! 3. [`bridge`] for landmarks among those, since the ways to them have changed;
 //! 4. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
 //!
-//! It can be left off after any node: the graph is searchable at any time, and another repair completes it. After a
+//! It can be left off after any node: the graph is searchable at any time, and another repair completes it (but for step 3,
+//! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
-use super::build::{Control, in_chunks, run};
-use super::connect::{Marks, bridge, connect, doubtful, is_landmark, twins};
+use super::build::{Control, bridge_all, in_chunks, run};
+use super::connect::{Marks, bridge, connect, is_landmark, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
@@ -313,18 +314,7 @@ pub fn repair_all(
             control.done.fetch_add(1, Ordering::Relaxed);
         },
     )?;
-    let live = (0..graph.nodes()).filter(|&node| changed[node as usize].load(Ordering::Relaxed));
-    let doubtful = doubtful(graph, live);
-    in_chunks(
-        0..doubtful.len() as u32,
-        threads,
-        control,
-        tick,
-        || Scratch::new(graph.codec()),
-        |scratch, at| {
-            bridge(graph, doubtful[at as usize], scratch);
-        },
-    )?;
+    bridge_all(graph, dead, &changed, 1, threads, control, tick)?;
     if control.stopped() {
         return Ok(false);
     }

@@ -3,8 +3,10 @@
 //! The server computes the distance of each row that an index scan returns once more, because ORDER BY names it, and so do
 //! queries that show it. The operators ask here first: both compute the same, to the bit.
 //!
-//! What is remembered holds as long as the scan does: its snapshot keeps the slot from being given to another vector. So the
-//! scan owns the query, and with it what is remembered here goes.
+//! What is remembered holds as long as the scan's snapshot does, which keeps the slot from being given to another vector. A
+//! scan that ends drops its query, and with it goes what is remembered. A scan that an error broke off may keep its memory
+//! until the transaction ends, without its snapshot; so everything is forgotten when a transaction ends or a subtransaction
+//! is aborted.
 
 use super::query::Query;
 use crate::distance::Metric;
@@ -26,8 +28,49 @@ thread_local! {
     static LAST: RefCell<Option<HandedOut>> = const { RefCell::new(None) };
 }
 
+/// Forgets at the end of transactions, and where subtransactions are aborted.
+#[cfg(feature = "pg")]
+mod ends {
+    use super::LAST;
+    use pgrx::pg_sys;
+    use std::cell::Cell;
+    use std::ffi::c_void;
+
+    thread_local! {
+        static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Has the server call what stands here.
+    pub fn watch() {
+        if !REGISTERED.replace(true) {
+            // SAFETY: the callbacks live as long as the library, which is never unloaded
+            unsafe {
+                pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
+                pg_sys::RegisterSubXactCallback(Some(at_subtransaction_event), std::ptr::null_mut());
+            }
+        }
+    }
+
+    unsafe extern "C-unwind" fn at_transaction_event(_: pg_sys::XactEvent::Type, _: *mut c_void) {
+        LAST.set(None);
+    }
+
+    unsafe extern "C-unwind" fn at_subtransaction_event(
+        event: pg_sys::SubXactEvent::Type,
+        _own: pg_sys::SubTransactionId,
+        _parent: pg_sys::SubTransactionId,
+        _: *mut c_void,
+    ) {
+        if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+            LAST.set(None);
+        }
+    }
+}
+
 /// Remembers that the row with the vector of `table` in `slot` is handed out, which is so far from `query`.
 pub fn note(query: &Query, table: u32, slot: SlotNo, generation: Generation, distance: f64) {
+    #[cfg(feature = "pg")]
+    ends::watch();
     let (metric, query) = (query.metric(), query.weak());
     LAST.set(Some(HandedOut { metric, query, table, slot, generation, distance }));
 }

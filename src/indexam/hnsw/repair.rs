@@ -75,7 +75,8 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
         });
         let mut steps = 0;
         let mut stop = || {
-            steps += 1;
+            // some nodes are come back to
+            steps = (steps + 1).min(u64::from(nodes));
             build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
             // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
             unsafe { pg_sys::vacuum_delay_point() };

@@ -189,7 +189,7 @@ impl Scan {
         self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
         self.ef_search = guc::ef_search() as usize;
         // what the first rows need at once: going on with a search costs more than a little more of it
-        self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead());
+        self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead().max(MOST_WANTED / 2));
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             let (pending, graph) = graph.pending_and_now();
