@@ -16,8 +16,10 @@ use std::time::Duration;
 
 /// How often the caller's thread looks up.
 const TICK: Duration = Duration::from_millis(20);
-/// Nodes that a thread takes at a time: enough that threads work in different regions of the graph (see [`super::sequence`]).
-const CHUNK: u32 = 128;
+/// Nodes that a thread takes at a time.
+pub(super) const FEW_AT_A_TIME: u32 = 16;
+/// Where near nodes follow one another ([`super::sequence`]): enough that threads work in different regions.
+const MANY_AT_A_TIME: u32 = 128;
 /// How often nodes that searches may miss are searched for: links that the first time makes lead other searches astray now
 /// and then.
 const BRIDGE_ROUNDS: usize = 2;
@@ -57,7 +59,7 @@ pub fn insert_all(
 ) -> Result<bool> {
     let to_end = nodes.end >= graph.nodes();
     let nodes: Vec<Node> = nodes.collect();
-    insert_each(graph, &nodes, to_end, ef_construction, threads, control, tick)
+    insert_each(graph, &nodes, true, to_end, ef_construction, threads, control, tick)
 }
 
 /// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. What cannot be
@@ -73,40 +75,61 @@ pub fn insert_list(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    insert_each(graph, nodes, true, ef_construction, threads, control, tick)
+    insert_each(graph, nodes, true, true, ef_construction, threads, control, tick)
 }
 
+/// As [`insert_list`], for heads that were linked before and may have chains: each stays a head, even where two have the
+/// same code, as they may when two threads linked them at the same time.
+///
+/// # Errors
+/// As [`insert_all`].
+pub fn link_again(
+    graph: &MemoryGraph,
+    heads: &[Node],
+    ef_construction: usize,
+    threads: usize,
+    control: &Control,
+    tick: &mut dyn FnMut() -> bool,
+) -> Result<bool> {
+    insert_each(graph, heads, false, true, ef_construction, threads, control, tick)
+}
+
+#[expect(clippy::too_many_arguments)]
 fn insert_each(
     graph: &MemoryGraph,
     nodes: &[Node],
+    chains: bool,
     connects: bool,
     ef_construction: usize,
     threads: usize,
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    let nodes = sequence(graph, nodes, threads, control, tick)?;
+    let (nodes, first) = sequence(graph, nodes, threads, control, tick)?;
     // A node above all others, or the first, becomes the entry point: two of them at a time would not see each other.
     let top = Mutex::new(());
     // the new ones, and those to which lists do not lead any more
     let changed: Vec<AtomicBool> = (0..graph.nodes()).map(|_| AtomicBool::new(false)).collect();
-    in_chunks(
-        0..nodes.len() as u32,
-        threads,
-        control,
-        tick,
-        || Scratch::new(graph.codec()),
-        |scratch, at| {
-            let node = nodes[at as usize];
-            let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
-            let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
-            insert(graph, node, ef_construction, scratch);
-            for touched in scratch.dropped.iter().chain([&node]) {
-                changed[*touched as usize].store(true, Ordering::Relaxed);
-            }
-            control.done.fetch_add(1, Ordering::Relaxed);
-        },
-    )?;
+    for (part, chunk) in [(0..first, FEW_AT_A_TIME), (first..nodes.len() as u32, MANY_AT_A_TIME)] {
+        in_chunks(
+            part,
+            chunk,
+            threads,
+            control,
+            tick,
+            || Scratch { chains, ..Scratch::new(graph.codec()) },
+            |scratch, at| {
+                let node = nodes[at as usize];
+                let rises = graph.entry().is_none_or(|(_, level)| graph.level(node) > level);
+                let _alone = rises.then(|| top.lock().unwrap_or_else(PoisonError::into_inner));
+                insert(graph, node, ef_construction, scratch);
+                for touched in scratch.dropped.iter().chain([&node]) {
+                    changed[*touched as usize].store(true, Ordering::Relaxed);
+                }
+                control.done.fetch_add(1, Ordering::Relaxed);
+            },
+        )?;
+    }
     bridge_all(graph, &|_| false, &changed, BRIDGE_ROUNDS, threads, control, tick)?;
     if connects && !control.stopped() {
         // A number that is not in use has no links, and must get none. Neither have twins, which need none.
@@ -141,6 +164,7 @@ pub(super) fn bridge_all(
     for _ in 0..rounds {
         in_chunks(
             0..doubtful.len() as u32,
+            FEW_AT_A_TIME,
             threads,
             control,
             tick,
@@ -153,12 +177,13 @@ pub(super) fn bridge_all(
     Ok(())
 }
 
-/// Calls `work` with each node of a range, spread over threads that each have one `state`.
+/// Calls `work` with each node of a range, spread over threads that each have one `state` and take `chunk` at a time.
 ///
 /// # Errors
 /// `Internal` if a thread panics or cannot be started.
 pub(super) fn in_chunks<S>(
     nodes: Range<Node>,
+    chunk: u32,
     threads: usize,
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
@@ -166,15 +191,15 @@ pub(super) fn in_chunks<S>(
     work: impl Fn(&mut S, Node) + Sync,
 ) -> Result<()> {
     let next = AtomicU32::new(nodes.start);
-    let threads = threads.clamp(1, nodes.len().div_ceil(CHUNK as usize).max(1));
+    let threads = threads.clamp(1, nodes.len().div_ceil(chunk as usize).max(1));
     run(threads, control, tick, &|_| {
         let mut state = state();
         loop {
-            let start = next.fetch_add(CHUNK, Ordering::Relaxed);
+            let start = next.fetch_add(chunk, Ordering::Relaxed);
             if start >= nodes.end {
                 return;
             }
-            for node in start..start.saturating_add(CHUNK).min(nodes.end) {
+            for node in start..start.saturating_add(chunk).min(nodes.end) {
                 if control.stopped() {
                     return;
                 }

@@ -16,7 +16,9 @@ pub struct Scratch {
     pub(super) links: Vec<Node>,
     /// to which a list that was full on level 0 does not lead any more
     pub(super) dropped: Vec<Node>,
-    chosen: Vec<Vec<Node>>,
+    pub(super) chosen: Vec<Vec<Node>>,
+    /// whether a node becomes the twin of another with the same code
+    pub(super) chains: bool,
 }
 
 impl Scratch {
@@ -33,6 +35,7 @@ impl Scratch {
             links: Vec::new(),
             dropped: Vec::new(),
             chosen: vec![Vec::new(); usize::from(MAX_LEVEL) + 1],
+            chains: true,
         }
     }
 }
@@ -62,7 +65,7 @@ pub fn insert(graph: &impl GraphMut, node: Node, ef_construction: usize, scratch
     for on_level in (0..=top).rev() {
         let Scratch { query, pool, hop, visited, .. } = scratch;
         search_level(graph, query, on_level, ef_construction, pool, hop, visited);
-        if on_level == 0 {
+        if on_level == 0 && scratch.chains {
             // Equal codes have equal distances, but under the inner product not the smallest.
             let twin = scratch
                 .pool

@@ -14,7 +14,7 @@
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
-use super::build::{Control, bridge_all, in_chunks, run};
+use super::build::{Control, FEW_AT_A_TIME, bridge_all, in_chunks, run};
 use super::connect::{Marks, bridge, connect, is_landmark, twins};
 use super::search::{descend, search_level};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
@@ -304,6 +304,7 @@ pub fn repair_all(
     let changed: Vec<AtomicBool> = (0..graph.nodes()).map(|_| AtomicBool::new(false)).collect();
     in_chunks(
         0..graph.nodes(),
+        FEW_AT_A_TIME,
         threads,
         control,
         tick,

@@ -5,7 +5,7 @@
 //! parts at a time: whole clusters one after the other would know nothing of each other. So there are batches, each drawn
 //! from everywhere, and nearness decides within a batch only.
 
-use super::build::{Control, in_chunks};
+use super::build::{Control, FEW_AT_A_TIME, in_chunks};
 use super::{Graph as _, GraphMut as _, MemoryGraph, Node};
 use crate::distance::Metric;
 use crate::error::Result;
@@ -20,7 +20,8 @@ const REGIONS: usize = 128;
 /// Graphs of so many bytes stay in a processor's caches.
 const CACHED_BYTES: u64 = 16 << 20;
 
-/// `nodes` in the sequence in which they are to be linked in, which are pushed and have no links yet.
+/// `nodes` in the sequence in which they are to be linked in, which are pushed and have no links yet; and how many of them
+/// are as they came, before those that are near each other follow one another.
 ///
 /// # Errors
 /// As [`in_chunks`].
@@ -30,19 +31,21 @@ pub(super) fn sequence(
     threads: usize,
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
-) -> Result<Vec<Node>> {
+) -> Result<(Vec<Node>, u32)> {
     let mut sequence = nodes.to_vec();
     let first = if graph.entry().is_none() { FIRST.min(nodes.len()) } else { 0 };
     let rest = &mut sequence[first..];
     // by the inner product all are near the longest, and recall suffers
     let by_product = graph.codec().metric == Metric::InnerProduct;
     if rest.len() < REGIONS || graph.used_bytes() < CACHED_BYTES || by_product {
-        return Ok(sequence);
+        let all = sequence.len() as u32;
+        return Ok((sequence, all));
     }
     let centers: Vec<Node> = rest.iter().step_by(rest.len() / REGIONS).take(REGIONS).copied().collect();
     let regions: Vec<AtomicU8> = rest.iter().map(|_| AtomicU8::new(0)).collect();
     in_chunks(
         0..rest.len() as u32,
+        FEW_AT_A_TIME,
         threads,
         control,
         tick,
@@ -61,7 +64,7 @@ pub(super) fn sequence(
         placed.sort_by_key(|&(region, _)| region);
         batch.iter_mut().zip(placed).for_each(|(place, (_, node))| *place = node);
     }
-    Ok(sequence)
+    Ok((sequence, first as u32))
 }
 const _: () = assert!(REGIONS <= 1 << u8::BITS);
 
@@ -89,7 +92,8 @@ mod tests {
             clusters.push(cluster);
         }
         let nodes: Vec<Node> = (0..count as u32).rev().collect();
-        let got = sequence(&graph, &nodes, 2, &Control::default(), &mut || true).unwrap();
+        let (got, first) = sequence(&graph, &nodes, 2, &Control::default(), &mut || true).unwrap();
+        assert_eq!(first as usize, FIRST);
         assert_eq!(got[..FIRST], nodes[..FIRST]);
         let mut sorted = got.clone();
         sorted.sort_by_key(|&node| std::cmp::Reverse(node));
@@ -99,6 +103,6 @@ mod tests {
         assert!(changes < REGIONS, "{changes} changes of cluster");
         // what caches hold stays as it is
         let few: Vec<Node> = (0..50).collect();
-        assert_eq!(sequence(&graph, &few, 1, &Control::default(), &mut || true).unwrap(), few);
+        assert_eq!(sequence(&graph, &few, 1, &Control::default(), &mut || true).unwrap(), (few, 50));
     }
 }

@@ -39,7 +39,7 @@ fn threads_build_a_sound_graph() {
 #[test]
 fn a_panic_becomes_an_error() {
     let control = Control::default();
-    let result = in_chunks(0..1000, 3, &control, &mut || true, || (), |(), node| assert!(node != 500, "node 500"));
+    let result = in_chunks(0..1000, 16, 3, &control, &mut || true, || (), |(), node| assert!(node != 500, "node 500"));
     let message = result.unwrap_err().message;
     assert!(message.contains("node 500"), "{message}");
     assert!(control.stop.load(Ordering::Relaxed));
@@ -58,7 +58,7 @@ fn the_caller_can_stop() {
         ticks += 1;
         ticks < 2
     };
-    in_chunks(0..100_000, 2, &control, tick, || (), slow).unwrap();
+    in_chunks(0..100_000, 16, 2, &control, tick, || (), slow).unwrap();
     assert!(worked.load(Ordering::Relaxed) < 10_000 && control.stop.load(Ordering::Relaxed));
 
     let vectors = random_vectors(&mut Rng::with_seed(9), 100, 4);

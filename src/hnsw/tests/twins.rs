@@ -1,4 +1,5 @@
 use super::*;
+use crate::hnsw::build::link_again;
 use crate::hnsw::repair::repair;
 use crate::hnsw::{NONE, Scratch, insert};
 
@@ -70,4 +71,28 @@ fn a_head_without_links_is_taken_over() {
     repair(&graph, &dead, &mut adopt, EF_CONSTRUCTION, &mut scratch, &mut || false);
     assert_eq!(taken_over, [(5, 60)]);
     assert_sound(&graph, &|node| if dead(node) { State::Free } else { State::Live });
+}
+
+/// Two threads that link equal vectors at the same time make two heads of them. When these are linked again, each keeps its
+/// chain.
+#[test]
+fn equal_heads_stay_heads_when_they_are_linked_again() {
+    let mut random = Rng::with_seed(29);
+    let mut vectors = random_vectors(&mut random, 300, 6);
+    let value = vectors[0].clone();
+    vectors.extend(std::iter::repeat_n(value, 5));
+    let graph = push_all(Metric::L2, &vectors, vectors.len());
+    // chains 0 -> 301 -> 300 and 302 -> 303; 304 is a head alone
+    for (behind, twin) in [(0, 300), (0, 301), (302, 303)] {
+        graph.chain_twin(behind, twin);
+    }
+    let heads: Vec<Node> = (0..300).chain([302, 304]).collect();
+    let done = link_again(&graph, &heads, EF_CONSTRUCTION, 2, &Control::default(), &mut || true);
+    assert_eq!(done, Ok(true));
+    assert_sound(&graph, &|_| State::Live);
+    let chains: Vec<Node> = [0, 301, 300, 302, 303, 304].map(|node| graph.twin(node)).to_vec();
+    assert_eq!(chains, [301, 300, NONE, 303, NONE, NONE]);
+    let (mut found, swept) = full_scan(&graph, &graph.codec().query(&vectors[0]), &|_| true);
+    found.sort_unstable();
+    assert_eq!((found, swept), ((0..305).collect(), vec![]));
 }

@@ -7,10 +7,10 @@ use super::drain::SAMPLE;
 use super::pages::{Graph, Index, damaged};
 use super::table::Table;
 use super::writer::{Maintenance, Writer};
-use crate::error::{Error, SqlState};
+use crate::error::{Error, Result, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
-use crate::hnsw::build::{Control, insert_list};
+use crate::hnsw::build::{Control, insert_list, link_again as link_again_all};
 use crate::hnsw::order::Order;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
@@ -210,10 +210,20 @@ pub fn sample(graph: &Graph, table: &Table, entries: impl Iterator<Item = Entry>
 /// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
 /// cancelled meanwhile.
 pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
+    with_threads(nodes, |threads, control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick));
+}
+
+/// As [`link`], for heads that were linked before: see [`hnsw::build::link_again`].
+pub fn link_again(memory: &MemoryGraph, heads: &[Node], ef_construction: usize) {
+    with_threads(heads, |threads, control, tick| {
+        link_again_all(memory, heads, ef_construction, threads, control, tick)
+    });
+}
+
+fn with_threads(nodes: &[Node], work: impl FnOnce(usize, &Control, &mut dyn FnMut() -> bool) -> Result<bool>) {
     enter(Phase::Link, nodes.len() as u64);
     let threads = guc::optimize_threads() as usize;
-    let complete =
-        watched(|control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick)).or_raise();
+    let complete = watched(|control, tick| work(threads, control, tick)).or_raise();
     if !complete {
         raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
     }

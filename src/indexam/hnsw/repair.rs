@@ -91,8 +91,8 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
     free_dead(writer, nodes, &dead)
 }
 
-/// Links the nodes that are `alive` as if they were new; but twins stay in the chains that they are in, so that old lists
-/// and new ones go together while they are written.
+/// Links the nodes that are `alive` as if they were new; but twins stay in the chains that they are in, and heads stay heads,
+/// so that old lists and new ones go together while they are written.
 fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
     let twins = Nodes::none(memory.nodes());
     for node in 0..memory.nodes() {
@@ -106,7 +106,7 @@ fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
     }
     let heads: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node) && !twins.contains(node)).collect();
     memory.set_entry(None);
-    build::link(memory, &heads, EF);
+    build::link_again(memory, &heads, EF);
 }
 
 /// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
