@@ -39,8 +39,7 @@ impl Control {
     }
 }
 
-/// Links in the nodes of a range, which were pushed and have no links yet. When the range reaches the graph's end,
-/// what cannot be reached is connected too.
+/// Links in the nodes of a range, which were pushed and have no links yet. What cannot be reached is connected.
 ///
 /// The caller's thread calls `tick` about every 20 ms until all is done; when it answers false, or `control.stop` is
 /// set, the threads end. `tick` must return: it may not leave by the server's error handling.
@@ -57,13 +56,11 @@ pub fn insert_all(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    let to_end = nodes.end >= graph.nodes();
     let nodes: Vec<Node> = nodes.collect();
-    insert_each(graph, &nodes, true, to_end, ef_construction, threads, control, tick)
+    insert_list(graph, &nodes, ef_construction, threads, control, tick)
 }
 
-/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before. What cannot be
-/// reached is connected.
+/// As [`insert_all`], for the nodes of a list: those that were given numbers that had been in use before.
 ///
 /// # Errors
 /// As [`insert_all`].
@@ -75,7 +72,7 @@ pub fn insert_list(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    insert_each(graph, nodes, true, true, ef_construction, threads, control, tick)
+    insert_each(graph, nodes, true, ef_construction, threads, control, tick)
 }
 
 /// As [`insert_list`], for heads that were linked before and may have chains: each stays a head, even where two have the
@@ -91,15 +88,13 @@ pub fn link_again(
     control: &Control,
     tick: &mut dyn FnMut() -> bool,
 ) -> Result<bool> {
-    insert_each(graph, heads, false, true, ef_construction, threads, control, tick)
+    insert_each(graph, heads, false, ef_construction, threads, control, tick)
 }
 
-#[expect(clippy::too_many_arguments)]
 fn insert_each(
     graph: &MemoryGraph,
     nodes: &[Node],
     chains: bool,
-    connects: bool,
     ef_construction: usize,
     threads: usize,
     control: &Control,
@@ -131,7 +126,7 @@ fn insert_each(
         )?;
     }
     bridge_all(graph, &|_| false, &changed, BRIDGE_ROUNDS, threads, control, tick)?;
-    if connects && !control.stopped() {
+    if !control.stopped() {
         // A number that is not in use has no links, and must get none. Neither have twins, which need none.
         let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
@@ -190,8 +185,11 @@ pub(super) fn in_chunks<S>(
     state: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, Node) + Sync,
 ) -> Result<()> {
+    if nodes.is_empty() {
+        return Ok(());
+    }
     let next = AtomicU32::new(nodes.start);
-    let threads = threads.clamp(1, nodes.len().div_ceil(chunk as usize).max(1));
+    let threads = threads.clamp(1, nodes.len().div_ceil(chunk as usize));
     run(threads, control, tick, &|_| {
         let mut state = state();
         loop {

@@ -237,17 +237,19 @@ pub fn bridge(graph: &impl GraphMut, node: Node, scratch: &mut Scratch) -> bool 
         return false;
     }
     graph.load_query(node, query);
-    let own_distance = hop.distance(graph, query, node);
     pool.clear();
     if let Some((distance, nearest)) = descend(graph, query, 0, hop, visited) {
         pool.offer(distance, nearest, MISSED_BY);
     }
     search_level(graph, query, 0, MISSED_BY, pool, hop, visited);
+    if visited.contains(node) {
+        return false;
+    }
     candidates.clear();
     candidates.extend(pool.found());
     // under the inner product many are nearer than the node itself
-    let belongs = candidates.last().is_some_and(|&(farthest, _)| own_distance < farthest);
-    if visited.contains(node) || !belongs {
+    let own_distance = hop.distance(graph, query, node);
+    if candidates.last().is_none_or(|&(farthest, _)| own_distance >= farthest) {
         return false;
     }
     candidates.truncate(BRIDGES);

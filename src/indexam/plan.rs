@@ -111,7 +111,7 @@ unsafe fn order_by_first(path: *mut IndexPath) {
     }
 }
 
-/// What a pass over vectors in memory costs a worker, beside what it costs a session that has read them before: a process
+/// How many times as much a pass over vectors in memory costs a worker as a session that has read them before: a new process
 /// has to map each page of the shared buffers that it looks at. (2.4 GB: 88 ms alone, 94 ms by three participants on two
 /// processors.)
 const IN_FRESH_PROCESS: f64 = 2.0;
