@@ -5,6 +5,7 @@
 //! | module | duty | needs PostgreSQL |
 //! |---|---|---|
 //! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
+//! | [`threads`] | what threads of a backend need beside the standard library's | no |
 //! | [`vector`] | vector values: layout, limits, text form | no |
 //! | [`distance`] | metrics and their kernels | no |
 //! | [`quant`] | codes: vectors in a byte an element, and distances estimated from them | no |
@@ -25,6 +26,7 @@ pub mod hnsw;
 pub mod indexam;
 pub mod quant;
 pub mod segment;
+pub mod threads;
 pub mod vector;
 
 #[cfg(feature = "pg")]

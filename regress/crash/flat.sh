@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Indexes of access method zvec_flat: after a crash, of unlogged tables, and with a damaged page.
+# Indexes of access method zvec_flat: after a crash, of unlogged tables, with a damaged page; and scans with threads, which
+# pin pages by themselves, in few buffers, cancelled and terminated.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
@@ -64,3 +65,63 @@ same "$(nearest logged)" "5,4,6"
 zvec_result $? "flat: REINDEX mends it"
 zvec_stop main && zvec_log_is_clean main
 zvec_result $? "flat: the server's log is clean"
+
+# Threads: a table several times as large as the buffers, and one that fits into them.
+zvec_start few "autovacuum = off" "shared_buffers = 8MB" "max_parallel_workers_per_gather = 3" "min_parallel_table_scan_size = 0"
+psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+CREATE EXTENSION pg_zvec;
+CREATE EXTENSION pg_buffercache;
+CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE
+    AS $$ SELECT array_agg(((seed * 7919 + i * 104729) % 10007 / 1000.0)::real)::zvec FROM generate_series(1, dims) i $$;
+CREATE TABLE large (id int, v zvec(700)) USING zvec;
+INSERT INTO large SELECT i, vec(i, 700) FROM generate_series(1, 9000) i;
+CREATE TABLE small (id int, v zvec(700)) USING zvec;
+INSERT INTO small SELECT * FROM large WHERE id <= 1000;
+CREATE INDEX ON large USING zvec_flat (v);
+CREATE INDEX ON small USING zvec_flat (v);
+CREATE FUNCTION nearest(tab text, seed int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE found text;
+BEGIN
+    EXECUTE format('SELECT string_agg(id || '' '' || d, '','') FROM (SELECT id, v <-> vec($1, 700) AS d FROM %I ORDER BY v <-> vec($1, 700), id LIMIT 20) n', tab)
+        INTO found USING seed;
+    RETURN found;
+END $$;
+ALTER FUNCTION nearest SET enable_sort = off;
+SET enable_indexscan = off;
+CREATE TABLE expected AS SELECT tab, seed, nearest(tab, seed) AS found FROM unnest(ARRAY['large', 'small']) tab, generate_series(1, 40) seed;
+SQL
+zvec_result $? "flat threads: tables, and what sequential scans find"
+# wrong TABLE: queries, two times each, that find something else
+wrong() {
+    psql -XAtq -v ON_ERROR_STOP=1 -c "SET enable_seqscan = off" \
+        -c "SELECT count(*) FROM expected, generate_series(1, 2) WHERE tab = '$1' AND nearest(tab, seed) IS DISTINCT FROM found" 2>&1
+}
+by_index=$(psql -XAtqc "SET enable_seqscan = off" -c "SET enable_sort = off" -c "EXPLAIN SELECT id FROM large ORDER BY v <-> vec(1, 700), id LIMIT 20" | grep -c "Index Scan using large_v_idx")
+same "$by_index" 1 && same "$(wrong large)" 0 && same "$(wrong small)" 0
+zvec_result $? "flat threads: scans find the same"
+for n in large.1 small.1 large.2 small.2; do wrong ${n%.?} >"$ZVEC_SCRATCH/wrong.$n" & done
+wait
+same "$(cat "$ZVEC_SCRATCH"/wrong.*)" $'0\n0\n0\n0'
+zvec_result $? "flat threads: four sessions at a time find the same"
+# scans that come to an end at any moment: by timeouts, by a client's request, with their sessions
+for n in 1 2 3; do
+    for tab in large small; do
+        for ((i = 0; i < 12; i++)); do
+            psql -Xq -c "SET enable_seqscan = off" -c "SET statement_timeout = $((3 + 7 * i % 40))" \
+                -c "SELECT nearest('$tab', seed) FROM generate_series(1, 500) seed" >/dev/null 2>&1
+        done &
+    done
+done
+for ((i = 0; i < 40; i++)); do
+    psql -XAtqc "SELECT CASE WHEN random() < 0.5 THEN pg_cancel_backend(pid) ELSE pg_terminate_backend(pid) END FROM pg_stat_activity WHERE query ~ '^SELECT nearest'" >/dev/null
+    sleep 0.05
+done
+wait
+same "$(psql -XAtqc "SELECT coalesce(max(pinning_backends), 0) FROM pg_buffercache")" 0
+zvec_result $? "flat threads: scans that were cancelled or terminated have left no page pinned"
+same "$(wrong large)" 0 && same "$(wrong small)" 0
+zvec_result $? "flat threads: scans find the same afterwards"
+timeout 60 psql -Xqc "SET statement_timeout = '30s'" -c "DROP TABLE large, small"
+zvec_result $? "flat threads: the tables can be dropped"
+zvec_stop few && zvec_log_is_clean few
+zvec_result $? "flat threads: the server's log is clean"

@@ -136,12 +136,36 @@ SELECT q.id, operator, (compared('abreast', operator, q.v::text)).verdict, (comp
 FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT id, v FROM abreast WHERE id IN (3, 100101, 700155)) q ORDER BY q.id, operator;
 SELECT operator, (compared('abreast_wide', operator, q.v::text)).verdict, (compared('abreast_wide', operator, q.v::text, rows => 10)).verdict
 FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT v FROM abreast_wide ORDER BY id LIMIT 1) q ORDER BY operator;
-DROP TABLE abreast, abreast_wide;
+-- by threads (where there are processors): the same, with segments, rows that are gone, own changes, and more than one pass
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 3;
+SELECT q.id, operator, (compared('abreast', operator, q.v::text)).verdict, (compared('abreast', operator, q.v::text, rows => 10)).verdict
+FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT id, v FROM abreast WHERE id IN (3, 100101, 700155)) q ORDER BY q.id, operator;
+SELECT operator, (compared('abreast_wide', operator, q.v::text)).verdict, (compared('abreast_wide', operator, q.v::text, rows => 10)).verdict
+FROM unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator, (SELECT v FROM abreast_wide ORDER BY id LIMIT 1) q ORDER BY operator;
+BEGIN;
+DELETE FROM abreast WHERE id % 3 = 0;
+UPDATE abreast SET v = (SELECT v FROM abreast WHERE id > 500000 ORDER BY id LIMIT 1) WHERE id % 7 = 0;
+INSERT INTO abreast SELECT -id, v FROM abreast WHERE id % 11 = 0;
+SELECT operator, (compared('abreast', operator, q.v::text)).verdict, (compared('abreast', operator, q.v::text, rows => 300)).verdict
+FROM unnest(ARRAY['<->', '<=>']) operator, (SELECT v FROM abreast WHERE id > 500000 ORDER BY id LIMIT 1) q ORDER BY operator;
+ROLLBACK;
+DELETE FROM abreast WHERE id % 3 = 0;
+VACUUM abreast;
+SELECT operator, (compared('abreast', operator, q.v::text)).verdict, (compared('abreast', operator, q.v::text, rows => 10)).verdict
+FROM unnest(ARRAY['<->', '<=>']) operator, (SELECT v FROM abreast WHERE id > 500000 ORDER BY id LIMIT 1) q ORDER BY operator;
+-- a temporary table's buffers are its session's own
+CREATE TEMP TABLE abreast_temp USING zvec AS SELECT id, v FROM abreast;
+CREATE INDEX ON abreast_temp USING zvec_flat (v);
+ANALYZE abreast_temp;
+SELECT (compared('abreast_temp', '<->', v::text)).verdict FROM abreast WHERE id > 500000 ORDER BY id LIMIT 1;
+RESET min_parallel_table_scan_size;
+SET max_parallel_workers_per_gather = 0;
+DROP TABLE abreast, abreast_wide, abreast_temp;
 
--- parallel scans: each participant returns its share in order
+-- parallel scans: each participant returns its share in order (a table too small for threads of one process)
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
-SET min_parallel_table_scan_size = 0;
 SET min_parallel_index_scan_size = 0;
 SET max_parallel_workers_per_gather = 2;
 ALTER TABLE t SET (parallel_workers = 2);

@@ -7,6 +7,7 @@ use super::connect::{bridge, connect, doubtful};
 use super::sequence::sequence;
 use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use crate::error::{Error, Result, SqlState};
+use crate::threads::Blocked;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -234,8 +235,7 @@ pub(super) fn run(
         let mut first_error = None;
         let mut running = 0;
         {
-            // Threads inherit the mask, so no signal can meet one before it has blocked them itself.
-            let _blocked = signals::Blocked::new();
+            let _blocked = Blocked::new();
             for number in 0..threads {
                 let sender = sender.clone();
                 let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
@@ -276,44 +276,4 @@ pub(super) fn run(
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic without a message").to_owned()
-}
-
-#[cfg(unix)]
-mod signals {
-    use std::mem::MaybeUninit;
-
-    /// While it lives, no signal is delivered to this thread and those it starts.
-    pub struct Blocked(libc::sigset_t);
-
-    impl Blocked {
-        pub fn new() -> Self {
-            let mut all = MaybeUninit::uninit();
-            let mut before = MaybeUninit::uninit();
-            // SAFETY: both sets are filled by the calls before they are used.
-            unsafe {
-                libc::sigfillset(all.as_mut_ptr());
-                libc::sigemptyset(before.as_mut_ptr());
-                libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
-                Self(before.assume_init())
-            }
-        }
-    }
-
-    impl Drop for Blocked {
-        fn drop(&mut self) {
-            // SAFETY: the set is the one that was in force before.
-            unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut()) };
-        }
-    }
-}
-
-#[cfg(not(unix))]
-mod signals {
-    pub struct Blocked;
-
-    impl Blocked {
-        pub fn new() -> Self {
-            Self
-        }
-    }
 }

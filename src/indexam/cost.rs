@@ -11,6 +11,10 @@ use pgrx::pg_sys::{self, IndexPath, PlannerInfo};
 /// What computing a distance in place costs beside the operator, as executed for a row.
 pub const IN_PLACE: f64 = 0.5;
 
+/// How much faster a scan with vectors in memory is with each thread that helps (188 MB by two threads on two processors:
+/// 4.3 ms instead of 7.1).
+pub const EACH_HELPER: f64 = 0.65;
+
 /// More than any path costs, even one that a setting disables; finite, so that the planner's differences are numbers.
 const PROHIBITIVE: f64 = 1e300;
 

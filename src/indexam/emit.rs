@@ -68,6 +68,24 @@ impl Best {
         Self { most: most.max(1), after, kept: Vec::new(), bound: None, left_out: false }
     }
 
+    /// Keeps as many, after the same one, and has none yet.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self::new(self.most, self.after)
+    }
+
+    /// Adds what another kept, which was offered something else.
+    pub fn absorb(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|found| self.offer(found));
+        self.left_out |= other.left_out;
+    }
+
+    /// How many are kept.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// A distance beyond which nothing is kept any more, if there is one.
     #[inline]
     #[must_use]
@@ -185,6 +203,7 @@ mod tests {
         fn rounds_give_everything_in_order(
             distances in prop::collection::vec(prop_oneof![Just(f64::NAN), -2f64..2.0, Just(0.0), Just(-0.0)], 0..200),
             most in 1usize..20,
+            shares in 1usize..4,
         ) {
             let all: Vec<Found> = distances.iter().enumerate().map(|(i, &d)| found(d, i as u32)).collect();
             let mut expected = all.clone();
@@ -192,7 +211,11 @@ mod tests {
             let (mut got, mut after) = (Vec::new(), None);
             loop {
                 let mut best = Best::new(most, after);
-                all.iter().for_each(|&one| best.offer(one));
+                let mut others: Vec<Best> = (1..shares).map(|_| best.fresh()).collect();
+                for (i, &one) in all.iter().enumerate() {
+                    others.get_mut(i % shares).unwrap_or(&mut best).offer(one);
+                }
+                others.into_iter().for_each(|other| best.absorb(other));
                 let (kept, complete) = best.finish();
                 prop_assert!(kept.len() <= most);
                 after = kept.last().copied().or(after);

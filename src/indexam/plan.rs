@@ -134,9 +134,8 @@ unsafe fn divided(rel: *mut RelOptInfo, serial: *mut IndexPath, scan: &cost::Sca
         let workers = f64::from(workers);
         let leader = if pg_sys::parallel_leader_participation { (1.0 - 0.3 * workers).max(0.0) } else { 0.0 };
         let participants = workers + leader;
-        let pass = flat::pass_cost(scan);
         let run = (path.total_cost - path.startup_cost) / participants;
-        path.startup_cost += pass * IN_FRESH_PROCESS / participants - pass;
+        path.startup_cost += flat::pass_cost(scan) * IN_FRESH_PROCESS / participants - flat::threads_cost(scan);
         path.total_cost = path.startup_cost + run;
         path.rows = pg_sys::clamp_row_est(path.rows / participants);
         Some(parallel)

@@ -37,6 +37,36 @@ impl Query {
         self.metric
     }
 
+    /// What measures distances to it, for threads too.
+    #[inline]
+    #[must_use]
+    pub fn measure(&self) -> Measure<'_> {
+        Measure { metric: self.metric, elements: &self.elements, squared: self.squared }
+    }
+
+    /// Begins with a vector.
+    #[inline]
+    #[must_use]
+    pub fn begin(&self) -> Accumulator {
+        self.measure().begin()
+    }
+
+    /// As [`Measure::add`].
+    #[inline]
+    pub fn add(&self, sum: &mut Accumulator, at: usize, bytes: &[u8], ahead: usize) -> usize {
+        self.measure().add(sum, at, bytes, ahead)
+    }
+}
+
+/// Measures distances to a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure<'q> {
+    metric: Metric,
+    elements: &'q [f32],
+    squared: f64,
+}
+
+impl Measure<'_> {
     /// Begins with a vector.
     #[inline]
     #[must_use]
@@ -48,7 +78,7 @@ impl Query {
     /// fetched from `ahead` on as [`Accumulator::add_fetching`] does it.
     #[inline]
     pub fn add(&self, sum: &mut Accumulator, at: usize, bytes: &[u8], ahead: usize) -> usize {
-        sum.add_piece(&self.elements, at, bytes, ahead)
+        sum.add_piece(self.elements, at, bytes, ahead)
     }
 }
 

@@ -69,7 +69,7 @@ impl Rows {
 
     /// What the slot says, without a look at the row: for deciding whether a vector is worth a distance. A slot of
     /// another generation than the one that the index knows is hidden.
-    #[inline]
+    #[inline(always)]
     pub fn sight(&mut self, slot: &Slot) -> Sight {
         match self.judge.verdict(slot) {
             Verdict::Invisible => Sight::Hidden,

@@ -15,6 +15,7 @@ pub mod guc;
 pub mod memory;
 pub mod message;
 pub mod peek;
+pub mod pin;
 pub mod raw;
 pub mod relation;
 pub mod reserve;

@@ -36,14 +36,30 @@ pub struct Block {
 #[inline(always)]
 #[must_use]
 pub unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
+    // locked: the tag may be another's already, and the flag still the former page's
+    // SAFETY: by contract
+    unsafe { is(buffer, block, BM_VALID | BM_LOCKED) }
+}
+
+/// Whether `buffer`, which the caller has pinned, holds the block.
+#[inline(always)]
+#[must_use]
+pub unsafe fn holds_pinned(buffer: pg_sys::Buffer, block: &Block) -> bool {
+    // locked or not: neither tag nor flag changes under a pin
+    // SAFETY: by contract
+    unsafe { is(buffer, block, BM_VALID) }
+}
+
+/// Whether `buffer` holds the block, and of the flags in `mask` its state has BM_VALID only.
+#[inline(always)]
+unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
     // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
     // read once, and any value is fine
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
         let state = &*(&raw const (*descriptor).state.value).cast::<AtomicU32>();
         let tag = std::ptr::read_volatile(&raw const (*descriptor).tag);
-        // locked: the tag may be another's already, and the flag still the former page's
-        state.load(Ordering::Acquire) & (BM_VALID | BM_LOCKED) == BM_VALID
+        state.load(Ordering::Acquire) & mask == BM_VALID
             && tag.blockNum == block.number
             && tag.rnode.relNode == block.node.relNode
             && tag.rnode.dbNode == block.node.dbNode

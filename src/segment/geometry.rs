@@ -2,6 +2,7 @@
 
 use super::ids::{MAX_POSITIONS, Position};
 use super::page::{PAYLOAD_BYTES, SLOTS_PER_PAGE};
+use std::ops::RangeInclusive;
 
 /// The most data pages a segment may have (16 GiB): bounds its extent list to one page.
 pub const MAX_DATA_PAGES: u32 = 1 << 21;
@@ -75,6 +76,15 @@ impl Geometry {
         })
     }
 
+    /// Ordinals of the data pages that the vector at `position` is on.
+    #[inline]
+    #[must_use]
+    pub fn pages(&self, position: Position) -> RangeInclusive<u32> {
+        let (at, stride) = (u64::from(position.0) * u64::from(self.stride_bytes), u64::from(self.stride_bytes));
+        let page = |byte: u64| (byte / PAYLOAD_BYTES as u64) as u32;
+        page(at)..=page(at + stride.saturating_sub(1))
+    }
+
     /// Data pages that `positions` vectors take.
     #[must_use]
     pub fn data_pages(&self, positions: u32) -> u32 {
@@ -105,6 +115,8 @@ mod tests {
                     assert!(piece.ordinal < geometry.data_pages(position + 1));
                     next += piece.len as u64;
                 }
+                let ordinals: Vec<u32> = geometry.pieces(Position(position)).map(|piece| piece.ordinal).collect();
+                assert_eq!(geometry.pages(Position(position)).collect::<Vec<_>>(), ordinals);
             }
             assert_eq!(next, 50 * u64::from(geometry.stride_bytes));
         }

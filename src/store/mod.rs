@@ -26,7 +26,7 @@ pub mod visibility;
 mod write;
 
 pub use map::{Segment, Store, epoch, watch_relation_cache};
-pub use pins::Pins;
+pub use pins::{Pins, Places};
 pub use read::StoredVector;
 pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;

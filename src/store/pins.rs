@@ -3,11 +3,13 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
+use crate::pg::pin::{Owed, Pin};
 use crate::pg::{peek, raw, relation};
-use crate::segment::page::PageKind;
+use crate::segment::page::{PageKind, SegmentPage};
 use crate::segment::{PageHeader, SegmentNo};
 use pgrx::pg_sys;
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Of how many pages of a segment the last buffer is remembered at the most (4 bytes each).
 const MOST_PAGES: usize = 1 << 20;
@@ -19,7 +21,7 @@ type Place = (u32, u32, u32, SegmentNo);
 
 thread_local! {
     /// the buffers that data pages were last found in, by ordinal; 0 = not known
-    static RECENT: RefCell<Vec<(Place, Vec<pg_sys::Buffer>)>> = const { RefCell::new(Vec::new()) };
+    static RECENT: RefCell<Vec<(Place, Vec<AtomicI32>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Pins the data pages of one segment, remembering beyond its own life which buffers they were in: the server pins a
@@ -29,7 +31,7 @@ pub struct Pins<'s> {
     rel: pg_sys::Relation,
     segment: &'s Segment,
     place: Place,
-    recent: Vec<pg_sys::Buffer>,
+    recent: Vec<AtomicI32>,
     node: pg_sys::RelFileNode,
     strategy: pg_sys::BufferAccessStrategy,
     temporary: bool,
@@ -48,7 +50,7 @@ impl<'s> Pins<'s> {
                 known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1)
             });
             let mut recent = known.unwrap_or_default();
-            recent.resize((segment.page.data.pages() as usize).min(MOST_PAGES), 0);
+            recent.resize_with((segment.page.data.pages() as usize).min(MOST_PAGES), AtomicI32::default);
             let large = relation::blocks(rel) > (pg_sys::NBuffers / 4) as u32;
             let strategy = if large {
                 pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
@@ -62,12 +64,11 @@ impl<'s> Pins<'s> {
     /// Pins data page `ordinal` and checks that it is that page.
     #[inline]
     #[must_use]
-    pub unsafe fn data(&mut self, ordinal: u32) -> Pinned {
-        let header = PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal };
-        // SAFETY: rel is open; the server checks that a buffer still holds the very block
+    pub unsafe fn data(&self, ordinal: u32) -> Pinned {
+        let header = header(self.segment.no, ordinal);
+        // SAFETY: rel is open
         unsafe {
-            let block = self.segment.page.data.block(ordinal).unwrap_or(pg_sys::InvalidBlockNumber - 1);
-            let pinned = self.pin(ordinal, block);
+            let (pinned, block) = self.pin(ordinal);
             if !header.matches(pinned.page()) {
                 check_header(self.rel, block, pinned.page(), &header);
             }
@@ -75,38 +76,108 @@ impl<'s> Pins<'s> {
         }
     }
 
+    /// Sees to it that data page `ordinal` is in a buffer that is remembered, if it may be.
+    #[inline]
+    pub unsafe fn find(&self, ordinal: u32) {
+        if self.recent(ordinal) == 0 {
+            // SAFETY: rel is open
+            drop(unsafe { self.pin(ordinal) });
+        }
+    }
+
+    /// What is remembered of the segment, for threads.
+    #[must_use]
+    pub fn places(&self) -> Places<'_> {
+        let Self { segment, recent, node, strategy, .. } = self;
+        Places { no: segment.no, page: &segment.page, recent, node: *node, once: !strategy.is_null() }
+    }
+
+    /// Whether the segment's buffers are this backend's own.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
     /// The address at which data page `ordinal` was in memory when it was last pinned, for fetching it ahead; 0 when that
     /// is not known.
     #[inline]
     #[must_use]
     pub fn last_address(&self, ordinal: u32) -> usize {
-        let known = self.recent.get(ordinal as usize).copied().unwrap_or(0);
-        // SAFETY: the number of a shared buffer
-        if known > 0 { unsafe { peek::memory(known) as usize } } else { 0 }
+        address(self.recent(ordinal))
     }
 
+    /// The buffer that data page `ordinal` was last found in; 0 when that is not known.
     #[inline]
-    unsafe fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
-        // SAFETY: as `data`
-        unsafe {
+    fn recent(&self, ordinal: u32) -> pg_sys::Buffer {
+        self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed))
+    }
+
+    /// Pins data page `ordinal`, whatever it is, and says which block it is.
+    #[inline]
+    unsafe fn pin(&self, ordinal: u32) -> (Pinned, u32) {
+        let block = self.segment.page.data.block(ordinal).unwrap_or(pg_sys::InvalidBlockNumber - 1);
+        // SAFETY: rel is open; the server checks that a buffer still holds the very block
+        let pinned = unsafe {
             if self.temporary {
-                return buffer::read(self.rel, block);
+                return (buffer::read(self.rel, block), block);
             }
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            let recent = self.recent.get_mut(ordinal as usize);
-            if let Some(&mut buffer) = recent
-                && buffer != 0
-                && raw::ReadRecentBuffer(self.node, main, block, buffer)
-            {
-                return Pinned::adopt(buffer);
+            let recent = self.recent(ordinal);
+            if recent != 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
+                return (Pinned::adopt(recent), block);
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let buffer = pg_sys::ReadBufferExtended(self.rel, main, block, normal, self.strategy);
-            if let Some(recent) = self.recent.get_mut(ordinal as usize) {
-                *recent = buffer;
+            if let Some(recent) = self.recent.get(ordinal as usize) {
+                recent.store(buffer, Ordering::Relaxed);
             }
             Pinned::adopt(buffer)
-        }
+        };
+        (pinned, block)
+    }
+}
+
+/// Where a buffer's page is in memory; 0 for no buffer.
+#[inline]
+fn address(buffer: pg_sys::Buffer) -> usize {
+    // SAFETY: the number of a shared buffer
+    if buffer > 0 { unsafe { peek::memory(buffer) as usize } } else { 0 }
+}
+
+/// What data page `ordinal` of a segment is to say of itself.
+#[inline]
+fn header(segment: SegmentNo, ordinal: u32) -> PageHeader {
+    PageHeader { kind: PageKind::Data, segment, ordinal }
+}
+
+/// Where the data pages of a segment are in the shared buffers, as far as that is known: for threads, which can pin them
+/// there.
+#[derive(Clone, Copy)]
+pub struct Places<'p> {
+    no: SegmentNo,
+    page: &'p SegmentPage,
+    recent: &'p [AtomicI32],
+    node: pg_sys::RelFileNode,
+    once: bool,
+}
+
+impl Places<'_> {
+    /// The segment's page.
+    #[must_use]
+    pub fn segment(&self) -> &SegmentPage {
+        self.page
+    }
+
+    /// Pins data page `ordinal`, and says where the next one may be in memory (0 = not known). `None` when the page is not
+    /// where it was, or is not what it should be.
+    #[inline]
+    #[must_use]
+    pub fn pin<'o>(&self, ordinal: u32, owed: &'o Owed) -> Option<(Pin<'o>, usize)> {
+        let recent = |ordinal: u32| self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed));
+        let block = peek::Block { node: self.node, number: self.page.data.block(ordinal)? };
+        // SAFETY: a shared buffer's number, or 0
+        let pin = unsafe { Pin::of(recent(ordinal), &block, self.once, owed) }?;
+        header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(recent(ordinal + 1))))
     }
 }
 

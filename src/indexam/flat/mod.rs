@@ -7,11 +7,12 @@
 //! The index has one page, which says what it is ([`super::meta`]).
 
 mod build;
+mod crew;
 mod parallel;
 mod scan;
 pub mod stream;
 
-pub use build::pass_cost;
+pub use build::{pass_cost, threads_cost};
 
 use super::handler::{Callbacks, Parallel};
 

@@ -2,10 +2,12 @@
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
-use super::super::query::Query;
+use super::super::query::{Measure, Query};
 use super::super::rows::{Rows, Sight};
+use super::crew::{self, Task};
 use crate::pg::buffer::Pinned;
-use crate::segment::page::{PAYLOAD_START, SLOTS_PER_PAGE, SlotPage};
+use crate::pg::pin::interrupt_waits;
+use crate::segment::page::{PAYLOAD_START, PageBytes, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
 use std::rc::Rc;
@@ -97,33 +99,87 @@ impl Segments {
     }
 }
 
-/// The pinned page that is being read.
+/// The pages that vectors are on.
+pub trait Pages {
+    /// Data page `ordinal`, and the address at which the one after it may be in memory (0 = not known); `None` when only
+    /// the backend's own thread can read it.
+    fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)>;
+}
+
+/// The pinned page that the backend's own thread reads.
 struct Reading<'s> {
-    pins: Pins<'s>,
+    pins: &'s Pins<'s>,
     current: Option<(u32, Pinned)>,
     /// the address at which the page after it was in memory; 0 = not known
     next: usize,
 }
 
-impl Reading<'_> {
-    /// The page, and the address at which the one after it may be in memory.
+impl Pages for Reading<'_> {
     #[inline]
-    unsafe fn page_and_next(&mut self, ordinal: u32) -> (&Pinned, usize) {
-        // SAFETY: by contract of `Pins`
-        unsafe {
-            if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
-                self.current = None;
-                let page = self.pins.data(ordinal);
-                self.current = Some((ordinal, page));
-                self.next = self.pins.last_address(ordinal + 1);
-            }
-            match &self.current {
-                Some((_, page)) => (page, self.next),
-                None => unreachable!("just read"),
+    fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
+        if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
+            self.current = None;
+            // SAFETY: the store's relation is open as long as `pins` lives
+            let page = unsafe { self.pins.data(ordinal) };
+            self.current = Some((ordinal, page));
+            self.next = self.pins.last_address(ordinal + 1);
+        }
+        self.current.as_ref().map(|(_, page)| (page.page(), self.next))
+    }
+}
+
+/// Measures the vector of `found`, which a snapshot may see, and offers it; false when a page of it cannot be read.
+#[inline]
+pub fn offer(measure: Measure<'_>, geometry: Geometry, found: Found, pages: &mut impl Pages, best: &mut Best) -> bool {
+    let (mut sum, mut at) = (measure.begin(), 0);
+    for piece in geometry.pieces(found.slot.position()) {
+        let from = PAYLOAD_START + piece.offset;
+        // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever
+        // they are
+        let Some((page, next)) = pages.page(piece.ordinal) else { return false };
+        let ahead = if next == 0 { 0 } else { next + from };
+        at = measure.add(&mut sum, at, &page[from..from + piece.len], ahead);
+    }
+    if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
+        best.pass();
+        return true;
+    }
+    let distance = sum.finish();
+    if best.bound().is_some_and(|bound| distance > bound) {
+        best.pass();
+        return true;
+    }
+    best.offer(Found { distance, ..found });
+    true
+}
+
+/// The slot pages to be read, segment by segment.
+struct Chunks<N> {
+    next: N,
+    /// one that was taken before its time
+    ahead: Option<Chunk>,
+}
+
+impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
+    /// The segment of the next one.
+    fn segment(&mut self, segments: &Segments) -> Option<usize> {
+        loop {
+            let n = self.ahead.take().or_else(&mut self.next)?;
+            if let Some((number, _)) = segments.locate(n) {
+                self.ahead = Some(n);
+                return Some(number);
             }
         }
     }
+
+    /// The next one, if it is in segment `number`.
+    fn of(&mut self, segments: &Segments, number: usize) -> Option<Chunk> {
+        if self.segment(segments)? == number { self.ahead.take() } else { None }
+    }
 }
+
+/// Bytes of vectors that are one task, at the most. Those of a slot page mostly are fewer.
+const TASK_BYTES: usize = 2 << 20;
 
 /// Offers the vectors on the slot pages that `next` gives, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
@@ -132,45 +188,60 @@ pub unsafe fn nearest(
     rows: &mut Rows,
     query: &Query,
     best: &mut Best,
-    mut next: impl FnMut() -> Option<Chunk>,
+    next: impl FnMut() -> Option<Chunk>,
 ) {
-    let mut seen: Vec<Found> = Vec::with_capacity(SLOTS_PER_PAGE);
-    let mut reading: Option<(usize, Reading<'_>)> = None;
-    while let Some(n) = next() {
-        pgrx::check_for_interrupts!();
-        let Some((number, _)) = segments.locate(n) else { continue };
+    let measure = query.measure();
+    let mut chunks = Chunks { next, ahead: None };
+    while let Some(number) = chunks.segment(segments) {
         let segment = &segments.segments[number].1;
-        if reading.as_ref().is_none_or(|(at, _)| *at != number) {
-            drop(reading.take());
-            // SAFETY: the store's relation is open
-            let pins = unsafe { Pins::new(store, segment) };
-            reading = Some((number, Reading { pins, current: None, next: 0 }));
-        }
-        let Some((_, reading)) = &mut reading else { continue };
-        seen.clear();
-        // SAFETY: the store's relation is open
-        unsafe { segments.candidates(store, n, rows, &mut seen) };
         let geometry = segment.page.geometry;
-        for &found in &seen {
-            let (mut sum, mut at) = (query.begin(), 0);
-            for piece in geometry.pieces(found.slot.position()) {
-                let from = PAYLOAD_START + piece.offset;
-                // SAFETY: the bytes of a visible slot's vector do not change, so a pin is enough; those of another are
-                // numbers whatever they are
-                let (page, next) = unsafe { reading.page_and_next(piece.ordinal) };
-                let ahead = if next == 0 { 0 } else { next + from };
-                at = query.add(&mut sum, at, &page.page()[from..from + piece.len], ahead);
+        // SAFETY: the store's relation is open
+        let pins = unsafe { Pins::new(store, segment) };
+        let mut reading = Reading { pins: &pins, current: None, next: 0 };
+        let mut own = |task: &[Found], best: &mut Best| {
+            for &found in task {
+                offer(measure, geometry, found, &mut reading, best);
             }
-            if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
-                best.pass();
+            reading.current = None;
+        };
+        let helpers = if pins.is_temporary() { 0 } else { crew::size(segment.page.data.pages(), best.most()) };
+        let at_a_time = if helpers == 0 { usize::MAX } else { TASK_BYTES / geometry.stride_bytes.max(1) as usize + 1 };
+        // visible vectors of a slot page
+        let mut seen: Vec<Found> = Vec::new();
+        // pages before this one were found
+        let mut known = 0;
+        let mut task = || -> Option<Task> {
+            while seen.is_empty() {
+                let n = chunks.of(segments, number)?;
+                seen.reserve_exact(SLOTS_PER_PAGE);
+                // SAFETY: the store's relation is open
+                unsafe { segments.candidates(store, n, rows, &mut seen) };
+            }
+            let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
+            let task = std::mem::replace(&mut seen, rest);
+            if helpers > 0 {
+                for found in &task {
+                    let pages = geometry.pages(found.slot.position());
+                    for ordinal in pages.start().max(&known).to_owned()..=*pages.end() {
+                        // SAFETY: the store's relation is open
+                        unsafe { pins.find(ordinal) };
+                    }
+                    known = pages.end() + 1;
+                }
+            }
+            Some(task)
+        };
+        loop {
+            pgrx::check_for_interrupts!();
+            // one that could not be served waits until the caller lets it be
+            if helpers > 0 && !interrupt_waits() {
+                if crew::share(helpers, pins.places(), measure, best, &mut task, &mut own) {
+                    break;
+                }
                 continue;
             }
-            let distance = sum.finish();
-            if best.bound().is_some_and(|bound| distance > bound) {
-                best.pass();
-                continue;
-            }
-            best.offer(Found { distance, ..found });
+            let Some(task) = task() else { break };
+            own(&task, best);
         }
     }
 }

@@ -1,0 +1,273 @@
+//! Threads that help with one pass over the vectors.
+//!
+//! The backend's own thread reads the slots and decides what is to be measured; whatever threads there are, itself included,
+//! measure. A thread calls nothing of the server: it pins the pages that its vectors are on by itself (`pg/pin.rs`), in the
+//! buffers that the backend's thread has found them in. A vector whose page is not there any more goes back to that thread,
+//! which reads the page as anybody does, and reports what is wrong with it.
+//!
+//! Each thread keeps the nearest that it has met; brought together they are the nearest of all, whoever met which.
+
+use super::super::emit::{Best, Found};
+use super::super::query::Measure;
+use super::stream::{Pages, offer};
+use crate::error::{Error, Result, SqlState};
+use crate::pg::error::OrRaise;
+use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
+use crate::segment::page::PageBytes;
+use crate::store::Places;
+use crate::threads::{self, Start};
+use pgrx::pg_sys;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+/// Tasks for each thread that wait to be taken, at the most: enough that none finds nothing to do while the backend's thread is
+/// at a task of its own.
+const READY_EACH: usize = 4;
+/// Beyond so many rows kept each thread would need much memory of its own.
+const MOST_KEPT: usize = 16_000;
+
+/// How many threads are to help where vectors take so many `pages`: as many as the server would start parallel workers for a
+/// table of that size.
+#[must_use]
+pub fn wanted(pages: u32) -> usize {
+    // SAFETY: settings of this backend
+    let (most, least) = unsafe {
+        let most = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
+        (most, pg_sys::min_parallel_table_scan_size)
+    };
+    let (mut helpers, mut threshold) = (0, u64::from(least.max(1).unsigned_abs()));
+    while helpers < most.max(0).unsigned_abs() as usize && threshold <= u64::from(pages) {
+        helpers += 1;
+        threshold *= 3;
+    }
+    helpers
+}
+
+/// How many do, where each keeps `kept` rows: no more than there are other processors, and none in a parallel query, which
+/// has processes for that.
+#[must_use]
+pub fn size(pages: u32, kept: usize) -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    let helpers = wanted(pages);
+    // SAFETY: state of this backend
+    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } {
+        return 0;
+    }
+    let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    helpers.min(processors - 1)
+}
+
+/// Vectors of which the distance is wanted.
+pub type Task = Vec<Found>;
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Task>,
+    /// what threads could not measure
+    missed: Task,
+    closed: bool,
+    /// threads that wait for a task
+    idle: usize,
+}
+
+/// What is to be done, and what could not be.
+struct Queue {
+    state: Mutex<State>,
+    change: Condvar,
+    most: usize,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a task; gives it back when enough are waiting.
+    fn add(&self, task: Task) -> Option<Task> {
+        let mut state = self.lock();
+        if state.ready.len() >= self.most {
+            return Some(task);
+        }
+        state.ready.push_back(task);
+        if state.idle > 0 {
+            self.change.notify_one();
+        }
+        None
+    }
+
+    /// The next task, when there is one; `None` when there is none, or none will come any more.
+    fn take(&self, wait: bool) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if let Some(task) = state.ready.pop_front() {
+                return Some(task);
+            }
+            if state.closed || !wait {
+                return None;
+            }
+            state.idle += 1;
+            state = self.change.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+        }
+    }
+
+    fn miss(&self, found: &[Found]) {
+        if !found.is_empty() {
+            self.lock().missed.extend(found);
+        }
+    }
+
+    fn missed(&self) -> Task {
+        std::mem::take(&mut self.lock().missed)
+    }
+
+    /// No task comes any more. Those that wait are dropped if `hurry`.
+    fn close(&self, hurry: bool) {
+        let mut state = self.lock();
+        state.closed = true;
+        if hurry {
+            state.ready.clear();
+        }
+        self.change.notify_all();
+    }
+}
+
+/// The threads, which end, and are waited for, before it is gone.
+struct Crew<'q> {
+    queue: &'q Queue,
+    threads: Vec<JoinHandle<Best>>,
+}
+
+impl Crew<'_> {
+    /// Lets the threads do what is left, and brings together what they found.
+    ///
+    /// # Errors
+    /// `Internal` if one of them panicked.
+    fn finish(mut self, best: &mut Best) -> Result<()> {
+        self.queue.close(false);
+        let mut result = Ok(());
+        for thread in self.threads.drain(..) {
+            match thread.join() {
+                Ok(theirs) => best.absorb(theirs),
+                Err(_) => result = Err(Error::new(SqlState::Internal, "a thread of the scan failed")),
+            }
+        }
+        result
+    }
+}
+
+impl Drop for Crew<'_> {
+    fn drop(&mut self) {
+        self.queue.close(true);
+        for thread in self.threads.drain(..) {
+            // what it found nobody wants any more
+            drop(thread.join());
+        }
+    }
+}
+
+/// Drops what threads could not drop, when they have ended.
+struct Settling<'o>(&'o Owed);
+
+impl Drop for Settling<'_> {
+    fn drop(&mut self) {
+        // SAFETY: in the backend's own thread
+        unsafe { self.0.settle() }
+    }
+}
+
+/// The page that a thread reads.
+struct Reading<'p> {
+    places: Places<'p>,
+    owed: &'p Owed,
+    current: Option<(u32, Pin<'p>, usize)>,
+}
+
+impl Pages for Reading<'_> {
+    #[inline]
+    fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
+        if self.current.as_ref().is_none_or(|(at, ..)| *at != ordinal) {
+            self.current = None;
+            let (pin, next) = self.places.pin(ordinal, self.owed)?;
+            self.current = Some((ordinal, pin, next));
+        }
+        self.current.as_ref().map(|(_, pin, next)| (pin.page(), *next))
+    }
+}
+
+impl Reading<'_> {
+    /// Measures a task's vectors and offers them to `best`; returns those that it could not read.
+    fn measure(&mut self, task: Task, measure: Measure<'_>, best: &mut Best) -> Task {
+        let geometry = self.places.segment().geometry;
+        let missed = task.into_iter().filter(|&found| !offer(measure, geometry, found, self, best)).collect();
+        self.current = None;
+        missed
+    }
+}
+
+/// What a thread does: tasks, until there are none.
+fn work(queue: &Queue, start: Start, mut reading: Reading<'_>, measure: Measure<'_>, mut best: Best) -> Best {
+    start.leave();
+    while let Some(task) = queue.take(true) {
+        queue.miss(&reading.measure(task, measure, &mut best));
+    }
+    best
+}
+
+/// Has `helpers` threads and the caller's measure the tasks that `next` gives, all of vectors in the segment of `places`, and
+/// offers them to `best`. `own` measures in the caller's thread what cannot be read without the server.
+///
+/// Returns true when there are no more tasks; false when an interrupt wants to be served first, which it cannot be while
+/// threads run.
+pub fn share(
+    helpers: usize,
+    places: Places<'_>,
+    measure: Measure<'_>,
+    best: &mut Best,
+    mut next: impl FnMut() -> Option<Task>,
+    mut own: impl FnMut(&[Found], &mut Best),
+) -> bool {
+    let queue = Queue { state: Mutex::default(), change: Condvar::new(), most: READY_EACH * helpers };
+    let owed = Owed::default();
+    let held = InterruptsHeld::new();
+    let settling = Settling(&owed);
+    let mut complete = false;
+    let mut crew = Crew { queue: &queue, threads: Vec::with_capacity(helpers) };
+    {
+        let _blocked = threads::Blocked::new();
+        let start = Start::here();
+        for number in 0..helpers {
+            let (queue, fresh) = (&queue, best.fresh());
+            let reading = Reading { places, owed: &owed, current: None };
+            let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
+            // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
+            let started = unsafe { thread.spawn_unchecked(move || work(queue, start, reading, measure, fresh)) };
+            // fewer threads do the same work
+            let Ok(started) = started else { break };
+            crew.threads.push(started);
+        }
+    }
+    // those that are on this processor leave it now
+    std::thread::yield_now();
+    let mut reading = Reading { places, owed: &owed, current: None };
+    while !pin::interrupt_waits() {
+        let Some(task) = next() else {
+            complete = true;
+            break;
+        };
+        if let Some(task) = if crew.threads.is_empty() { Some(task) } else { queue.add(task) } {
+            queue.miss(&reading.measure(task, measure, best));
+        }
+        own(&queue.missed(), best);
+    }
+    while let Some(task) = queue.take(false) {
+        queue.miss(&reading.measure(task, measure, best));
+    }
+    let finished = crew.finish(best);
+    own(&queue.missed(), best);
+    drop(settling);
+    drop(held);
+    finished.or_raise();
+    complete
+}
