@@ -163,6 +163,25 @@ RESET min_parallel_table_scan_size;
 SET max_parallel_workers_per_gather = 0;
 DROP TABLE abreast, abreast_wide, abreast_temp;
 
+-- rows that the session adds while a scan of its is under way, on pages that there were not when it began
+CREATE TABLE grows (id int, v zvec(700)) USING zvec WITH (autovacuum_enabled = off);
+INSERT INTO grows SELECT i, array_fill((i % 97)::real, ARRAY[700])::zvec FROM generate_series(1, 600) i;
+CREATE INDEX ON grows USING zvec_flat (v);
+ANALYZE grows;
+SET enable_seqscan = off;
+DO $$
+DECLARE r record; n int := 0;
+BEGIN
+    FOR r IN SELECT id, v FROM grows ORDER BY v <-> array_fill(50::real, ARRAY[700])::zvec LOOP
+        n := n + 1;
+        INSERT INTO grows VALUES (1000 + r.id, r.v);
+    END LOOP;
+    RAISE NOTICE '% rows', n;
+END $$;
+RESET enable_seqscan;
+SELECT count(*), count(DISTINCT id) FROM grows;
+DROP TABLE grows;
+
 -- parallel scans: each participant returns its share in order (a table too small for threads of one process)
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;

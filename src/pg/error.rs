@@ -92,6 +92,15 @@ pub unsafe fn boundary<R>(call: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Runs `call` in the midst of Rust frames that must be unwound whatever happens. An error of the server unwinds from here, even
+/// one of a function that is bound without a guard, which leaves the frames below as they are.
+#[inline]
+pub unsafe fn contained<R>(call: impl FnOnce() -> R) -> R {
+    // SAFETY: by contract
+    let result = unsafe { boundary(|| catch_unwind(AssertUnwindSafe(call))) };
+    result.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// Runs the body of a callback: a server error that [`boundary`] met, a panic or a raised [`Error`] becomes an error
 /// for whoever called.
 #[inline]

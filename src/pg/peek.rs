@@ -45,7 +45,7 @@ pub unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
 #[inline(always)]
 #[must_use]
 pub unsafe fn holds_pinned(buffer: pg_sys::Buffer, block: &Block) -> bool {
-    // locked or not: neither tag nor flag changes under a pin
+    // locked or not: under a pin neither tag nor flag changes of a block that is in use
     // SAFETY: by contract
     unsafe { is(buffer, block, BM_VALID) }
 }

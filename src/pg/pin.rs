@@ -7,7 +7,8 @@
 //!
 //! What the server would clean up after an error it does not know of here. So a thread drops its pins itself, whatever
 //! happens ([`Pin`] is a guard), and the backend must not come to an end while such threads run: its first thread holds
-//! interrupts off ([`InterruptsHeld`]) until they have ended.
+//! interrupts off ([`InterruptsHeld`]) until they have ended. A background worker that keeps the server's own handler for
+//! SIGTERM ends all the same: so none has such threads.
 
 use super::peek::{self, Block};
 use super::raw;
@@ -67,8 +68,8 @@ impl Owed {
     pub unsafe fn settle(&self) {
         let owed = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for buffer in owed {
-            // SAFETY: pinned by a thread, so it keeps its block; with a pin of the server's beside it, that of the thread is
-            // not the last one, and the server's drop wakes whoever waits
+            // SAFETY: pinned by a thread, so it keeps its block, and is valid, or nobody would wait; with a pin of the server's
+            // beside it, that of the thread is not the last one, and the server's drop wakes whoever waits
             unsafe {
                 let tag = (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc.tag;
                 let pinned = raw::ReadRecentBuffer(tag.rnode, tag.forkNum, tag.blockNum, buffer);
@@ -96,16 +97,17 @@ impl<'o> Pin<'o> {
         let most = if once { 1 } else { BM_MAX_USAGE_COUNT };
         // SAFETY: a shared buffer's number
         unsafe {
-            if buffer <= 0 || !peek::holds(buffer, block) {
+            if buffer <= 0 {
                 return None;
             }
-            exchange(state(buffer), |old| {
+            let pinned = exchange(state(buffer), |old| {
                 let used = (old & BUF_USAGECOUNT_MASK) / BUF_USAGECOUNT_ONE < most;
-                Some(old + BUF_REFCOUNT_ONE + if used { BUF_USAGECOUNT_ONE } else { 0 })
+                let new = old + BUF_REFCOUNT_ONE + if used { BUF_USAGECOUNT_ONE } else { 0 };
+                // seldom another page is pinned, if only for a moment: that state would have to come back meanwhile
+                peek::holds(buffer, block).then_some(new)
             });
-            let pin = Self { buffer, owed };
             // now it stays what it is
-            peek::holds_pinned(buffer, block).then_some(pin)
+            pinned.then(|| Self { buffer, owed }).filter(|pin| peek::holds_pinned(pin.buffer, block))
         }
     }
 

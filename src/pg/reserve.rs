@@ -37,6 +37,12 @@ fn give_back() -> bool {
     true
 }
 
+/// Gives the reserve back, or another thread has: is there any sense in trying again?
+#[cold]
+fn is_given_back() -> bool {
+    give_back() || USED.load(Ordering::Acquire)
+}
+
 /// Puts memory in reserve, if there is none.
 pub fn keep() {
     if KEPT.load(Ordering::Acquire).is_null() {
@@ -80,7 +86,7 @@ unsafe impl GlobalAlloc for WithReserve {
         // SAFETY: by contract
         unsafe {
             let memory = System.alloc(layout);
-            if memory.is_null() && give_back() { System.alloc(layout) } else { memory }
+            if memory.is_null() && is_given_back() { System.alloc(layout) } else { memory }
         }
     }
 
@@ -89,7 +95,7 @@ unsafe impl GlobalAlloc for WithReserve {
         // SAFETY: by contract
         unsafe {
             let memory = System.alloc_zeroed(layout);
-            if memory.is_null() && give_back() { System.alloc_zeroed(layout) } else { memory }
+            if memory.is_null() && is_given_back() { System.alloc_zeroed(layout) } else { memory }
         }
     }
 
@@ -104,7 +110,7 @@ unsafe impl GlobalAlloc for WithReserve {
         // SAFETY: by contract; a failed realloc leaves the memory as it was
         unsafe {
             let moved = System.realloc(memory, layout, size);
-            if moved.is_null() && give_back() { System.realloc(memory, layout, size) } else { moved }
+            if moved.is_null() && is_given_back() { System.realloc(memory, layout, size) } else { moved }
         }
     }
 }

@@ -91,6 +91,13 @@ impl Geometry {
         (u64::from(positions) * u64::from(self.stride_bytes)).div_ceil(PAYLOAD_BYTES as u64) as u32
     }
 
+    /// Positions whose vectors are on the first `pages` data pages as a whole.
+    #[must_use]
+    pub fn positions_on(&self, pages: u32) -> u32 {
+        let whole = u64::from(pages) * PAYLOAD_BYTES as u64 / u64::from(self.stride_bytes.max(1));
+        whole.min(u64::from(self.capacity)) as u32
+    }
+
     /// Slot pages that `positions` slots take.
     #[must_use]
     pub fn slot_pages(positions: u32) -> u32 {
@@ -115,6 +122,8 @@ mod tests {
                     assert!(piece.ordinal < geometry.data_pages(position + 1));
                     next += piece.len as u64;
                 }
+                assert!(geometry.positions_on(geometry.data_pages(position)) >= position);
+                assert!(geometry.positions_on(geometry.data_pages(position + 1) - 1) <= position);
                 let ordinals: Vec<u32> = geometry.pieces(Position(position)).map(|piece| piece.ordinal).collect();
                 assert_eq!(geometry.pages(Position(position)).collect::<Vec<_>>(), ordinals);
             }

@@ -76,12 +76,17 @@ impl<'s> Pins<'s> {
         }
     }
 
-    /// Sees to it that data page `ordinal` is in a buffer that is remembered, if it may be.
+    /// Remembers the buffer of data page `ordinal` if none is known and the page is in one; otherwise asks the kernel to read
+    /// it ahead.
     #[inline]
     pub unsafe fn find(&self, ordinal: u32) {
-        if self.recent(ordinal) == 0 {
-            // SAFETY: rel is open
-            drop(unsafe { self.pin(ordinal) });
+        if let Some(known) = self.recent.get(ordinal as usize)
+            && known.load(Ordering::Relaxed) == 0
+            && let Some(block) = self.segment.page.data.block(ordinal)
+        {
+            // SAFETY: rel is open, and the block one of its
+            let found = unsafe { pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+            known.store(found.recent_buffer, Ordering::Relaxed);
         }
     }
 

@@ -11,8 +11,9 @@ use super::super::emit::{Best, Found};
 use super::super::query::Measure;
 use super::stream::{Pages, offer};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::error::OrRaise;
+use crate::pg::error::{OrRaise, contained};
 use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
+use crate::pg::reserve;
 use crate::segment::page::PageBytes;
 use crate::store::Places;
 use crate::threads::{self, Start};
@@ -24,6 +25,8 @@ use std::thread::JoinHandle;
 /// Tasks for each thread that wait to be taken, at the most: enough that none finds nothing to do while the backend's thread is
 /// at a task of its own.
 const READY_EACH: usize = 4;
+/// Vectors that the backend's own thread measures before it looks whether an interrupt waits.
+const AT_A_TIME: usize = 16;
 /// Beyond so many rows kept each thread would need much memory of its own.
 const MOST_KEPT: usize = 16_000;
 
@@ -44,14 +47,14 @@ pub fn wanted(pages: u32) -> usize {
     helpers
 }
 
-/// How many do, where each keeps `kept` rows: no more than there are other processors, and none in a parallel query, which
-/// has processes for that.
+/// How many do, where each keeps `kept` rows: no more than there are other processors, none in a parallel query, which has
+/// processes for that, and none in a background worker, which may be ended at any moment.
 #[must_use]
 pub fn size(pages: u32, kept: usize) -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let helpers = wanted(pages);
     // SAFETY: state of this backend
-    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } {
+    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() || !pg_sys::MyBgworkerEntry.is_null() } {
         return 0;
     }
     let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -136,20 +139,23 @@ impl Queue {
 /// The threads, which end, and are waited for, before it is gone.
 struct Crew<'q> {
     queue: &'q Queue,
-    threads: Vec<JoinHandle<Best>>,
+    threads: Vec<JoinHandle<(Best, i64)>>,
 }
 
 impl Crew<'_> {
-    /// Lets the threads do what is left, and brings together what they found.
+    /// Lets the threads do what is left, and brings together what they found. Returns how many pages they have pinned.
     ///
     /// # Errors
     /// `Internal` if one of them panicked.
-    fn finish(mut self, best: &mut Best) -> Result<()> {
+    fn finish(mut self, best: &mut Best) -> Result<i64> {
         self.queue.close(false);
-        let mut result = Ok(());
+        let mut result = Ok(0);
         for thread in self.threads.drain(..) {
             match thread.join() {
-                Ok(theirs) => best.absorb(theirs),
+                Ok((theirs, pins)) => {
+                    best.absorb(theirs);
+                    result = result.map(|sum| sum + pins);
+                }
                 Err(_) => result = Err(Error::new(SqlState::Internal, "a thread of the scan failed")),
             }
         }
@@ -182,6 +188,8 @@ struct Reading<'p> {
     places: Places<'p>,
     owed: &'p Owed,
     current: Option<(u32, Pin<'p>, usize)>,
+    /// pages that it has pinned
+    pins: i64,
 }
 
 impl Pages for Reading<'_> {
@@ -190,6 +198,7 @@ impl Pages for Reading<'_> {
         if self.current.as_ref().is_none_or(|(at, ..)| *at != ordinal) {
             self.current = None;
             let (pin, next) = self.places.pin(ordinal, self.owed)?;
+            self.pins += 1;
             self.current = Some((ordinal, pin, next));
         }
         self.current.as_ref().map(|(_, pin, next)| (pin.page(), *next))
@@ -207,12 +216,12 @@ impl Reading<'_> {
 }
 
 /// What a thread does: tasks, until there are none.
-fn work(queue: &Queue, start: Start, mut reading: Reading<'_>, measure: Measure<'_>, mut best: Best) -> Best {
+fn work(queue: &Queue, start: Start, mut reading: Reading<'_>, measure: Measure<'_>, mut best: Best) -> (Best, i64) {
     start.leave();
     while let Some(task) = queue.take(true) {
         queue.miss(&reading.measure(task, measure, &mut best));
     }
-    best
+    (best, reading.pins)
 }
 
 /// Has `helpers` threads and the caller's measure the tasks that `next` gives, all of vectors in the segment of `places`, and
@@ -226,8 +235,9 @@ pub fn share(
     measure: Measure<'_>,
     best: &mut Best,
     mut next: impl FnMut() -> Option<Task>,
-    mut own: impl FnMut(&[Found], &mut Best),
+    mut own: impl FnMut(Found, &mut Best),
 ) -> bool {
+    reserve::ask((helpers * 2 * best.most() * size_of::<Found>()) as u64);
     let queue = Queue { state: Mutex::default(), change: Condvar::new(), most: READY_EACH * helpers };
     let owed = Owed::default();
     let held = InterruptsHeld::new();
@@ -239,7 +249,7 @@ pub fn share(
         let start = Start::here();
         for number in 0..helpers {
             let (queue, fresh) = (&queue, best.fresh());
-            let reading = Reading { places, owed: &owed, current: None };
+            let reading = Reading { places, owed: &owed, current: None, pins: 0 };
             let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
             // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
             let started = unsafe { thread.spawn_unchecked(move || work(queue, start, reading, measure, fresh)) };
@@ -250,24 +260,42 @@ pub fn share(
     }
     // those that are on this processor leave it now
     std::thread::yield_now();
-    let mut reading = Reading { places, owed: &owed, current: None };
+    let mut reading = Reading { places, owed: &owed, current: None, pins: 0 };
+    let mut missed = Task::new();
     while !pin::interrupt_waits() {
-        let Some(task) = next() else {
+        // SAFETY: this frame, which waits for the threads, is unwound
+        let Some(task) = (unsafe { contained(&mut next) }) else {
             complete = true;
             break;
         };
-        if let Some(task) = if crew.threads.is_empty() { Some(task) } else { queue.add(task) } {
-            queue.miss(&reading.measure(task, measure, best));
+        if task.is_empty() {
+            continue;
         }
-        own(&queue.missed(), best);
+        if let Some(task) = if crew.threads.is_empty() { Some(task) } else { queue.add(task) } {
+            missed.extend(reading.measure(task, measure, best));
+        }
+        missed.append(&mut queue.missed());
+        while !missed.is_empty() && !pin::interrupt_waits() {
+            let found = missed.split_off(missed.len().saturating_sub(AT_A_TIME));
+            // SAFETY: as above
+            unsafe { contained(|| found.into_iter().for_each(|found| own(found, best))) };
+        }
+        // SAFETY: as above
+        unsafe { contained(|| owed.settle()) };
     }
     while let Some(task) = queue.take(false) {
-        queue.miss(&reading.measure(task, measure, best));
+        missed.extend(reading.measure(task, measure, best));
     }
     let finished = crew.finish(best);
-    own(&queue.missed(), best);
+    missed.append(&mut queue.missed());
     drop(settling);
     drop(held);
-    finished.or_raise();
+    let pins = finished.or_raise() + reading.pins;
+    // SAFETY: the server's statistics of this backend
+    unsafe { pg_sys::pgBufferUsage.shared_blks_hit += pins };
+    for found in missed {
+        pgrx::check_for_interrupts!();
+        own(found, best);
+    }
     complete
 }

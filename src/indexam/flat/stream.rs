@@ -64,7 +64,8 @@ impl Segments {
         (n - start < segment.page.slot_pages()).then_some((at, n - start))
     }
 
-    /// Calls `take` with each slot of slot page `n` that may be seen, and its sight.
+    /// Calls `take` with each slot of slot page `n` that may be seen, and its sight. Slots past the pages of vectors that there
+    /// were when the scan began are passed by: what is in them came later.
     #[inline]
     pub unsafe fn visible(
         &self,
@@ -77,11 +78,13 @@ impl Segments {
         let segment = &self.segments[at].1;
         // SAFETY: the store's relation is open
         let page = unsafe { store.slot_page(segment, ordinal) };
-        for index in 0..SLOTS_PER_PAGE {
+        let first = ordinal * SLOTS_PER_PAGE as u32;
+        let whole = segment.page.geometry.positions_on(segment.page.data.pages());
+        for index in 0..SLOTS_PER_PAGE.min(whole.saturating_sub(first) as usize) {
             let slot = SlotPage::slot(&page, index);
             match rows.sight(&slot) {
                 Sight::Hidden => {}
-                sight => take(segment, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32), &slot, sight),
+                sight => take(segment, Position(first + index as u32), &slot, sight),
             }
         }
     }
@@ -198,20 +201,18 @@ pub unsafe fn nearest(
         // SAFETY: the store's relation is open
         let pins = unsafe { Pins::new(store, segment) };
         let mut reading = Reading { pins: &pins, current: None, next: 0 };
-        let mut own = |task: &[Found], best: &mut Best| {
-            for &found in task {
-                offer(measure, geometry, found, &mut reading, best);
-            }
-            reading.current = None;
+        let mut own = |found: Found, best: &mut Best| {
+            offer(measure, geometry, found, &mut reading, best);
         };
         let helpers = if pins.is_temporary() { 0 } else { crew::size(segment.page.data.pages(), best.most()) };
         let at_a_time = if helpers == 0 { usize::MAX } else { TASK_BYTES / geometry.stride_bytes.max(1) as usize + 1 };
         // visible vectors of a slot page
         let mut seen: Vec<Found> = Vec::new();
-        // pages before this one were found
+        // pages before this one were looked for
         let mut known = 0;
+        // there may be nothing to see on a slot page: then the task is empty
         let mut task = || -> Option<Task> {
-            while seen.is_empty() {
+            if seen.is_empty() {
                 let n = chunks.of(segments, number)?;
                 seen.reserve_exact(SLOTS_PER_PAGE);
                 // SAFETY: the store's relation is open
@@ -222,7 +223,7 @@ pub unsafe fn nearest(
             if helpers > 0 {
                 for found in &task {
                     let pages = geometry.pages(found.slot.position());
-                    for ordinal in pages.start().max(&known).to_owned()..=*pages.end() {
+                    for ordinal in (*pages.start()).max(known)..=*pages.end() {
                         // SAFETY: the store's relation is open
                         unsafe { pins.find(ordinal) };
                     }
@@ -241,7 +242,9 @@ pub unsafe fn nearest(
                 continue;
             }
             let Some(task) = task() else { break };
-            own(&task, best);
+            for found in task {
+                own(found, best);
+            }
         }
     }
 }
