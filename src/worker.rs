@@ -1,9 +1,10 @@
-//! The background worker that drains the pending list of one index while others insert.
+//! The background worker that drains the pending list of one index while others insert, and takes dead nodes out.
 //!
-//! An inserting backend asks for it when many vectors wait and nobody drains them. It needs no preloaded library and no
-//! configuration; where the server has no free worker slot, VACUUM and the inserting backends drain alone.
+//! An inserting backend asks for it when many vectors wait and nobody drains them; VACUUM by hand, when a large graph is to be
+//! repaired, and its root page says so. It needs no preloaded library and no configuration; where the server has no free
+//! worker slot, VACUUM and the inserting backends do all that alone.
 //!
-//! It is as unobtrusive as an autovacuum worker: its transactions are short, it gives way to whoever waits for a lock that
+//! It is as unobtrusive as an autovacuum worker: its transactions are short, or keep no row version alive, it gives way to whoever waits for a lock that
 //! it holds or wants to drop the database, and it ends when nothing has been waiting for a while.
 
 #![allow(clippy::missing_safety_doc)]
@@ -13,6 +14,7 @@ use crate::pg::relation::{self, OpenRelation};
 use crate::pg::{guc, raw};
 use pgrx::pg_sys::{self, Datum};
 use std::cell::Cell;
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// Vectors drained in one transaction.
@@ -71,25 +73,54 @@ pub unsafe fn ask_for(index: pg_sys::Relation) {
             return;
         }
         ASKED.set(Some((oid, now)));
+        // no free slot: others drain
+        let _ = is_running(oid) || start(oid);
+    }
+}
+
+/// Asks for a worker that takes out dead nodes of `index`, of which a root page says that it is wanted. False when there is none,
+/// nor will be.
+pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
+    // SAFETY: index is open
+    unsafe {
+        let oid = relation::oid(index).to_u32();
+        !relation::is_temporary(index) && (is_running(oid) || start(oid))
+    }
+}
+
+/// Whether the index has a worker.
+unsafe fn is_running(oid: u32) -> bool {
+    // SAFETY: a lock that is released at once
+    unsafe {
         let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), oid);
         let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
         if pg_sys::LockAcquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
-            return;
+            return true;
         }
         pg_sys::LockRelease(&tag, mode, false);
+        false
+    }
+}
+
+/// Has the server start a worker for the index; false when it has no room for one. It gets this session's
+/// `maintenance_work_mem`.
+unsafe fn start(oid: u32) -> bool {
+    // SAFETY: a worker that describes itself completely
+    unsafe {
         let mut worker = pg_sys::BackgroundWorker::default();
         let name = format!("pg_zvec drain of index {oid}");
         put(&mut worker.bgw_name, &name);
         put(&mut worker.bgw_type, "pg_zvec drain");
         put(&mut worker.bgw_library_name, "pg_zvec");
         put(&mut worker.bgw_function_name, "zvec_worker_main");
+        let memory = pg_sys::maintenance_work_mem;
+        put(&mut worker.bgw_extra, &memory.to_string());
         worker.bgw_flags = (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32;
         worker.bgw_start_time = pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished;
         worker.bgw_restart_time = pg_sys::BGW_NEVER_RESTART;
         let both = u64::from(pg_sys::MyDatabaseId.to_u32()) << 32 | u64::from(oid);
         worker.bgw_main_arg = Datum::from(both);
-        // no free slot: others drain
-        let _ = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, std::ptr::null_mut());
+        pg_sys::RegisterDynamicBackgroundWorker(&mut worker, std::ptr::null_mut())
     }
 }
 
@@ -99,15 +130,16 @@ fn put<const N: usize>(field: &mut [std::ffi::c_char; N], text: &str) {
     }
 }
 
-/// Makes the server treat this process like an autovacuum worker: whoever waits for a lock of ours cancels us, and DROP
-/// DATABASE ends us.
-unsafe fn give_way_to_others() {
+/// Tells the server what this process is: with PROC_IS_AUTOVACUUM, like an autovacuum worker: whoever waits for a lock of ours
+/// cancels us, and DROP DATABASE ends us; with PROC_IN_VACUUM, until the end of the transaction, one whose snapshot needs no
+/// row version: others need not keep any for it.
+unsafe fn flag(flag: u32) {
     const PROC_ARRAY_LOCK: usize = 4;
     // SAFETY: the flags are written under the lock that protects them
     unsafe {
         let lock = &raw mut (*pg_sys::MainLWLockArray.add(PROC_ARRAY_LOCK)).lock;
         pg_sys::LWLockAcquire(lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
-        (*pg_sys::MyProc).statusFlags |= pg_sys::PROC_IS_AUTOVACUUM as u8;
+        (*pg_sys::MyProc).statusFlags |= flag as u8;
         let at = (*pg_sys::MyProc).pgxactoff as usize;
         *(*pg_sys::ProcGlobal).statusFlags.add(at) = (*pg_sys::MyProc).statusFlags;
         pg_sys::LWLockRelease(lock);
@@ -130,30 +162,36 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         pg_sys::pqsignal(libc::SIGHUP, Some(raw::SignalHandlerForConfigReload));
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0);
-        give_way_to_others();
+        flag(pg_sys::PROC_IS_AUTOVACUUM);
         let tag = lock_tag(database, index);
         let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
         if pg_sys::LockAcquire(&tag, mode, true, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
             return;
         }
+        let set = |name: &CStr, value: &CStr| {
+            let (context, source) = (pg_sys::GucContext::PGC_USERSET, pg_sys::GucSource::PGC_S_SESSION);
+            pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source);
+        };
         // whoever inserts and searches needs the other processors
-        let source = pg_sys::GucSource::PGC_S_SESSION;
-        pg_sys::SetConfigOption(
-            c"pg_zvec.optimize_threads".as_ptr(),
-            c"1".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            source,
-        );
+        set(c"pg_zvec.optimize_threads", c"1");
+        // as the session has it that asked
+        set(c"maintenance_work_mem", CStr::from_ptr((*pg_sys::MyBgworkerEntry).bgw_extra.as_ptr()));
         let (mut naps, mut short_naps) = (0, 0);
+        let mut work = Work::Drain;
         while naps < MOST_NAPS {
             pgrx::check_for_interrupts!();
             if pg_sys::ConfigReloadPending != 0 {
                 pg_sys::ConfigReloadPending = 0;
                 pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
             }
-            let nap = match drain_once(pg_sys::Oid::from(index)) {
+            let nap = match run(pg_sys::Oid::from(index), work) {
                 Round::Gone => break,
-                Round::Drained => {
+                Round::RepairWanted => {
+                    work = Work::Repair;
+                    continue;
+                }
+                Round::Done => {
+                    work = Work::Drain;
                     (naps, short_naps) = (0, 0);
                     continue;
                 }
@@ -174,27 +212,42 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
     }
 }
 
-/// What came of an attempt to drain.
+/// What is to be done in a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// move some of what waits into the graph
+    Drain,
+    /// take dead nodes out
+    Repair,
+}
+
+/// What came of it.
 #[derive(Clone, Copy, Debug)]
 enum Round {
     /// the index is gone
     Gone,
-    /// something waits, and somebody else is at it
+    /// there is something to do, and somebody else is at it
     Busy,
-    /// nothing waits, or the table or the index is locked
+    /// there is nothing to do, or the table or the index is locked
     Nothing,
-    /// some vectors were drained
-    Drained,
+    /// something was done
+    Done,
+    /// dead nodes are to be taken out first
+    RepairWanted,
 }
 
-/// Drains a batch in a transaction of its own.
-unsafe fn drain_once(index: pg_sys::Oid) -> Round {
+/// Does it in a transaction of its own.
+unsafe fn run(index: pg_sys::Oid, work: Work) -> Round {
     // SAFETY: in a background worker, outside a transaction
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        if work == Work::Repair {
+            // before there is a snapshot: it may take long, and reads no row
+            flag(pg_sys::PROC_IN_VACUUM);
+        }
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-        let done = drain_of(index);
+        let done = work_at(index, work);
         pg_sys::PopActiveSnapshot();
         pg_sys::CommitTransactionCommand();
         pg_sys::pgstat_report_stat(false);
@@ -202,7 +255,7 @@ unsafe fn drain_once(index: pg_sys::Oid) -> Round {
     }
 }
 
-unsafe fn drain_of(index: pg_sys::Oid) -> Round {
+unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: the relations are looked at only if they exist
     unsafe {
@@ -222,15 +275,22 @@ unsafe fn drain_of(index: pg_sys::Oid) -> Round {
             return Round::Nothing;
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
-        let activity = format!("drain of index \"{}\"", relation::name(index.raw()));
+        if work == Work::Drain && hnsw::is_repair_wanted(index.raw()) {
+            return Round::RepairWanted;
+        }
+        let what = if work == Work::Drain { "drain" } else { "repair" };
+        let activity = format!("{what} of index \"{}\"", relation::name(index.raw()));
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
-        let done = hnsw::drain_some(index.raw(), heap.raw(), BATCH);
+        let done = match work {
+            Work::Drain => hnsw::drain_some(index.raw(), heap.raw(), BATCH),
+            Work::Repair => hnsw::repair_wanted(index.raw(), heap.raw()).then_some(1),
+        };
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
         match done {
             None => Round::Busy,
             Some(0) => Round::Nothing,
-            Some(_) => Round::Drained,
+            Some(_) => Round::Done,
         }
     }
 }

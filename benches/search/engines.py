@@ -17,6 +17,10 @@ OPERATORS = {"l2": "<->", "cosine": "<=>"}
 
 
 @dataclass
+# how long a graph's repair may take after VACUUM
+MOST_SECONDS_OF_REPAIR = 600
+
+
 class Searcher:
     """`ask(i)` returns the ids found for query i; `set_ef` is None where there is no ef."""
 
@@ -158,6 +162,10 @@ class SqlEngine:
         with self.server.session() as s:
             s.run(f"DROP TABLE IF EXISTS {self.table}")
 
+    def repaired(self):
+        """Waits until what VACUUM has left to others is done; returns the seconds."""
+        return 0.0
+
 
 class HeapScan(SqlEngine):
     name, title, table_am, exact = "heap", "heap table, type zvec, sequential scan", "heap", True
@@ -185,6 +193,15 @@ class ZvecHnsw(Indexed):
 
     def build_settings(self, threads):
         return [f"pg_zvec.optimize_threads = {threads}"]
+
+    def repaired(self):
+        began = time.perf_counter()
+        with self.server.session() as s:
+            while s.value("SELECT sum(dead) FROM zvec_index_stats(%s)", self.table) > 0:
+                if time.perf_counter() - began > MOST_SECONDS_OF_REPAIR:
+                    raise Missing("nobody repairs the graph")
+                time.sleep(0.01)
+        return time.perf_counter() - began
 
 
 class ZvecHnswCompact(ZvecHnsw):

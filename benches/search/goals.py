@@ -59,6 +59,7 @@ def vacuuming(run):
     yield 5, "VACUUM after 30 % deleted, seconds / build's with 2 threads", \
         ratio(seconds, run.figure("build", OURS, "s", threads=2)), "<= 0.1"  # fmt: skip
     for wanted in WANTED:
+        # when the graph is repaired
         lines = [run.found("vacuum", OURS, "QPS", when=when, wanted=wanted) for when in ("before", "after")]
         if all(lines):
             before, after = (found[-1] for found in lines)

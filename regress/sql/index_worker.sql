@@ -23,3 +23,42 @@ SELECT * FROM after_work();
 SELECT count(*) FROM zvec_check('worked');
 DROP TABLE worked;
 DROP FUNCTION after_work();
+
+-- A large graph is repaired by a worker after VACUUM, which does not wait for it.
+CREATE TABLE mended (id int, v zvec(4)) USING zvec WITH (autovacuum_enabled = off);
+INSERT INTO mended SELECT i, ARRAY[i % 101, i % 97, i % 89, i % 83]::real[] FROM generate_series(1, 12000) i;
+CREATE INDEX mended_v ON mended USING zvec_hnsw (v);
+CREATE FUNCTION after_repair(OUT nodes bigint, OUT dead bigint, OUT workers bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..600 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT count(*) INTO workers FROM pg_stat_activity WHERE backend_type = 'pg_zvec drain' AND datname = current_database();
+        SELECT sum(s.nodes), sum(s.dead) INTO nodes, dead FROM zvec_index_stats('mended_v') s;
+        EXIT WHEN dead = 0 AND nodes < 12000;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+END $$;
+DELETE FROM mended WHERE id % 5 < 2;
+VACUUM mended;
+SELECT * FROM after_repair();
+SELECT count(*) FROM zvec_check('mended');
+-- The numbers that the worker has freed are used again.
+INSERT INTO mended SELECT i, ARRAY[i % 101, i % 97, i % 89, i % 83]::real[] FROM generate_series(12001, 16000) i;
+VACUUM mended;
+SELECT nodes, dead, pending FROM zvec_index_stats('mended_v');
+SELECT count(*) FROM zvec_check('mended');
+SET enable_seqscan = off;
+SELECT count(*) FROM (SELECT id FROM mended ORDER BY v <-> '[1,2,3,4]') s;
+RESET enable_seqscan;
+-- Without workers VACUUM does it, and a small graph's is done at once.
+SET pg_zvec.background_drain = off;
+DELETE FROM mended WHERE id % 5 = 2;
+VACUUM mended;
+SELECT nodes, dead FROM zvec_index_stats('mended_v');
+SET pg_zvec.background_drain = on;
+DELETE FROM mended WHERE id % 5 = 3;
+DELETE FROM mended WHERE id % 5 = 4 AND id % 2 = 0;
+VACUUM mended;
+SELECT nodes, dead FROM zvec_index_stats('mended_v');
+DROP TABLE mended;
+DROP FUNCTION after_repair();

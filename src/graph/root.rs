@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 = int8) | 47 metric u8
-//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 learned u8 | 55 reserved u8
+//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 learned u8
+//! 55  repair wanted u8 (a background worker is to take the dead out)
 //! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
 //! 68  entry point u32 (u32::MAX = none) | 72 upper blocks given out u32
 //! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
@@ -42,6 +43,8 @@ pub struct Root {
     /// [`Root::size_mark`] of the vectors that were there when the codes' parameters were last learned or compared with what
     /// would be learned anew; 0 = unknown
     pub learned: u8,
+    /// whether a background worker is to take the dead nodes out
+    pub repair_wanted: bool,
     /// the entry point and its level
     pub entry: Option<(u32, u8)>,
     /// node numbers given out, free ones included
@@ -70,6 +73,7 @@ impl Root {
         unit: 1.0,
         trained: false,
         learned: 0,
+        repair_wanted: false,
         entry: None,
         nodes: 0,
         free: None,
@@ -121,7 +125,7 @@ impl Root {
         let mut bytes = Vec::with_capacity(44);
         bytes.extend_from_slice(&self.unit.to_le_bytes());
         let (entry, level) = self.entry.unwrap_or((NO_NODE, 0));
-        bytes.extend_from_slice(&[u8::from(self.trained), level, self.learned, 0]);
+        bytes.extend_from_slice(&[u8::from(self.trained), level, self.learned, u8::from(self.repair_wanted)]);
         let fields = [
             self.nodes,
             self.free.map_or(0, |node| node + 1),
@@ -163,6 +167,7 @@ impl Root {
             unit: f32::from_bits(u32_at(page, 48)),
             trained: page[52] == 1,
             learned: page[54],
+            repair_wanted: page[55] == 1,
             entry: (entry != NO_NODE).then_some((entry, page[53])),
             nodes: u32_at(page, 56),
             free: u32_at(page, 60).checked_sub(1),
@@ -353,6 +358,7 @@ mod tests {
             unit: 0.5,
             trained: true,
             learned: 9,
+            repair_wanted: true,
             entry: Some((7, 2)),
             nodes: 40,
             free: Some(0),
@@ -367,7 +373,7 @@ mod tests {
         put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
         assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
         // as design/format.md has it
-        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 0]);
+        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 1]);
         let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
         assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
         assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 4, 0, 0, 0]);

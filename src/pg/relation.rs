@@ -147,6 +147,13 @@ pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
     unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP }
 }
 
+/// Whether this process is an autovacuum worker, or behaves like one.
+#[must_use]
+pub fn is_autovacuum() -> bool {
+    // SAFETY: this process's own entry
+    unsafe { u32::from((*pg_sys::MyProc).statusFlags) & pg_sys::PROC_IS_AUTOVACUUM != 0 }
+}
+
 /// Whether another session of this database seems to be reading the relation just now: whether it has it locked as readers
 /// do, among the few locks that each session notes in a place of its own. A hint: nothing is locked to look at that.
 #[must_use]

@@ -4,6 +4,7 @@ use super::build::{self, Slots};
 use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
+use super::vacuum::Repairs;
 use super::writer::Maintenance;
 use super::{cost, drain, pace, relearn, vacuum};
 use crate::error::{Error, SqlState};
@@ -237,6 +238,25 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u
     }
 }
 
+/// Whether a background worker is to take dead nodes out of an open index.
+#[must_use]
+pub unsafe fn is_repair_wanted(index: Relation) -> bool {
+    // SAFETY: open
+    vacuum::is_repair_wanted(&unsafe { Index::of(index) })
+}
+
+/// Takes dead nodes out of an open index of the open table `heap` where that is left to a worker. False when somebody else is
+/// at it.
+#[must_use]
+pub unsafe fn repair_wanted(index: Relation, heap: Relation) -> bool {
+    // SAFETY: both are open
+    unsafe {
+        let column = Column::of(index, heap);
+        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        vacuum::repair_wanted(&Index::of(index), &table)
+    }
+}
+
 unsafe fn statistics(info: *mut IndexVacuumInfo, known: *mut IndexBulkDeleteResult) -> *mut IndexBulkDeleteResult {
     // SAFETY: the server's own arguments
     unsafe {
@@ -275,7 +295,18 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let options = options::graph_options_of(index);
             let threshold = guc::rebuild_threshold();
             let mut tick = |_| pg_sys::vacuum_delay_point();
-            let done = vacuum::maintain(&Index::of(index), &table, options, threshold, &mut tick);
+            // autovacuum has time, and goes easy on the machine
+            let by_worker = guc::background_drain() && !relation::is_autovacuum();
+            let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Now };
+            let done = vacuum::maintain(&Index::of(index), &table, options, threshold, repairs, &mut tick);
+            if done.left > 0 {
+                let name = relation::name(index);
+                pgrx::ereport!(
+                    pgrx::PgLogLevel::from((*info).message_level),
+                    pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+                    format!("index \"{name}\": {} dead nodes are left to a background worker", done.left)
+                );
+            }
             let stats = statistics(info, stats);
             (*stats).num_index_tuples = done.vectors as f64;
             (*stats).tuples_removed += done.removed as f64;

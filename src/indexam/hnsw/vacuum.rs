@@ -123,8 +123,22 @@ pub struct Done {
     pub drained: u64,
     /// nodes that were taken out
     pub removed: u64,
+    /// dead nodes that a background worker takes out
+    pub left: u64,
     /// vectors in the index
     pub vectors: u64,
+}
+
+/// Graphs of fewer nodes are repaired at once: that takes less than a tenth of a second.
+const LARGE: u32 = 10_000;
+
+/// Who takes dead nodes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repairs {
+    /// who has found them
+    Now,
+    /// a background worker, where the graph is large and a worker is to be had
+    ByWorker,
 }
 
 /// Drains and repairs the graphs of `index`. Dead nodes are taken out where their share is above `threshold`. `tick` is
@@ -134,11 +148,21 @@ pub fn maintain(
     table: &Table,
     options: GraphOptions,
     threshold: f64,
+    repairs: Repairs,
     tick: &mut dyn FnMut(u64),
 ) -> Done {
     let mut done = Done::default();
     for graph in index.graphs() {
-        let lock = Maintenance::acquire(&graph);
+        // a worker that repairs the graph is not waited for
+        let lock = if graph.root.repair_wanted && threshold > 0.0 {
+            Maintenance::try_acquire(&graph)
+        } else {
+            Some(Maintenance::acquire(&graph))
+        };
+        let Some(lock) = lock else {
+            done.vectors += u64::from(graph.root.vectors());
+            continue;
+        };
         let graph = graph.now();
         if graph.root.pending() == 0 && !graph.root.trained {
             continue;
@@ -152,8 +176,9 @@ pub fn maintain(
             tick(count);
         });
         done.drained += drained.added + drained.dropped;
-        let (alive, removed) = clean(&mut writer, table, threshold);
+        let (alive, removed, left) = clean(&writer, table, threshold, repairs);
         done.removed += u64::from(removed);
+        done.left += u64::from(left);
         done.vectors += u64::from(alive) + u64::from(writer.graph().now().root.pending());
     }
     done
@@ -179,32 +204,61 @@ pub unsafe fn optimize(index: Relation, heap: Relation) -> Done {
             pgrx::check_for_interrupts!();
             build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, count);
         };
-        let done = maintain(&Index::of(index), &table, options::graph_options_of(index), 0.0, &mut tick);
+        let done = maintain(&Index::of(index), &table, options::graph_options_of(index), 0.0, Repairs::Now, &mut tick);
         pg_sys::pgstat_progress_end_command();
         done
     }
 }
 
-/// Counts dead nodes and takes them out if they are too many; returns how many nodes are alive, and how many were taken
-/// out.
-fn clean(writer: &mut Writer, table: &Table, threshold: f64) -> (u32, u32) {
+/// Whether a worker is to take dead nodes out of a graph of `index`.
+#[must_use]
+pub fn is_repair_wanted(index: &Index) -> bool {
+    index.graphs().iter().any(|graph| graph.root.repair_wanted)
+}
+
+/// Takes dead nodes out where that is left to a worker, which is who calls this. False when somebody else is at a graph.
+#[must_use]
+pub fn repair_wanted(index: &Index, table: &Table) -> bool {
+    index.graphs().into_iter().filter(|graph| graph.root.repair_wanted).fold(true, |all, graph| {
+        let Some(lock) = Maintenance::try_acquire(&graph) else { return false };
+        let graph = graph.now();
+        if graph.root.repair_wanted && graph.root.trained {
+            clean(&Writer::new(&graph, lock), table, 0.0, Repairs::Now);
+        }
+        all
+    })
+}
+
+/// Counts dead nodes and takes them out if they are too many, or has a worker do it. Returns how many nodes are alive, how many
+/// were taken out, and how many a worker is to take out.
+fn clean(writer: &Writer, table: &Table, threshold: f64, repairs: Repairs) -> (u32, u32, u32) {
     let graph = writer.graph().clone();
     build::enter(Phase::Count, 0);
     let (alive, newest) = graph.alive(table);
     let (live, used) = (alive.len(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);
     if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
+        if repairs == Repairs::ByWorker && used >= LARGE {
+            writer.set_dead(dead, true);
+            // SAFETY: the index is open
+            if unsafe { crate::worker::ask_for_repair(graph.index.relation()) } {
+                return (live, 0, dead);
+            }
+        }
         if let Some(newest) = newest {
             table.announce(newest);
         }
         let removed = repair::repair(writer, &alive);
-        return (live, removed);
+        if writer.graph().root.repair_wanted {
+            writer.change(|root| root.repair_wanted = false);
+        }
+        return (live, removed, 0);
     }
-    writer.set_dead(dead);
+    writer.set_dead(dead, false);
     // looks at every link, so it is done when enough nodes were linked to pay for it
     let unproven = writer.graph().now().root.unproven;
     if unproven > 0 && (threshold <= 0.0 || unproven >= used / 20) {
         repair::reconnect(writer, &alive);
     }
-    (live, 0)
+    (live, 0, 0)
 }

@@ -376,9 +376,10 @@ impl Writer {
     }
 
     /// Notes how many nodes are dead.
-    pub fn set_dead(&self, dead: u32) {
-        if self.graph().root.dead != dead {
-            self.change_root(|root| root.dead = dead, &[]);
+    pub fn set_dead(&self, dead: u32, repair_wanted: bool) {
+        let root = self.graph().root;
+        if (root.dead, root.repair_wanted) != (dead, repair_wanted) {
+            self.change_root(|root| (root.dead, root.repair_wanted) = (dead, repair_wanted), &[]);
         }
     }
 
