@@ -15,12 +15,11 @@ from session import Session, wire
 CATEGORIES = 10000
 OPERATORS = {"l2": "<->", "cosine": "<=>"}
 
-
-@dataclass
 # how long a graph's repair may take after VACUUM
 MOST_SECONDS_OF_REPAIR = 600
 
 
+@dataclass
 class Searcher:
     """`ask(i)` returns the ids found for query i; `set_ef` is None where there is no ef."""
 
