@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const STEPS: usize = 3;
 
 /// Candidates to choose from for each link that is to be replaced.
-const CANDIDATES: usize = 5;
+const CANDIDATES: usize = 8;
 
 /// A repair under way.
 pub struct Repair {

@@ -9,6 +9,8 @@ use crate::quant::{Codec, Query};
 /// more links (the alpha of Subramanya et al. 2019, DiskANN), with which a search finds as much in fewer steps. For
 /// squared distances; it means nothing for inner products, whose zero is arbitrary.
 const SLACK: f32 = 1.1;
+/// The same where links to dead nodes are replaced: with fewer candidates to choose from, more of them have to do.
+const SLACK_OF_REPAIRS: f32 = 1.15;
 
 /// Distances that are taken before it is seen whether one is small enough.
 const AT_A_TIME: usize = 4;
@@ -16,6 +18,7 @@ const AT_A_TIME: usize = 4;
 /// Buffers of a selection.
 pub(super) struct Select {
     slack: f32,
+    slack_of_repairs: f32,
     /// whether places that are left go to candidates that were passed over
     fills_up: bool,
     passed_over: Vec<Node>,
@@ -27,14 +30,15 @@ pub(super) struct Select {
 
 impl Select {
     pub fn new(codec: &Codec) -> Self {
-        let slack = match codec.metric {
-            Metric::L2 | Metric::Cosine => SLACK,
-            Metric::L1 => SLACK.sqrt(),
+        let for_metric = |slack: f32| match codec.metric {
+            Metric::L2 | Metric::Cosine => slack,
+            Metric::L1 => slack.sqrt(),
             Metric::InnerProduct => 1.0,
         };
+        let (slack, slack_of_repairs) = (for_metric(SLACK), for_metric(SLACK_OF_REPAIRS));
         let fills_up = codec.metric == Metric::InnerProduct;
         let (query, hop) = (codec.empty_query(), Hop::default());
-        Self { slack, fills_up, passed_over: Vec::new(), query, hop, chosen: Vec::new() }
+        Self { slack, slack_of_repairs, fills_up, passed_over: Vec::new(), query, hop, chosen: Vec::new() }
     }
 
     /// Chooses at most `max` of the candidates, which are sorted by their distance to the node that is to be linked
@@ -46,11 +50,15 @@ impl Select {
     /// nearer to all others than these to each other. So the places that are left go to those passed over.
     pub fn run(&mut self, graph: &impl GraphMut, candidates: &[(f32, Node)], max: usize) {
         self.chosen.clear();
-        self.add(graph, candidates, max);
+        self.choose(graph, candidates, max, self.slack);
     }
 
-    /// As [`Select::run`], but goes on from what is chosen.
+    /// As [`Select::run`], but goes on from what is chosen, for a repair.
     pub fn add(&mut self, graph: &impl GraphMut, candidates: &[(f32, Node)], max: usize) {
+        self.choose(graph, candidates, max, self.slack_of_repairs);
+    }
+
+    fn choose(&mut self, graph: &impl GraphMut, candidates: &[(f32, Node)], max: usize, slack: f32) {
         self.passed_over.clear();
         for &(distance, node) in candidates {
             if self.chosen.len() >= max {
@@ -60,7 +68,7 @@ impl Select {
             let passed_over = self.chosen.chunks(AT_A_TIME).any(|some| {
                 self.hop.distances.clear();
                 graph.distances(&self.query, some, &mut self.hop.distances);
-                self.hop.distances.iter().any(|&other| self.slack * other < distance)
+                self.hop.distances.iter().any(|&other| slack * other < distance)
             });
             if passed_over {
                 self.passed_over.push(node);
