@@ -169,7 +169,10 @@ pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
             |other| {
                 let bits = std::ptr::read_volatile(&raw const (*other).fpLockBits);
                 let slots = &raw const (*other).fpRelId;
+                // autovacuum reads what it analyses
                 bits != 0
+                    && u32::from(std::ptr::read_volatile(&raw const (*other).statusFlags)) & pg_sys::PROC_IS_AUTOVACUUM
+                        == 0
                     && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
                     && std::ptr::read_volatile(slots)
                         .iter()

@@ -22,6 +22,10 @@ use std::rc::Rc;
 
 /// A list of pages grows by a 32nd of what is there: unused space stays about 3 %.
 const SHARE: u32 = 32;
+/// Pages that are added at a time at the most, beyond the need, while there are few extents: an insert waits for 5 ms then.
+const MOST_AT_ONCE: u32 = 512;
+/// Few extents: half of what a segment's page has room for.
+const FEW_EXTENTS: usize = 320;
 
 impl Store {
     unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
@@ -106,7 +110,12 @@ impl Store {
                 PageKind::Slots => Geometry::slot_pages(geometry.capacity),
                 _ => geometry.data_pages(geometry.capacity),
             };
-            let mut left = if have < needed { growth(have, needed - have, SHARE, most) } else { 0 };
+            let few = now.page.slots.extents().len() + now.page.data.extents().len() < FEW_EXTENTS;
+            let mut left = match needed.saturating_sub(have) {
+                0 => 0,
+                missing if few => growth(have, missing, SHARE, most).min(missing.max(MOST_AT_ONCE)),
+                missing => growth(have, missing, SHARE, most),
+            };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 hit("grow.batch");

@@ -183,7 +183,7 @@ unsafe extern "C-unwind" fn aminsert(
             if waiting > guc::max_pending() {
                 help(&graph, &table, waiting);
             }
-            if crate::worker::is_wanted(waiting) {
+            if guc::background_drain() {
                 pace::give_time(&graph, waiting);
             }
             false
