@@ -45,11 +45,16 @@ impl Area {
 
 /// An area grows by a tenth of what is there, so that it has few extents and little unused space.
 const SHARE: u32 = 10;
+/// Pages by which it grows at the most, beyond the need, while it has less than half of the extents that it may have: who adds
+/// them holds up others for a few milliseconds then.
+const MOST_AT_ONCE: u32 = 512;
 
 /// How many pages an area grows by that has these extents and needs `needed` pages more.
 #[must_use]
 pub fn growth(extents: &ExtentList, needed: u32) -> u32 {
-    growth_by_extents(extents.pages(), needed, SHARE, extents.extents().len(), MOST_EXTENTS)
+    let count = extents.extents().len();
+    let by_share = growth_by_extents(extents.pages(), needed, SHARE, count, MOST_EXTENTS);
+    if count < MOST_EXTENTS / 2 { by_share.min(needed.max(MOST_AT_ONCE)) } else { by_share }
 }
 
 /// Entries of one size, as many on a page as fit.

@@ -20,9 +20,6 @@ const SLEEP_MICROSECONDS: i64 = 200;
 /// From how many waiting vectors on sessions sleep, and from how many on each time.
 const FROM: f64 = 128.0;
 const TO: f64 = 1024.0;
-/// How likely a session sleeps at the most while fewer wait from look to look: what was inserted while nobody searched is worked
-/// off without bringing inserts to a halt.
-const WHILE_FALLING: f64 = 0.45;
 /// How often a session looks whether somebody searches.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Who has searched within that time is taken to go on.
@@ -38,9 +35,6 @@ struct Known {
     /// when it was last looked whether somebody searches, and when somebody was seen
     looked: Option<Instant>,
     seen: Option<Instant>,
-    /// how many waited then, and whether fewer than at the look before
-    waiting: u32,
-    falls: bool,
     /// the statement in which the session slept last for this index, or might have
     statement: i64,
 }
@@ -50,21 +44,18 @@ thread_local! {
     static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
 }
 
-/// With what probability at the most a session is to sleep that inserts into an open index for which `waiting` vectors wait: 0
-/// where nobody else searches, as far as looks now and then can tell, or the present statement has been asked for that index
-/// before.
-unsafe fn most(index: pg_sys::Relation, waiting: u32) -> f64 {
+/// Whether others search an open index, as far as looks now and then can tell, and the present statement has not been asked
+/// for that index yet.
+unsafe fn is_due(index: pg_sys::Relation) -> bool {
     // SAFETY: index is open; the rest is of this backend
     let (oid, statement) = unsafe { (relation::oid(index).to_u32(), pg_sys::GetCurrentStatementStartTimestamp()) };
     KNOWN.with_borrow_mut(|all| {
-        let new = Known { index: oid, looked: None, seen: None, waiting, falls: false, statement: 0 };
+        let new = Known { index: oid, looked: None, seen: None, statement: 0 };
         let mut known = all.iter().position(|known| known.index == oid).map_or(new, |at| all.remove(at));
         let is_first = std::mem::replace(&mut known.statement, statement) != statement;
         let now = Instant::now();
         if is_first && known.looked.is_none_or(|at| now.duration_since(at) >= LOOK_EVERY) {
             known.looked = Some(now);
-            known.falls = waiting < known.waiting;
-            known.waiting = waiting;
             // SAFETY: index is open
             if unsafe { relation::is_read_by_others(index) } {
                 known.seen = Some(now);
@@ -74,27 +65,21 @@ unsafe fn most(index: pg_sys::Relation, waiting: u32) -> f64 {
             all.remove(0);
         }
         all.push(known);
-        let is_searched = known.seen.is_some_and(|at| now.duration_since(at) < LATELY);
-        match (is_first && is_searched, known.falls) {
-            (false, _) => 0.0,
-            (true, true) => WHILE_FALLING,
-            (true, false) => 1.0,
-        }
+        is_first && known.seen.is_some_and(|at| now.duration_since(at) < LATELY)
     })
 }
 
 /// Sleeps, perhaps, after `waiting` vectors wait: the more do, the more likely.
 pub unsafe fn give_time(graph: &Graph, waiting: u32) {
     // SAFETY: the index is open
-    let most = unsafe { most(graph.index.relation(), waiting) };
-    if most <= 0.0 {
+    if !unsafe { is_due(graph.index.relation()) } {
         return;
     }
     let share = (f64::from(waiting) - FROM) / (TO - FROM);
     // SAFETY: this backend's generator
     let chance = unsafe { pg_sys::pg_prng_double(&raw mut pg_sys::pg_global_prng_state) };
     // who holds the lock drains
-    if chance < share.min(most) && Maintenance::try_acquire(graph).is_none() {
+    if chance < share && Maintenance::try_acquire(graph).is_none() {
         // SAFETY: sleeps
         unsafe { pg_sys::pg_usleep(SLEEP_MICROSECONDS) };
     }
