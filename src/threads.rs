@@ -3,6 +3,7 @@
 
 #[cfg(unix)]
 use std::mem::MaybeUninit;
+use std::thread::JoinHandle;
 
 /// While it lives, no signal is delivered to this thread, nor ever to those that it starts meanwhile: threads inherit the
 /// mask, so none can meet a signal before it has blocked it itself.
@@ -43,44 +44,52 @@ impl Drop for Blocked {
     }
 }
 
-/// The processor that a thread ran on when it started others.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    #[cfg(target_os = "linux")]
-    processor: i32,
-}
+/// The processors that a thread may run on.
+#[derive(Clone, Copy)]
+pub struct Processors(#[cfg(target_os = "linux")] libc::cpu_set_t);
 
-impl Start {
-    /// The one that this thread runs on.
+impl Processors {
+    /// Those that this thread may run on.
     #[must_use]
-    pub fn here() -> Self {
-        Self {
-            #[cfg(target_os = "linux")]
-            // SAFETY: no arguments
-            processor: unsafe { libc::sched_getcpu() },
+    pub fn of_this_thread() -> Option<Self> {
+        #[cfg(target_os = "linux")]
+        {
+            let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+            // SAFETY: a set of that size, all bits zero being a valid one; 0 is the calling thread
+            let failed = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) };
+            // SAFETY: zeroed, or filled by the call
+            (failed == 0).then(|| Self(unsafe { set.assume_init() }))
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    /// Lets this thread run on them.
+    pub fn allow(&self) {
+        #[cfg(target_os = "linux")]
+        // SAFETY: a set of that size; 0 is the calling thread; a failure changes nothing
+        unsafe {
+            libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const self.0);
         }
     }
 
-    /// If this thread runs there, moves it to another processor of those that it may run on. The kernel may have put it there
-    /// to wait until a time slice is over, for milliseconds, while other processors are idle.
-    pub fn leave(self) {
+    /// Makes `thread`, which this one has just started, begin on another of them than this thread runs on, if there is one. The
+    /// kernel may let it wait here for milliseconds otherwise, until this thread's time slice is over. The thread calls
+    /// [`Processors::allow`] when it knows that this has been done.
+    pub fn begin_elsewhere<T>(&self, thread: &JoinHandle<T>) {
         #[cfg(target_os = "linux")]
-        // SAFETY: sets of the size that is said, all bits zero being a valid one; 0 is the calling thread; a failure changes
-        // nothing
+        // SAFETY: a set of that size; the thread has not been joined yet; a failure changes nothing
         unsafe {
-            let size = size_of::<libc::cpu_set_t>();
-            let mut all = MaybeUninit::<libc::cpu_set_t>::zeroed();
-            let here = usize::try_from(self.processor).ok().filter(|&here| here < 8 * size);
-            let Some(here) = here.filter(|_| libc::sched_getcpu() == self.processor) else { return };
-            if libc::sched_getaffinity(0, size, all.as_mut_ptr()) != 0 {
-                return;
+            let here = usize::try_from(libc::sched_getcpu()).unwrap_or(usize::MAX);
+            if here < 8 * size_of::<libc::cpu_set_t>() {
+                let mut others = self.0;
+                libc::CPU_CLR(here, &mut others);
+                let thread = std::os::unix::thread::JoinHandleExt::as_pthread_t(thread);
+                libc::pthread_setaffinity_np(thread, size_of::<libc::cpu_set_t>(), &raw const others);
             }
-            let all = all.assume_init();
-            let mut others = all;
-            libc::CPU_CLR(here, &mut others);
-            libc::sched_setaffinity(0, size, &raw const others);
-            libc::sched_setaffinity(0, size, &raw const all);
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = thread;
     }
 }
 
@@ -89,33 +98,30 @@ mod tests {
     use super::*;
 
     #[cfg(target_os = "linux")]
-    fn processors() -> Vec<bool> {
-        let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
-        // SAFETY: a set of that size, filled by the call
-        let set = unsafe {
-            assert_eq!(libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()), 0);
-            set.assume_init()
-        };
-        // SAFETY: numbers within the set
-        (0..8 * size_of::<libc::cpu_set_t>()).map(|number| unsafe { libc::CPU_ISSET(number, &set) }).collect()
-    }
-
-    #[cfg(target_os = "linux")]
     #[test]
-    fn who_leaves_a_processor_may_come_back() {
-        let before = processors();
-        for _ in 0..20 {
-            let start = Start::here();
-            start.leave();
-            assert_eq!(processors(), before);
-        }
-        let many = before.iter().filter(|&&allowed| allowed).count() > 1;
-        let moved = (0..20).any(|_| {
-            let start = Start::here();
-            start.leave();
-            Start::here().processor != start.processor
+    fn threads_begin_elsewhere_and_may_come_back() {
+        let list = |set: &Processors| -> Vec<bool> {
+            // SAFETY: numbers within the set
+            (0..8 * size_of::<libc::cpu_set_t>()).map(|number| unsafe { libc::CPU_ISSET(number, &set.0) }).collect()
+        };
+        // SAFETY: no arguments
+        let processor = || unsafe { libc::sched_getcpu() };
+        let all = Processors::of_this_thread().unwrap();
+        let many = list(&all).iter().filter(|&&allowed| allowed).count() > 1;
+        let (go, wait) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            wait.recv().unwrap();
+            let here = processor();
+            all.allow();
+            (here, list(&Processors::of_this_thread().unwrap()))
         });
-        assert_eq!(moved, many);
+        let began = processor();
+        all.begin_elsewhere(&thread);
+        let stayed = processor() == began;
+        go.send(()).unwrap();
+        let (here, may) = thread.join().unwrap();
+        assert_eq!(may, list(&all));
+        assert!(!many || !stayed || here != began);
     }
 
     #[cfg(unix)]

@@ -26,11 +26,17 @@ const SHORT_NAP: Duration = Duration::from_millis(1);
 const MOST_SHORT_NAPS: u32 = 20;
 /// After so many naps in a row the worker ends.
 const MOST_NAPS: u32 = 40;
+/// How often in a row while a repair is wanted and cannot begin: ten minutes.
+const MOST_PATIENT_NAPS: u32 = 12_000;
+/// How often a new worker tries to take its lock, a millisecond apart.
+const LOOKS: u32 = 5;
 /// How often one backend asks for a worker at the most.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 thread_local! {
     static ASKED: Cell<Option<(u32, Instant)>> = const { Cell::new(None) };
+    /// when the statement began that last left a repair to a worker, and of which index
+    static LEFT: Cell<(i64, u32)> = const { Cell::new((0, 0)) };
 }
 
 /// The lock that an index's worker holds as long as it runs: on a block number that no page has. It is of the method of
@@ -74,31 +80,73 @@ pub unsafe fn ask_for(index: pg_sys::Relation) {
         }
         ASKED.set(Some((oid, now)));
         // no free slot: others drain
-        let _ = is_running(oid) || start(oid);
+        let _ = is_taken(oid) || start(oid);
     }
 }
 
 /// Asks for a worker that takes out dead nodes of `index`, of which a root page says that it is wanted. False when there is none,
-/// nor will be.
+/// nor will be: so of the indexes that a statement is about one is left to a worker, and none while a worker repairs another.
 pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
     // SAFETY: index is open
     unsafe {
         let oid = relation::oid(index).to_u32();
-        !relation::is_temporary(index) && (is_running(oid) || start(oid))
+        if relation::is_temporary(index) {
+            return false;
+        }
+        let statement = pg_sys::GetCurrentStatementStartTimestamp();
+        let asked = LEFT.get();
+        if asked == (statement, oid) || is_taken(oid) {
+            return true;
+        }
+        let may = asked.0 != statement && !is_taken(REPAIRS) && start(oid);
+        if may {
+            LEFT.set((statement, oid));
+        }
+        may
     }
 }
 
-/// Whether the index has a worker.
-unsafe fn is_running(oid: u32) -> bool {
+/// Whether an index has a worker, or this statement has asked for one.
+#[must_use]
+pub unsafe fn is_at(index: pg_sys::Relation) -> bool {
+    // SAFETY: index is open
+    unsafe {
+        let oid = relation::oid(index).to_u32();
+        LEFT.get() == (pg_sys::GetCurrentStatementStartTimestamp(), oid) || is_taken(oid)
+    }
+}
+
+/// In the place of an index: whoever repairs one has this lock, so that one is repaired at a time in a database.
+const REPAIRS: u32 = 0;
+
+/// Takes the lock of a worker; false when another has it.
+unsafe fn take(index: u32) -> bool {
+    // SAFETY: a user lock
+    unsafe {
+        let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), index);
+        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
+        pg_sys::LockAcquire(&tag, mode, true, true) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+    }
+}
+
+/// Gives it back.
+unsafe fn give_back(index: u32) {
+    // SAFETY: a user lock that was taken
+    unsafe {
+        let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), index);
+        pg_sys::LockRelease(&tag, pg_sys::ExclusiveLock as pg_sys::LOCKMODE, true);
+    }
+}
+
+/// Whether a worker has the lock.
+unsafe fn is_taken(index: u32) -> bool {
     // SAFETY: a lock that is released at once
     unsafe {
-        let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), oid);
-        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-        if pg_sys::LockAcquire(&tag, mode, false, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
-            return true;
+        let free = take(index);
+        if free {
+            give_back(index);
         }
-        pg_sys::LockRelease(&tag, mode, false);
-        false
+        !free
     }
 }
 
@@ -163,9 +211,14 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0);
         flag(pg_sys::PROC_IS_AUTOVACUUM);
-        let tag = lock_tag(database, index);
-        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-        if pg_sys::LockAcquire(&tag, mode, true, true) == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+        // somebody may look just now whether there is a worker
+        if !(0..LOOKS).any(|_| {
+            let taken = take(index);
+            if !taken {
+                pg_sys::pg_usleep(1000);
+            }
+            taken
+        }) {
             return;
         }
         let set = |name: &CStr, value: &CStr| {
@@ -176,30 +229,59 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         set(c"pg_zvec.optimize_threads", c"1");
         // as the session has it that asked
         set(c"maintenance_work_mem", CStr::from_ptr((*pg_sys::MyBgworkerEntry).bgw_extra.as_ptr()));
-        let (mut naps, mut short_naps) = (0, 0);
-        let mut work = Work::Drain;
-        while naps < MOST_NAPS {
-            pgrx::check_for_interrupts!();
+        let oid = pg_sys::Oid::from(index);
+        loop {
+            if !until_idle(oid) {
+                break;
+            }
+            // who has found this worker running a moment ago asked for no other
+            give_back(index);
+            let left = matches!(run(oid, Work::Look), Round::Done);
+            if !left || !take(index) {
+                break;
+            }
+        }
+    }
+}
+
+/// Works until there has been nothing to do for a while; false when the index is gone.
+unsafe fn until_idle(index: pg_sys::Oid) -> bool {
+    let (mut naps, mut short_naps, mut patient_naps) = (0, 0, 0);
+    // what waits comes first, once: a repair may take long, or fail
+    let mut work = Work::DrainFirst;
+    while naps < MOST_NAPS && patient_naps < MOST_PATIENT_NAPS {
+        pgrx::check_for_interrupts!();
+        // SAFETY: in a background worker, outside a transaction
+        unsafe {
             if pg_sys::ConfigReloadPending != 0 {
                 pg_sys::ConfigReloadPending = 0;
                 pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
             }
-            let nap = match run(pg_sys::Oid::from(index), work) {
-                Round::Gone => break,
+            let round = run(index, work);
+            let repairs = work == Work::Repair;
+            work = Work::Drain;
+            let nap = match round {
+                Round::Gone => return false,
                 Round::RepairWanted => {
                     work = Work::Repair;
                     continue;
                 }
                 Round::Done => {
-                    work = Work::Drain;
-                    (naps, short_naps) = (0, 0);
+                    (naps, short_naps, patient_naps) = (0, 0, 0);
                     continue;
+                }
+                // VACUUM, or whoever else is at the table, will end; meanwhile what waits does not
+                Round::Busy | Round::Locked if repairs => {
+                    run(index, Work::DrainFirst);
+                    work = Work::Repair;
+                    patient_naps += 1;
+                    NAP
                 }
                 Round::Busy if short_naps < MOST_SHORT_NAPS => {
                     short_naps += 1;
                     SHORT_NAP
                 }
-                Round::Busy | Round::Nothing => {
+                Round::Busy | Round::Locked | Round::Nothing => {
                     naps += 1;
                     NAP
                 }
@@ -210,15 +292,20 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
     }
+    true
 }
 
 /// What is to be done in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     /// move some of what waits into the graph
+    DrainFirst,
+    /// the same, unless dead nodes are to be taken out
     Drain,
     /// take dead nodes out
     Repair,
+    /// see whether there is anything to do
+    Look,
 }
 
 /// What came of it.
@@ -228,9 +315,11 @@ enum Round {
     Gone,
     /// there is something to do, and somebody else is at it
     Busy,
-    /// there is nothing to do, or the table or the index is locked
+    /// the table or the index is locked
+    Locked,
+    /// there is nothing to do
     Nothing,
-    /// something was done
+    /// something was done, or is to be done
     Done,
     /// dead nodes are to be taken out first
     RepairWanted,
@@ -265,26 +354,45 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
         }
         // who waits for a lock is not to be waited for
         if !pg_sys::ConditionalLockRelationOid(heap, mode) {
-            return Round::Nothing;
+            return Round::Locked;
         }
         if pg_sys::IndexGetRelation(index, true) != heap {
             return Round::Gone;
         }
+        if work == Work::Repair {
+            // VACUUM, which wants to cut the table off at its end, is let through
+            let vacuum = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
+            if !pg_sys::ConditionalLockRelationOid(heap, vacuum) {
+                return Round::Busy;
+            }
+            pg_sys::UnlockRelationOid(heap, vacuum);
+        }
         let heap = OpenRelation::open(heap, pg_sys::NoLock as _);
         if !pg_sys::ConditionalLockRelationOid(index, mode) {
-            return Round::Nothing;
+            return Round::Locked;
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
-        if work == Work::Drain && hnsw::is_repair_wanted(index.raw()) {
+        let wanted = matches!(work, Work::Drain | Work::Look) && hnsw::is_repair_wanted(index.raw());
+        if work == Work::Look {
+            let left = wanted || hnsw::most_waiting(index.raw()) >= wanted_from();
+            return if left { Round::Done } else { Round::Nothing };
+        }
+        if wanted {
             return Round::RepairWanted;
         }
-        let what = if work == Work::Drain { "drain" } else { "repair" };
+        let what = if work == Work::Repair { "repair" } else { "drain" };
         let activity = format!("{what} of index \"{}\"", relation::name(index.raw()));
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
-        let done = match work {
-            Work::Drain => hnsw::drain_some(index.raw(), heap.raw(), BATCH),
-            Work::Repair => hnsw::repair_wanted(index.raw(), heap.raw()).then_some(1),
+        let done = if work == Work::Repair {
+            if !take(REPAIRS) {
+                return Round::Busy;
+            }
+            let done = hnsw::repair_wanted(index.raw(), heap.raw());
+            give_back(REPAIRS);
+            done
+        } else {
+            hnsw::drain_some(index.raw(), heap.raw(), BATCH)
         };
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
         match done {

@@ -34,7 +34,7 @@ BEGIN
         PERFORM pg_stat_clear_snapshot();
         SELECT count(*) INTO workers FROM pg_stat_activity WHERE backend_type = 'pg_zvec drain' AND datname = current_database();
         SELECT sum(s.nodes), sum(s.dead) INTO nodes, dead FROM zvec_index_stats('mended_v') s;
-        EXIT WHEN dead = 0 AND nodes < 12000;
+        EXIT WHEN dead = 0;
         PERFORM pg_sleep(0.05);
     END LOOP;
 END $$;
@@ -60,5 +60,36 @@ DELETE FROM mended WHERE id % 5 = 3;
 DELETE FROM mended WHERE id % 5 = 4 AND id % 2 = 0;
 VACUUM mended;
 SELECT nodes, dead FROM zvec_index_stats('mended_v');
+-- A worker that is cancelled leaves the repair to the next one, which the next insert asks for.
+INSERT INTO mended SELECT i, ARRAY[i % 101, i % 97, i % 89, i % 83]::real[] FROM generate_series(20001, 50000) i;
+VACUUM mended;
+DELETE FROM mended WHERE id % 3 = 0;
+DO $$
+DECLARE cancelled bool := false;
+BEGIN
+    FOR i IN 1..1000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        SELECT bool_or(pg_cancel_backend(pid)) INTO cancelled FROM pg_stat_activity
+        WHERE backend_type = 'pg_zvec drain' AND datname = current_database();
+        EXIT WHEN NOT coalesce(cancelled, false);
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END $$;
+VACUUM mended;
+DO $$
+BEGIN
+    FOR i IN 1..1000 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        EXIT WHEN (SELECT bool_or(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'pg_zvec drain'
+            AND query LIKE 'repair%' AND datname = current_database())
+            OR (SELECT sum(dead) = 0 FROM zvec_index_stats('mended_v'));
+        PERFORM pg_sleep(0.001);
+    END LOOP;
+END $$;
+SELECT count(*) FROM zvec_check('mended');
+SELECT pg_sleep(1.1);
+INSERT INTO mended VALUES (100000, '[1,2,3,4]');
+SELECT dead FROM after_repair();
+SELECT count(*) FROM zvec_check('mended');
 DROP TABLE mended;
 DROP FUNCTION after_repair();

@@ -13,19 +13,11 @@ use crate::pg::failpoint::hit;
 use crate::pg::guc;
 use crate::pg::relation::{self, ExtensionLock};
 use crate::pg::wal::{self, Change};
-use crate::segment::extent::growth;
 use crate::segment::ids::MAX_SEGMENTS;
 use crate::segment::page::{PageKind, SegmentPage};
 use crate::segment::{Extent, Geometry, PageHeader, RootPage, SegmentNo};
 use std::cell::Cell;
 use std::rc::Rc;
-
-/// A list of pages grows by a 32nd of what is there: unused space stays about 3 %.
-const SHARE: u32 = 32;
-/// Pages that are added at a time at the most, beyond the need, while there are few extents: an insert waits for 5 ms then.
-const MOST_AT_ONCE: u32 = 512;
-/// Few extents: half of what a segment's page has room for.
-const FEW_EXTENTS: usize = 320;
 
 impl Store {
     unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
@@ -105,17 +97,7 @@ impl Store {
             let lock = ExtensionLock::acquire(self.rel);
             let mut now = self.refresh_segment(segment);
             let have = list_of(&now.page);
-            let geometry = &now.page.geometry;
-            let most = match kind {
-                PageKind::Slots => Geometry::slot_pages(geometry.capacity),
-                _ => geometry.data_pages(geometry.capacity),
-            };
-            let few = now.page.slots.extents().len() + now.page.data.extents().len() < FEW_EXTENTS;
-            let mut left = match needed.saturating_sub(have) {
-                0 => 0,
-                missing if few => growth(have, missing, SHARE, most).min(missing.max(MOST_AT_ONCE)),
-                missing => growth(have, missing, SHARE, most),
-            };
+            let mut left = if have < needed { now.page.growth(kind, needed - have) } else { 0 };
             while left > 0 {
                 pgrx::check_for_interrupts!();
                 hit("grow.batch");

@@ -16,7 +16,7 @@ use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
 use crate::pg::reserve;
 use crate::segment::page::PageBytes;
 use crate::store::Places;
-use crate::threads::{self, Start};
+use crate::threads::{self, Processors};
 use pgrx::pg_sys;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -216,9 +216,18 @@ impl Reading<'_> {
 }
 
 /// What a thread does: tasks, until there are none.
-fn work(queue: &Queue, start: Start, mut reading: Reading<'_>, measure: Measure<'_>, mut best: Best) -> (Best, i64) {
-    start.leave();
+fn work(
+    queue: &Queue,
+    mut processors: Option<Processors>,
+    mut reading: Reading<'_>,
+    measure: Measure<'_>,
+    mut best: Best,
+) -> (Best, i64) {
+    // tasks come when all threads have been started, and moved
     while let Some(task) = queue.take(true) {
+        if let Some(processors) = processors.take() {
+            processors.allow();
+        }
         queue.miss(&reading.measure(task, measure, &mut best));
     }
     (best, reading.pins)
@@ -246,20 +255,21 @@ pub fn share(
     let mut crew = Crew { queue: &queue, threads: Vec::with_capacity(helpers) };
     {
         let _blocked = threads::Blocked::new();
-        let start = Start::here();
+        let processors = Processors::of_this_thread();
         for number in 0..helpers {
             let (queue, fresh) = (&queue, best.fresh());
             let reading = Reading { places, owed: &owed, current: None, pins: 0 };
             let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
             // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
-            let started = unsafe { thread.spawn_unchecked(move || work(queue, start, reading, measure, fresh)) };
+            let started = unsafe { thread.spawn_unchecked(move || work(queue, processors, reading, measure, fresh)) };
             // fewer threads do the same work
             let Ok(started) = started else { break };
+            if let Some(processors) = processors {
+                processors.begin_elsewhere(&started);
+            }
             crew.threads.push(started);
         }
     }
-    // those that are on this processor leave it now
-    std::thread::yield_now();
     let mut reading = Reading { places, owed: &owed, current: None, pins: 0 };
     let mut missed = Task::new();
     while !pin::interrupt_waits() {

@@ -176,8 +176,10 @@ unsafe extern "C-unwind" fn aminsert(
                         .hint("Run zvec_check() on the table."),
                 )
             };
-            let (graph, waiting) = Index::of(index).insert(entry);
-            if crate::worker::is_wanted(waiting) {
+            let (graph, Some(root)) = Index::of(index).insert(entry) else { return false };
+            let waiting = root.pending();
+            // a worker may have been cancelled before it had taken the dead nodes out
+            if crate::worker::is_wanted(waiting) || root.repair_wanted && guc::background_drain() {
                 crate::worker::ask_for(index);
             }
             if waiting > guc::max_pending() {
@@ -238,6 +240,13 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u
     }
 }
 
+/// How many vectors wait in that graph of an open index in which most do.
+#[must_use]
+pub unsafe fn most_waiting(index: Relation) -> u32 {
+    // SAFETY: open
+    unsafe { Index::of(index) }.graphs().iter().map(|graph| graph.root.pending()).max().unwrap_or(0)
+}
+
 /// Whether a background worker is to take dead nodes out of an open index.
 #[must_use]
 pub unsafe fn is_repair_wanted(index: Relation) -> bool {
@@ -245,10 +254,10 @@ pub unsafe fn is_repair_wanted(index: Relation) -> bool {
     vacuum::is_repair_wanted(&unsafe { Index::of(index) })
 }
 
-/// Takes dead nodes out of an open index of the open table `heap` where that is left to a worker. False when somebody else is
-/// at it.
+/// Takes dead nodes out of an open index of the open table `heap` where that is left to a worker; returns of how many graphs, or
+/// `None` when somebody else is at one.
 #[must_use]
-pub unsafe fn repair_wanted(index: Relation, heap: Relation) -> bool {
+pub unsafe fn repair_wanted(index: Relation, heap: Relation) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
@@ -297,9 +306,10 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let mut tick = |_| pg_sys::vacuum_delay_point();
             // autovacuum has time, and goes easy on the machine
             let by_worker = guc::background_drain() && !relation::is_autovacuum();
-            let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Now };
+            let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Rest };
             let done = vacuum::maintain(&Index::of(index), &table, options, threshold, repairs, &mut tick);
             if done.left > 0 {
+                // the server's level is DEBUG2, whatever VACUUM was asked to tell
                 let name = relation::name(index);
                 pgrx::ereport!(
                     pgrx::PgLogLevel::from((*info).message_level),
@@ -310,7 +320,7 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let stats = statistics(info, stats);
             (*stats).num_index_tuples = done.vectors as f64;
             (*stats).tuples_removed += done.removed as f64;
-            (*stats).estimated_count = false;
+            (*stats).estimated_count = done.passed_by;
             stats
         })
     }

@@ -160,7 +160,7 @@ unsafe fn check_pages(
             report.page(0, format!("block {block} of graph {} is past the end", no.0));
             return None;
         }
-        let lock = (!pg_sys::RecoveryInProgress()).then(|| Maintenance::acquire_at(&Index::of(index), block));
+        let lock = (!pg_sys::RecoveryInProgress()).then(|| Maintenance::acquire_in_time(&Index::of(index), block));
         let image = Box::new(*buffer::read(index, block).share().page());
         // the file has grown to hold an extent before the extent was entered
         let root = match RootPage::decode(&image, no, meta.m, relation::blocks(index)) {

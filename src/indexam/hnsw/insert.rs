@@ -14,13 +14,13 @@ impl Graph {
             .is_some_and(|known| known.place != Place::None && known.generation == entry.generation)
     }
 
-    /// Appends `entry` to the pending list, unless the index has it. Returns the number of entries that wait then.
-    pub fn append(self, entry: Entry) -> u32 {
+    /// Appends `entry` to the pending list. Returns the counters then; `None` when the index has it already.
+    pub fn append(self, entry: Entry) -> Option<Root> {
         let position = entry.slot.position().0;
         let (map_page, map_at) = Shape::MAP.at(position);
         let mut graph = self.with_pages(Area::Map, map_page + 1);
         if graph.has(entry) {
-            return graph.root.pending();
+            return None;
         }
         let rel = graph.index.relation();
         loop {
@@ -38,7 +38,7 @@ impl Graph {
                 let map = graph.pin(Area::Map, map_page).exclusive();
                 let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
                 if known.place != Place::None && known.generation == entry.generation {
-                    return root.pending();
+                    return None;
                 }
                 let pending = graph.pin(Area::Pending, pending_page).exclusive();
                 hit("index.append");
@@ -52,17 +52,17 @@ impl Graph {
                 on_pending.put(pending_at, &entry.encode());
                 wal::apply(rel, &[on_root, on_map, on_pending]);
                 hit("index.appended");
-                return root.pending();
+                return Some(root);
             }
         }
     }
 }
 
 impl Index {
-    /// Notes a row's vector. Returns its graph, and how many entries wait in it.
-    pub fn insert(&self, entry: Entry) -> (Graph, u32) {
+    /// Notes a row's vector. Returns its graph and, unless the index had the vector already, the graph's counters then.
+    pub fn insert(&self, entry: Entry) -> (Graph, Option<Root>) {
         let graph = self.graph_for(entry.slot.tag());
-        let waiting = graph.clone().append(entry);
-        (graph, waiting)
+        let root = graph.clone().append(entry);
+        (graph, root)
     }
 }

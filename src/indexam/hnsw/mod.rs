@@ -44,7 +44,7 @@ mod vacuum;
 mod waiting;
 mod writer;
 
-pub use callbacks::{CALLBACKS, drain_some, is_repair_wanted, repair_wanted};
+pub use callbacks::{CALLBACKS, drain_some, is_repair_wanted, most_waiting, repair_wanted};
 pub use check::check;
 pub use stats::stats;
 pub use vacuum::{Done, optimize};

@@ -125,8 +125,10 @@ pub struct Done {
     pub removed: u64,
     /// dead nodes that a background worker takes out
     pub left: u64,
-    /// vectors in the index
+    /// vectors in the index, the dead ones of graphs that were passed by included
     pub vectors: u64,
+    /// whether graphs were left to a worker as they are
+    pub passed_by: bool,
 }
 
 /// Graphs of fewer nodes are repaired at once: that takes less than a tenth of a second.
@@ -137,6 +139,8 @@ const LARGE: u32 = 10_000;
 pub enum Repairs {
     /// who has found them
     Now,
+    /// as `Now`, but a graph that a worker is to repair is left to it
+    Rest,
     /// a background worker, where the graph is large and a worker is to be had
     ByWorker,
 }
@@ -153,16 +157,15 @@ pub fn maintain(
 ) -> Done {
     let mut done = Done::default();
     for graph in index.graphs() {
-        // a worker that repairs the graph is not waited for
-        let lock = if graph.root.repair_wanted && threshold > 0.0 {
-            Maintenance::try_acquire(&graph)
-        } else {
-            Some(Maintenance::acquire(&graph))
-        };
-        let Some(lock) = lock else {
+        // who waits for a worker's lock cancels the worker
+        // SAFETY: the index is open
+        if graph.root.repair_wanted && repairs != Repairs::Now && unsafe { crate::worker::is_at(index.relation()) } {
             done.vectors += u64::from(graph.root.vectors());
+            done.left += u64::from(graph.root.dead);
+            done.passed_by = true;
             continue;
-        };
+        }
+        let lock = Maintenance::acquire(&graph);
         let graph = graph.now();
         if graph.root.pending() == 0 && !graph.root.trained {
             continue;
@@ -216,17 +219,20 @@ pub fn is_repair_wanted(index: &Index) -> bool {
     index.graphs().iter().any(|graph| graph.root.repair_wanted)
 }
 
-/// Takes dead nodes out where that is left to a worker, which is who calls this. False when somebody else is at a graph.
+/// Takes dead nodes out where that is left to a worker, which is who calls this; returns of how many graphs, or `None` when
+/// somebody else is at one.
 #[must_use]
-pub fn repair_wanted(index: &Index, table: &Table) -> bool {
-    index.graphs().into_iter().filter(|graph| graph.root.repair_wanted).fold(true, |all, graph| {
-        let Some(lock) = Maintenance::try_acquire(&graph) else { return false };
+pub fn repair_wanted(index: &Index, table: &Table) -> Option<u64> {
+    let mut done = 0;
+    for graph in index.graphs().into_iter().filter(|graph| graph.root.repair_wanted) {
+        let lock = Maintenance::try_acquire(&graph)?;
         let graph = graph.now();
         if graph.root.repair_wanted && graph.root.trained {
             clean(&Writer::new(&graph, lock), table, 0.0, Repairs::Now);
+            done += 1;
         }
-        all
-    })
+    }
+    Some(done)
 }
 
 /// Counts dead nodes and takes them out if they are too many, or has a worker do it. Returns how many nodes are alive, how many

@@ -43,6 +43,19 @@ impl Maintenance {
         Self { rel, block }
     }
 
+    /// As [`Maintenance::acquire_at`], but tries again and again: who waits for a lock that a background worker has cancels the
+    /// worker.
+    #[must_use]
+    pub fn acquire_in_time(index: &Index, block: u32) -> Self {
+        let rel = index.relation();
+        // SAFETY: open
+        while !unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) } {
+            pgrx::check_for_interrupts!();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Self { rel, block }
+    }
+
     /// Takes the lock if nobody has it.
     #[must_use]
     pub fn try_acquire(graph: &Graph) -> Option<Self> {
