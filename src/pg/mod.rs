@@ -16,6 +16,7 @@ pub mod memory;
 pub mod message;
 pub mod peek;
 pub mod pin;
+pub mod process;
 pub mod raw;
 pub mod relation;
 pub mod reserve;

@@ -1,5 +1,6 @@
 //! Open relations.
 
+use super::process;
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -147,13 +148,6 @@ pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
     unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP }
 }
 
-/// Whether this process is an autovacuum worker, or behaves like one.
-#[must_use]
-pub fn is_autovacuum() -> bool {
-    // SAFETY: this process's own entry
-    unsafe { u32::from((*pg_sys::MyProc).statusFlags) & pg_sys::PROC_IS_AUTOVACUUM != 0 }
-}
-
 /// Whether another session of this database seems to be reading the relation just now: whether it has it locked as readers
 /// do, among the few locks that each session notes in a place of its own. A hint: nothing is locked to look at that.
 #[must_use]
@@ -161,25 +155,21 @@ pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
     /// a slot has a bit for each mode of lock that a session can note; this one is AccessShareLock's
     const READS: u64 = 1;
     const BITS_PER_SLOT: usize = 3;
-    // SAFETY: rel is open; processes' entries lie in shared memory that is never unmapped, and any value is fine
+    // SAFETY: rel is open; processes' entries may hold any value
     unsafe {
         let wanted = oid(rel);
-        let global = &*pg_sys::ProcGlobal;
-        (0..global.allProcCount as usize).map(|i| global.allProcs.add(i)).filter(|&other| other != pg_sys::MyProc).any(
-            |other| {
-                let bits = std::ptr::read_volatile(&raw const (*other).fpLockBits);
-                let slots = &raw const (*other).fpRelId;
-                // autovacuum reads what it analyses
-                bits != 0
-                    && u32::from(std::ptr::read_volatile(&raw const (*other).statusFlags)) & pg_sys::PROC_IS_AUTOVACUUM
-                        == 0
-                    && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
-                    && std::ptr::read_volatile(slots)
-                        .iter()
-                        .enumerate()
-                        .any(|(slot, &held)| held == wanted && bits >> (BITS_PER_SLOT * slot) & READS != 0)
-            },
-        )
+        process::others().any(|other| {
+            let bits = std::ptr::read_volatile(&raw const (*other).fpLockBits);
+            let slots = &raw const (*other).fpRelId;
+            bits != 0
+                // which reads what it analyses
+                && !process::is_like_autovacuum(other)
+                && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
+                && std::ptr::read_volatile(slots)
+                    .iter()
+                    .enumerate()
+                    .any(|(slot, &held)| held == wanted && bits >> (BITS_PER_SLOT * slot) & READS != 0)
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use super::stream::{Pages, offer};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::error::{OrRaise, contained};
 use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
-use crate::pg::reserve;
+use crate::pg::{process, reserve};
 use crate::segment::page::PageBytes;
 use crate::store::Places;
 use crate::threads::{self, Processors};
@@ -47,8 +47,8 @@ pub fn wanted(pages: u32) -> usize {
     helpers
 }
 
-/// How many do, where each keeps `kept` rows: no more than there are other processors, none in a parallel query, which has
-/// processes for that, and none in a background worker, which may be ended at any moment.
+/// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, none
+/// in a parallel query, which has processes for that, and none in a background worker, which may be ended at any moment.
 #[must_use]
 pub fn size(pages: u32, kept: usize) -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
@@ -58,7 +58,7 @@ pub fn size(pages: u32, kept: usize) -> usize {
         return 0;
     }
     let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
-    helpers.min(processors - 1)
+    helpers.min(processors.saturating_sub(1 + process::busy_others()))
 }
 
 /// Vectors of which the distance is wanted.

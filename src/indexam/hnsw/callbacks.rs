@@ -14,7 +14,7 @@ use crate::indexam::handler::{Callbacks, descriptor, routine};
 use crate::indexam::options;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
-use crate::pg::{buffer, guc, relation, wal};
+use crate::pg::{buffer, guc, process, relation, wal};
 use crate::tableam::item_pointer;
 use crate::tableam::vectors::{Pointer, VectorValue};
 use crate::vector::check_same_dims;
@@ -305,7 +305,7 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let threshold = guc::rebuild_threshold();
             let mut tick = |_| pg_sys::vacuum_delay_point();
             // autovacuum has time, and goes easy on the machine
-            let by_worker = guc::background_drain() && !relation::is_autovacuum();
+            let by_worker = guc::background_drain() && !process::is_autovacuum();
             let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Rest };
             let done = vacuum::maintain(&Index::of(index), &table, options, threshold, repairs, &mut tick);
             if done.left > 0 {
