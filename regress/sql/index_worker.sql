@@ -64,6 +64,7 @@ SELECT nodes, dead FROM zvec_index_stats('mended_v');
 INSERT INTO mended SELECT i, ARRAY[i % 101, i % 97, i % 89, i % 83]::real[] FROM generate_series(20001, 50000) i;
 VACUUM mended;
 DELETE FROM mended WHERE id % 3 = 0;
+SET client_min_messages = error;
 DO $$
 DECLARE cancelled bool := false;
 BEGIN
@@ -86,6 +87,7 @@ BEGIN
         PERFORM pg_sleep(0.001);
     END LOOP;
 END $$;
+RESET client_min_messages;
 SELECT count(*) FROM zvec_check('mended');
 SELECT pg_sleep(1.1);
 INSERT INTO mended VALUES (100000, '[1,2,3,4]');
