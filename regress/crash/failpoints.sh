@@ -237,5 +237,45 @@ awk -F'|' -v problems="$work/problems" '
 [ ! -s "$work/problems" ] || head -n 60 "$work/problems"
 [ "$(grep -c '^== ..*|' "$work/result")" = $number ]
 zvec_result $? "failpoints: all $number runs took place"
+
+# A repair that VACUUM leaves to the background worker, and that fails there, or ends with the server: the next insert has it
+# done.
+psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+CREATE TABLE worked (id int, v zvec(3)) USING zvec;
+INSERT INTO worked SELECT i, ARRAY[i % 101, i % 97, i % 89]::real[] FROM generate_series(1, 12000) i;
+CREATE INDEX worked_v ON worked USING zvec_hnsw (v);
+SQL
+# until CONDITION: waits for it, 20 seconds at the most
+until_true() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ "$(psql -XAtqc "SELECT $1" 2>&1)" = t ] && return 0
+        sleep 0.1
+    done
+    echo "  never came: $1" && false
+}
+dead="(SELECT sum(dead) FROM zvec_index_stats('worked_v'))"
+no_worker="NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'pg_zvec drain')"
+sound="(SELECT count(*) = 0 FROM zvec_check('worked'))"
+number=0
+for end in repair.adopt repair.linked repair.done immediate; do
+    number=$((number + 1))
+    point=$end
+    [ $end != immediate ] || point=repair.linked
+    # equal vectors, so that dead heads of chains have live twins
+    psql -Xq -v ON_ERROR_STOP=1 -c "ALTER DATABASE postgres SET pg_zvec.failpoint = '$point:1 worker $number'" \
+        -c "INSERT INTO worked SELECT -i, '[1,2,3]' FROM generate_series(1, 100) i" -c "VACUUM worked" \
+        -c "DELETE FROM worked WHERE id % 5 IN ($number, $(((number + 1) % 5))) OR id BETWEEN -50 AND -1" \
+        -c "SET pg_zvec.failpoint = ''" -c "SET pg_zvec.background_drain = on" -c "VACUUM worked"
+    until_true "$no_worker" && if [ $end = repair.done ]; then until_true "$dead = 0"; else until_true "$dead > 4000"; fi &&
+        until_true "$sound" &&
+        if [ $end = immediate ]; then zvec_stop failpoints immediate && zvec_start failpoints; fi &&
+        psql -Xq -c "ALTER DATABASE postgres RESET pg_zvec.failpoint" &&
+        psql -Xq -c "SET pg_zvec.background_drain = on" -c "INSERT INTO worked VALUES (0, '[1,2,3]')" &&
+        until_true "$dead = 0" && until_true "$no_worker" && until_true "$sound"
+    zvec_result $? "failpoints: a worker's repair that ends at $end is done by the next"
+    psql -Xq -c "INSERT INTO worked SELECT i, ARRAY[i % 101, i % 97, i % 89]::real[] FROM generate_series(1, 12000) i
+        WHERE NOT EXISTS (SELECT FROM worked WHERE id = i)" -c "VACUUM worked"
+done
 zvec_log_is_clean failpoints
 zvec_result $? "failpoints: the server's log is clean"

@@ -15,6 +15,7 @@ use crate::graph::{Area, MapEntry, Place, Shape};
 use crate::hnsw::Node;
 use crate::indexam::column::Column;
 use crate::indexam::options::{self, GraphOptions};
+use crate::pg::failpoint::hit;
 use crate::pg::relation;
 use crate::pg::xact;
 use crate::segment::{Generation, Position, SlotState};
@@ -255,6 +256,7 @@ fn clean(writer: &Writer, table: &Table, threshold: f64, repairs: Repairs) -> (u
             table.announce(newest);
         }
         let removed = repair::repair(writer, &alive);
+        hit("repair.done");
         if writer.graph().root.repair_wanted {
             writer.change(|root| root.repair_wanted = false);
         }
