@@ -78,12 +78,28 @@ impl Beam {
         loop {
             self.take_back(ef);
             self.settle(graph, query, ef);
-            if !self.refuse(accept) || self.refused > most_refused {
+            let goes_on = self.refuse(accept) || (self.is_at_end() && self.add_entry(graph, query));
+            if !goes_on || self.refused > most_refused {
                 break;
             }
         }
         self.report(out);
+        self.is_at_end()
+    }
+
+    /// Whether all that was reached is expanded, and among the nearest or refused.
+    fn is_at_end(&self) -> bool {
         self.frontier.is_empty() && self.aside.is_empty() && self.pushed_out.is_empty()
+    }
+
+    /// Goes on from the entry point, unless the search has come by it: it began where the entry point led to, from where not
+    /// every way leads back. All nodes can be reached from the entry point ([`super::connect`]).
+    fn add_entry(&mut self, graph: &impl Graph, query: &Query) -> bool {
+        let Some((entry, _)) = graph.entry().filter(|&(entry, _)| self.visited.insert(entry)) else { return false };
+        self.hop.distances.clear();
+        graph.distances(query, &[entry], &mut self.hop.distances);
+        self.aside.extend(self.hop.distances.first().map(|&distance| !key(distance, entry)));
+        true
     }
 
     /// Expands nodes until the nearest that is not expanded is farther than the `ef`-th of the nearest.

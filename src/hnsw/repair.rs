@@ -119,9 +119,10 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
         links.is_empty()
     });
     if !leftovers.is_empty() {
-        // a head all of whose neighbours died may have no links either, but some lead to it
+        // A head all of whose neighbours died may have no links either, but some lead to it. Links of the dead do not count: a
+        // free number keeps its own until it is given out, and they may lead to one that has been, to a twin.
         let mut led_to = Marks::new(graph.nodes());
-        for node in 0..graph.nodes() {
+        for node in (0..graph.nodes()).filter(|&node| !dead(node)) {
             links.clear();
             graph.own_links(node, 0, &mut links);
             for &link in &links {

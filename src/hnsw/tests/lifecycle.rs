@@ -113,7 +113,7 @@ impl World {
         let mut rows: Vec<usize> = found.iter().chain(&swept).map(|&node| self.graph.identity(node) as usize).collect();
         rows.sort_unstable();
         assert_eq!(rows, self.live_rows());
-        assert!(!reachable || swept.len() * 20 <= rows.len(), "{} of {} had to be swept", swept.len(), rows.len());
+        assert!(!reachable || swept.is_empty(), "{} of {} had to be swept", swept.len(), rows.len());
     }
 
     fn recall(&self, metric: Metric, queries: &[Vec<f32>], ef: usize) -> f64 {
@@ -141,6 +141,37 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Does as `actions` say, checking the graph after each.
+fn come_and_go(actions: Vec<Action>, seed: u64, metric: Metric) {
+    let mut random = Rng::with_seed(seed);
+    let mut world = World::new(metric, &random_vectors(&mut random, 50, 6));
+    for action in actions {
+        let mut repaired = false;
+        match action {
+            Action::Insert(count) => {
+                random_vectors(&mut random, count, 6).into_iter().for_each(|vector| world.insert(vector));
+            }
+            Action::InsertCopies(count) => {
+                for _ in 0..count {
+                    if let Some(place) = world.vectors.len().checked_sub(1) {
+                        world.insert(world.vectors[random.usize(..=place)].clone());
+                    }
+                }
+            }
+            Action::Delete(percent) => {
+                for row in world.live_rows() {
+                    if random.u8(..100) < percent {
+                        world.delete(row);
+                    }
+                }
+            }
+            Action::Repair => repaired = world.repair(usize::MAX),
+            Action::PartOfRepair(steps) => repaired = world.repair(steps),
+        }
+        world.check(repaired);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..Default::default() })]
     #[test]
@@ -149,34 +180,18 @@ proptest! {
         seed in any::<u64>(),
         metric in proptest::sample::select(Metric::ALL.to_vec()),
     ) {
-        let mut random = Rng::with_seed(seed);
-        let mut world = World::new(metric, &random_vectors(&mut random, 50, 6));
-        for action in actions {
-            let mut repaired = false;
-            match action {
-                Action::Insert(count) => {
-                    random_vectors(&mut random, count, 6).into_iter().for_each(|vector| world.insert(vector));
-                }
-                Action::InsertCopies(count) => {
-                    for _ in 0..count {
-                        if let Some(place) = world.vectors.len().checked_sub(1) {
-                            world.insert(world.vectors[random.usize(..=place)].clone());
-                        }
-                    }
-                }
-                Action::Delete(percent) => {
-                    for row in world.live_rows() {
-                        if random.u8(..100) < percent {
-                            world.delete(row);
-                        }
-                    }
-                }
-                Action::Repair => repaired = world.repair(usize::MAX),
-                Action::PartOfRepair(steps) => repaired = world.repair(steps),
-            }
-            world.check(repaired);
-        }
+        come_and_go(actions, seed, metric);
     }
+}
+
+/// A free number's links lead to a number that was given to a twin, which a repair that was left off has taken out of its
+/// chain: it is no head.
+#[test]
+fn free_numbers_lead_nowhere() {
+    use Action::{Delete, Insert, InsertCopies, PartOfRepair, Repair};
+    let before = [Insert(35), Delete(60), Insert(2), InsertCopies(9), Repair, Delete(16), InsertCopies(7)];
+    let actions = before.into_iter().chain([PartOfRepair(0), Repair]).collect();
+    come_and_go(actions, 13_175_946_249_104_143_265, Metric::L2);
 }
 
 /// After rounds of deletes, repairs and inserts, the graph finds what one built from scratch finds.
