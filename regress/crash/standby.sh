@@ -62,9 +62,9 @@ SQL
 }
 
 same() {
-    local status
-    catch_up "$1" || return 1
+    # which may clean up pages, and cancel queries of a standby that is at them
     all_of primary >"$ZVEC_SCRATCH/of.primary"
+    catch_up "$1" || return 1
     all_of "$1" >"$ZVEC_SCRATCH/of.$1"
     diff "$ZVEC_SCRATCH/of.primary" "$ZVEC_SCRATCH/of.$1" && ! grep ERROR "$ZVEC_SCRATCH/of.$1" &&
         [ "$(wc -l <"$ZVEC_SCRATCH/of.$1")" -gt 20 ]
