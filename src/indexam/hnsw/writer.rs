@@ -31,20 +31,14 @@ impl Maintenance {
     /// Waits for the lock.
     #[must_use]
     pub fn acquire(graph: &Graph) -> Self {
-        Self::acquire_at(&graph.index, graph.map.block)
-    }
-
-    /// Waits for the lock of the graph whose root page is `block`, which need not be sound.
-    #[must_use]
-    pub fn acquire_at(index: &Index, block: u32) -> Self {
-        let rel = index.relation();
+        let (rel, block) = (graph.index.relation(), graph.map.block);
         // SAFETY: open
         unsafe { pg_sys::LockPage(rel, block, LOCK) };
         Self { rel, block }
     }
 
-    /// As [`Maintenance::acquire_at`], but tries again and again: who waits for a lock that a background worker has cancels the
-    /// worker.
+    /// Tries again and again to take the lock of the graph whose root page is `block`, which need not be sound: who waits for a
+    /// lock that a background worker has cancels the worker.
     #[must_use]
     pub fn acquire_in_time(index: &Index, block: u32) -> Self {
         let rel = index.relation();
