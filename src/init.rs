@@ -13,6 +13,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
         crate::store::pending::watch_parallel_queries();
         crate::indexam::plan::install();
         crate::indexam::declared::install();
+        crate::indexam::exact_scan::register();
     }
     // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not
     // put stack traces into what clients see, nor slow each error down.

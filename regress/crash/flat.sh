@@ -88,6 +88,7 @@ BEGIN
 END $$;
 ALTER FUNCTION nearest SET enable_sort = off;
 SET enable_indexscan = off;
+SET zvec.enable_exact_scan = off;
 CREATE TABLE expected AS SELECT tab, seed, nearest(tab, seed) AS found FROM unnest(ARRAY['large', 'small']) tab, generate_series(1, 40) seed;
 SQL
 zvec_result $? "flat threads: tables, and what sequential scans find"
@@ -99,6 +100,12 @@ wrong() {
 by_index=$(psql -XAtqc "SET enable_seqscan = off" -c "SET enable_sort = off" -c "EXPLAIN SELECT id FROM large ORDER BY v <-> vec(1, 700), id LIMIT 20" | grep -c "Index Scan using large_v_idx")
 same "$by_index" 1 && same "$(wrong large)" 0 && same "$(wrong small)" 0
 zvec_result $? "flat threads: scans find the same"
+without_index() {
+    psql -XAtq -v ON_ERROR_STOP=1 -c "SET enable_indexscan = off" -c "SET plan_cache_mode = force_custom_plan" "$@" 2>&1
+}
+is_exact_scan=$(without_index -c "SET enable_sort = off" -c "EXPLAIN SELECT id FROM large ORDER BY v <-> vec(1, 700), id LIMIT 20" | grep -c "ZvecExactScan) on large")
+same "$is_exact_scan" 1 && same "$(without_index -c "SELECT count(*) FROM expected, generate_series(1, 2) WHERE nearest(tab, seed) IS DISTINCT FROM found")" 0
+zvec_result $? "flat threads: exact scans without an index find the same"
 for n in large.1 small.1 large.2 small.2; do wrong ${n%.?} >"$ZVEC_SCRATCH/wrong.$n" & done
 wait
 same "$(cat "$ZVEC_SCRATCH"/wrong.*)" $'0\n0\n0\n0'

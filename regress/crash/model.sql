@@ -192,7 +192,8 @@ BEGIN
     RETURN QUERY EXECUTE sql;
 END $$;
 CREATE FUNCTION by_rows(tab regclass, col text, op text, cond text, query zvec, most bigint)
-    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql SET enable_indexscan = off AS $$
+    RETURNS TABLE (at tid, distance float8) LANGUAGE plpgsql
+    SET enable_indexscan = off SET zvec.enable_exact_scan = off AS $$
 BEGIN
     RETURN QUERY EXECUTE format('SELECT ctid, %I %s %L::zvec FROM %s WHERE %s ORDER BY 2, 1 LIMIT %s',
                                 col, op, query, tab, cond, coalesce(most::text, 'NULL'));

@@ -16,7 +16,7 @@ DECLARE
         operator, query, tab, condition, coalesce(rows::text, 'ALL'));
     ids int[]; distances float8[]; ids_seq int[]; distances_seq float8[]; n bigint; plan text; line text;
 BEGIN
-    PERFORM set_config('enable_indexscan', 'off', true);
+    PERFORM set_config('enable_indexscan', 'off', true), set_config('zvec.enable_exact_scan', 'off', true);
     EXECUTE sql INTO ids_seq, distances_seq, n;
     PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true);
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP plan := concat(plan, line, E'\n'); END LOOP;

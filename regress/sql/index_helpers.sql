@@ -31,7 +31,7 @@ END $$;
 -- the nearest, from the rows
 CREATE FUNCTION exact(rel regclass, op text, q zvec, k int, filter text DEFAULT 'true')
 RETURNS TABLE (id int, distance float8) LANGUAGE plpgsql
-SET enable_seqscan = on SET enable_sort = on SET enable_indexscan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0
+SET enable_seqscan = on SET enable_sort = on SET enable_indexscan = off SET zvec.enable_exact_scan = off SET enable_indexonlyscan = off SET max_parallel_workers_per_gather = 0
 AS $$
 DECLARE query text := query_text(rel, op, q, k, filter);
 BEGIN

@@ -12,7 +12,7 @@ DECLARE line text;
 BEGIN
     access := '';
     FOR line IN EXECUTE format('EXPLAIN (COSTS OFF) SELECT v FROM corners ORDER BY %s LIMIT 5', keys) LOOP
-        access := access || coalesce(substring(line FROM 'Incremental Sort|Index Scan using \w+|Seq Scan') || ' ', '');
+        access := access || coalesce(substring(line FROM 'Incremental Sort|Index Scan using \w+|Seq Scan|ZvecExactScan') || ' ', '');
     END LOOP;
     EXECUTE format('SELECT string_agg(v::text, '' '') FROM (SELECT v FROM corners ORDER BY %s LIMIT 5) x', keys) INTO corners;
     RETURN NEXT;

@@ -102,8 +102,9 @@ impl Session<'_> {
         (table, column, ["<->", "<+>", "<#>"][self.rng.usize(0..3)])
     }
 
-    /// A scan of a zvec_hnsw index to its end returns each of the session's rows once, with its own distance.
-    pub fn by_graph(&mut self) -> Result<(), Fail> {
+    /// A scan in order of distance to its end, of a zvec_hnsw index or without one, returns each of the session's rows once, with
+    /// its own distance.
+    pub fn by_distance(&mut self) -> Result<(), Fail> {
         let shared = self.run.tables.len() - self.run.sessions;
         let tables: Vec<usize> = (0..shared)
             .chain([shared + self.no])
@@ -116,13 +117,15 @@ impl Session<'_> {
             self.table(table).name,
             self.own()
         );
-        self.ask(
-            "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_indexscan = on; SET enable_sort = off;
-             SET max_parallel_workers_per_gather = 0",
-        )?;
+        let exact = self.rng.u8(0..4) == 0;
+        let (seqscan, indexscan) = if exact { ("on", "off") } else { ("off", "on") };
+        self.ask(&format!(
+            "SET enable_seqscan = {seqscan}; SET enable_indexscan = {indexscan}; SET enable_bitmapscan = off;
+             SET enable_sort = off; SET max_parallel_workers_per_gather = 0"
+        ))?;
         let answer = self.client.query(&sql, &[&wanted.text()]).map_err(|e| fail(&e, &sql))?;
         self.ask("SET enable_sort = on")?;
-        self.noted("graph scans compared");
+        self.noted(if exact { "exact scans compared" } else { "graph scans compared" });
         let query = wanted.elements();
         let mut left = (*self.state.tables[table]).clone();
         for sent in &answer {

@@ -260,7 +260,7 @@ impl<'a> Session<'a> {
             36..=42 => self.fetch(),
             43..=50 => self.read_own(),
             51..=53 => self.nearest(),
-            54..=57 => self.by_graph(),
+            54..=57 => self.by_distance(),
             58..=60 => self.nearest_of_all(),
             61..=63 => self.fail_on_purpose(),
             _ => {

@@ -104,25 +104,31 @@ impl Column {
                 );
             }
             let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
-            let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
             if !is_vector_type(attribute.atttypid) {
+                let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 refuse(
                     format!("column \"{name}\" of table \"{}\" is not of type zvec", relation::name(heap)),
                     "Only vectors that a zvec table stores natively can be indexed this way.",
                 );
             }
-            let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
-            let Some(dims) = u16::try_from(declared).ok().filter(|&dims| dims > 0) else {
-                undeclared(heap, attnum, None)
-            };
-            Self {
-                attnum,
-                dims,
-                metric: metric_of(index),
-                not_null: attribute.attnotnull,
-                table: relation::oid(heap),
-                toast: (*(*heap).rd_rel).reltoastrelid,
+            Self::in_table(heap, attnum, metric_of(index)).unwrap_or_else(|| undeclared(heap, attnum, None))
+        }
+    }
+
+    /// Column `attnum` of the open zvec table `heap`, to be ordered by `metric`; `None` when it does not declare its
+    /// dimensions, or is no vector.
+    #[must_use]
+    pub unsafe fn in_table(heap: Relation, attnum: i16, metric: Metric) -> Option<Self> {
+        // SAFETY: the table is open, and has the column
+        unsafe {
+            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            if !is_vector_type(attribute.atttypid) {
+                return None;
             }
+            let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
+            let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
+            let (not_null, toast) = (attribute.attnotnull, (*(*heap).rd_rel).reltoastrelid);
+            Some(Self { attnum, dims, metric, not_null, table: relation::oid(heap), toast })
         }
     }
 

@@ -6,7 +6,7 @@
 //! a sequential scan reads them through the operator. So what is compared is comparable.
 
 use super::column::declared_dims;
-use pgrx::pg_sys::{self, IndexPath, PlannerInfo};
+use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
 pub const IN_PLACE: f64 = 0.5;
@@ -59,33 +59,39 @@ impl Scan {
                 return None;
             }
             let index = &*(*path).indexinfo;
-            let rel = &*index.rel;
+            let distance = (*(*orderbys).elements).ptr_value.cast();
+            let mut scan = Self::over(root, index.rel, *index.indexkeys as i16, distance);
+            if !index.indpred.is_null() {
+                let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
+                scan.partial = true;
+                scan.covered =
+                    pg_sys::clauselist_selectivity(root, index.indpred, (*index.rel).relid as i32, inner, none);
+            }
+            Some(scan)
+        }
+    }
+
+    /// Of the rows of the table `rel`, ordered by `distance`, an expression over its column `attnum`.
+    #[must_use]
+    pub unsafe fn over(root: *mut PlannerInfo, rel: *mut RelOptInfo, attnum: i16, distance: *mut Node) -> Self {
+        // SAFETY: the planner's own
+        unsafe {
             let mut expression = pg_sys::QualCost::default();
-            let first = (*(*orderbys).elements).ptr_value.cast();
-            pg_sys::cost_qual_eval_node(&mut expression, first, root);
-            let partial = !index.indpred.is_null();
-            let covered = if partial {
-                let inner = pg_sys::JoinType::JOIN_INNER;
-                let none = std::ptr::null_mut();
-                pg_sys::clauselist_selectivity(root, index.indpred, rel.relid as i32, inner, none)
-            } else {
-                1.0
-            };
-            let table = (**(*root).simple_rte_array.add(rel.relid as usize)).relid;
+            pg_sys::cost_qual_eval_node(&mut expression, distance, root);
+            let table = (**(*root).simple_rte_array.add((*rel).relid as usize)).relid;
             let (mut typid, mut typmod, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
-            let attnum = *index.indexkeys as i16;
             pg_sys::get_atttypetypmodcoll(table, attnum, &mut typid, &mut typmod, &mut collation);
-            let rows = rel.tuples.max(1.0);
+            let rows = (*rel).tuples.max(1.0);
             let limit = (*root).limit_tuples;
-            Some(Self {
+            Self {
                 rows,
-                covered,
-                partial,
+                covered: 1.0,
+                partial: false,
                 dims: declared_dims(typid, typmod).max(0) as u32,
                 distance: expression.per_tuple * IN_PLACE,
                 startup: expression.startup,
                 wanted: if limit > 0.0 { limit.min(rows) } else { rows },
-            })
+            }
         }
     }
 

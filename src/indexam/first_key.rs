@@ -4,12 +4,19 @@
 
 use super::plan::elements;
 use pgrx::pg_sys::{
-    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, Node, OpExpr, PathKey, PlannerInfo, RelOptInfo,
+    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, Node, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo,
+    Relids,
 };
 
-/// The expression by which `index` orders, if it is a distance of its column that is ordered as `key` says: as it stands
-/// in the class of equals, or with the sides changed.
-unsafe fn distance_of(key: &PathKey, index: *mut IndexOptInfo) -> Option<*mut Expr> {
+/// The distance by which `key` orders rows of a relation, `relids`, if one is among what the key stands for: an operator that
+/// `orders`, with a side that `is_column` as its left one (as it stands there, or with the sides changed), and one that is
+/// given before the scan.
+pub unsafe fn distance_of(
+    key: &PathKey,
+    relids: Relids,
+    is_column: impl Fn(*mut Node) -> bool,
+    orders: impl Fn(Oid) -> bool,
+) -> Option<*mut OpExpr> {
     // SAFETY: the planner's own
     unsafe {
         let class: &EquivalenceClass = &*key.pk_eclass;
@@ -17,12 +24,16 @@ unsafe fn distance_of(key: &PathKey, index: *mut IndexOptInfo) -> Option<*mut Ex
             return None;
         }
         elements::<EquivalenceMember>(class.ec_members)
-            .filter(|&member| pg_sys::bms_equal((*member).em_relids, (*(*index).rel).relids))
-            .find_map(|member| ordered_by((*member).em_expr, key, index))
+            .filter(|&member| pg_sys::bms_equal((*member).em_relids, relids))
+            .find_map(|member| ordered_by((*member).em_expr, &is_column, &orders))
     }
 }
 
-unsafe fn ordered_by(expression: *mut Expr, key: &PathKey, index: *mut IndexOptInfo) -> Option<*mut Expr> {
+unsafe fn ordered_by(
+    expression: *mut Expr,
+    is_column: &impl Fn(*mut Node) -> bool,
+    orders: &impl Fn(Oid) -> bool,
+) -> Option<*mut OpExpr> {
     // SAFETY: the planner's own; only an operator's expression is looked at as one
     unsafe {
         if (*expression).type_ != pg_sys::NodeTag::T_OpExpr {
@@ -31,23 +42,18 @@ unsafe fn ordered_by(expression: *mut Expr, key: &PathKey, index: *mut IndexOptI
         let call = expression.cast::<OpExpr>();
         let sides: Vec<*mut Node> = elements((*call).args).collect();
         let &[left, right] = sides.as_slice() else { return None };
-        let is_column = |side| pg_sys::match_index_to_operand(side, 0, index);
         let is_given = |side| !pg_sys::contain_var_clause(side) && !pg_sys::contain_volatile_functions(side);
-        let family = *(*index).opfamily;
-        let orders = |operator| {
-            operator != pg_sys::InvalidOid && pg_sys::get_op_opfamily_sortfamily(operator, family) == key.pk_opfamily
-        };
         if is_column(left) && is_given(right) {
-            return orders((*call).opno).then_some(expression);
+            return orders((*call).opno).then_some(call);
         }
         if is_column(right) && is_given(left) {
             let turned = pg_sys::get_commutator((*call).opno);
-            if orders(turned) {
+            if turned != pg_sys::InvalidOid && orders(turned) {
                 let copy = pg_sys::copyObjectImpl(call.cast()).cast::<OpExpr>();
                 (*copy).opno = turned;
                 (*copy).opfuncid = pg_sys::InvalidOid;
                 (*copy).args = pg_sys::lappend(pg_sys::lappend(std::ptr::null_mut(), right.cast()), left.cast());
-                return Some(copy.cast());
+                return Some(copy);
             }
         }
         None
@@ -63,7 +69,10 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, index: *mut
             return;
         }
         let Some(key) = elements::<PathKey>(keys).next() else { return };
-        let Some(distance) = distance_of(&*key, index) else { return };
+        let is_column = |side| pg_sys::match_index_to_operand(side, 0, index);
+        let family = *(*index).opfamily;
+        let orders = |operator| pg_sys::get_op_opfamily_sortfamily(operator, family) == (*key).pk_opfamily;
+        let Some(distance) = distance_of(&*key, (*rel).relids, is_column, orders) else { return };
         let none = std::ptr::null_mut();
         let path = pg_sys::create_index_path(
             root,

@@ -26,6 +26,8 @@ pub mod declared;
 #[cfg(feature = "pg")]
 pub mod exact;
 #[cfg(feature = "pg")]
+pub mod exact_scan;
+#[cfg(feature = "pg")]
 mod first_key;
 #[cfg(feature = "pg")]
 pub mod flat;

@@ -9,7 +9,7 @@
 //! distances, it makes no path, so one is added ([`super::first_key`]).
 
 use super::handler::Callbacks;
-use super::{cost, first_key, flat, hnsw};
+use super::{cost, exact_scan, first_key, flat, hnsw};
 use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, List, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
@@ -51,6 +51,7 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
                 first_key::add_path(root, rel, index);
             }
         }
+        exact_scan::add_path(root, rel, &*rte);
         // the server's own parallel paths are taken out, and made anew
         let others = elements::<Path>((*rel).partial_pathlist).filter(|&path| !is_of(path.cast(), &OURS));
         (*rel).partial_pathlist =
@@ -78,7 +79,7 @@ pub unsafe fn elements<T>(list: *mut List) -> impl Iterator<Item = *mut T> {
 }
 
 /// Whether it is a path of an index of these access methods, by distance.
-unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
+pub unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
     // SAFETY: a path; only an index path is looked at as one
     unsafe {
         if (*path).path.type_ != pg_sys::NodeTag::T_IndexPath || (*path).indexorderbys.is_null() {
@@ -89,7 +90,7 @@ unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
 }
 
 /// The access methods that are defined here.
-const OURS: [&Callbacks; 2] = [&flat::CALLBACKS, &hnsw::CALLBACKS];
+pub const OURS: [&Callbacks; 2] = [&flat::CALLBACKS, &hnsw::CALLBACKS];
 
 /// Whether it is an index of one of these access methods.
 unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) -> bool {

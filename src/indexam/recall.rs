@@ -44,7 +44,7 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
         let Request { heap, index, column, .. } = *request;
         let snapshot = pg_sys::RegisterSnapshot(request.snapshot);
         let context = pg_sys::CurrentMemoryContext;
-        let mut rows = Rows::new(heap, index, &column, snapshot, context);
+        let mut rows = Rows::new(heap, Some(index), &column, snapshot, context);
         let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
         let store = Store::of(toast.raw());
         let segments = Segments::of(&store, &column);

@@ -27,7 +27,7 @@ pub enum Sight {
 /// Addresses come true only after [`crate::store::pending::flush`].
 pub struct Rows {
     heap: Relation,
-    index: Relation,
+    index: Option<Relation>,
     attnum: i16,
     snapshot: pg_sys::Snapshot,
     partial: bool,
@@ -36,13 +36,20 @@ pub struct Rows {
     lookup: Option<Lookup>,
 }
 
+/// The conditions of a partial index, copied into the current memory context; null when there are none.
+unsafe fn predicate(index: Option<Relation>) -> *mut pg_sys::List {
+    // SAFETY: the index is open
+    index.map_or(std::ptr::null_mut(), |index| unsafe { pg_sys::RelationGetIndexPredicate(index) })
+}
+
 impl Rows {
-    /// For a scan of `index` over `column` of `heap` under `snapshot`, all of which outlive the value. Memory is taken
-    /// from `context`, which must live as long as the scan. An error is raised for a snapshot of another kind than MVCC.
+    /// For a scan of `index`, or of all rows, over `column` of `heap` under `snapshot`, all of which outlive the value. Memory
+    /// is taken from `context`, which must live as long as the scan. An error is raised for a snapshot of another kind than
+    /// MVCC.
     #[must_use]
     pub unsafe fn new(
         heap: Relation,
-        index: Relation,
+        index: Option<Relation>,
         column: &Column,
         snapshot: pg_sys::Snapshot,
         context: pg_sys::MemoryContext,
@@ -50,18 +57,16 @@ impl Rows {
         // SAFETY: by contract
         unsafe {
             if snapshot.is_null() || (*snapshot).snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC {
+                let name = crate::pg::relation::name(index.unwrap_or(heap));
                 raise(
                     Error::new(
                         SqlState::FeatureNotSupported,
-                        format!(
-                            "index \"{}\" can be scanned under MVCC snapshots only",
-                            crate::pg::relation::name(index)
-                        ),
+                        format!("\"{name}\" can be scanned by distance under MVCC snapshots only"),
                     )
-                    .hint("Read the table without the index."),
+                    .hint("Read the table in another way, with enable_indexscan and zvec.enable_exact_scan off."),
                 );
             }
-            let partial = !pg_sys::RelationGetIndexPredicate(index).is_null();
+            let partial = !predicate(index).is_null();
             let judge = Judge::new(heap, snapshot);
             Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
         }
@@ -143,7 +148,7 @@ impl Rows {
             // SAFETY: by contract of `new`
             unsafe {
                 let before = pg_sys::MemoryContextSwitchTo(context);
-                let lookup = Lookup::new(heap, attnum, snapshot, pg_sys::RelationGetIndexPredicate(index));
+                let lookup = Lookup::new(heap, attnum, snapshot, predicate(index));
                 pg_sys::MemoryContextSwitchTo(before);
                 lookup
             }

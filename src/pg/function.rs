@@ -44,6 +44,7 @@ macro_rules! pg_finfo {
 }
 
 use pgrx::pg_sys;
+use std::ffi::CStr;
 use std::marker::PhantomData;
 
 /// The datum of argument `n`; the caller has made sure that it is not NULL.
@@ -75,6 +76,35 @@ pub unsafe fn return_null(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: by contract of this function
     unsafe { (*fcinfo).isnull = true };
     pg_sys::Datum::from(0)
+}
+
+/// Which of `symbols` the function `oid` is, if it is one in C; so functions are told whatever schema they are in.
+#[must_use]
+pub fn symbol_among(oid: pg_sys::Oid, symbols: &[&CStr]) -> Option<usize> {
+    /// the language `c`
+    const C_LANGUAGE: u32 = 13;
+    // SAFETY: a catalog look-up; the row is released after its last use
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(oid));
+        if tuple.is_null() {
+            return None;
+        }
+        let function: *const pg_sys::FormData_pg_proc = pg_sys::GETSTRUCT(tuple).cast();
+        let in_c = (*function).prolang == pg_sys::Oid::from(C_LANGUAGE);
+        let mut isnull = false;
+        let source = pg_sys::SysCacheGetAttr(cache, tuple, pg_sys::Anum_pg_proc_prosrc as i16, &mut isnull);
+        let found = if in_c && !isnull {
+            let text = pg_sys::text_to_cstring(source.cast_mut_ptr());
+            let found = symbols.iter().position(|&symbol| symbol == CStr::from_ptr(text));
+            pg_sys::pfree(text.cast());
+            found
+        } else {
+            None
+        };
+        pg_sys::ReleaseSysCache(tuple);
+        found
+    }
 }
 
 /// The call of an SQL function: its arguments and result, as [`crate::sql_function!`] hands them to a body.
@@ -149,7 +179,7 @@ impl<'a> Arg<'a> {
     /// The bytes of a `cstring`.
     pub fn cstring(self) -> &'a [u8] {
         // SAFETY: the argument is declared as cstring and outlives the call
-        unsafe { std::ffi::CStr::from_ptr(self.datum.cast_mut_ptr()) }.to_bytes()
+        unsafe { CStr::from_ptr(self.datum.cast_mut_ptr()) }.to_bytes()
     }
 }
 

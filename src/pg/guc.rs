@@ -9,6 +9,7 @@ static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
 static mut BACKGROUND_DRAIN: bool = true;
+static mut ENABLE_EXACT_SCAN: bool = true;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -69,6 +70,13 @@ pub fn rebuild_threshold() -> f64 {
 pub fn background_drain() -> bool {
     // SAFETY: as above
     unsafe { BACKGROUND_DRAIN }
+}
+
+/// Whether the planner may have a table without a fitting index scanned in order of distance.
+#[must_use]
+pub fn enable_exact_scan() -> bool {
+    // SAFETY: as above
+    unsafe { ENABLE_EXACT_SCAN }
 }
 
 /// An integer setting.
@@ -183,6 +191,18 @@ pub unsafe fn define() {
             true,
             user,
             0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomBoolVariable(
+            c"zvec.enable_exact_scan".as_ptr(),
+            c"Enables the planner's use of exact scans of zvec tables in order of distance.".as_ptr(),
+            c"They take the place of a sequential scan and a sort where no index has the order.".as_ptr(),
+            &raw mut ENABLE_EXACT_SCAN,
+            true,
+            user,
+            pg_sys::GUC_EXPLAIN as i32,
             None,
             None,
             None,

@@ -3,10 +3,10 @@
 //! called only where no Rust value waits to be dropped.
 
 use pgrx::pg_sys::{
-    Buffer, BulkInsertState, CommandId, Datum, EState, ForkNumber, GlobalVisState, HTSV_Result, HeapTuple, IndexInfo,
-    IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode,
-    Relation, RmgrId, ScanDirection, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId,
-    TupleDesc, TupleTableSlot, XLogRecPtr,
+    Buffer, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
+    GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode,
+    OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState, Snapshot,
+    TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -76,6 +76,14 @@ unsafe extern "C-unwind" {
         values: *mut Datum,
         isnull: *mut bool,
     );
+    /// The next row of a scan node that satisfies its conditions, projected. Runs users' functions.
+    pub fn ExecScan(
+        node: *mut ScanState,
+        access: ExecScanAccessMtd,
+        recheck: ExecScanRecheckMtd,
+    ) -> *mut TupleTableSlot;
+    /// Locks a table for a serializable transaction against what others insert later.
+    pub fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
     /// The relation, and all that inherit from it: partitions of partitions too. Their oids.

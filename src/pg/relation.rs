@@ -173,8 +173,8 @@ pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
     }
 }
 
-/// Counts a scan of an index for the server's statistics, as each index access method does when a scan begins.
-pub unsafe fn count_index_scan(rel: pg_sys::Relation) {
+/// Counts a scan of the relation for the server's statistics.
+pub unsafe fn count_scan(rel: pg_sys::Relation) {
     // SAFETY: rel is open
     unsafe {
         if (*rel).pgstat_info.is_null() && (*rel).pgstat_enabled {

@@ -6,6 +6,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::function::symbol_among;
 use crate::segment::reference::REFERENCE_BYTES;
 use crate::segment::{Generation, Reference, SlotNo};
 use pgrx::pg_sys;
@@ -20,8 +21,6 @@ const ONDISK_TAG: u8 = 18;
 /// Bytes of a vector before its elements: varlena header, dimensions, a reserved field.
 pub const VECTOR_HEADER_BYTES: usize = 8;
 const EXTSIZE_BITS: u32 = 30;
-/// Oid of the language `c`.
-const C_LANGUAGE: u32 = 13;
 
 /// Indexes (from 0) of a row type's vector columns.
 pub type VectorColumns = SmallVec<[u16; 4]>;
@@ -65,40 +64,15 @@ fn look_up(typid: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups; the rows are released before their copies are used
     unsafe {
         let base = pg_sys::getBaseType(typid);
-        let cache = |id: pg_sys::SysCacheIdentifier::Type, oid: pg_sys::Oid| {
-            pg_sys::SearchSysCache1(id as i32, pg_sys::Datum::from(oid))
-        };
-        let tuple = cache(pg_sys::SysCacheIdentifier::TYPEOID, base);
+        let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(base));
         if tuple.is_null() {
             return false;
         }
         let typ: *const pg_sys::FormData_pg_type = pg_sys::GETSTRUCT(tuple).cast();
         let (length, input) = ((*typ).typlen, (*typ).typinput);
         pg_sys::ReleaseSysCache(tuple);
-        if length != -1 {
-            return false;
-        }
-        let tuple = cache(pg_sys::SysCacheIdentifier::PROCOID, input);
-        if tuple.is_null() {
-            return false;
-        }
-        let function: *const pg_sys::FormData_pg_proc = pg_sys::GETSTRUCT(tuple).cast();
-        let in_c = (*function).prolang == pg_sys::Oid::from(C_LANGUAGE);
-        let mut isnull = false;
-        let source = pg_sys::SysCacheGetAttr(
-            pg_sys::SysCacheIdentifier::PROCOID as i32,
-            tuple,
-            pg_sys::Anum_pg_proc_prosrc as i16,
-            &mut isnull,
-        );
-        let is_ours = in_c && !isnull && {
-            let text = pg_sys::text_to_cstring(source.cast_mut_ptr());
-            let ours = std::ffi::CStr::from_ptr(text) == c"zvec_in";
-            pg_sys::pfree(text.cast());
-            ours
-        };
-        pg_sys::ReleaseSysCache(tuple);
-        is_ours
+        length == -1 && symbol_among(input, &[c"zvec_in"]).is_some()
     }
 }
 

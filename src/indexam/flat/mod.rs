@@ -9,10 +9,13 @@
 mod build;
 mod crew;
 mod parallel;
+mod rounds;
 mod scan;
 pub mod stream;
 
 pub use build::{pass_cost, threads_cost};
+pub use parallel::Work;
+pub use rounds::{Rounds, first_round, passes_after_first};
 
 use super::handler::{Callbacks, Parallel};
 

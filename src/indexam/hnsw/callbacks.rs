@@ -350,7 +350,7 @@ unsafe extern "C-unwind" fn amrescan(
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
             }
-            relation::count_index_scan((*scan).indexRelation);
+            relation::count_scan((*scan).indexRelation);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
             let mut state = (*scan).opaque.cast::<State>();
             if state.is_null() {

@@ -519,7 +519,7 @@ unsafe fn check_rows(
 ) {
     // SAFETY: by contract of `check`
     unsafe {
-        let mut rows = Rows::new(heap, index, column, snapshot, pg_sys::CurrentMemoryContext);
+        let mut rows = Rows::new(heap, Some(index), column, snapshot, pg_sys::CurrentMemoryContext);
         let segments = Segments::of(&table.store, column);
         let graphs: Vec<Graph> = graphs.iter().map(Graph::now).collect();
         for chunk in segments.all() {

@@ -135,7 +135,7 @@ impl Scan {
                 index: Index::of(index),
                 column,
                 table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
-                rows: Some(Rows::new(heap, index, &column, snapshot, context)),
+                rows: Some(Rows::new(heap, Some(index), &column, snapshot, context)),
                 query: None,
                 searches: Vec::new(),
                 candidates: BinaryHeap::new(),

@@ -1,0 +1,211 @@
+//! The executor's part.
+//!
+//! The server prepares a custom node for rows that are laid out as values only, so the node prepares itself once more, for
+//! rows as the table has them.
+
+use super::super::column::Column;
+use super::super::flat::{Rounds, Work};
+use super::super::rows::Rows;
+use super::METHODS;
+use super::path::parts_of;
+use crate::error::{Error, SqlState};
+use crate::pg::error::{boundary, guarded, raise};
+use crate::pg::{raw, relation};
+use crate::segment::Tid;
+use crate::tableam::item_pointer;
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{
+    self, CustomScan, CustomScanState, EState, ExplainState, ExprState, IndexFetchTableData, List, Node, NodeTag,
+    OpExpr, ScanState, TupleTableSlot,
+};
+
+/// The node as the server knows it, and its own state.
+#[repr(C)]
+struct ExactScan {
+    custom: CustomScanState,
+    /// what the rows are compared with
+    query: *mut ExprState,
+    /// looks up rows; null before the first
+    fetch: *mut IndexFetchTableData,
+    /// made for the first row
+    rounds: *mut Option<Rounds>,
+    /// whether the rounds are those of the present query
+    begun: bool,
+}
+
+/// The callback `CreateCustomScanState`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn create_custom_scan_state(_plan: *mut CustomScan) -> *mut Node {
+    // SAFETY: memory of the node's size, in which zeros are a valid value
+    unsafe {
+        let node = pg_sys::palloc0(size_of::<ExactScan>()).cast::<ExactScan>();
+        (*node).custom.ss.ps.type_ = NodeTag::T_CustomScanState;
+        (*node).custom.methods = &raw const METHODS.exec;
+        node.cast()
+    }
+}
+
+/// The distance by which the node orders.
+unsafe fn distance_of(node: *mut CustomScanState) -> *mut OpExpr {
+    // SAFETY: as the path made the plan
+    unsafe {
+        let plan = (*node).ss.ps.plan.cast::<CustomScan>();
+        (*(*(*plan).custom_exprs).elements).ptr_value.cast()
+    }
+}
+
+/// The callback `BeginCustomScan`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, estate: *mut EState, _flags: i32) {
+    // SAFETY: the server's own arguments; the current memory context lives as long as the query
+    unsafe {
+        let ss = &mut (*node).ss;
+        let rel = ss.ss_currentRelation;
+        pg_sys::ExecInitScanTupleSlot(estate, ss, (*rel).rd_att, pg_sys::table_slot_callbacks(rel));
+        // those that the server has just found in the same expressions
+        ss.ps.subPlan = std::ptr::null_mut();
+        let plan = ss.ps.plan.cast::<pg_sys::Scan>();
+        pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, (*plan).scanrelid as i32);
+        ss.ps.qual = pg_sys::ExecInitQual((*plan).plan.qual, &mut ss.ps);
+        let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
+        let own = node.cast::<ExactScan>();
+        (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);
+        (*own).rounds = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
+    }
+}
+
+/// The callback `ExecCustomScan`: the server's own loop over rows, conditions and projection.
+pub unsafe extern "C-unwind" fn exec_custom_scan(node: *mut CustomScanState) -> *mut TupleTableSlot {
+    // SAFETY: the server's own argument
+    unsafe { raw::ExecScan(&mut (*node).ss, Some(next_row), Some(recheck)) }
+}
+
+/// The next row in order, in the node's slot, which is empty after the last.
+unsafe extern "C-unwind" fn next_row(node: *mut ScanState) -> *mut TupleTableSlot {
+    // SAFETY: called by the server's loop with the node that it was given
+    unsafe {
+        guarded(|| {
+            let slot = (*node).ss_ScanTupleSlot;
+            let node = &mut *node.cast::<ExactScan>();
+            if !node.begun {
+                node.begin();
+            }
+            while let Some(tid) = (*node.rounds).as_mut().and_then(|rounds| rounds.row()) {
+                if node.fetches(tid, slot) {
+                    return slot;
+                }
+                pgrx::check_for_interrupts!();
+            }
+            boundary(|| (*(*slot).tts_ops).clear.unwrap_unchecked()(slot));
+            slot
+        })
+    }
+}
+
+/// A row that was locked, and has changed since, keeps its place in the order.
+unsafe extern "C-unwind" fn recheck(_node: *mut ScanState, _slot: *mut TupleTableSlot) -> bool {
+    true
+}
+
+impl ExactScan {
+    /// Begins with the present query.
+    unsafe fn begin(&mut self) {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let (rel, estate) = (self.custom.ss.ss_currentRelation, self.custom.ss.ps.state);
+            let snapshot = (*estate).es_snapshot;
+            let (query, econtext) = (self.query, self.custom.ss.ps.ps_ExprContext);
+            let (given, is_null) = boundary(|| {
+                let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
+                let mut is_null = false;
+                let given = (*query).evalfunc.unwrap_unchecked()(query, econtext, &mut is_null);
+                pg_sys::MemoryContextSwitchTo(before);
+                (given, is_null)
+            });
+            if self.fetch.is_null() {
+                let begin = (*(*rel).rd_tableam).index_fetch_begin.unwrap_unchecked();
+                self.fetch = boundary(|| begin(rel));
+            }
+            boundary(|| raw::PredicateLockRelation(rel, snapshot));
+            relation::count_scan(rel);
+            let context = (*estate).es_query_cxt;
+            let plan = &*self.custom.ss.ps.plan.cast::<CustomScan>();
+            let distance = distance_of(&mut self.custom);
+            let rounds = (*self.rounds).get_or_insert_with(|| {
+                let parts = parts_of(distance, plan.scan.scanrelid);
+                let column = parts.and_then(|(attnum, metric)| Column::in_table(rel, attnum, metric));
+                let Some(column) = column else { changed(rel) };
+                let first = (*(*plan.custom_private).elements).int_value;
+                Rounds::new(column, Rows::new(rel, None, &column, snapshot, context), first as usize)
+            });
+            rounds.begin((!is_null).then_some(given), Work::default());
+            self.begun = true;
+        }
+    }
+
+    /// Whether the snapshot sees a row at `tid`, which then is in `slot`.
+    unsafe fn fetches(&mut self, tid: Tid, slot: *mut TupleTableSlot) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let rel = self.custom.ss.ss_currentRelation;
+            let (fetch, snapshot) = (self.fetch, (*self.custom.ss.ps.state).es_snapshot);
+            let fetch_tuple = (*(*rel).rd_tableam).index_fetch_tuple.unwrap_unchecked();
+            boundary(|| {
+                let (mut again, mut dead) = (false, false);
+                fetch_tuple(fetch, &mut item_pointer(tid), snapshot, slot, &mut again, &mut dead)
+            })
+        }
+    }
+}
+
+/// Raises the error for a plan that does not fit the table; the server makes plans anew when a table changes.
+unsafe fn changed(rel: pg_sys::Relation) -> ! {
+    // SAFETY: rel is open
+    let name = unsafe { relation::name(rel) };
+    raise(Error::new(SqlState::Internal, format!("the plan of an exact scan does not fit table \"{name}\"")))
+}
+
+/// The callback `ReScanCustomScan`.
+pub unsafe extern "C-unwind" fn rescan_custom_scan(node: *mut CustomScanState) {
+    // SAFETY: the server's own argument
+    unsafe {
+        guarded(|| {
+            (*node.cast::<ExactScan>()).begun = false;
+            boundary(|| pg_sys::ExecScanReScan(&mut (*node).ss));
+        });
+    }
+}
+
+/// The callback `EndCustomScan`.
+pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
+    // SAFETY: the server's own argument
+    unsafe {
+        guarded(|| {
+            let own = &mut *node.cast::<ExactScan>();
+            let rel = own.custom.ss.ss_currentRelation;
+            if let Some(rounds) = (*own.rounds).take() {
+                rounds.end();
+            }
+            let fetch = std::mem::replace(&mut own.fetch, std::ptr::null_mut());
+            if !fetch.is_null() {
+                let end = (*(*rel).rd_tableam).index_fetch_end.unwrap_unchecked();
+                boundary(|| end(fetch));
+            }
+        });
+    }
+}
+
+/// The callback `ExplainCustomScan`: names the order, as EXPLAIN does for an index scan.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn explain_custom_scan(
+    node: *mut CustomScanState,
+    ancestors: *mut List,
+    es: *mut ExplainState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, (*node).ss.ps.plan, ancestors);
+        let distance = pg_sys::deparse_expression(distance_of(node).cast(), context, (*es).verbose, false);
+        pg_sys::ExplainPropertyText(c"Order By".as_ptr(), distance, es);
+    }
+}

@@ -1,0 +1,229 @@
+//! The rows of a table in the order of a vector column's distances to a query.
+//!
+//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest
+//! [`FIRST_ROUND`], the next, if it comes to that, the nearest [`SECOND_ROUND`] beyond those, and so on, so that memory
+//! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
+//! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
+//!
+//! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
+//! the participants return. Shares are taken in the first pass and kept for the others.
+//!
+//! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
+
+use super::super::column::Column;
+use super::super::emit::{Best, Found};
+use super::super::handed_out;
+use super::super::query::Query;
+use super::super::rows::Rows;
+use super::parallel::Work;
+use super::stream::{self, Chunk, Segments};
+use crate::pg::error::OrRaise;
+use crate::pg::relation::OpenRelation;
+use crate::segment::Tid;
+use crate::store::{Store, pending};
+use crate::tableam::vectors::VectorValue;
+use crate::vector::check_same_dims;
+use pgrx::pg_sys::{self, Datum};
+
+/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a distance for each that was ever
+/// among them).
+pub const FIRST_ROUND: usize = 256;
+/// Rows that the second pass keeps.
+const SECOND_ROUND: usize = 16_000;
+
+/// What is to be read when what was collected has been handed out.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// pass number `round`, for what comes after the given one
+    Pass { round: u32, after: Option<Found> },
+    /// a slot page, in the order of storage
+    Slots,
+    /// rows without a vector
+    Nulls,
+    /// nothing
+    Nothing,
+}
+
+/// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
+/// context given to [`Rows::new`].
+pub struct Rounds {
+    column: Column,
+    rows: Rows,
+    segments: Option<Segments>,
+    /// the slot pages that the first pass read
+    share: Vec<Chunk>,
+    work: Work,
+    /// rows that the first pass keeps
+    first: usize,
+    query: Option<Query>,
+    collected: Vec<Found>,
+    handed_out: usize,
+    next: Next,
+}
+
+/// How many rows pass number `round` keeps, of a scan whose first pass keeps `first`.
+#[must_use]
+fn size(round: u32, first: usize) -> usize {
+    // SAFETY: a setting
+    let work_bytes = unsafe { pg_sys::work_mem } as usize * 1024;
+    match round {
+        0 => first,
+        1 => SECOND_ROUND,
+        // twice as many are held while they are collected
+        _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
+    }
+}
+
+/// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
+/// enough where the expectation is not far off.
+#[must_use]
+pub fn first_round(expected: f64) -> usize {
+    ((2.0 * expected) as usize).clamp(FIRST_ROUND, SECOND_ROUND)
+}
+
+/// How many passes after the first it takes to hand out so many rows, when they were expected.
+#[must_use]
+pub fn passes_after_first(rows: f64) -> f64 {
+    let first = first_round(rows);
+    let (mut passes, mut left) = (0, rows);
+    while passes < 2 && left > size(passes, first) as f64 {
+        left -= size(passes, first) as f64;
+        passes += 1;
+    }
+    f64::from(passes) + (left / size(passes, first) as f64).ceil() - 1.0
+}
+
+impl Rounds {
+    /// Nothing to be handed out yet of `rows`, which are those of `column`'s table. The first pass keeps `first`.
+    #[must_use]
+    pub fn new(column: Column, rows: Rows, first: usize) -> Self {
+        Self {
+            column,
+            rows,
+            segments: None,
+            share: Vec::new(),
+            work: Work::default(),
+            first,
+            query: None,
+            collected: Vec::new(),
+            handed_out: 0,
+            next: Next::Nothing,
+        }
+    }
+
+    /// Whether these are the rows under that snapshot.
+    #[must_use]
+    pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
+        self.rows.is_under(snapshot)
+    }
+
+    /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. An
+    /// error is raised when it has other dimensions than the column.
+    pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
+        self.segments = None;
+        self.share.clear();
+        self.work = work;
+        self.collected.clear();
+        self.handed_out = 0;
+        self.query = None;
+        self.next = Next::Slots;
+        if let Some(query) = query {
+            // SAFETY: a vector by contract
+            let value = unsafe { VectorValue::of(query) };
+            check_same_dims(usize::from(self.column.dims), usize::from(value.dims())).or_raise();
+            let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
+            self.query = Some(Query::new(self.column.metric, elements));
+            self.next = Next::Pass { round: 0, after: None };
+        }
+    }
+
+    /// Gives back what was taken for looking at rows. Without it (after an error) the server takes it back.
+    pub unsafe fn end(self) {
+        // SAFETY: by contract of `Rows::new`
+        unsafe { self.rows.end() }
+    }
+
+    /// The next row's address; `None` when there is none. Begins with [`Rounds::begin`].
+    pub unsafe fn row(&mut self) -> Option<Tid> {
+        loop {
+            while let Some(found) = self.collected.get(self.handed_out).copied() {
+                self.handed_out += 1;
+                // SAFETY: the server's scan
+                let tid = if found.tid.is_some() { Some(found.tid) } else { unsafe { self.ask(&found) } };
+                if tid.is_some() {
+                    let known = found.distance > f64::NEG_INFINITY;
+                    if let (Some(query), true) = (&self.query, known) {
+                        let table = self.column.table.to_u32();
+                        handed_out::note(query, table, found.slot, found.generation, found.distance);
+                    }
+                    return tid;
+                }
+            }
+            if matches!(self.next, Next::Nothing) {
+                return None;
+            }
+            // SAFETY: the server's scan
+            unsafe { self.collect() };
+        }
+    }
+
+    /// Asks the row, of which the slot cannot tell whether it is visible or where it is.
+    unsafe fn ask(&mut self, found: &Found) -> Option<Tid> {
+        pgrx::check_for_interrupts!();
+        // SAFETY: both relations are open
+        unsafe {
+            pending::flush();
+            let toast = OpenRelation::open(self.column.toast, pg_sys::AccessShareLock as _);
+            let slot = Store::of(toast.raw()).slot(found.slot)?;
+            drop(toast);
+            self.rows.tid(found.slot, found.generation, &slot)
+        }
+    }
+
+    /// Collects what is next.
+    unsafe fn collect(&mut self) {
+        let (column, rows) = (self.column, &mut self.rows);
+        // SAFETY: the table is open
+        let nulls = if unsafe { rows.may_lack_vectors(&column) } { Next::Nulls } else { Next::Nothing };
+        self.collected.clear();
+        self.handed_out = 0;
+        let (collected, work) = (&mut self.collected, &mut self.work);
+        let at_address = |tid| Found { tid, ..Found::FIRST };
+        if matches!(self.next, Next::Nulls) {
+            let (start, count) = work.take_blocks();
+            // SAFETY: the table is open
+            if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
+                self.next = Next::Nothing;
+            }
+            return;
+        }
+        pending::flush();
+        let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+        // SAFETY: both relations are open
+        unsafe {
+            let store = Store::of(toast.raw());
+            let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
+            match (self.next, &self.query) {
+                (Next::Pass { round, after }, Some(query)) => {
+                    let mut best = Best::new(size(round, self.first), after);
+                    if round == 0 {
+                        let share = &mut self.share;
+                        let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
+                        stream::nearest(&store, segments, rows, query, &mut best, next);
+                    } else {
+                        let mut again = self.share.iter().copied();
+                        stream::nearest(&store, segments, rows, query, &mut best, || again.next());
+                    }
+                    let complete;
+                    (*collected, complete) = best.finish();
+                    let last = collected.last().copied();
+                    self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
+                }
+                _ => match work.take_chunk(segments) {
+                    Some(n) => segments.candidates(&store, n, rows, collected),
+                    None => self.next = nulls,
+                },
+            }
+        }
+    }
+}
