@@ -171,7 +171,14 @@ class HeapScan(SqlEngine):
 
 
 class ZvecScan(SqlEngine):
-    name, title, exact = "zvec", "zvec table, sequential scan", True
+    name, title, exact = "zvec", "zvec table, no index", True
+
+
+class ZvecSort(SqlEngine):
+    """The same by what PostgreSQL would do alone."""
+
+    name, title, exact = "zvec sort", "zvec table, sequential scan and sort", True
+    forced = ("zvec.enable_exact_scan = off",)
 
 
 class Indexed(SqlEngine):
@@ -238,4 +245,4 @@ class PgvectorScan(SqlEngine):
     exact = True
 
 
-SQL_ENGINES = [HeapScan, ZvecScan, ZvecFlat, ZvecHnsw, ZvecHnswCompact, PgvectorScan, Pgvector]
+SQL_ENGINES = [HeapScan, ZvecSort, ZvecScan, ZvecFlat, ZvecHnsw, ZvecHnswCompact, PgvectorScan, Pgvector]

@@ -109,7 +109,7 @@ def main():
     session = Session(conninfo, ["client_min_messages = warning"] + a.setting)
     session.run("CREATE EXTENSION IF NOT EXISTS " + ("pg_zvec" if a.type == "zvec" else a.type))
     if a.am != "none" and not session.has("access method", a.am):
-        print(f"the server has no access method {a.am}: a sequential scan instead")
+        print(f"the server has no access method {a.am}: no index instead")
         a.am = "none"
     table = prepare(a, session, data)
     sql = f"SELECT id FROM {table} ORDER BY v {OPERATORS[data.metric][0]} $1 LIMIT {K}"
@@ -124,7 +124,7 @@ def main():
     ask, parameters = session.asker(sql), wire(data.queries)
     if a.am.endswith("hnsw") and not session.has("setting", a.guc):
         raise SystemExit(f"the server has no setting {a.guc}; --guc names another")
-    engines = [(a.am if a.am != "none" else "seq scan", lambda i: ask(parameters[i]),
+    engines = [(a.am if a.am != "none" else "no index", lambda i: ask(parameters[i]),
                 (lambda ef: session.run(f"SET {a.guc} = {ef}")) if a.am.endswith("hnsw") else None)]  # fmt: skip
     if not a.no_hnswlib:
         index = library(a, data)

@@ -35,6 +35,8 @@ pub struct Scan {
     pub startup: f64,
     /// rows that the query wants; the planner's guess, or all
     pub wanted: f64,
+    /// whether the table is temporary, which one thread alone can read
+    pub temporary: bool,
 }
 
 /// What a scan costs.
@@ -90,6 +92,7 @@ impl Scan {
                 dims: declared_dims(typid, typmod).max(0) as u32,
                 distance: expression.per_tuple * IN_PLACE,
                 startup: expression.startup,
+                temporary: pg_sys::get_rel_persistence(table) as u8 == pg_sys::RELPERSISTENCE_TEMP,
                 wanted: if limit > 0.0 { limit.min(rows) } else { rows },
             }
         }

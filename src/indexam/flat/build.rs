@@ -173,7 +173,8 @@ pub fn pass_cost(scan: &cost::Scan) -> f64 {
 #[must_use]
 pub fn threads_cost(scan: &cost::Scan) -> f64 {
     let pages = scan.vector_pages().min(f64::from(u32::MAX)) as u32;
-    pass_cost(scan) / (1.0 + cost::EACH_HELPER * crew::wanted(pages) as f64)
+    let helpers = if scan.temporary { 0 } else { crew::wanted(pages) };
+    pass_cost(scan) / (1.0 + cost::EACH_HELPER * helpers as f64)
 }
 
 /// The callback `amcostestimate`: everything is paid before the first row.
