@@ -35,6 +35,9 @@ class Run:
         self.engines, self.live, self.dirty = {}, {}, set()
         self.data = self.categories = None
         chosen = options.engines.split(",") if options.engines else None
+        known = [make.name for make in SQL_ENGINES + LIBRARIES]
+        if unknown := [name for name in chosen or () if name not in known]:
+            raise SystemExit(f"unknown engines {', '.join(unknown)}; there are {', '.join(known)}")
         for make in SQL_ENGINES + LIBRARIES:
             if chosen and make.name not in chosen:
                 continue

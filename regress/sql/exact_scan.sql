@@ -92,6 +92,16 @@ FETCH FIRST FROM before_update;
 MOVE FORWARD ALL FROM before_update;
 ROLLBACK;
 
+-- the row that a cursor is on can be changed
+BEGIN;
+DECLARE at CURSOR FOR SELECT id, note FROM t ORDER BY v <-> (SELECT v FROM q WHERE id = 500);
+FETCH 2 FROM at;
+UPDATE t SET note = 'here' WHERE CURRENT OF at RETURNING id;
+FETCH 1 FROM at;
+DELETE FROM t WHERE CURRENT OF at RETURNING id;
+SELECT id FROM t WHERE note = 'here';
+ROLLBACK;
+
 -- the planner's other choices: nothing to be gained, or another order
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q WHERE id = 1) DESC LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> (SELECT v FROM q WHERE id = 1) NULLS FIRST LIMIT 1;

@@ -4,7 +4,8 @@
 //! index is over, and refuses what it cannot be over, as [`declared`] does when the column is changed later; [`rows`] leads from a vector's slot to the row that a snapshot sees;
 //! [`query`] and [`exact`] compute distances as the operators do, who learn by [`handed_out`] what a scan knows already; [`emit`] puts results in order; [`cost`] and [`plan`]
 //! serve the planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says which
-//! indexes an SQL function's argument stands for; [`recall`] measures one. [`flat`] is the exact one.
+//! indexes an SQL function's argument stands for; [`recall`] measures one. [`flat`] is the exact one, [`exact_scan`] what it does for a
+//! table without an index.
 //!
 //! Invariants: an index holds no vector; a slot's verdict or the row itself decides what is returned; distances are the
 //! operators' to the bit. No pin is kept between two calls of a scan. Callbacks under which rows are looked up run in

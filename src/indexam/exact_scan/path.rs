@@ -71,7 +71,8 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         let Some(distance) = first_key::distance_of(&*key, (*rel).relids, is_column, orders) else { return };
         let Some((attnum, metric)) = parts_of(distance, (*rel).relid) else { return };
         let table = OpenRelation::open(rte.relid, pg_sys::NoLock as _);
-        let fits = is_zvec_table(table.raw()) && Column::in_table(table.raw(), attnum, metric).is_some();
+        let fits = is_zvec_table(table.raw())
+            && Column::in_table(table.raw(), attnum, metric).is_some_and(|column| column.toast != pg_sys::InvalidOid);
         drop(table);
         if !fits || is_served(rel, key) {
             return;
