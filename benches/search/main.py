@@ -50,7 +50,7 @@ def arguments():
         "--growth", type=numbers, default=[], metavar="ROWS,ROWS,...", help="row numbers of the growth section"
     )
     p.add_argument("--growth-dims", type=int, default=256)
-    p.add_argument("--engines", help="names, with commas (default: all that are there)")
+    p.add_argument("--engines", help="names, with _ for a space, with commas between (default: all)")
     p.add_argument("--m", type=int, default=16)
     p.add_argument("--ef-construction", type=int, default=64)
     p.add_argument("--compact", help="options of zvec_hnsw for its smaller choice: measured as an engine of its own")

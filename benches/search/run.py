@@ -35,11 +35,11 @@ class Run:
         self.engines, self.live, self.dirty = {}, {}, set()
         self.data = self.categories = None
         chosen = options.engines.split(",") if options.engines else None
-        known = [make.name for make in SQL_ENGINES + LIBRARIES]
+        known = [make.name.replace(" ", "_") for make in SQL_ENGINES + LIBRARIES]
         if unknown := [name for name in chosen or () if name not in known]:
             raise SystemExit(f"unknown engines {', '.join(unknown)}; there are {', '.join(known)}")
         for make in SQL_ENGINES + LIBRARIES:
-            if chosen and make.name not in chosen:
+            if chosen and make.name.replace(" ", "_") not in chosen:
                 continue
             engine = make(server if make.in_server else scratch, options)
             try:
