@@ -10,6 +10,7 @@ pub mod array;
 pub mod buffer;
 pub mod error;
 pub mod failpoint;
+pub mod file;
 pub mod function;
 pub mod guc;
 pub mod memory;

@@ -9,6 +9,7 @@
 //! Looks do not count as use when the server chooses what to evict. So every now and then a look is refused, and the
 //! caller pins the page, which counts.
 
+use super::raw;
 use crate::segment::page::{PAGE_BYTES, PageBytes};
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -65,6 +66,23 @@ unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
             && tag.rnode.dbNode == block.node.dbNode
             && tag.rnode.spcNode == block.node.spcNode
             && tag.forkNum == pg_sys::ForkNumber::MAIN_FORKNUM
+    }
+}
+
+/// The shared buffer that holds the block just now, if one does. For the backend's first thread.
+#[must_use]
+pub unsafe fn buffer_of(block: &Block) -> Option<pg_sys::Buffer> {
+    let mut tag =
+        pg_sys::BufferTag { rnode: block.node, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block.number };
+    // SAFETY: the server's table, looked at as the server does, with the lock of the part that may have the tag
+    unsafe {
+        let hash = raw::BufTableHashCode(&mut tag);
+        let partition = pg_sys::BUFFER_MAPPING_LWLOCK_OFFSET + hash % pg_sys::NUM_BUFFER_PARTITIONS;
+        let lock = &raw mut (*pg_sys::MainLWLockArray.add(partition as usize)).lock;
+        raw::LWLockAcquire(lock, pg_sys::LWLockMode::LW_SHARED);
+        let found = raw::BufTableLookup(&mut tag, hash);
+        raw::LWLockRelease(lock);
+        (found >= 0).then_some(found + 1)
     }
 }
 

@@ -3,10 +3,11 @@
 //! called only where no Rust value waits to be dropped.
 
 use pgrx::pg_sys::{
-    Buffer, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, List, LockTupleMode,
-    OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState, Snapshot,
-    TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
+    GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode,
+    List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
+    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
+    XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -84,6 +85,16 @@ unsafe extern "C-unwind" {
     ) -> *mut TupleTableSlot;
     /// Locks a table for a serializable transaction against what others insert later.
     pub fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
+    /// The checksum of a page. Calls nothing else of the server, so threads may call it.
+    pub fn pg_checksum_page(page: *mut std::ffi::c_char, block: u32) -> u16;
+    /// The hash of a page's tag in the table of shared buffers.
+    pub fn BufTableHashCode(tag: *mut BufferTag) -> u32;
+    /// The buffer of a page, from 0, or -1. With the lock of the hash's partition.
+    pub fn BufTableLookup(tag: *mut BufferTag, hash: u32) -> i32;
+    /// Takes a lock of the server's.
+    pub fn LWLockAcquire(lock: *mut LWLock, mode: LWLockMode::Type) -> bool;
+    /// Gives it back.
+    pub fn LWLockRelease(lock: *mut LWLock);
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
     /// The relation, and all that inherit from it: partitions of partitions too. Their oids.

@@ -3,9 +3,10 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
+use crate::pg::file::Files;
 use crate::pg::pin::{Owed, Pin};
 use crate::pg::{peek, raw, relation};
-use crate::segment::page::{PageKind, SegmentPage};
+use crate::segment::page::{PageBytes, PageKind, SegmentPage};
 use crate::segment::{PageHeader, SegmentNo};
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -19,8 +20,11 @@ const MOST_SEGMENTS: usize = 8;
 /// A file and a segment in it.
 type Place = (u32, u32, u32, SegmentNo);
 
+/// Instead of a buffer's number: the page was looked for in this scan, and is in none.
+const IN_NO_BUFFER: pg_sys::Buffer = -1;
+
 thread_local! {
-    /// the buffers that data pages were last found in, by ordinal; 0 = not known
+    /// the buffers that data pages were last found in, by ordinal; not a positive number = not known
     static RECENT: RefCell<Vec<(Place, Vec<AtomicI32>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -35,6 +39,8 @@ pub struct Pins<'s> {
     node: pg_sys::RelFileNode,
     strategy: pg_sys::BufferAccessStrategy,
     temporary: bool,
+    /// of a relation that is read through a ring
+    files: Option<Files>,
 }
 
 impl<'s> Pins<'s> {
@@ -57,7 +63,13 @@ impl<'s> Pins<'s> {
             } else {
                 std::ptr::null_mut()
             };
-            Self { rel, segment, place, recent, node, strategy, temporary: relation::is_temporary(rel) }
+            let temporary = relation::is_temporary(rel);
+            let files = (large && !temporary).then(|| Files::of(&node));
+            if large {
+                // of an earlier scan: by now they may be in buffers, and changed
+                recent.iter_mut().map(AtomicI32::get_mut).for_each(|known| *known = (*known).max(0));
+            }
+            Self { rel, segment, place, recent, node, strategy, temporary, files }
         }
     }
 
@@ -76,25 +88,35 @@ impl<'s> Pins<'s> {
         }
     }
 
-    /// Remembers the buffer of data page `ordinal` if none is known and the page is in one; otherwise asks the kernel to read
-    /// it ahead.
+    /// Finds out for threads where data page `ordinal` is: remembers its buffer, or that it is in none. Where it is to be in the
+    /// buffers, but is not, the kernel is asked to read it ahead.
     #[inline]
     pub unsafe fn find(&self, ordinal: u32) {
-        if let Some(known) = self.recent.get(ordinal as usize)
-            && known.load(Ordering::Relaxed) == 0
-            && let Some(block) = self.segment.page.data.block(ordinal)
-        {
-            // SAFETY: rel is open, and the block one of its
-            let found = unsafe { pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, block) };
-            known.store(found.recent_buffer, Ordering::Relaxed);
+        let (Some(known), Some(number)) = (self.recent.get(ordinal as usize), self.segment.page.data.block(ordinal))
+        else {
+            return;
+        };
+        let recent = known.load(Ordering::Relaxed);
+        // SAFETY: rel is open, and the block one of its
+        unsafe {
+            if self.files.is_some() {
+                let block = peek::Block { node: self.node, number };
+                if recent <= 0 || !peek::holds(recent, &block) {
+                    // whoever sees it reads the files after the look
+                    known.store(peek::buffer_of(&block).unwrap_or(IN_NO_BUFFER), Ordering::Release);
+                }
+            } else if recent <= 0 {
+                let found = pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, number);
+                known.store(found.recent_buffer, Ordering::Relaxed);
+            }
         }
     }
 
     /// What is remembered of the segment, for threads.
     #[must_use]
     pub fn places(&self) -> Places<'_> {
-        let Self { segment, recent, node, strategy, .. } = self;
-        Places { no: segment.no, page: &segment.page, recent, node: *node, once: !strategy.is_null() }
+        let Self { segment, recent, node, files, .. } = self;
+        Places { no: segment.no, page: &segment.page, recent, node: *node, files: files.as_ref() }
     }
 
     /// Whether the segment's buffers are this backend's own.
@@ -111,7 +133,7 @@ impl<'s> Pins<'s> {
         address(self.recent(ordinal))
     }
 
-    /// The buffer that data page `ordinal` was last found in; 0 when that is not known.
+    /// The buffer that data page `ordinal` was last found in; not a positive number when that is not known.
     #[inline]
     fn recent(&self, ordinal: u32) -> pg_sys::Buffer {
         self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed))
@@ -128,7 +150,7 @@ impl<'s> Pins<'s> {
             }
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let recent = self.recent(ordinal);
-            if recent != 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
+            if recent > 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
                 return (Pinned::adopt(recent), block);
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
@@ -163,10 +185,10 @@ pub struct Places<'p> {
     page: &'p SegmentPage,
     recent: &'p [AtomicI32],
     node: pg_sys::RelFileNode,
-    once: bool,
+    files: Option<&'p Files>,
 }
 
-impl Places<'_> {
+impl<'p> Places<'p> {
     /// The segment's page.
     #[must_use]
     pub fn segment(&self) -> &SegmentPage {
@@ -181,8 +203,33 @@ impl Places<'_> {
         let recent = |ordinal: u32| self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed));
         let block = peek::Block { node: self.node, number: self.page.data.block(ordinal)? };
         // SAFETY: a shared buffer's number, or 0
-        let pin = unsafe { Pin::of(recent(ordinal), &block, self.once, owed) }?;
+        let pin = unsafe { Pin::of(recent(ordinal), &block, self.files.is_some(), owed) }?;
         header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(recent(ordinal + 1))))
+    }
+
+    /// The files that threads may read.
+    #[must_use]
+    pub fn files(&self) -> Option<&'p Files> {
+        self.files
+    }
+
+    /// The block of data page `ordinal` and how many pages, itself included and before `end`, follow one another in the files and
+    /// are in no buffer; `None` when it is, or may be, in one.
+    #[must_use]
+    pub fn in_files(&self, ordinal: u32, end: u32) -> Option<(u32, u32)> {
+        let is_there = |ordinal: u32| {
+            let known = self.recent.get(ordinal as usize);
+            known.is_some_and(|known| known.load(Ordering::Acquire) == IN_NO_BUFFER)
+        };
+        let first = self.page.data.block(ordinal).filter(|_| self.files.is_some() && is_there(ordinal))?;
+        let follows = |&next: &u32| is_there(next) && self.page.data.block(next) == Some(first + (next - ordinal));
+        Some((first, 1 + (ordinal + 1..end).take_while(follows).count() as u32))
+    }
+
+    /// Whether it is data page `ordinal`.
+    #[must_use]
+    pub fn is_page(&self, ordinal: u32, page: &PageBytes) -> bool {
+        header(self.no, ordinal).matches(page)
     }
 }
 

@@ -12,6 +12,7 @@ use super::super::query::Measure;
 use super::stream::{Pages, offer};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::error::{OrRaise, contained};
+use crate::pg::file::{self, Reader};
 use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
 use crate::pg::{process, reserve};
 use crate::segment::page::PageBytes;
@@ -19,6 +20,7 @@ use crate::store::Places;
 use crate::threads::{self, Processors};
 use pgrx::pg_sys;
 use std::collections::VecDeque;
+use std::ops::{Add, Range};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
@@ -139,22 +141,22 @@ impl Queue {
 /// The threads, which end, and are waited for, before it is gone.
 struct Crew<'q> {
     queue: &'q Queue,
-    threads: Vec<JoinHandle<(Best, i64)>>,
+    threads: Vec<JoinHandle<(Best, Count)>>,
 }
 
 impl Crew<'_> {
-    /// Lets the threads do what is left, and brings together what they found. Returns how many pages they have pinned.
+    /// Lets the threads do what is left, and brings together what they found. Returns how many pages they have pinned and read.
     ///
     /// # Errors
     /// `Internal` if one of them panicked.
-    fn finish(mut self, best: &mut Best) -> Result<i64> {
+    fn finish(mut self, best: &mut Best) -> Result<Count> {
         self.queue.close(false);
-        let mut result = Ok(0);
+        let mut result = Ok(Count::default());
         for thread in self.threads.drain(..) {
             match thread.join() {
-                Ok((theirs, pins)) => {
+                Ok((theirs, count)) => {
                     best.absorb(theirs);
-                    result = result.map(|sum| sum + pins);
+                    result = result.map(|sum| sum + count);
                 }
                 Err(_) => result = Err(Error::new(SqlState::Internal, "a thread of the scan failed")),
             }
@@ -183,32 +185,77 @@ impl Drop for Settling<'_> {
     }
 }
 
-/// The page that a thread reads.
+/// The pages that a thread reads.
 struct Reading<'p> {
     places: Places<'p>,
     owed: &'p Owed,
+    /// the one that is pinned
     current: Option<(u32, Pin<'p>, usize)>,
-    /// pages that it has pinned
-    pins: i64,
+    files: Option<Reader<'p>>,
+    /// those that were read from the files
+    read: Range<u32>,
+    /// pages from here on are not wanted
+    end: u32,
+    count: Count,
+}
+
+/// How many pages were pinned, and how many read from the files.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    pinned: i64,
+    read: i64,
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { pinned: self.pinned + other.pinned, read: self.read + other.read }
+    }
 }
 
 impl Pages for Reading<'_> {
     #[inline]
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
-        if self.current.as_ref().is_none_or(|(at, ..)| *at != ordinal) {
-            self.current = None;
-            let (pin, next) = self.places.pin(ordinal, self.owed)?;
-            self.pins += 1;
-            self.current = Some((ordinal, pin, next));
+        if !self.read.contains(&ordinal) && self.current.as_ref().is_none_or(|(at, ..)| *at != ordinal) {
+            self.go_to(ordinal)?;
         }
-        self.current.as_ref().map(|(_, pin, next)| (pin.page(), *next))
+        match (&self.current, &self.files) {
+            (Some((_, pin, next)), _) => Some((pin.page(), *next)),
+            (None, Some(files)) => Some((files.page(ordinal - self.read.start), 0)),
+            (None, None) => None,
+        }
     }
 }
 
-impl Reading<'_> {
+impl<'p> Reading<'p> {
+    fn new(places: Places<'p>, owed: &'p Owed) -> Self {
+        let files = places.files().map(Reader::new);
+        Self { places, owed, current: None, files, read: 0..0, end: 0, count: Count::default() }
+    }
+
+    /// Pins page `ordinal`, or reads it and those after it; `None` when neither can be done here.
+    fn go_to(&mut self, ordinal: u32) -> Option<()> {
+        self.current = None;
+        self.read = 0..0;
+        if let Some((pin, next)) = self.places.pin(ordinal, self.owed) {
+            self.count.pinned += 1;
+            self.current = Some((ordinal, pin, next));
+            return Some(());
+        }
+        let files = self.files.as_mut()?;
+        let (block, count) = self.places.in_files(ordinal, self.end.min(ordinal + file::AT_A_TIME))?;
+        let read = files.read(block, count);
+        let sound = (0..read).take_while(|&index| self.places.is_page(ordinal + index, files.page(index))).count();
+        self.count.read += i64::from(read);
+        self.read = ordinal..ordinal + sound as u32;
+        (sound > 0).then_some(())
+    }
+
     /// Measures a task's vectors and offers them to `best`; returns those that it could not read.
     fn measure(&mut self, task: Task, measure: Measure<'_>, best: &mut Best) -> Task {
         let geometry = self.places.segment().geometry;
+        self.end = task.last().map_or(0, |last| geometry.pages(last.slot.position()).end() + 1);
         let missed = task.into_iter().filter(|&found| !offer(measure, geometry, found, self, best)).collect();
         self.current = None;
         missed
@@ -222,7 +269,7 @@ fn work(
     mut reading: Reading<'_>,
     measure: Measure<'_>,
     mut best: Best,
-) -> (Best, i64) {
+) -> (Best, Count) {
     // tasks come when all threads have been started, and moved
     while let Some(task) = queue.take(true) {
         if let Some(processors) = processors.take() {
@@ -230,7 +277,7 @@ fn work(
         }
         queue.miss(&reading.measure(task, measure, &mut best));
     }
-    (best, reading.pins)
+    (best, reading.count)
 }
 
 /// Has `helpers` threads and the caller's measure the tasks that `next` gives, all of vectors in the segment of `places`, and
@@ -258,7 +305,7 @@ pub fn share(
         let processors = Processors::of_this_thread();
         for number in 0..helpers {
             let (queue, fresh) = (&queue, best.fresh());
-            let reading = Reading { places, owed: &owed, current: None, pins: 0 };
+            let reading = Reading::new(places, &owed);
             let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
             // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
             let started = unsafe { thread.spawn_unchecked(move || work(queue, processors, reading, measure, fresh)) };
@@ -270,7 +317,7 @@ pub fn share(
             crew.threads.push(started);
         }
     }
-    let mut reading = Reading { places, owed: &owed, current: None, pins: 0 };
+    let mut reading = Reading::new(places, &owed);
     let mut missed = Task::new();
     while !pin::interrupt_waits() {
         // SAFETY: this frame, which waits for the threads, is unwound
@@ -300,9 +347,12 @@ pub fn share(
     missed.append(&mut queue.missed());
     drop(settling);
     drop(held);
-    let pins = finished.or_raise() + reading.pins;
+    let count = finished.or_raise() + reading.count;
     // SAFETY: the server's statistics of this backend
-    unsafe { pg_sys::pgBufferUsage.shared_blks_hit += pins };
+    unsafe {
+        pg_sys::pgBufferUsage.shared_blks_hit += count.pinned;
+        pg_sys::pgBufferUsage.shared_blks_read += count.read;
+    }
     for found in missed {
         pgrx::check_for_interrupts!();
         own(found, best);
