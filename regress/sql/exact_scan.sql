@@ -118,6 +118,37 @@ CREATE TABLE undeclared (id int, v zvec) USING zvec;
 INSERT INTO undeclared VALUES (1, '[1,2]'), (2, '[1]');
 EXPLAIN (COSTS OFF) SELECT id FROM undeclared ORDER BY v <-> '[1,2]' LIMIT 1;
 SELECT id FROM undeclared WHERE id = 1 ORDER BY v <-> '[1,2]' LIMIT 1;
+-- rows that do not store the column: it was added with a default, which older rows have got since
+CREATE TABLE given (id int) USING zvec;
+INSERT INTO given SELECT generate_series(1, 300);
+ALTER TABLE given ADD v zvec(2) DEFAULT '[5,5]';
+INSERT INTO given SELECT i, ARRAY[i, i]::zvec FROM generate_series(301, 600) i;
+ANALYZE given;
+EXPLAIN (COSTS OFF) SELECT id FROM given ORDER BY v <-> '[5,5]', id LIMIT 2;
+SELECT id FROM given ORDER BY v <-> '[5,5]', id LIMIT 2;
+VACUUM FULL given;
+EXPLAIN (COSTS OFF) SELECT id FROM given ORDER BY v <-> '[5,5]', id LIMIT 2;
+SELECT id FROM given ORDER BY v <-> '[5,5]', id LIMIT 2;
+-- what only comes of rows is not given before a scan
+SELECT id, v <-> unnest(ARRAY['[5,5]', '[5,6]']::zvec[]) AS d FROM given ORDER BY d, id LIMIT 2;
+SELECT id FROM given ORDER BY v <-> array_fill((count(*) OVER ())::real, ARRAY[2])::zvec, id LIMIT 2;
+SELECT v, count(*) FROM given WHERE id > 298 GROUP BY v ORDER BY v <-> array_fill(count(*)::real, ARRAY[2])::zvec LIMIT 2;
+CREATE INDEX given_v ON given USING zvec_hnsw (v);
+SET enable_seqscan = off;
+SELECT id, v <-> unnest(ARRAY['[5,5]', '[5,6]']::zvec[]) AS d FROM given ORDER BY d, id LIMIT 2;
+SELECT id FROM given ORDER BY v <-> array_fill((count(*) OVER ())::real, ARRAY[2])::zvec LIMIT 1;
+DROP INDEX given_v;
+CREATE INDEX given_v ON given USING zvec_flat (v);
+SELECT id FROM given ORDER BY v <-> array_fill((count(*) OVER ())::real, ARRAY[2])::zvec, id LIMIT 1;
+RESET enable_seqscan;
+-- no row has a vector of other dimensions to be compared with
+CREATE TABLE fresh (id int, v zvec(4)) USING zvec;
+SELECT id FROM fresh ORDER BY v <-> '[1,2]' LIMIT 3;
+INSERT INTO fresh VALUES (1, NULL);
+SELECT id FROM fresh ORDER BY v <-> '[1,2]' LIMIT 3;
+INSERT INTO fresh VALUES (2, '[1,2,3,4]');
+EXPLAIN (COSTS OFF) SELECT id FROM fresh ORDER BY v <-> '[1,2]' LIMIT 3;
+SELECT id FROM fresh ORDER BY v <-> '[1,2]' LIMIT 3;
 -- few rows that satisfy a condition are found by it
 CREATE INDEX t_id ON t (id);
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE id = 7 ORDER BY v <-> (SELECT v FROM q WHERE id = 1) LIMIT 1;
@@ -223,7 +254,7 @@ RESET ROLE;
 SELECT pg_stat_force_next_flush();
 BEGIN;
 SELECT id FROM parted_1 ORDER BY v <-> '[5,0]' LIMIT 1;
-SELECT pg_stat_get_xact_numscans('parted_1'::regclass);
+SELECT pg_stat_get_xact_numscans('parted_1'::regclass), pg_stat_get_xact_tuples_returned('parted_1'::regclass);
 ROLLBACK;
 -- an empty table
 TRUNCATE parent, heir;

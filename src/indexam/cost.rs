@@ -6,6 +6,7 @@
 //! a sequential scan reads them through the operator. So what is compared is comparable.
 
 use super::column::declared_dims;
+use super::first_key;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -51,7 +52,8 @@ pub struct Estimate {
 }
 
 impl Scan {
-    /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while.
+    /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while, and for one by a
+    /// distance that no scan can compute: the server's planner takes what has no column in it for given.
     #[must_use]
     pub unsafe fn of(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<Self> {
         // SAFETY: the planner's own
@@ -62,6 +64,9 @@ impl Scan {
             }
             let index = &*(*path).indexinfo;
             let distance = (*(*orderbys).elements).ptr_value.cast();
+            if !first_key::is_known_to_a_scan(distance) {
+                return None;
+            }
             let mut scan = Self::over(root, index.rel, *index.indexkeys as i16, distance);
             if !index.indpred.is_null() {
                 let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());

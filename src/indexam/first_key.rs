@@ -42,7 +42,9 @@ unsafe fn ordered_by(
         let call = expression.cast::<OpExpr>();
         let sides: Vec<*mut Node> = elements((*call).args).collect();
         let &[left, right] = sides.as_slice() else { return None };
-        let is_given = |side| !pg_sys::contain_var_clause(side) && !pg_sys::contain_volatile_functions(side);
+        let is_given = |side| {
+            !pg_sys::contain_var_clause(side) && !pg_sys::contain_volatile_functions(side) && is_known_to_a_scan(side)
+        };
         if is_column(left) && is_given(right) {
             return orders((*call).opno).then_some(call);
         }
@@ -57,6 +59,17 @@ unsafe fn ordered_by(
             }
         }
         None
+    }
+}
+
+/// Whether a scan can compute the expression: it has no part that only comes of rows, as aggregates and window functions do, and is
+/// one value.
+pub unsafe fn is_known_to_a_scan(expression: *mut Node) -> bool {
+    // SAFETY: the planner's own
+    unsafe {
+        !pg_sys::contain_agg_clause(expression)
+            && !pg_sys::contain_window_function(expression)
+            && !pg_sys::expression_returns_set(expression)
     }
 }
 

@@ -173,16 +173,30 @@ pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
     }
 }
 
-/// Counts a scan of the relation for the server's statistics.
-pub unsafe fn count_scan(rel: pg_sys::Relation) {
+/// The relation's counts for the server's statistics, if the server keeps them.
+unsafe fn counts<'r>(rel: pg_sys::Relation) -> Option<&'r mut pg_sys::PgStat_TableCounts> {
     // SAFETY: rel is open
     unsafe {
         if (*rel).pgstat_info.is_null() && (*rel).pgstat_enabled {
             pg_sys::pgstat_assoc_relation(rel);
         }
-        if let Some(counted) = (*rel).pgstat_info.as_mut() {
-            counted.t_counts.t_numscans += 1;
-        }
+        (*rel).pgstat_info.as_mut().map(|info| &mut info.t_counts)
+    }
+}
+
+/// Counts a scan of the relation.
+pub unsafe fn count_scan(rel: pg_sys::Relation) {
+    // SAFETY: rel is open
+    if let Some(counts) = unsafe { counts(rel) } {
+        counts.t_numscans += 1;
+    }
+}
+
+/// Counts a row that a scan of the relation has read.
+pub unsafe fn count_row(rel: pg_sys::Relation) {
+    // SAFETY: rel is open
+    if let Some(counts) = unsafe { counts(rel) } {
+        counts.t_tuples_returned += 1;
     }
 }
 

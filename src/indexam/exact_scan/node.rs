@@ -81,22 +81,24 @@ pub unsafe extern "C-unwind" fn exec_custom_scan(node: *mut CustomScanState) -> 
 }
 
 /// The next row in order, in the node's slot, which is empty after the last.
-unsafe extern "C-unwind" fn next_row(node: *mut ScanState) -> *mut TupleTableSlot {
+unsafe extern "C-unwind" fn next_row(ss: *mut ScanState) -> *mut TupleTableSlot {
     // SAFETY: called by the server's loop with the node that it was given
     unsafe {
         guarded(|| {
-            let slot = (*node).ss_ScanTupleSlot;
-            let node = &mut *node.cast::<ExactScan>();
+            let slot = (*ss).ss_ScanTupleSlot;
+            let node = &mut *ss.cast::<ExactScan>();
             if !node.begun {
                 node.begin();
             }
             while let Some(tid) = (*node.rounds).as_mut().and_then(|rounds| rounds.row()) {
                 if node.fetches(tid, slot) {
+                    relation::count_row((*ss).ss_currentRelation);
                     return slot;
                 }
                 pgrx::check_for_interrupts!();
             }
             boundary(|| (*(*slot).tts_ops).clear.unwrap_unchecked()(slot));
+            node.let_go();
             slot
         })
     }
@@ -143,6 +145,18 @@ impl ExactScan {
         }
     }
 
+    /// Lets go of the page that the last row was on; the row's slot has a pin of its own.
+    unsafe fn let_go(&self) {
+        let fetch = self.fetch;
+        if !fetch.is_null() {
+            // SAFETY: between the node's beginning and its end
+            unsafe {
+                let reset = (*(*self.custom.ss.ss_currentRelation).rd_tableam).index_fetch_reset.unwrap_unchecked();
+                boundary(|| reset(fetch));
+            }
+        }
+    }
+
     /// Whether the snapshot sees a row at `tid`, which then is in `slot`.
     unsafe fn fetches(&mut self, tid: Tid, slot: *mut TupleTableSlot) -> bool {
         // SAFETY: between the node's beginning and its end
@@ -170,7 +184,9 @@ pub unsafe extern "C-unwind" fn rescan_custom_scan(node: *mut CustomScanState) {
     // SAFETY: the server's own argument
     unsafe {
         guarded(|| {
-            (*node.cast::<ExactScan>()).begun = false;
+            let own = &mut *node.cast::<ExactScan>();
+            own.begun = false;
+            own.let_go();
             boundary(|| pg_sys::ExecScanReScan(&mut (*node).ss));
         });
     }

@@ -56,6 +56,8 @@ pub struct Rounds {
     /// rows that the first pass keeps
     first: usize,
     query: Option<Query>,
+    /// those of a query that vectors cannot be compared with
+    other_dims: Option<u16>,
     collected: Vec<Found>,
     handed_out: usize,
     next: Next,
@@ -105,6 +107,7 @@ impl Rounds {
             work: Work::default(),
             first,
             query: None,
+            other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
             next: Next::Nothing,
@@ -117,8 +120,8 @@ impl Rounds {
         self.rows.is_under(snapshot)
     }
 
-    /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. An
-    /// error is raised when it has other dimensions than the column.
+    /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
+    /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
     pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
         self.segments = None;
         self.share.clear();
@@ -126,11 +129,15 @@ impl Rounds {
         self.collected.clear();
         self.handed_out = 0;
         self.query = None;
+        self.other_dims = None;
         self.next = Next::Slots;
         if let Some(query) = query {
             // SAFETY: a vector by contract
             let value = unsafe { VectorValue::of(query) };
-            check_same_dims(usize::from(self.column.dims), usize::from(value.dims())).or_raise();
+            self.other_dims = Some(value.dims()).filter(|&dims| dims != self.column.dims);
+            if self.other_dims.is_some() {
+                return;
+            }
             let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
             self.query = Some(Query::new(self.column.metric, elements));
             self.next = Next::Pass { round: 0, after: None };
@@ -151,6 +158,9 @@ impl Rounds {
                 // SAFETY: the server's scan
                 let tid = if found.tid.is_some() { Some(found.tid) } else { unsafe { self.ask(&found) } };
                 if tid.is_some() {
+                    if let (Some(dims), Next::Slots) = (self.other_dims, self.next) {
+                        check_same_dims(usize::from(self.column.dims), usize::from(dims)).or_raise();
+                    }
                     let known = found.distance > f64::NEG_INFINITY;
                     if let (Some(query), true) = (&self.query, known) {
                         let table = self.column.table.to_u32();
