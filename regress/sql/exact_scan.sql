@@ -53,6 +53,10 @@ SELECT (compared('t', '<->', v::text, 'id = 1234', 1)).* FROM q WHERE id = 1;
 SELECT (compared('t', '<->', v::text, 'id > 1990')).* FROM q WHERE id = 1;
 SELECT (compared('t', '<->', v::text, 'v IS NULL')).* FROM q WHERE id = 1;
 SELECT (compared('t', '<->', v::text, 'v <-> ' || quote_literal(v::text) || ' < 40')).* FROM q WHERE id = 500;
+-- conditions that keep other rows than was expected are asked about all rows before a second pass, unless they are volatile
+SELECT condition, (compared('t', '<->', v::text, condition)).* FROM q, unnest(ARRAY['n * 0 = 1', 'id * 1 % 500 = 7', 'id * 1 > 1000', 'n * 1 = 3 OR v IS NULL',
+    'random() < 2 AND id % 3 = 0', 'id = (SELECT max(id) FROM q WHERE q.id > t.id)', 'note || n IN (''n73'', ''zero1'', ''null2'')']) condition WHERE id = 500;
+SELECT id FROM t WHERE 1 / (id - 777) < 1 ORDER BY v <-> (SELECT v FROM q WHERE id = 500) OFFSET 300;
 SELECT id FROM t WHERE false ORDER BY v <-> (SELECT v FROM q WHERE id = 500);
 SELECT id, v <-> (SELECT v FROM t WHERE id = 77) AS d, tableoid::regclass FROM t ORDER BY (SELECT v FROM t WHERE id = 77) <-> v, id LIMIT 3;
 SELECT * FROM t ORDER BY v <-> (SELECT v FROM t WHERE id = 3003) LIMIT 0;
@@ -61,7 +65,8 @@ SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
 
 -- one's own uncommitted rows, rolled-back ones, deleted ones, another vector in the place of a deleted one
-CREATE VIEW compared_all AS SELECT q.id, (compared('exact_scan.t', '<->', q.v::text)).*, (compared('exact_scan.t', '<=>', q.v::text, rows => 1100)).verdict AS first_rows FROM q;
+CREATE VIEW compared_all AS SELECT q.id, (compared('exact_scan.t', '<->', q.v::text)).*, (compared('exact_scan.t', '<=>', q.v::text, rows => 1100)).verdict AS first_rows,
+    (compared('exact_scan.t', '<->', q.v::text, $$note || '' <> 'n7'$$)).verdict AS with_condition FROM q;
 BEGIN;
 INSERT INTO t SELECT id + 10000, v, 'own', n FROM t WHERE id <= 100;
 DELETE FROM t WHERE id % 7 = 0;

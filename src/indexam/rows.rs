@@ -141,6 +141,16 @@ impl Rows {
         unsafe { self.lookup().rows_without_vector(start, count, take) }
     }
 
+    /// Calls `take` with the slot number of the vector of each visible row for which `holds`. It reads the whole table.
+    pub unsafe fn slots_where(
+        &mut self,
+        holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool,
+        take: impl FnMut(SlotNo),
+    ) {
+        // SAFETY: by contract of `new`
+        unsafe { self.lookup().slots_where(holds, take) }
+    }
+
     unsafe fn lookup(&mut self) -> &mut Lookup {
         let (heap, index, attnum, snapshot) = (self.heap, self.index, self.attnum, self.snapshot);
         let context = self.context;

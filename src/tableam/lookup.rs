@@ -121,6 +121,39 @@ impl Lookup {
     /// Calls `take` with the index address of each row in the blocks from `start` on, `count` of them at the most, whose
     /// vector is NULL and that the snapshot sees and the predicate admits. Returns false when there are no such blocks.
     pub unsafe fn rows_without_vector(&mut self, start: u32, count: u32, mut take: impl FnMut(Tid)) -> bool {
+        let column = i32::from(self.column[0]) + 1;
+        // SAFETY: rel is open, the snapshot still registered
+        unsafe {
+            self.each_row(start, count, |lookup, tuple| {
+                let rel = lookup.rel;
+                if pg_sys::heap_attisnull(tuple, column, (*rel).rd_att) && lookup.satisfies_predicate() {
+                    take(rows::index_tid(rel, tuple));
+                }
+            })
+        }
+    }
+
+    /// Calls `take` with the slot number of the vector of each row that the snapshot sees and for which `holds`, which is given the
+    /// row.
+    pub unsafe fn slots_where(
+        &mut self,
+        mut holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool,
+        mut take: impl FnMut(SlotNo),
+    ) {
+        // SAFETY: rel is open, the snapshot still registered
+        unsafe {
+            self.each_row(0, u32::MAX, |lookup, tuple| {
+                if holds(lookup.slot) {
+                    let references = rows::references((*lookup.rel).rd_att, tuple, &lookup.column);
+                    references[0].into_iter().for_each(|reference| take(reference.slot));
+                }
+            });
+        }
+    }
+
+    /// Calls `see` with each row that the snapshot sees in the blocks from `start` on, `count` of them at the most. The row is in
+    /// the look-up's slot. Returns false when there are no such blocks.
+    unsafe fn each_row(&mut self, start: u32, count: u32, mut see: impl FnMut(&Self, pg_sys::HeapTuple)) -> bool {
         // SAFETY: rel is open, the snapshot still registered
         unsafe {
             let blocks = relation::blocks(self.rel);
@@ -129,17 +162,15 @@ impl Lookup {
             }
             let (rel, snapshot, slot) = (self.rel, self.snapshot, self.slot);
             let none = std::ptr::null_mut();
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
+            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
+                | pg_sys::ScanOptions::SO_ALLOW_STRAT
+                | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE;
             let scan = pg_sys::heap_beginscan(rel, snapshot, 0, none, std::ptr::null_mut(), flags);
             pg_sys::heap_setscanlimits(scan, start, count.min(blocks - start));
             let forward = pg_sys::ScanDirection::ForwardScanDirection;
             while slot::as_heap_slot(slot, || pg_sys::heap_getnextslot(scan, forward, slot)) {
                 pgrx::check_for_interrupts!();
-                let column = i32::from(self.column[0]) + 1;
-                let tuple = slot::stored_tuple(slot);
-                if pg_sys::heap_attisnull(tuple, column, (*rel).rd_att) && self.satisfies_predicate() {
-                    take(rows::index_tid(rel, tuple));
-                }
+                see(self, slot::stored_tuple(slot));
             }
             boundary(|| (*(*slot).tts_ops).clear.unwrap_unchecked()(slot));
             pg_sys::heap_endscan(scan);

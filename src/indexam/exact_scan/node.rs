@@ -31,6 +31,8 @@ struct ExactScan {
     rounds: *mut Option<Rounds>,
     /// whether the rounds are those of the present query
     begun: bool,
+    /// whether the conditions may be asked about rows whose turn has not come
+    may_narrow_down: bool,
 }
 
 /// The callback `CreateCustomScanState`.
@@ -67,6 +69,9 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
         let plan = ss.ps.plan.cast::<pg_sys::Scan>();
         pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, (*plan).scanrelid as i32);
         ss.ps.qual = pg_sys::ExecInitQual((*plan).plan.qual, &mut ss.ps);
+        let conditions = (*plan).plan.qual;
+        (*node.cast::<ExactScan>()).may_narrow_down =
+            !conditions.is_null() && !pg_sys::contain_volatile_functions(conditions.cast());
         let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
         let own = node.cast::<ExactScan>();
         (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);
@@ -90,7 +95,7 @@ unsafe extern "C-unwind" fn next_row(ss: *mut ScanState) -> *mut TupleTableSlot 
             if !node.begun {
                 node.begin();
             }
-            while let Some(tid) = (*node.rounds).as_mut().and_then(|rounds| rounds.row()) {
+            while let Some(tid) = node.next_address() {
                 if node.fetches(tid, slot) {
                     relation::count_row((*ss).ss_currentRelation);
                     return slot;
@@ -109,6 +114,19 @@ unsafe extern "C-unwind" fn recheck(_node: *mut ScanState, _slot: *mut TupleTabl
     true
 }
 
+/// The value of an expression, in memory that lives as long as the row; `None` for NULL. Without Rust values that wait to be
+/// dropped, since it may raise errors.
+unsafe fn evaluate(expression: *mut ExprState, econtext: *mut pg_sys::ExprContext) -> Option<pg_sys::Datum> {
+    // SAFETY: prepared in `begin_custom_scan`
+    unsafe {
+        let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
+        let mut is_null = false;
+        let value = (*expression).evalfunc.unwrap_unchecked()(expression, econtext, &mut is_null);
+        pg_sys::MemoryContextSwitchTo(before);
+        (!is_null).then_some(value)
+    }
+}
+
 impl ExactScan {
     /// Begins with the present query.
     unsafe fn begin(&mut self) {
@@ -117,13 +135,7 @@ impl ExactScan {
             let (rel, estate) = (self.custom.ss.ss_currentRelation, self.custom.ss.ps.state);
             let snapshot = (*estate).es_snapshot;
             let (query, econtext) = (self.query, self.custom.ss.ps.ps_ExprContext);
-            let (given, is_null) = boundary(|| {
-                let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
-                let mut is_null = false;
-                let given = (*query).evalfunc.unwrap_unchecked()(query, econtext, &mut is_null);
-                pg_sys::MemoryContextSwitchTo(before);
-                (given, is_null)
-            });
+            let given = boundary(|| evaluate(query, econtext));
             if self.fetch.is_null() {
                 let begin = (*(*rel).rd_tableam).index_fetch_begin.unwrap_unchecked();
                 self.fetch = boundary(|| begin(rel));
@@ -140,8 +152,30 @@ impl ExactScan {
                 let first = (*(*plan.custom_private).elements).int_value;
                 Rounds::new(column, Rows::new(rel, None, &column, snapshot, context), first as usize)
             });
-            rounds.begin((!is_null).then_some(given), Work::default());
+            rounds.begin(given, Work::default());
             self.begun = true;
+        }
+    }
+
+    /// The next row's address.
+    ///
+    /// Where the first pass was not enough, conditions keep fewer rows than was expected: so before another pass they are asked
+    /// about all rows, in a scan of the table, and the passes to come look at no other's vector.
+    unsafe fn next_address(&mut self) -> Option<Tid> {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let rounds = (*self.rounds).as_mut()?;
+            if self.may_narrow_down && rounds.is_to_go_on() {
+                let (conditions, econtext) = (self.custom.ss.ps.qual, self.custom.ss.ps.ps_ExprContext);
+                rounds.narrow_down(|row| {
+                    boundary(|| {
+                        (*econtext).ecxt_scantuple = row;
+                        pg_sys::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
+                        evaluate(conditions, econtext).is_some_and(|holds| holds.value() != 0)
+                    })
+                });
+            }
+            rounds.row()
         }
     }
 

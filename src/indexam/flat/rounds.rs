@@ -19,11 +19,12 @@ use super::parallel::Work;
 use super::stream::{self, Chunk, Segments};
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
-use crate::segment::Tid;
+use crate::segment::{SlotNo, Tid};
 use crate::store::{Store, pending};
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::pg_sys::{self, Datum};
+use std::collections::HashMap;
 
 /// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a distance for each that was ever
 /// among them).
@@ -44,6 +45,31 @@ enum Next {
     Nothing,
 }
 
+/// A set of vectors.
+#[derive(Debug, Default)]
+struct Slots(HashMap<u32, Vec<u64>>);
+
+impl Slots {
+    fn place(slot: SlotNo) -> (u32, usize, u64) {
+        let position = slot.position().0;
+        (slot.tag().0, (position / u64::BITS) as usize, 1 << (position % u64::BITS))
+    }
+
+    fn add(&mut self, slot: SlotNo) {
+        let (tag, word, bit) = Self::place(slot);
+        let words = self.0.entry(tag).or_default();
+        if words.len() <= word {
+            words.resize(word + 1, 0);
+        }
+        words[word] |= bit;
+    }
+
+    fn has(&self, slot: SlotNo) -> bool {
+        let (tag, word, bit) = Self::place(slot);
+        self.0.get(&tag).and_then(|words| words.get(word)).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
 /// context given to [`Rows::new`].
 pub struct Rounds {
@@ -56,6 +82,8 @@ pub struct Rounds {
     /// rows that the first pass keeps
     first: usize,
     query: Option<Query>,
+    /// the vectors that are still asked for, where that is known
+    among: Option<Slots>,
     /// those of a query that vectors cannot be compared with
     other_dims: Option<u16>,
     collected: Vec<Found>,
@@ -107,6 +135,7 @@ impl Rounds {
             work: Work::default(),
             first,
             query: None,
+            among: None,
             other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
@@ -129,6 +158,7 @@ impl Rounds {
         self.collected.clear();
         self.handed_out = 0;
         self.query = None;
+        self.among = None;
         self.other_dims = None;
         self.next = Next::Slots;
         if let Some(query) = query {
@@ -142,6 +172,21 @@ impl Rounds {
             self.query = Some(Query::new(self.column.metric, elements));
             self.next = Next::Pass { round: 0, after: None };
         }
+    }
+
+    /// Whether another pass is to be made before there is another row, and no pass was narrowed down yet.
+    #[must_use]
+    pub fn is_to_go_on(&self) -> bool {
+        let all_handed_out = self.handed_out >= self.collected.len();
+        all_handed_out && self.among.is_none() && matches!(self.next, Next::Pass { round: 1.., .. })
+    }
+
+    /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
+    pub unsafe fn narrow_down(&mut self, holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool) {
+        let mut among = Slots::default();
+        // SAFETY: the server's scan
+        unsafe { self.rows.slots_where(holds, |slot| among.add(slot)) };
+        self.among = Some(among);
     }
 
     /// Gives back what was taken for looking at rows. Without it (after an error) the server takes it back.
@@ -219,10 +264,17 @@ impl Rounds {
                     if round == 0 {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        stream::nearest(&store, segments, rows, query, &mut best, next);
+                        stream::nearest(&store, segments, rows, query, &mut best, |_| true, next);
                     } else {
                         let mut again = self.share.iter().copied();
-                        stream::nearest(&store, segments, rows, query, &mut best, || again.next());
+                        let next = || again.next();
+                        match &self.among {
+                            None => stream::nearest(&store, segments, rows, query, &mut best, |_| true, next),
+                            Some(among) => {
+                                let is_wanted = |slot| among.has(slot);
+                                stream::nearest(&store, segments, rows, query, &mut best, is_wanted, next);
+                            }
+                        }
                     }
                     let complete;
                     (*collected, complete) = best.finish();

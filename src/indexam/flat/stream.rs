@@ -184,13 +184,14 @@ impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
 /// Bytes of vectors that are one task, at the most. Those of a slot page mostly are fewer.
 const TASK_BYTES: usize = 2 << 20;
 
-/// Offers the vectors on the slot pages that `next` gives, with their distances to `query`, to `best`.
+/// Offers the vectors on the slot pages that `next` gives and that are wanted, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
     segments: &Segments,
     rows: &mut Rows,
     query: &Query,
     best: &mut Best,
+    is_wanted: impl Fn(SlotNo) -> bool,
     next: impl FnMut() -> Option<Chunk>,
 ) {
     let measure = query.measure();
@@ -217,6 +218,7 @@ pub unsafe fn nearest(
                 seen.reserve_exact(SLOTS_PER_PAGE);
                 // SAFETY: the store's relation is open
                 unsafe { segments.candidates(store, n, rows, &mut seen) };
+                seen.retain(|found| is_wanted(found.slot));
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
             let task = std::mem::replace(&mut seen, rest);
