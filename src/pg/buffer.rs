@@ -35,7 +35,7 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     unsafe {
         reserve::check();
         if relation::is_temporary(rel) {
-            return Pinned(pg_sys::ReadBuffer(rel, blkno));
+            return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
         }
         let node = (*rel).rd_node;
         let file = node.relNode.to_u32();
@@ -44,11 +44,11 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
             let (known_file, known_block, known) = entry.get();
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             if (known_file, known_block) == (file, blkno) && raw::ReadRecentBuffer(node, main, blkno, known) {
-                return Pinned(known);
+                return Pinned::adopt(known);
             }
             let buffer = pg_sys::ReadBuffer(rel, blkno);
             entry.set((file, blkno, buffer));
-            Pinned(buffer)
+            Pinned::adopt(buffer)
         })
     }
 }
@@ -98,9 +98,12 @@ pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
 }
 
 impl Pinned {
-    /// Takes over a pin.
+    /// Takes over a pin. On a standby, waits until the page is there.
+    #[inline]
     #[must_use]
-    pub fn adopt(buffer: pg_sys::Buffer) -> Self {
+    pub unsafe fn adopt(buffer: pg_sys::Buffer) -> Self {
+        // SAFETY: by contract, the buffer is pinned
+        unsafe { super::peek::wait_until_filled(buffer) };
         Self(buffer)
     }
 

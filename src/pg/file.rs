@@ -99,6 +99,10 @@ impl Page {
     fn is_sound(&mut self, at: u32) -> bool {
         /// where the server's page header has it
         const CHECKSUM: usize = 8;
+        // a page of zeros has none
+        if self.0.iter().all(|&byte| byte == 0) {
+            return false;
+        }
         let expected = u16::from_ne_bytes([self.0[CHECKSUM], self.0[CHECKSUM + 1]]);
         // SAFETY: reads the page, which is ours, and its own constants; it writes the page's checksum and puts it back
         unsafe { super::raw::pg_checksum_page(self.0.as_mut_ptr().cast(), at) == expected }

@@ -13,7 +13,7 @@ use super::raw;
 use crate::segment::page::{PAGE_BYTES, PageBytes};
 use pgrx::pg_sys;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 const BM_LOCKED: u32 = 1 << 22;
 const BM_VALID: u32 = 1 << 24;
@@ -31,6 +31,42 @@ pub struct Block {
     pub node: pg_sys::RelFileNode,
     /// the block's number
     pub number: u32,
+}
+
+/// Whether this process knows that the server does not recover, and is no standby.
+static RECOVERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether what `buffer` holds is there, once it is known to hold a block: a standby that replays a page's image takes a buffer,
+/// fills it with zeros, which it declares valid, and then with the image, all the while with the page's lock.
+#[inline(always)]
+#[must_use]
+pub unsafe fn is_filled(buffer: pg_sys::Buffer) -> bool {
+    // SAFETY: by contract, a buffer's number; negative ones are the backend's own
+    RECOVERED.load(Ordering::Relaxed) || buffer < 0 || unsafe { is_unlocked(buffer) }
+}
+
+/// Waits until what the pinned `buffer` holds is there. For the backend's first thread, without locks of other pages that are
+/// replayed.
+#[inline(always)]
+pub unsafe fn wait_until_filled(buffer: pg_sys::Buffer) {
+    // SAFETY: by contract
+    if !unsafe { is_filled(buffer) } {
+        // SAFETY: by contract
+        unsafe { wait_for_replay(buffer) }
+    }
+}
+
+#[cold]
+unsafe fn wait_for_replay(buffer: pg_sys::Buffer) {
+    // SAFETY: pinned, and in recovery nobody but the process that replays locks more than one page
+    unsafe {
+        if raw::RecoveryInProgress() {
+            raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+            raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+        } else {
+            RECOVERED.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Whether `buffer`, a shared buffer's number, holds the block.
@@ -119,7 +155,7 @@ pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
 pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
     // SAFETY: by contract; shared buffers stay mapped
     unsafe {
-        if buffer <= 0 || !holds(buffer, block) {
+        if buffer <= 0 || !holds(buffer, block) || !is_filled(buffer) {
             return None;
         }
         let seen = see(&*memory(buffer).cast::<PageBytes>());

@@ -107,7 +107,8 @@ impl<'o> Pin<'o> {
                 peek::holds(buffer, block).then_some(new)
             });
             // now it stays what it is
-            pinned.then(|| Self { buffer, owed }).filter(|pin| peek::holds_pinned(pin.buffer, block))
+            let pin = pinned.then(|| Self { buffer, owed });
+            pin.filter(|pin| peek::holds_pinned(pin.buffer, block) && peek::is_filled(pin.buffer))
         }
     }
 

@@ -91,6 +91,8 @@ unsafe extern "C-unwind" {
     pub fn BufTableHashCode(tag: *mut BufferTag) -> u32;
     /// The buffer of a page, from 0, or -1. With the lock of the hash's partition.
     pub fn BufTableLookup(tag: *mut BufferTag, hash: u32) -> i32;
+    /// Whether the server recovers, or is a standby.
+    pub fn RecoveryInProgress() -> bool;
     /// Takes a lock of the server's.
     pub fn LWLockAcquire(lock: *mut LWLock, mode: LWLockMode::Type) -> bool;
     /// Gives it back.

@@ -64,10 +64,19 @@ pub fn check() {
     }
 }
 
+/// Whether there is memory for `bytes` more.
+#[must_use]
+pub fn has(bytes: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
+/// Bytes that a thread takes before any of our code runs in it, and a little: the C library ends the process when it finds none
+/// for a thread's own variables.
+pub const OF_A_THREAD: usize = 512 << 10;
+
 /// Raises an error unless there is memory for `bytes` more, which are about to be taken.
 pub fn ask(bytes: u64) {
-    let mut probe: Vec<u8> = Vec::new();
-    if usize::try_from(bytes).ok().is_none_or(|bytes| probe.try_reserve_exact(bytes).is_err()) {
+    if !usize::try_from(bytes).is_ok_and(has) {
         out_of_memory();
     }
 }

@@ -293,7 +293,9 @@ pub fn share(
     mut next: impl FnMut() -> Option<Task>,
     mut own: impl FnMut(Found, &mut Best),
 ) -> bool {
-    reserve::ask((helpers * 2 * best.most() * size_of::<Found>()) as u64);
+    // fewer threads do the same work
+    let each = reserve::OF_A_THREAD + 2 * best.most() * size_of::<Found>();
+    let helpers = (1..=helpers).rev().find(|helpers| reserve::has(helpers * each)).unwrap_or(0);
     let queue = Queue { state: Mutex::default(), change: Condvar::new(), most: READY_EACH * helpers };
     let owed = Owed::default();
     let held = InterruptsHeld::new();

@@ -17,7 +17,7 @@ use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
-use crate::pg::{buffer, guc, relation};
+use crate::pg::{buffer, guc, relation, reserve};
 use crate::quant::{Codec, Trainer};
 use crate::segment::page::PageBytes;
 use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
@@ -144,7 +144,7 @@ fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit:
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());
     drop(trainer);
-    crate::pg::reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
+    reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());
@@ -220,9 +220,16 @@ pub fn link_again(memory: &MemoryGraph, heads: &[Node], ef_construction: usize) 
     });
 }
 
+/// How many threads link nodes, for which there is memory: an error is raised if not.
+pub fn threads() -> usize {
+    let threads = guc::optimize_threads() as usize;
+    reserve::ask((threads * reserve::OF_A_THREAD) as u64);
+    threads
+}
+
 fn with_threads(nodes: &[Node], work: impl FnOnce(usize, &Control, &mut dyn FnMut() -> bool) -> Result<bool>) {
     enter(Phase::Link, nodes.len() as u64);
-    let threads = guc::optimize_threads() as usize;
+    let threads = threads();
     let complete = watched(|control, tick| work(threads, control, tick)).or_raise();
     if !complete {
         raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));

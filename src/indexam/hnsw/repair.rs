@@ -14,7 +14,6 @@ use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
-use crate::pg::guc;
 use pgrx::pg_sys;
 
 /// Candidates for links of a node all of whose neighbours died.
@@ -56,7 +55,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             loaded.write_back(writer, &dead);
             return free_dead(writer, nodes, &dead);
         }
-        let threads = guc::optimize_threads() as usize;
+        let threads = build::threads();
         let complete =
             watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
         if complete {
