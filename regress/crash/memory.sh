@@ -14,14 +14,13 @@ INSERT INTO big SELECT 16 * i, 1, v(16 * i, 1) FROM generate_series(1, 1000) i;
 COPY big TO '$rows' (FORMAT binary);
 SQL
 
-# with_room KILOBYTES STATEMENT [BEFORE]: runs it in a session that may take that much more memory than it has, BEFORE included.
+# with_room KILOBYTES STATEMENT: runs it in a session that may take that much more memory than it has.
 with_room() {
     local to output pid size client i
     mkfifo "$ZVEC_SCRATCH/in"
     psql -XAtq -v VERBOSITY=verbose <"$ZVEC_SCRATCH/in" >"$ZVEC_SCRATCH/out" 2>&1 &
     client=$!
     exec {to}>"$ZVEC_SCRATCH/in"
-    echo "${3:-};" >&"$to"
     # the library is loaded before
     echo "SELECT pg_backend_pid() + 0 * vector_dims(v(1, 1));" >&"$to"
     for ((i = 0; i < 500; i++)); do
@@ -58,16 +57,6 @@ a sort|SELECT vector_dims(e) FROM big ORDER BY e::text LIMIT 3
 an aggregate|SELECT vector_dims(sum(e)) FROM big
 zvec_check|SELECT zvec_check('big')
 END
-# threads of a session that has had some before: the C library keeps their stacks, not what else they need
-psql -Xq -v ON_ERROR_STOP=1 -c "CREATE TABLE wide (id integer, e zvec(300)) USING zvec" \
-    -c "INSERT INTO wide SELECT i, array_fill(sin(i)::real, ARRAY[300])::zvec FROM generate_series(1, 3000) i"
-scan="SELECT id FROM wide ORDER BY e <-> (SELECT e FROM wide LIMIT 1) LIMIT 3"
-before="SET max_parallel_workers_per_gather = 3; SET min_parallel_table_scan_size = 0; DO 'BEGIN FOR i IN 1..9 LOOP PERFORM id FROM ($scan) x; END LOOP; END'"
-status=0
-for kilobytes in 0 0 0 4 40 100 300 1000 3000; do
-    with_room $kilobytes "$scan" "$before" || { echo "with $kilobytes kB" && status=1; }
-done
-zvec_result $status "memory: out of memory is an error at most: a scan with threads"
 [ $errors -ge 5 ]
 zvec_result $? "memory: it did run out"
 is "SELECT count(*), count(*) FILTER (WHERE e = v(id, ver)) FROM big" "1000|1000" &&
