@@ -56,6 +56,16 @@ pub unsafe fn wait_until_filled(buffer: pg_sys::Buffer) {
     }
 }
 
+/// Looks whether the server recovers, where that can be known: when a backend has loaded the library.
+pub unsafe fn learn_of_recovery() {
+    // SAFETY: a backend is attached to the shared memory; the server's first process, which loads libraries too, is not
+    unsafe {
+        if pg_sys::IsUnderPostmaster && !raw::RecoveryInProgress() {
+            RECOVERED.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 #[cold]
 unsafe fn wait_for_replay(buffer: pg_sys::Buffer) {
     // SAFETY: pinned, and in recovery nobody but the process that replays locks more than one page

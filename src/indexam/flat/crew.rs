@@ -49,14 +49,21 @@ pub fn wanted(pages: u32) -> usize {
     helpers
 }
 
-/// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, none
-/// in a parallel query, which has processes for that, and none in a background worker, which may be ended at any moment.
+/// Whether pages may be pinned past the server's own records: not in a background worker, which may be ended at any moment.
+#[must_use]
+pub fn may_pin() -> bool {
+    // SAFETY: state of this backend
+    unsafe { pg_sys::MyBgworkerEntry.is_null() }
+}
+
+/// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, and
+/// none in a parallel query, which has processes for that.
 #[must_use]
 pub fn size(pages: u32, kept: usize) -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let helpers = wanted(pages);
     // SAFETY: state of this backend
-    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() || !pg_sys::MyBgworkerEntry.is_null() } {
+    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } || !may_pin() {
         return 0;
     }
     let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
