@@ -56,6 +56,17 @@ SELECT (compared('t', '<->', v::text, 'v <-> ' || quote_literal(v::text) || ' < 
 -- conditions that keep other rows than was expected are asked about all rows before a second pass, unless they are volatile
 SELECT condition, (compared('t', '<->', v::text, condition)).* FROM q, unnest(ARRAY['n * 0 = 1', 'id * 1 % 500 = 7', 'id * 1 > 1000', 'n * 1 = 3 OR v IS NULL',
     'random() < 2 AND id % 3 = 0', 'id = (SELECT max(id) FROM q WHERE q.id > t.id)', 'note || n IN (''n73'', ''zero1'', ''null2'')']) condition WHERE id = 500;
+-- a condition with a volatile query of its own is asked once a row, and an expensive one only about rows whose turn has come
+CREATE SEQUENCE asked;
+SELECT count(*) FROM (SELECT id FROM t WHERE (SELECT nextval('asked') + 0 * t.id) > 0 ORDER BY v <-> (SELECT v FROM q WHERE id = 500) OFFSET 0) s;
+SELECT last_value = (SELECT count(*) FROM t) AS once FROM asked;
+CREATE FUNCTION dear(id int) RETURNS bool LANGUAGE plpgsql STABLE COST 100000 AS $$ BEGIN RAISE DEBUG 'asked'; RETURN id > 0; END $$;
+BEGIN;
+SET LOCAL track_functions = 'pl';
+DECLARE costly CURSOR FOR SELECT id FROM t WHERE dear(id) ORDER BY v <-> (SELECT v FROM q WHERE id = 500);
+MOVE 257 FROM costly;
+SELECT pg_stat_get_xact_function_calls('dear'::regproc) < 1000 AS few;
+ROLLBACK;
 SELECT id FROM t WHERE 1 / (id - 777) < 1 ORDER BY v <-> (SELECT v FROM q WHERE id = 500) OFFSET 300;
 SELECT id FROM t WHERE false ORDER BY v <-> (SELECT v FROM q WHERE id = 500);
 SELECT id, v <-> (SELECT v FROM t WHERE id = 77) AS d, tableoid::regclass FROM t ORDER BY (SELECT v FROM t WHERE id = 77) <-> v, id LIMIT 3;

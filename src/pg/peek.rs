@@ -170,7 +170,7 @@ pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&P
         }
         let seen = see(&*memory(buffer).cast::<PageBytes>());
         fence(Ordering::Acquire);
-        holds(buffer, block).then_some(seen)
+        (holds(buffer, block) && is_filled(buffer)).then_some(seen)
     }
 }
 

@@ -69,9 +69,8 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
         let plan = ss.ps.plan.cast::<pg_sys::Scan>();
         pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, (*plan).scanrelid as i32);
         ss.ps.qual = pg_sys::ExecInitQual((*plan).plan.qual, &mut ss.ps);
-        let conditions = (*plan).plan.qual;
-        (*node.cast::<ExactScan>()).may_narrow_down =
-            !conditions.is_null() && !pg_sys::contain_volatile_functions(conditions.cast());
+        let private = (*plan.cast::<CustomScan>()).custom_private;
+        (*node.cast::<ExactScan>()).may_narrow_down = (*(*private).elements.add(1)).int_value != 0;
         let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
         let own = node.cast::<ExactScan>();
         (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);

@@ -169,7 +169,14 @@ pub unsafe extern "C-unwind" fn plan_custom_path(
         // the distance
         (*plan).custom_exprs = (*path).custom_private;
         let first = flat::first_round(expected(root, rel).unwrap_or(0.0));
-        (*plan).custom_private = pg_sys::lappend_int(std::ptr::null_mut(), first as i32);
+        let conditions = (*plan).scan.plan.qual.cast::<Node>();
+        let may_narrow_down = !conditions.is_null()
+            && !pg_sys::contain_volatile_functions(conditions)
+            // what is in them does not show any more
+            && !pg_sys::contain_subplans(conditions)
+            && (*rel).baserestrictcost.per_tuple <= LOOKED_UP * pg_sys::cpu_tuple_cost;
+        let none = std::ptr::null_mut();
+        (*plan).custom_private = pg_sys::lappend_int(pg_sys::lappend_int(none, first as i32), may_narrow_down.into());
         (*plan).methods = &raw const METHODS.scan;
         plan.cast()
     }

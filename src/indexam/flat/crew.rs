@@ -29,6 +29,8 @@ use std::thread::JoinHandle;
 const READY_EACH: usize = 4;
 /// Vectors that the backend's own thread measures before it looks whether an interrupt waits.
 const AT_A_TIME: usize = 16;
+/// Bytes of a thread's stack.
+const STACK: usize = 256 << 10;
 /// Beyond so many rows kept each thread would need much memory of its own.
 const MOST_KEPT: usize = 16_000;
 
@@ -301,8 +303,7 @@ pub fn share(
     mut own: impl FnMut(Found, &mut Best),
 ) -> bool {
     // fewer threads do the same work
-    let each = reserve::OF_A_THREAD + 2 * best.most() * size_of::<Found>();
-    let helpers = (1..=helpers).rev().find(|helpers| reserve::has(helpers * each)).unwrap_or(0);
+    let helpers = reserve::threads(helpers, STACK, 2 * best.most() * size_of::<Found>());
     let queue = Queue { state: Mutex::default(), change: Condvar::new(), most: READY_EACH * helpers };
     let owed = Owed::default();
     let held = InterruptsHeld::new();
@@ -315,7 +316,7 @@ pub fn share(
         for number in 0..helpers {
             let (queue, fresh) = (&queue, best.fresh());
             let reading = Reading::new(places, &owed);
-            let thread = std::thread::Builder::new().name(format!("pg_zvec {number}"));
+            let thread = std::thread::Builder::new().name(format!("pg_zvec {number}")).stack_size(STACK);
             // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
             let started = unsafe { thread.spawn_unchecked(move || work(queue, processors, reading, measure, fresh)) };
             // fewer threads do the same work

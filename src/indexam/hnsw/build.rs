@@ -220,11 +220,13 @@ pub fn link_again(memory: &MemoryGraph, heads: &[Node], ef_construction: usize) 
     });
 }
 
-/// How many threads link nodes, for which there is memory: an error is raised if not.
+/// How many threads link nodes: those for which there is memory; an error is raised when that is none.
 pub fn threads() -> usize {
-    let threads = guc::optimize_threads() as usize;
-    reserve::ask((threads * reserve::OF_A_THREAD) as u64);
-    threads
+    /// the standard library's
+    const STACK: usize = 2 << 20;
+    /// what a thread has of its own while it links
+    const OWN: usize = 4 << 20;
+    reserve::some_threads(guc::optimize_threads() as usize, STACK, OWN)
 }
 
 fn with_threads(nodes: &[Node], work: impl FnOnce(usize, &Control, &mut dyn FnMut() -> bool) -> Result<bool>) {
