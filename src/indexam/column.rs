@@ -132,6 +132,14 @@ impl Column {
         }
     }
 
+    /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing
+    /// leads from a slot to them.
+    #[must_use]
+    pub unsafe fn may_be_missing(&self, heap: Relation) -> bool {
+        // SAFETY: the table is open, and has the column
+        unsafe { (*(*(*heap).rd_att).attrs.as_ptr().add(self.attnum as usize - 1)).atthasmissing }
+    }
+
     /// As [`Column::of`], for an index that is to be built as `info` says: refuses what only shows then.
     #[must_use]
     pub unsafe fn to_build(index: Relation, heap: Relation, info: *mut IndexInfo) -> Self {
@@ -144,8 +152,8 @@ impl Column {
                 );
             }
             let column = Self::of(index, heap);
-            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
-            if attribute.atthasmissing {
+            if column.may_be_missing(heap) {
+                let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 raise(
                     Error::new(

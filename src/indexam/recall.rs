@@ -130,7 +130,7 @@ unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &Q
         let mut best = Best::new(most, after);
         let mut chunks = segments.all();
         // SAFETY: the relations are open
-        unsafe { stream::nearest(store, segments, rows, query, &mut best, |_| true, || chunks.next()) };
+        unsafe { stream::nearest(store, segments, rows, query, &mut best, None, || chunks.next()) };
         let (collected, complete) = best.finish();
         after = collected.last().copied();
         for found in collected {

@@ -61,19 +61,18 @@ unsafe fn distance_of(node: *mut CustomScanState) -> *mut OpExpr {
 pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, estate: *mut EState, _flags: i32) {
     // SAFETY: the server's own arguments; the current memory context lives as long as the query
     unsafe {
+        let own = node.cast::<ExactScan>();
         let ss = &mut (*node).ss;
         let rel = ss.ss_currentRelation;
         pg_sys::ExecInitScanTupleSlot(estate, ss, (*rel).rd_att, pg_sys::table_slot_callbacks(rel));
         // those that the server has just found in the same expressions
         ss.ps.subPlan = std::ptr::null_mut();
-        let plan = ss.ps.plan.cast::<pg_sys::Scan>();
-        pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, (*plan).scanrelid as i32);
-        ss.ps.qual = pg_sys::ExecInitQual((*plan).plan.qual, &mut ss.ps);
-        let private = (*plan.cast::<CustomScan>()).custom_private;
-        (*node.cast::<ExactScan>()).may_narrow_down = (*(*private).elements.add(1)).int_value != 0;
+        let plan = &*ss.ps.plan.cast::<CustomScan>();
+        pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, plan.scan.scanrelid as i32);
+        ss.ps.qual = pg_sys::ExecInitQual(plan.scan.plan.qual, &mut ss.ps);
         let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
-        let own = node.cast::<ExactScan>();
         (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);
+        (*own).may_narrow_down = (*(*plan.custom_private).elements.add(1)).int_value != 0;
         (*own).rounds = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
     }
 }

@@ -67,7 +67,7 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
             return;
         }
         let Some(key) = elements::<PathKey>((*root).query_pathkeys).next() else { return };
-        if (*key).pk_opfamily.to_u32() != FLOAT_OPS {
+        if (*key).pk_opfamily.to_u32() != FLOAT_OPS || is_served(rel, key) {
             return;
         }
         let is_column = |side| column_of(side, (*rel).relid).is_some();
@@ -76,10 +76,10 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         let Some((attnum, metric)) = parts_of(distance, (*rel).relid) else { return };
         let table = OpenRelation::open(rte.relid, pg_sys::NoLock as _);
         let fits = is_zvec_table(table.raw())
-            && Column::in_table(table.raw(), attnum, metric).is_some_and(|column| column.toast != pg_sys::InvalidOid)
-            && !has_rows_without(table.raw(), attnum);
+            && Column::in_table(table.raw(), attnum, metric)
+                .is_some_and(|column| column.toast != pg_sys::InvalidOid && !column.may_be_missing(table.raw()));
         drop(table);
-        if !fits || is_served(rel, key) {
+        if !fits {
             return;
         }
         let path = pg_sys::palloc0(size_of::<CustomPath>()).cast::<CustomPath>();
@@ -95,13 +95,6 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         set_costs(root, rel, &mut *path, &cost::Scan::over(root, rel, attnum, distance.cast()));
         pg_sys::add_path(rel, path.cast());
     }
-}
-
-/// Whether there may be rows that do not store the column: it was added to the table with a default, which those rows have got
-/// since. Nothing leads from a slot to them.
-unsafe fn has_rows_without(table: pg_sys::Relation, attnum: i16) -> bool {
-    // SAFETY: the table is open, and has the column
-    unsafe { (*(*(*table).rd_att).attrs.as_ptr().add(attnum as usize - 1)).atthasmissing }
 }
 
 /// The column and the metric of a distance with the column on its left.
@@ -133,16 +126,16 @@ unsafe fn set_costs(root: *mut PlannerInfo, rel: *mut RelOptInfo, path: &mut Cus
         pg_sys::get_tablespace_page_costs((*rel).reltablespace, &mut random, &mut sequential);
         let (quals, target) = (&(*rel).baserestrictcost, &(*(*rel).reltarget).cost);
         path.rows = if path.param_info.is_null() { (*rel).rows } else { (*path.param_info).ppi_rows };
-        path.startup_cost = scan.startup + flat::threads_cost(scan) + quals.startup + target.startup;
+        let pass = flat::threads_cost(scan);
+        path.startup_cost = scan.startup + pass + quals.startup + target.startup;
         if !pg_sys::enable_seqscan {
             path.startup_cost += pg_sys::disable_cost;
         }
-        let expected = expected(root, rel);
-        if let Some(expected) = expected {
-            path.startup_cost += flat::threads_cost(scan) * flat::passes_after_first(expected);
+        if let Some(expected) = expected(root, rel) {
+            path.startup_cost += pass * flat::passes_after_first(expected);
         }
         let fetched = pg_sys::index_pages_fetched(scan.rows, (*rel).pages, 0.0, root);
-        let more = flat::threads_cost(scan) * flat::passes_after_first(scan.rows);
+        let more = pass * flat::passes_after_first(scan.rows);
         let each = LOOKED_UP * pg_sys::cpu_tuple_cost + quals.per_tuple;
         path.total_cost = path.startup_cost + more + fetched * random + scan.rows * each + path.rows * target.per_tuple;
     }

@@ -16,18 +16,17 @@ use super::super::handed_out;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
-use super::stream::{self, Chunk, Segments};
+use super::stream::{self, Chunk, Segments, Slots};
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
-use crate::segment::{SlotNo, Tid};
+use crate::segment::Tid;
 use crate::store::{Store, pending};
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::pg_sys::{self, Datum};
-use std::collections::HashMap;
 
-/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a distance for each that was ever
-/// among them).
+/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
+/// distance for each that was ever among them).
 pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
@@ -43,31 +42,6 @@ enum Next {
     Nulls,
     /// nothing
     Nothing,
-}
-
-/// A set of vectors.
-#[derive(Debug, Default)]
-struct Slots(HashMap<u32, Vec<u64>>);
-
-impl Slots {
-    fn place(slot: SlotNo) -> (u32, usize, u64) {
-        let position = slot.position().0;
-        (slot.tag().0, (position / u64::BITS) as usize, 1 << (position % u64::BITS))
-    }
-
-    fn add(&mut self, slot: SlotNo) {
-        let (tag, word, bit) = Self::place(slot);
-        let words = self.0.entry(tag).or_default();
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
-        words[word] |= bit;
-    }
-
-    fn has(&self, slot: SlotNo) -> bool {
-        let (tag, word, bit) = Self::place(slot);
-        self.0.get(&tag).and_then(|words| words.get(word)).is_some_and(|bits| bits & bit != 0)
-    }
 }
 
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
@@ -264,17 +238,10 @@ impl Rounds {
                     if round == 0 {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        stream::nearest(&store, segments, rows, query, &mut best, |_| true, next);
+                        stream::nearest(&store, segments, rows, query, &mut best, None, next);
                     } else {
-                        let mut again = self.share.iter().copied();
-                        let next = || again.next();
-                        match &self.among {
-                            None => stream::nearest(&store, segments, rows, query, &mut best, |_| true, next),
-                            Some(among) => {
-                                let is_wanted = |slot| among.has(slot);
-                                stream::nearest(&store, segments, rows, query, &mut best, is_wanted, next);
-                            }
-                        }
+                        let (mut again, among) = (self.share.iter().copied(), self.among.as_ref());
+                        stream::nearest(&store, segments, rows, query, &mut best, among, || again.next());
                     }
                     let complete;
                     (*collected, complete) = best.finish();

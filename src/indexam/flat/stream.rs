@@ -10,6 +10,7 @@ use crate::pg::pin::interrupt_waits;
 use crate::segment::page::{PAYLOAD_START, PageBytes, SLOTS_PER_PAGE, SlotPage};
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
@@ -181,17 +182,45 @@ impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
     }
 }
 
+/// A set of vectors.
+#[derive(Debug, Default)]
+pub struct Slots(HashMap<u32, Vec<u64>>);
+
+impl Slots {
+    fn place(slot: SlotNo) -> (u32, usize, u64) {
+        let position = slot.position().0;
+        (slot.tag().0, (position / u64::BITS) as usize, 1 << (position % u64::BITS))
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, slot: SlotNo) {
+        let (tag, word, bit) = Self::place(slot);
+        let words = self.0.entry(tag).or_default();
+        if words.len() <= word {
+            words.resize(word + 1, 0);
+        }
+        words[word] |= bit;
+    }
+
+    /// Whether it is in the set.
+    #[must_use]
+    pub fn has(&self, slot: SlotNo) -> bool {
+        let (tag, word, bit) = Self::place(slot);
+        self.0.get(&tag).and_then(|words| words.get(word)).is_some_and(|bits| bits & bit != 0)
+    }
+}
+
 /// Bytes of vectors that are one task, at the most. Those of a slot page mostly are fewer.
 const TASK_BYTES: usize = 2 << 20;
 
-/// Offers the vectors on the slot pages that `next` gives and that are wanted, with their distances to `query`, to `best`.
+/// Offers the vectors on the slot pages that `next` gives, or those `among` them, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
     segments: &Segments,
     rows: &mut Rows,
     query: &Query,
     best: &mut Best,
-    is_wanted: impl Fn(SlotNo) -> bool,
+    among: Option<&Slots>,
     next: impl FnMut() -> Option<Chunk>,
 ) {
     let measure = query.measure();
@@ -208,7 +237,7 @@ pub unsafe fn nearest(
         let helpers = if pins.is_temporary() { 0 } else { crew::size(segment.page.data.pages(), best.most()) };
         // from files this thread reads faster, too
         let by_tasks = helpers > 0 || pins.places().files().is_some() && crew::may_pin();
-        let at_a_time = if !by_tasks { usize::MAX } else { TASK_BYTES / geometry.stride_bytes.max(1) as usize + 1 };
+        let at_a_time = if by_tasks { TASK_BYTES / geometry.stride_bytes.max(1) as usize + 1 } else { usize::MAX };
         // visible vectors of a slot page
         let mut seen: Vec<Found> = Vec::new();
         // pages before this one were looked for
@@ -220,7 +249,9 @@ pub unsafe fn nearest(
                 seen.reserve_exact(SLOTS_PER_PAGE);
                 // SAFETY: the store's relation is open
                 unsafe { segments.candidates(store, n, rows, &mut seen) };
-                seen.retain(|found| is_wanted(found.slot));
+                if let Some(among) = among {
+                    seen.retain(|found| among.has(found.slot));
+                }
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
             let task = std::mem::replace(&mut seen, rest);
