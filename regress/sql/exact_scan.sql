@@ -1,32 +1,7 @@
 -- Exact scans: in order of distance, where no index has the order
 CREATE SCHEMA exact_scan;
-SET search_path = exact_scan, public;
+SET search_path = exact_scan, knn, public;
 SET max_parallel_workers_per_gather = 0;
-
--- compares rows and distances with those by a sequential scan and a sort; an error if the plan is another
-CREATE FUNCTION compared(tab text, operator text, query text, condition text = 'true', rows int = NULL, OUT returned bigint, OUT verdict text)
-LANGUAGE plpgsql AS $$
-DECLARE
-    sql text := format('SELECT array_agg(id), array_agg(d), count(*) FROM (SELECT id, v OPERATOR(public.%s) %L AS d FROM %s WHERE %s ORDER BY v OPERATOR(public.%1$s) %2$L LIMIT %5$s) s',
-        operator, query, tab, condition, coalesce(rows::text, 'ALL'));
-    ids int[]; distances float8[]; ids_seq int[]; distances_seq float8[]; n bigint; plan text; line text;
-BEGIN
-    PERFORM set_config('zvec.enable_exact_scan', 'off', true);
-    EXECUTE sql INTO ids_seq, distances_seq, n;
-    PERFORM set_config('zvec.enable_exact_scan', 'on', true), set_config('enable_sort', 'off', true);
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP plan := concat(plan, line, E'\n'); END LOOP;
-    EXECUTE sql INTO ids, distances, returned;
-    PERFORM set_config('enable_sort', 'on', true);
-    verdict := CASE
-        WHEN plan NOT LIKE '%ZvecExactScan%' OR plan LIKE '%Sort%' THEN 'another plan: ' || plan
-        WHEN returned <> n THEN 'other rows'
-        WHEN distances IS DISTINCT FROM distances_seq THEN 'other distances'
-        WHEN (SELECT count(DISTINCT i) FROM unnest(ids) i) <> returned THEN 'a row twice'
-        WHEN rows IS NULL AND (SELECT array_agg(i ORDER BY i) FROM unnest(ids) i) IS DISTINCT FROM (SELECT array_agg(i ORDER BY i) FROM unnest(ids_seq) i) THEN 'other rows'
-        ELSE 'same' END;
-END $$;
-CREATE FUNCTION plan_of(query text) RETURNS SETOF text LANGUAGE plpgsql
-AS $$ BEGIN RETURN QUERY EXECUTE 'EXPLAIN (COSTS OFF) ' || query; END $$;
 
 -- ties, NULL vectors, zero vectors
 CREATE TABLE t (id int, v zvec(37), note text, n int) USING zvec WITH (autovacuum_enabled = off);
@@ -46,15 +21,15 @@ EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, ANALYZE) SELECT id FROM t WHERE n <
 EXPLAIN (COSTS OFF, FORMAT JSON) SELECT id FROM t ORDER BY v <#> (SELECT v FROM q WHERE id = 1) LIMIT 10;
 
 -- every metric, to the end and not
-SELECT q.id, operator, (compared('t', operator, q.v::text)).*, (compared('t', operator, q.v::text, rows => 10)).*
+SELECT q.id, operator, (compared('t', operator, q.v::text, scan => 'ZvecExactScan')).*, (compared('t', operator, q.v::text, rows => 10, scan => 'ZvecExactScan')).*
 FROM q, unnest(ARRAY['<->', '<#>', '<=>', '<+>']) operator ORDER BY q.id, operator;
-SELECT (compared('t', '<->', v::text, 'n = 3', 5)).* FROM q WHERE id = 1;
-SELECT (compared('t', '<->', v::text, 'id = 1234', 1)).* FROM q WHERE id = 1;
-SELECT (compared('t', '<->', v::text, 'id > 1990')).* FROM q WHERE id = 1;
-SELECT (compared('t', '<->', v::text, 'v IS NULL')).* FROM q WHERE id = 1;
-SELECT (compared('t', '<->', v::text, 'v <-> ' || quote_literal(v::text) || ' < 40')).* FROM q WHERE id = 500;
+SELECT (compared('t', '<->', v::text, 'n = 3', 5, scan => 'ZvecExactScan')).* FROM q WHERE id = 1;
+SELECT (compared('t', '<->', v::text, 'id = 1234', 1, scan => 'ZvecExactScan')).* FROM q WHERE id = 1;
+SELECT (compared('t', '<->', v::text, 'id > 1990', scan => 'ZvecExactScan')).* FROM q WHERE id = 1;
+SELECT (compared('t', '<->', v::text, 'v IS NULL', scan => 'ZvecExactScan')).* FROM q WHERE id = 1;
+SELECT (compared('t', '<->', v::text, 'v <-> ' || quote_literal(v::text) || ' < 40', scan => 'ZvecExactScan')).* FROM q WHERE id = 500;
 -- conditions that keep other rows than was expected are asked about all rows before a second pass, unless they are volatile
-SELECT condition, (compared('t', '<->', v::text, condition)).* FROM q, unnest(ARRAY['n * 0 = 1', 'id * 1 % 500 = 7', 'id * 1 > 1000', 'n * 1 = 3 OR v IS NULL',
+SELECT condition, (compared('t', '<->', v::text, condition, scan => 'ZvecExactScan')).* FROM q, unnest(ARRAY['n * 0 = 1', 'id * 1 % 500 = 7', 'id * 1 > 1000', 'n * 1 = 3 OR v IS NULL',
     'random() < 2 AND id % 3 = 0', 'id = (SELECT max(id) FROM q WHERE q.id > t.id)', 'note || n IN (''n73'', ''zero1'', ''null2'')']) condition WHERE id = 500;
 -- a condition with a volatile query of its own is asked once a row, and an expensive one only about rows whose turn has come
 CREATE SEQUENCE asked;
@@ -76,8 +51,8 @@ SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
 EXPLAIN (COSTS OFF) SELECT id FROM t ORDER BY v <-> '[1,2]' LIMIT 1;
 
 -- one's own uncommitted rows, rolled-back ones, deleted ones, another vector in the place of a deleted one
-CREATE VIEW compared_all AS SELECT q.id, (compared('exact_scan.t', '<->', q.v::text)).*, (compared('exact_scan.t', '<=>', q.v::text, rows => 1100)).verdict AS first_rows,
-    (compared('exact_scan.t', '<->', q.v::text, $$note || '' <> 'n7'$$)).verdict AS with_condition FROM q;
+CREATE VIEW compared_all AS SELECT q.id, (compared('exact_scan.t', '<->', q.v::text, scan => 'ZvecExactScan')).*, (compared('exact_scan.t', '<=>', q.v::text, rows => 1100, scan => 'ZvecExactScan')).verdict AS first_rows,
+    (compared('exact_scan.t', '<->', q.v::text, $$note || '' <> 'n7'$$, scan => 'ZvecExactScan')).verdict AS with_condition FROM q;
 BEGIN;
 INSERT INTO t SELECT id + 10000, v, 'own', n FROM t WHERE id <= 100;
 DELETE FROM t WHERE id % 7 = 0;

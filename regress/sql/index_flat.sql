@@ -1,35 +1,12 @@
 -- zvec_flat: what it returns is what a sequential scan and a sort return
 CREATE SCHEMA index_flat;
-SET search_path = index_flat, public;
+SET search_path = index_flat, knn, public;
 SET max_parallel_workers_per_gather = 0;
 SELECT opcname, opcdefault, amvalidate(oid) FROM pg_opclass
 WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'zvec_flat') ORDER BY opcname;
 SELECT pg_indexam_has_property(oid, 'can_order') AS can_order, pg_indexam_has_property(oid, 'can_unique') AS can_unique,
     pg_indexam_has_property(oid, 'can_multi_col') AS can_multi_col, pg_indexam_has_property(oid, 'can_include') AS can_include
 FROM pg_am WHERE amname = 'zvec_flat';
-
--- compares rows and distances by index with those by sequential scan, row by row
-CREATE FUNCTION compared(tab text, operator text, query text, condition text = 'true', rows int = NULL, OUT by_index bigint, OUT verdict text)
-LANGUAGE plpgsql AS $$
-DECLARE
-    sql text := format('SELECT array_agg(id), array_agg(d), count(*) FROM (SELECT id, v OPERATOR(public.%s) %L AS d FROM %s WHERE %s ORDER BY v OPERATOR(public.%1$s) %2$L LIMIT %5$s) s',
-        operator, query, tab, condition, coalesce(rows::text, 'ALL'));
-    ids int[]; distances float8[]; ids_seq int[]; distances_seq float8[]; n bigint; plan text; line text;
-BEGIN
-    PERFORM set_config('enable_indexscan', 'off', true), set_config('zvec.enable_exact_scan', 'off', true);
-    EXECUTE sql INTO ids_seq, distances_seq, n;
-    PERFORM set_config('enable_indexscan', 'on', true), set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true);
-    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP plan := concat(plan, line, E'\n'); END LOOP;
-    EXECUTE sql INTO ids, distances, by_index;
-    PERFORM set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true);
-    verdict := CASE
-        WHEN plan NOT LIKE '%Order By: %' THEN 'not by index: ' || plan
-        WHEN distances IS DISTINCT FROM distances_seq THEN 'other distances'
-        WHEN (SELECT count(DISTINCT i) FROM unnest(ids) i) <> by_index THEN 'a row twice'
-        WHEN rows IS NULL AND (SELECT array_agg(i ORDER BY i) FROM unnest(ids) i) IS DISTINCT FROM (SELECT array_agg(i ORDER BY i) FROM unnest(ids_seq) i) THEN 'other rows'
-        WHEN plan LIKE '%Parallel Index Scan%' THEN 'same, in parallel'
-        ELSE 'same' END;
-END $$;
 
 -- ties, NULL vectors and zero vectors, all metrics, vectors on one page and across pages
 CREATE TABLE t (id int, v zvec(37), note text, n int) USING zvec WITH (autovacuum_enabled = off);

@@ -78,6 +78,32 @@ SET enable_nestloop = off SET enable_sort = on AS $$
             AND (SELECT count(*) FROM index) = (SELECT count(*) FROM exact),
         NOT EXISTS (SELECT FROM index JOIN exact USING (id) WHERE index.distance IS DISTINCT FROM exact.distance)
 $$;
+-- compares rows and distances with those by a sequential scan and a sort, row by row. Which scan: 'Index Scan', 'ZvecExactScan'
+CREATE FUNCTION compared(tab text, operator text, query text, condition text = 'true', rows int = NULL, scan text = 'Index Scan', OUT returned bigint, OUT verdict text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    sql text := format('SELECT array_agg(id), array_agg(d), count(*) FROM (SELECT id, v OPERATOR(public.%s) %L AS d FROM %s WHERE %s ORDER BY v OPERATOR(public.%1$s) %2$L LIMIT %5$s) s',
+        operator, query, tab, condition, coalesce(rows::text, 'ALL'));
+    by_index bool := scan = 'Index Scan';
+    ids int[]; distances float8[]; ids_seq int[]; distances_seq float8[]; n bigint; plan text; line text;
+BEGIN
+    PERFORM set_config('enable_indexscan', 'off', true), set_config('zvec.enable_exact_scan', 'off', true);
+    EXECUTE sql INTO ids_seq, distances_seq, n;
+    PERFORM set_config('enable_indexscan', by_index::text, true), set_config('zvec.enable_exact_scan', (NOT by_index)::text, true),
+        set_config('enable_seqscan', (NOT by_index)::text, true), set_config('enable_sort', 'off', true);
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP plan := concat(plan, line, E'\n'); END LOOP;
+    EXECUTE sql INTO ids, distances, returned;
+    PERFORM set_config('enable_indexscan', 'on', true), set_config('zvec.enable_exact_scan', 'on', true),
+        set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true);
+    verdict := CASE
+        WHEN plan NOT LIKE '%' || scan || '%' OR plan NOT LIKE '%Order By: %' OR plan LIKE '%Sort%' THEN 'another plan: ' || plan
+        WHEN returned <> n THEN 'other rows'
+        WHEN distances IS DISTINCT FROM distances_seq THEN 'other distances'
+        WHEN (SELECT count(DISTINCT i) FROM unnest(ids) i) <> returned THEN 'a row twice'
+        WHEN rows IS NULL AND (SELECT array_agg(i ORDER BY i) FROM unnest(ids) i) IS DISTINCT FROM (SELECT array_agg(i ORDER BY i) FROM unnest(ids_seq) i) THEN 'other rows'
+        WHEN plan LIKE '%Parallel Index Scan%' THEN 'same, in parallel'
+        ELSE 'same' END;
+END $$;
 
 -- the helpers notice what they are for
 SELECT vec(1, 3), vec(1, 3) = vec(1, 3) AS again, vec(1, 3) <> vec(2, 3) AS other_row, vec(1, 3) <> vec(1, 3, 2) AS other_seed;
@@ -100,4 +126,6 @@ SELECT * FROM same('helped', '<->', vec(1, 4), 20, 'true', 'id % 2 = 0');
 -- a plan without an index
 DROP INDEX helped_v;
 SELECT * FROM by_index('helped', '<->', '[0,0,0,0]', 3);
+SELECT * FROM compared('helped', '<->', '[0,0,0,0]');
+SELECT * FROM compared('helped', '<->', '[0,0,0,0]', scan => 'ZvecExactScan');
 DROP TABLE helped;
