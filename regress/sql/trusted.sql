@@ -98,6 +98,13 @@ CREATE TABLE store (id int) USING zvec_segment;
 SELECT zvec_tableam_handler('x');
 SELECT zvec_recv('x'::bytea, 0, 0);
 SELECT zvec_tableam_handler(NULL);
+-- a setting that takes a superuser is not taken over from before the library was loaded
+\c regress_zvec_trusted
+SET ROLE regress_zvec_owner;
+SET search_path = items, vectors;
+SET pg_zvec.segment_capacity = 1;
+SELECT '[1]'::zvec;
+SHOW pg_zvec.segment_capacity;
 -- who installed it may drop it, with the tables that need it, whosever they are
 SET client_min_messages = warning;
 DROP EXTENSION pg_zvec;

@@ -59,7 +59,13 @@ pub fn negate(a: &[f32], out: &mut [f32]) {
 }
 
 /// `op` of each element and `number`, computed in `f64` and rounded once.
-fn with_number(a: &[f32], number: f64, out: &mut [f32], op: impl Fn(f64, f64) -> f64, what: &'static str) -> Result<()> {
+fn with_number(
+    a: &[f32],
+    number: f64,
+    out: &mut [f32],
+    op: impl Fn(f64, f64) -> f64,
+    what: &'static str,
+) -> Result<()> {
     if !number.is_finite() {
         let shown = if number.is_nan() { "NaN" } else { "an infinite value" };
         return Err(Error::new(SqlState::DataException, format!("{shown} is not allowed in a {what} with a zvec"))
@@ -96,8 +102,9 @@ pub fn scale(a: &[f32], number: f64, out: &mut [f32]) -> Result<()> {
 /// `DivisionByZero`; otherwise as [`scale`].
 pub fn divide(a: &[f32], number: f64, out: &mut [f32]) -> Result<()> {
     if number == 0.0 {
-        return Err(Error::new(SqlState::DivisionByZero, "division of a zvec by zero")
-            .hint("Divide by NULLIF(number, 0) to get NULL instead, or use l2_normalize(), which leaves zero vectors alone."));
+        return Err(Error::new(SqlState::DivisionByZero, "division of a zvec by zero").hint(
+            "Divide by NULLIF(number, 0) to get NULL instead, or use l2_normalize(), which leaves zero vectors alone.",
+        ));
     }
     with_number(a, number, out, |x, y| x / y, "quotient")
 }
