@@ -10,18 +10,18 @@ SELECT id, unnest(v), generate_series(1, 2) FROM (VALUES (1, '[1,2]'::zvec), (2,
 SELECT * FROM ROWS FROM (unnest('[1,2]'::zvec), unnest('[3]'::zvec)) AS e(a, b);
 SELECT vector_norm('[3,4]'::zvec), vector_norm('[3,4]'::zvec) = l2_norm('[3,4]'::zvec) AS same;
 -- of stored vectors, in both kinds of tables; dimensions are told without reading the vector
-CREATE TABLE in_store (id int PRIMARY KEY, v zvec) USING zvec;
-CREATE TABLE in_heap (id int PRIMARY KEY, v zvec) USING heap;
-INSERT INTO in_store SELECT d, array_agg(i)::zvec FROM unnest(ARRAY[1, 2, 30, 31, 2500, 16000]) AS d, generate_series(1, d) AS i GROUP BY d;
-INSERT INTO in_heap SELECT * FROM in_store;
+CREATE TABLE arrays_store (id int PRIMARY KEY, v zvec) USING zvec;
+CREATE TABLE arrays_heap (id int PRIMARY KEY, v zvec) USING heap;
+INSERT INTO arrays_store SELECT d, array_agg(i)::zvec FROM unnest(ARRAY[1, 2, 30, 31, 2500, 16000]) AS d, generate_series(1, d) AS i GROUP BY d;
+INSERT INTO arrays_heap SELECT * FROM arrays_store;
 SELECT id, array_length(v, 1) = id AS length, (SELECT count(*) FROM unnest(v)) AS elements,
     (SELECT sum(e::float8) FROM unnest(v) AS e) = id::float8 * (id + 1) / 2 AS sum,
     (SELECT bool_and(e = i) FROM unnest(v) WITH ORDINALITY AS u(e, i)) AS ordered
-FROM (SELECT * FROM in_store UNION ALL SELECT * FROM in_heap) AS t ORDER BY id;
-SELECT i, sum(e) FROM in_store, unnest(v) WITH ORDINALITY AS u(e, i) WHERE id < 30 GROUP BY i ORDER BY i;
+FROM (SELECT * FROM arrays_store UNION ALL SELECT * FROM arrays_heap) AS t ORDER BY id;
+SELECT i, sum(e) FROM arrays_store, unnest(v) WITH ORDINALITY AS u(e, i) WHERE id < 30 GROUP BY i ORDER BY i;
 -- a cursor that stops half-way
 BEGIN;
-DECLARE half CURSOR FOR SELECT unnest(v) FROM in_store WHERE id = 16000;
+DECLARE half CURSOR FOR SELECT unnest(v) FROM arrays_store WHERE id = 16000;
 FETCH 2 FROM half;
 COMMIT;
 -- from arrays
@@ -35,7 +35,7 @@ SELECT v::bigint[], v::smallint[], v::text[] FROM (VALUES ('[1,2.5,3.5,-0.5]'::z
 SELECT '[9.2e18,-9223372036854775808]'::zvec::bigint[] AS large, '[1e30,1e-30]'::zvec::text[] AS text;
 SELECT v::text[]::zvec = v AS text, v::real[]::zvec = v AS "real" FROM (VALUES ('[0.1,-3.4028235e38,1e-45,16777216,0.33333334]'::zvec)) AS t(v);
 SELECT array_to_string('[1,2.5]'::zvec::text[], '; ');
-SELECT id, v::text[]::zvec = v AS text, v::bigint[]::zvec = v AS int8 FROM in_store ORDER BY id;
+SELECT id, v::text[]::zvec = v AS text, v::bigint[]::zvec = v AS int8 FROM arrays_store ORDER BY id;
 -- assignment: integers become vectors, and vectors every array; text becomes a vector only when asked to
 CREATE TABLE assigned (v zvec(2), i bigint[], t text[]);
 INSERT INTO assigned (v) VALUES (ARRAY[1,2]::bigint[]), (ARRAY[3,4]::smallint[]), (ARRAY['5','6']::text[]::zvec);
@@ -43,7 +43,7 @@ INSERT INTO assigned (v) VALUES (ARRAY['5','6']);
 INSERT INTO assigned (v) VALUES (ARRAY[1,2,3]::bigint[]);
 UPDATE assigned SET i = v, t = v;
 SELECT * FROM assigned;
-DROP TABLE assigned, in_store, in_heap;
+DROP TABLE assigned, arrays_store, arrays_heap;
 -- what had a meaning before has the same one
 CREATE FUNCTION pg_temp.second(real[]) RETURNS real LANGUAGE sql AS 'SELECT $1[2]';
 SELECT pg_temp.second('[1,2.5,3]'::zvec) AS implicit_to_real, array_length('{1,2}'::int[], 1), array_length(v::real[], 1), (v::real[])[2],

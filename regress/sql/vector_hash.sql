@@ -10,46 +10,49 @@ SELECT opcname, amname, opcdefault, opcintype::regtype, amvalidate(c.oid) FROM p
 WHERE opcname = 'zvec_ops' ORDER BY amname;
 SELECT oprcanhash, oprcanmerge FROM pg_operator WHERE oprname = '=' AND oprleft = 'zvec'::regtype;
 -- the same vector in every form: plain, behind a short header, out of line, in a zvec table
-CREATE TABLE in_store (id int, v zvec) USING zvec;
-CREATE TABLE in_heap (id int, v zvec) USING heap;
-INSERT INTO in_store SELECT d * 10 + z, array_agg(CASE WHEN i = d THEN CASE z WHEN 0 THEN 0 ELSE -0.0::float8 END ELSE i END ORDER BY i)::zvec
+CREATE TABLE hash_store (id int, v zvec) USING zvec;
+CREATE TABLE hash_heap (id int, v zvec) USING heap;
+INSERT INTO hash_store SELECT d * 10 + z, array_agg(CASE WHEN i = d THEN CASE z WHEN 0 THEN 0 ELSE -0.0::float8 END ELSE i END ORDER BY i)::zvec
 FROM unnest(ARRAY[1, 2, 20, 30, 31, 600, 2500]) AS d, generate_series(0, 1) AS z, generate_series(1, d) AS i GROUP BY d, z;
-INSERT INTO in_heap SELECT * FROM in_store;
-ALTER TABLE in_heap ALTER v SET STORAGE main;
-INSERT INTO in_heap SELECT * FROM in_store;
+INSERT INTO hash_heap SELECT * FROM hash_store;
+ALTER TABLE hash_heap ALTER v SET STORAGE main;
+INSERT INTO hash_heap SELECT * FROM hash_store;
 SELECT vector_dims(v), count(*), count(DISTINCT v) AS different, count(DISTINCT zvec_hash(v)) AS hashes,
     count(DISTINCT zvec_hash_extended(v, 3)) AS extended, count(DISTINCT v::text) AS texts
-FROM (SELECT v FROM in_store UNION ALL SELECT v FROM in_heap UNION ALL SELECT v::real[]::zvec FROM in_store) AS t
+FROM (SELECT v FROM hash_store UNION ALL SELECT v FROM hash_heap UNION ALL SELECT v::real[]::zvec FROM hash_store) AS t
 GROUP BY 1 ORDER BY 1;
 -- GROUP BY, DISTINCT, set operations by hashing
 SET enable_sort = off;
-EXPLAIN (COSTS OFF) SELECT v, count(*) FROM in_store GROUP BY v;
-SELECT vector_dims(v), count(*) FROM (SELECT v, count(*) FROM in_store GROUP BY v) AS t GROUP BY 1 ORDER BY 1;
-EXPLAIN (COSTS OFF) SELECT DISTINCT v FROM in_store;
-SELECT count(*) FROM (SELECT DISTINCT v FROM in_store) AS t;
-EXPLAIN (COSTS OFF) SELECT v FROM in_store UNION SELECT v FROM in_heap;
-SELECT count(*) FROM (SELECT v FROM in_store UNION SELECT v FROM in_heap) AS t;
-SELECT count(*) FROM (SELECT v FROM in_store INTERSECT SELECT v FROM in_heap WHERE id > 300) AS t;
-SELECT count(*) FROM (SELECT v FROM in_store EXCEPT SELECT v FROM in_heap WHERE id > 300) AS t;
+EXPLAIN (COSTS OFF) SELECT v, count(*) FROM hash_store GROUP BY v;
+SELECT vector_dims(v), count(*) FROM (SELECT v, count(*) FROM hash_store GROUP BY v) AS t GROUP BY 1 ORDER BY 1;
+EXPLAIN (COSTS OFF) SELECT DISTINCT v FROM hash_store;
+SELECT count(*) FROM (SELECT DISTINCT v FROM hash_store) AS t;
+EXPLAIN (COSTS OFF) SELECT v FROM hash_store UNION SELECT v FROM hash_heap;
+SELECT count(*) FROM (SELECT v FROM hash_store UNION SELECT v FROM hash_heap) AS t;
+SELECT count(*) FROM (SELECT v FROM hash_store INTERSECT SELECT v FROM hash_heap WHERE id > 300) AS t;
+SELECT count(*) FROM (SELECT v FROM hash_store EXCEPT SELECT v FROM hash_heap WHERE id > 300) AS t;
 RESET enable_sort;
 WITH RECURSIVE steps AS (SELECT '[1,1]'::zvec AS v UNION SELECT CASE WHEN v = '[4,4]' THEN '[1,1]' ELSE v + '[1,1]' END FROM steps)
 SELECT * FROM steps ORDER BY v;
 -- joins by hashing, between tables of both kinds
 SET enable_mergejoin = off;
 SET enable_nestloop = off;
-EXPLAIN (COSTS OFF) SELECT * FROM in_store AS s JOIN in_heap AS h USING (v);
-SELECT s.id, array_agg(h.id ORDER BY h.id) FROM in_store AS s JOIN in_heap AS h USING (v) GROUP BY s.id ORDER BY s.id;
-SELECT s.id, array_agg(o.id ORDER BY o.id) FROM in_store AS s JOIN in_store AS o USING (v) GROUP BY s.id ORDER BY s.id;
-SELECT id FROM in_heap WHERE v NOT IN (SELECT v FROM in_store WHERE id <> 311 AND id <> 310) ORDER BY id;
-SELECT count(*) FROM in_store AS s FULL JOIN (VALUES ('[0]'::zvec), ('[77]')) AS o(v) USING (v);
+EXPLAIN (COSTS OFF) SELECT * FROM hash_store AS s JOIN hash_heap AS h USING (v);
+SELECT s.id, array_agg(h.id ORDER BY h.id) FROM hash_store AS s JOIN hash_heap AS h USING (v) GROUP BY s.id ORDER BY s.id;
+SELECT s.id, array_agg(o.id ORDER BY o.id) FROM hash_store AS s JOIN hash_store AS o USING (v) GROUP BY s.id ORDER BY s.id;
+SELECT id FROM hash_heap WHERE v NOT IN (SELECT v FROM hash_store WHERE id <> 311 AND id <> 310) ORDER BY id;
+SELECT count(*) FROM hash_store AS s FULL JOIN (VALUES ('[0]'::zvec), ('[77]')) AS o(v) USING (v);
 RESET ALL;
-SELECT id FROM in_store WHERE v IN ('[0]','[2]','[3]','[4]','[5]','[6]','[7]','[8]','[9]','[1,-0]') ORDER BY id;
+SELECT id FROM hash_store WHERE v IN ('[0]','[2]','[3]','[4]','[5]','[6]','[7]','[8]','[9]','[1,-0]') ORDER BY id;
 -- against sorting, with more groups and rows than work_mem holds
 CREATE TABLE many (id int, v zvec(40)) USING zvec;
 INSERT INTO many SELECT i, (SELECT array_agg(CASE WHEN j < 40 THEN i % 3000 WHEN i % 7 = 0 THEN -0.0::float8 ELSE 0 END ORDER BY j)
     FROM generate_series(1, 40) AS j)::zvec
 FROM generate_series(1, 9000) AS i;
 ANALYZE many;
+-- ANALYZE takes vectors for different, so an equality finds one row, and a join by hashing is worth it
+SELECT attname, null_frac, n_distinct FROM pg_stats WHERE tablename = 'many' AND attname = 'v';
+EXPLAIN (COSTS OFF) SELECT count(*) FROM many AS a JOIN many AS b USING (v);
 SET work_mem = '64kB';
 SET enable_sort = off;
 EXPLAIN (COSTS OFF) SELECT v, count(*), min(id) FROM many GROUP BY v;
@@ -117,4 +120,4 @@ SELECT count(*) FROM parted AS a JOIN parted AS b USING (v);
 SELECT count(*) FROM (SELECT v, count(*) FROM parted GROUP BY v) AS t;
 RESET ALL;
 SELECT * FROM zvec_check('parted');
-DROP TABLE parted, in_store, in_heap;
+DROP TABLE parted, hash_store, hash_heap;

@@ -28,14 +28,14 @@ SELECT * FROM zvec_check('numbers');
 SELECT id FROM numbers WHERE v IS NOT NULL ORDER BY v <-> 2 * '[0.5,1,1.5]'::zvec, id;
 DROP TABLE numbers;
 -- long vectors stored out of line, in a zvec and in a heap table, and behind short headers
-CREATE TABLE in_store (id int, v zvec) USING zvec;
-CREATE TABLE in_heap (id int, v zvec) USING heap;
-INSERT INTO in_store SELECT d, array_agg(i)::zvec FROM unnest(ARRAY[1, 2, 20, 30, 31, 2500]) AS d, generate_series(1, d) AS i GROUP BY d;
-INSERT INTO in_heap SELECT * FROM in_store;
+CREATE TABLE numbers_store (id int, v zvec) USING zvec;
+CREATE TABLE numbers_heap (id int, v zvec) USING heap;
+INSERT INTO numbers_store SELECT d, array_agg(i)::zvec FROM unnest(ARRAY[1, 2, 20, 30, 31, 2500]) AS d, generate_series(1, d) AS i GROUP BY d;
+INSERT INTO numbers_heap SELECT * FROM numbers_store;
 SELECT id, (v * 2)::float8[] = ARRAY(SELECT 2 * i::float8 FROM generate_series(1, id) AS i) AS product,
     (-v)::float8[] = ARRAY(SELECT -i::float8 FROM generate_series(1, id) AS i) AS negated,
     (v / 4)::float8[] = ARRAY(SELECT i::float8 / 4 FROM generate_series(1, id) AS i) AS quotient
-FROM (SELECT * FROM in_store UNION ALL SELECT * FROM in_heap) AS t ORDER BY id;
+FROM (SELECT * FROM numbers_store UNION ALL SELECT * FROM numbers_heap) AS t ORDER BY id;
 -- max and min
 SELECT max(v), min(v), count(v) FROM (VALUES ('[1,2]'::zvec), ('[2]'), (NULL), ('[1,2,0]'), ('[-1,9]')) AS t(v);
 SELECT max(v), min(v) FROM unnest(ARRAY[]::zvec[]) AS v;
@@ -45,9 +45,9 @@ SELECT i, max(v) OVER (ORDER BY i), min(v) OVER (ORDER BY i ROWS 1 PRECEDING)
 FROM (VALUES (1, '[3,2]'::zvec), (2, '[1,4]'), (3, '[5,9]')) AS t(i, v);
 SELECT zvec_larger('[1,2]', '[1,3]'), zvec_smaller('[1,2]', '[1,3]'), zvec_larger('[2]', '[1,3]'), zvec_smaller('[1]', '[1,0]'),
     zvec_larger('[0]', '[-0]') AS first_of_equals, zvec_smaller('[-0]', '[0]') AS first_of_equals;
-SELECT vector_dims(max(v)) AS greatest, vector_dims(min(v)) AS least FROM in_store;
-SELECT vector_dims(max(v)) AS greatest, vector_dims(min(v)) AS least FROM in_heap;
-DROP TABLE in_store, in_heap;
+SELECT vector_dims(max(v)) AS greatest, vector_dims(min(v)) AS least FROM numbers_store;
+SELECT vector_dims(max(v)) AS greatest, vector_dims(min(v)) AS least FROM numbers_heap;
+DROP TABLE numbers_store, numbers_heap;
 -- in parallel, and by an index
 CREATE TABLE extremes (id int, v zvec) USING zvec;
 INSERT INTO extremes SELECT i, ARRAY[i * 37 % 20011, i]::zvec FROM generate_series(1, 20000) AS i;
