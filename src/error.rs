@@ -15,6 +15,8 @@ pub enum SqlState {
     DataException,
     /// 22003 numeric_value_out_of_range
     NumericValueOutOfRange,
+    /// 22012 division_by_zero
+    DivisionByZero,
     /// 22004 null_value_not_allowed
     NullValueNotAllowed,
     /// 2202E array_subscript_error

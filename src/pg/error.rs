@@ -19,6 +19,7 @@ impl SqlState {
             SqlState::InvalidBinaryRepresentation => ERRCODE_INVALID_BINARY_REPRESENTATION,
             SqlState::DataException => ERRCODE_DATA_EXCEPTION,
             SqlState::NumericValueOutOfRange => ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            SqlState::DivisionByZero => ERRCODE_DIVISION_BY_ZERO,
             SqlState::NullValueNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
             SqlState::ArraySubscriptError => ERRCODE_ARRAY_ELEMENT_ERROR,
             SqlState::InvalidParameterValue => ERRCODE_INVALID_PARAMETER_VALUE,

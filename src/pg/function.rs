@@ -171,6 +171,11 @@ impl<'a> Arg<'a> {
         self.datum.value() as i32
     }
 
+    /// A `double precision`.
+    pub fn f64(self) -> f64 {
+        f64::from_bits(self.datum.value() as u64)
+    }
+
     /// A `boolean`.
     pub fn bool(self) -> bool {
         self.datum.value() & 0xff != 0

@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod file;
 pub mod function;
 pub mod guc;
+pub mod hash;
 pub mod memory;
 pub mod message;
 pub mod peek;

@@ -87,6 +87,10 @@ unsafe extern "C-unwind" {
     pub fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
     /// The checksum of a page. Calls nothing else of the server, so threads may call it.
     pub fn pg_checksum_page(page: *mut std::ffi::c_char, block: u32) -> u16;
+    /// Hash of that many bytes.
+    pub fn hash_bytes(bytes: *const u8, len: i32) -> u32;
+    /// Hash of that many bytes and a seed; with seed 0 the lower half is [`hash_bytes`]'s.
+    pub fn hash_bytes_extended(bytes: *const u8, len: i32, seed: u64) -> u64;
     /// The hash of a page's tag in the table of shared buffers.
     pub fn BufTableHashCode(tag: *mut BufferTag) -> u32;
     /// The buffer of a page, from 0, or -1. With the lock of the hash's partition.
