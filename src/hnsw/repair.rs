@@ -14,9 +14,10 @@
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
-use super::build::{Control, FEW_AT_A_TIME, bridge_all, in_chunks, run};
+use super::build::bridge_all;
 use super::connect::{Marks, bridge, connect, is_landmark, twins};
 use super::search::{descend, search_level};
+use super::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
