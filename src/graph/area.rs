@@ -4,7 +4,7 @@ use super::entry::{CODE_HEAD_BYTES, MAP_ENTRY_BYTES, PENDING_ENTRY_BYTES, node_b
 use super::page::Kind;
 use crate::segment::ExtentList;
 use crate::segment::extent::growth_by_extents;
-use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
+use crate::segment::header::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
 use std::ops::Range;
 
 /// The most extents of an area.

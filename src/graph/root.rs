@@ -18,7 +18,7 @@ use super::area::{Area, CodeShape, MOST_EXTENTS, Shape};
 use super::entry::NO_NODE;
 use super::page::{GraphNo, Header, Kind};
 use crate::distance::Metric;
-use crate::segment::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
+use crate::segment::header::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::segment::{Extent, ExtentList, SegmentTag};
 
 const START: usize = 40;

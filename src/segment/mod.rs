@@ -7,6 +7,7 @@
 
 pub mod extent;
 pub mod geometry;
+pub mod header;
 pub mod ids;
 pub mod page;
 pub mod reference;

@@ -20,7 +20,7 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation, reserve};
 use crate::quant::{Codec, Trainer};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::collections::BTreeMap;

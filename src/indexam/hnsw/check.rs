@@ -19,7 +19,7 @@ use crate::indexam::rows::{Rows, Sight};
 use crate::pg::buffer;
 use crate::pg::relation::{self, as_owner};
 use crate::quant::Query;
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use crate::segment::{Position, SegmentTag, SlotNo};
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Relation};

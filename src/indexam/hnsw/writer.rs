@@ -13,7 +13,7 @@ use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::{Codec, Head, Query};
-use crate::segment::page::Fragment;
+use crate::segment::header::Fragment;
 use pgrx::pg_sys;
 use std::cell::{Ref, RefCell};
 use std::sync::Arc;
