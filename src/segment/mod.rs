@@ -12,6 +12,7 @@ pub mod ids;
 pub mod page;
 pub mod reference;
 pub mod slot;
+pub mod slot_set;
 
 pub use extent::{Extent, ExtentList};
 pub use geometry::Geometry;
