@@ -5,6 +5,7 @@
 //! | module | duty | needs PostgreSQL |
 //! |---|---|---|
 //! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
+//! | [`bitset`] | sets of small numbers | no |
 //! | [`threads`] | what threads of a backend need beside the standard library's | no |
 //! | [`vector`] | vector values: layout, limits, text form | no |
 //! | [`distance`] | metrics and their kernels | no |
@@ -19,6 +20,7 @@
 //! | `worker` | the background worker that drains an index | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
+pub mod bitset;
 pub mod distance;
 pub mod error;
 pub mod graph;

@@ -107,7 +107,7 @@ impl Scan {
     #[must_use]
     pub fn vector_pages(&self) -> f64 {
         let bytes = self.rows * f64::from(self.dims) * 4.0;
-        (bytes / crate::segment::page::PAYLOAD_BYTES as f64).ceil()
+        (bytes / crate::segment::header::PAYLOAD_BYTES as f64).ceil()
     }
 }
 

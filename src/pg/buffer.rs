@@ -1,7 +1,7 @@
 //! Buffers: pins and content locks as guards.
 
 use super::{raw, relation, reserve};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use pgrx::pg_sys;
 use std::cell::Cell;
 

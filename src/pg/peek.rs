@@ -10,7 +10,7 @@
 //! caller pins the page, which counts.
 
 use super::raw;
-use crate::segment::page::{PAGE_BYTES, PageBytes};
+use crate::segment::header::{PAGE_BYTES, PageBytes};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};

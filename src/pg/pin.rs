@@ -115,7 +115,7 @@ impl<'o> Pin<'o> {
     /// Where the page is in memory.
     #[inline]
     #[must_use]
-    pub fn page(&self) -> &crate::segment::page::PageBytes {
+    pub fn page(&self) -> &crate::segment::header::PageBytes {
         // SAFETY: pinned as long as self lives
         unsafe { &*peek::memory(self.buffer).cast() }
     }

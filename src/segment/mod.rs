@@ -7,10 +7,12 @@
 
 pub mod extent;
 pub mod geometry;
+pub mod header;
 pub mod ids;
 pub mod page;
 pub mod reference;
 pub mod slot;
+pub mod slot_set;
 
 pub use extent::{Extent, ExtentList};
 pub use geometry::Geometry;

@@ -4,7 +4,8 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::{buffer, peek, raw, relation};
-use crate::segment::page::{PAYLOAD_START, PageKind, SlotPage};
+use crate::segment::header::PAYLOAD_START;
+use crate::segment::page::{PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
 use crate::segment::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
 use pgrx::pg_sys;

@@ -5,7 +5,8 @@
 
 use super::{check_header, damaged};
 use crate::pg::{buffer, relation};
-use crate::segment::page::{Damage, RootPage, SegmentPage};
+use crate::segment::header::Damage;
+use crate::segment::page::{RootPage, SegmentPage};
 use crate::segment::{SegmentNo, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};

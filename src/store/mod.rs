@@ -35,7 +35,8 @@ pub use write::{NewVector, Turn};
 use crate::error::{Error, SqlState};
 use crate::pg::{error::raise, failpoint::hit, relation, wal};
 use crate::segment::SegmentNo;
-use crate::segment::page::{Damage, PageHeader, RootPage};
+use crate::segment::header::Damage;
+use crate::segment::page::{PageHeader, RootPage};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
@@ -91,7 +92,7 @@ pub(crate) unsafe fn damaged(rel: pg_sys::Relation, blkno: u32, damage: &Damage)
 pub(crate) unsafe fn check_header(
     rel: pg_sys::Relation,
     blkno: u32,
-    page: &crate::segment::page::PageBytes,
+    page: &crate::segment::header::PageBytes,
     header: &PageHeader,
 ) {
     if let Err(damage) = header.check(page) {

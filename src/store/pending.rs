@@ -12,6 +12,7 @@
 //! that has replaced the table's file and aborts, leaves it to the outer one.
 
 use super::map::{Store, epoch};
+use crate::bitset::Bitset;
 use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -23,7 +24,7 @@ use std::cell::{Cell, RefCell};
 /// How many addresses wait at the most.
 const MOST: usize = 1024;
 /// Bits by which a slot's number is remembered: a false hit costs an early write, no more.
-const MARKS: usize = 1 << 14;
+const MARKS: u32 = 1 << 14;
 
 /// A row's move from one address to another, its vector staying in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ struct Pending {
     file: u32,
     epoch: u64,
     moves: Vec<Move>,
-    marks: Vec<u64>,
+    marks: Bitset,
 }
 
 thread_local! {
@@ -57,9 +58,9 @@ thread_local! {
     static REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn mark_of(slot: SlotNo) -> (usize, u64) {
-    let bit = slot.0 as usize % MARKS;
-    (bit / 64, 1 << (bit % 64))
+/// The mark of a slot: slots share marks.
+fn mark_of(slot: SlotNo) -> u32 {
+    slot.0 % MARKS
 }
 
 fn level() -> i32 {
@@ -186,13 +187,12 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
         // SAFETY: rel is open
         let file = unsafe { (*rel.raw()).rd_node.relNode.to_u32() };
-        let marks = vec![0; MARKS / 64];
+        let marks = Bitset::below(MARKS);
         PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }
     let full = PENDING.with_borrow_mut(|pending| {
         let Some(own) = pending.last_mut() else { return false };
-        let (word, bit) = mark_of(moved.slot);
-        own.marks[word] |= bit;
+        own.marks.insert(mark_of(moved.slot));
         own.moves.push(moved);
         own.moves.len() >= MOST
     });
@@ -203,8 +203,8 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
 
 /// Makes sure that nothing waits for `slot`.
 pub fn settle(slot: SlotNo) {
-    let (word, bit) = mark_of(slot);
-    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks[word] & bit != 0)) {
+    let mark = mark_of(slot);
+    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks.contains(mark))) {
         flush();
     }
 }

@@ -6,7 +6,7 @@ use super::crew;
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
-use crate::segment::page::Damage;
+use crate::segment::header::Damage;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 

@@ -16,10 +16,11 @@ use super::super::handed_out;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
-use super::stream::{self, Chunk, Segments, Slots};
+use super::stream::{self, Chunk, Segments};
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
 use crate::segment::Tid;
+use crate::segment::slot_set::SlotSet;
 use crate::store::{Store, pending};
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
@@ -57,7 +58,7 @@ pub struct Rounds {
     first: usize,
     query: Option<Query>,
     /// the vectors that are still asked for, where that is known
-    among: Option<Slots>,
+    among: Option<SlotSet>,
     /// those of a query that vectors cannot be compared with
     other_dims: Option<u16>,
     collected: Vec<Found>,
@@ -157,9 +158,13 @@ impl Rounds {
 
     /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
     pub unsafe fn narrow_down(&mut self, holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool) {
-        let mut among = Slots::default();
+        let mut among = SlotSet::default();
         // SAFETY: the server's scan
-        unsafe { self.rows.slots_where(holds, |slot| among.add(slot)) };
+        unsafe {
+            self.rows.slots_where(holds, |slot| {
+                among.insert(slot);
+            })
+        };
         self.among = Some(among);
     }
 

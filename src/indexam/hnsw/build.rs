@@ -10,8 +10,9 @@ use super::writer::{Maintenance, Writer};
 use crate::error::{Error, Result, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
-use crate::hnsw::build::{Control, insert_list, link_again as link_again_all};
+use crate::hnsw::build::{insert_list, link_again as link_again_all};
 use crate::hnsw::order::Order;
+use crate::hnsw::workers::Control;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
@@ -19,36 +20,12 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::pg::{buffer, guc, relation, reserve};
 use crate::quant::{Codec, Trainer};
-use crate::segment::page::PageBytes;
-use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
+use crate::segment::header::PageBytes;
+use crate::segment::slot_set::{Positions, SlotSet};
+use crate::segment::{Extent, ExtentList, SegmentTag, SlotNo};
 use pgrx::pg_sys;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// The slots of a table's rows, a bit each.
-#[derive(Default)]
-pub struct Slots {
-    segments: BTreeMap<SegmentTag, Vec<u64>>,
-}
-
-impl Slots {
-    /// Adds a slot.
-    pub fn insert(&mut self, slot: SlotNo) {
-        let bits = self.segments.entry(slot.tag()).or_default();
-        let (word, bit) = (slot.position().0 as usize / 64, slot.position().0 % 64);
-        if bits.len() <= word {
-            bits.resize(word + 1, 0);
-        }
-        bits[word] |= 1 << bit;
-    }
-}
-
-fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {
-    bits.iter().enumerate().flat_map(|(word, &bits)| {
-        (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| Position(word as u32 * 64 + bit))
-    })
-}
 
 /// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
 #[derive(Clone, Copy)]
@@ -111,12 +88,12 @@ fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
 }
 
 /// Builds the graphs over `slots` in the empty index `index`; returns how many vectors are in it.
-pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions) -> u64 {
+pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOptions) -> u64 {
     let meta = index.meta();
     let (dims, m) = (usize::from(meta.dims), usize::from(meta.m));
     let budget = memory_budget();
     let fit = most_nodes(budget, dims, m);
-    let largest = slots.segments.values().map(|bits| positions(bits).count() as u64).max().unwrap_or(0);
+    let largest = slots.segments().map(|(_, positions)| u64::from(positions.count())).max().unwrap_or(0);
     if largest > fit {
         let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
         // SAFETY: open
@@ -129,17 +106,24 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
         );
     }
     let mut total = 0;
-    for (&tag, bits) in &slots.segments {
-        total += build_graph(index, table, tag, bits, fit as usize, options);
+    for (tag, positions) in slots.segments() {
+        total += build_graph(index, table, tag, positions, fit as usize, options);
     }
     total
 }
 
-fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit: usize, options: GraphOptions) -> u64 {
+fn build_graph(
+    index: &Index,
+    table: &Table,
+    tag: SegmentTag,
+    positions: Positions<'_>,
+    fit: usize,
+    options: GraphOptions,
+) -> u64 {
     let graph = index.graph_for(tag);
     let lock = Maintenance::acquire(&graph);
-    let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
-    let count = positions(bits).count();
+    let entries = || positions.iter().filter_map(|position| table.entry(SlotNo::new(tag, position)));
+    let count = positions.count() as usize;
     enter(Phase::Load, count as u64);
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());

@@ -13,7 +13,7 @@ use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, Node};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
-use crate::segment::page::{Damage, PageBytes};
+use crate::segment::header::{Damage, PageBytes};
 use std::collections::VecDeque;
 
 /// A graph in memory, with what its pages say besides.

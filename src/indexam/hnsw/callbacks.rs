@@ -1,6 +1,6 @@
 //! The callbacks of the access method `zvec_hnsw`.
 
-use super::build::{self, Slots};
+use super::build;
 use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
@@ -15,6 +15,7 @@ use crate::indexam::options;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, guc, process, relation, wal};
+use crate::segment::slot_set::SlotSet;
 use crate::tableam::item_pointer;
 use crate::tableam::vectors::{Pointer, VectorValue};
 use crate::vector::check_same_dims;
@@ -59,7 +60,7 @@ unsafe extern "C-unwind" fn collect(
     // SAFETY: called by the build's scan with one value and our collection
     unsafe {
         if !*isnull && let Some(pointer) = Pointer::read(*values) {
-            (*slots.cast::<Slots>()).insert(pointer.slot);
+            (*slots.cast::<SlotSet>()).insert(pointer.slot);
         }
     }
 }
@@ -94,7 +95,7 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
                 pg_sys::log_newpage_range(index, pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
             }
             hit("build.meta");
-            let mut slots = Slots::default();
+            let mut slots = SlotSet::default();
             let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
             let collection = (&raw mut slots).cast();
             let none = std::ptr::null_mut();

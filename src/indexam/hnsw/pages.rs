@@ -9,7 +9,7 @@ use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, 
 use crate::pg::error::raise;
 use crate::pg::{buffer, peek, raw, relation};
 use crate::quant::Codec;
-use crate::segment::page::{Damage, PageBytes};
+use crate::segment::header::{Damage, PageBytes};
 use crate::segment::{Position, SegmentTag};
 use pgrx::pg_sys;
 use std::cell::{Cell, OnceCell, RefCell};

@@ -6,7 +6,7 @@ use crate::graph::{Area, CodeHead, NodeEntry};
 use crate::hnsw::{self, NONE, Node};
 use crate::pg::peek;
 use crate::quant::{Head, Query};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 
 /// The part of a code's head that distances need.
 #[inline(always)]

@@ -5,7 +5,7 @@
 //! change the root page, the map and the pending list beside it.
 
 use super::pages::{Graph, Index};
-use super::vacuum::Nodes;
+use crate::bitset::SharedBitset;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
@@ -13,7 +13,7 @@ use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::{Codec, Head, Query};
-use crate::segment::page::Fragment;
+use crate::segment::header::Fragment;
 use pgrx::pg_sys;
 use std::cell::{Ref, RefCell};
 use std::sync::Arc;
@@ -348,9 +348,9 @@ impl Writer {
 
     /// The nodes on the free list.
     #[must_use]
-    pub fn free_list(&self) -> Nodes {
+    pub fn free_list(&self) -> SharedBitset {
         let graph = self.graph();
-        let listed = Nodes::none(graph.root.nodes);
+        let listed = SharedBitset::below(graph.root.nodes);
         let mut next = graph.root.free;
         while let Some(node) = next.filter(|&node| node < graph.root.nodes && !listed.contains(node)) {
             listed.insert(node);
