@@ -233,8 +233,10 @@ unsafe fn flag(flag: u32) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
     let database = argument.value() as u32;
+    let Some(queue) = queue() else { return };
     // SAFETY: a background worker sets itself up
     unsafe {
+        pg_sys::before_shmem_exit(Some(at_exit), argument);
         pg_sys::pqsignal(libc::SIGTERM, Some(raw::die));
         pg_sys::pqsignal(libc::SIGINT, Some(raw::StatementCancelHandler));
         pg_sys::pqsignal(libc::SIGHUP, Some(raw::SignalHandlerForConfigReload));
@@ -242,15 +244,56 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         let (oid, anyway) = (pg_sys::Oid::from(database), pg_sys::BGWORKER_BYPASS_ALLOWCONN);
         pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, anyway);
         flag(pg_sys::PROC_IS_AUTOVACUUM);
-        let Some(queue) = queue() else { return };
+        STAGE.set(Stage::Seeks);
         let number = take_number();
         let is_seen = number.is_some() && Lock::Database(database).take_from_lookers();
         queue.end_start(database);
         let Some(number) = number.filter(|_| is_seen) else { return };
+        STAGE.set(Stage::Serves);
         // whoever inserts and searches needs the other processors
         set(c"pg_zvec.optimize_threads", c"1");
         let memory = background_memory();
         Worker { queue, database, number, memory, cursor: 0, known: BTreeMap::new() }.serve();
+    }
+}
+
+/// How far a worker is, for its end.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// it connects to its database
+    Connects,
+    /// it looks whether it may work, or has done so
+    Seeks,
+    /// it works
+    Serves,
+}
+
+thread_local! {
+    static STAGE: Cell<Stage> = const { Cell::new(Stage::Connects) };
+}
+
+/// At the worker's end, whatever ends it: DROP DATABASE does, and must not end the service of other databases. Its own gets a
+/// new worker when somebody asks again.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_status: i32, database: Datum) {
+    let database = database.value() as u32;
+    let Some(queue) = queue() else { return };
+    match STAGE.get() {
+        // it cannot be connected to: it is gone, or soon will be
+        Stage::Connects => {
+            queue.end_start(database);
+            queue.remove_all(database);
+        }
+        Stage::Seeks => return,
+        // the server has released its locks
+        Stage::Serves => {}
+    }
+    STAGE.set(Stage::Seeks);
+    let is_unserved = |&other: &u32| other != database && !is_served(queue, other);
+    if is_number_free(None)
+        && let Some(other) = queue.databases().into_iter().find(is_unserved)
+    {
+        start(queue, other, true);
     }
 }
 
@@ -365,6 +408,7 @@ impl Worker {
 
     /// Gives back by what it is seen.
     fn let_go(&self) {
+        STAGE.set(Stage::Seeks);
         Lock::Database(self.database).give_back();
         Lock::Number(self.number).give_back();
     }
@@ -384,7 +428,11 @@ impl Worker {
     fn take_again(&mut self) -> bool {
         let Some(number) = take_number() else { return false };
         self.number = number;
-        Lock::Database(self.database).take_from_lookers()
+        let is_seen = Lock::Database(self.database).take_from_lookers();
+        if is_seen {
+            STAGE.set(Stage::Serves);
+        }
+        is_seen
     }
 
     /// Another database that has asked and has no worker.
@@ -424,9 +472,8 @@ impl Worker {
         }
         let lately = |state: &State| state.done.is_some_and(|at| at.elapsed() < LINGER);
         let is_wished = |index: u32| wishes.iter().any(|wish| wish.index == index);
-        self.known.retain(|&index, state| {
-            lately(state) || is_wished(index) || state.failed && state.due > Instant::now()
-        });
+        self.known
+            .retain(|&index, state| lately(state) || is_wished(index) || state.failed && state.due > Instant::now());
         let rest: Vec<(u32, i32)> = self
             .known
             .iter()

@@ -144,12 +144,8 @@ impl Queue {
     pub fn of(&self, database: u32) -> Vec<Wish> {
         let wishes = self.wishes.iter().enumerate().map(|(place, entry)| (place, entry.load(Ordering::Acquire)));
         let own = wishes.filter(|&(_, wish)| wish != 0 && high(wish) == database);
-        own.map(|(place, wish)| Wish {
-            place,
-            index: wish as u32,
-            memory: self.memory[place].load(Ordering::Relaxed),
-        })
-        .collect()
+        own.map(|(place, wish)| Wish { place, index: wish as u32, memory: self.memory[place].load(Ordering::Relaxed) })
+            .collect()
     }
 
     /// The databases that have wishes on the list, each once.
@@ -168,10 +164,7 @@ impl Queue {
         let now = now();
         let is_over = before == 0 || now.wrapping_sub(before as u32) > STARTS_WITHIN;
         is_over
-            && self
-                .starting
-                .compare_exchange(before, both(database, now), Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
+            && self.starting.compare_exchange(before, both(database, now), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// A worker for the database has been started, or could not be.
