@@ -214,13 +214,23 @@ zvec_result $? "worker: its database is dropped"
 comes postgres "SELECT pending()" 0 && comes postgres "SELECT workers()" 0
 zvec_result $? "worker: the other database's vectors do not wait for it"
 
-# a server that dies forgets what was asked for; the next worker finds it
-sql postgres "SET pg_zvec.background_drain = off; INSERT INTO t4 SELECT i, v FROM vectors WHERE i <= 1500"
+# a server that dies forgets what was asked for; the next worker finds it, and goes on when it meets damage
+sql postgres "SET pg_zvec.background_drain = off; INSERT INTO t4 SELECT i, v FROM vectors WHERE i <= 1500" \
+    "SET pg_zvec.background_drain = off; INSERT INTO t6 SELECT i, v FROM vectors WHERE i <= 1500" "CHECKPOINT"
+file=$ZVEC_SCRATCH/main/data/$(sql postgres "SELECT pg_relation_filepath('t6_v')")
+blocks=$(sql postgres "SELECT pg_relation_size('t6_v') / 8192")
 zvec_stop main immediate
+# all but the meta page and the root page
+zvec_as_server dd if=/dev/zero of="$file" bs=8192 seek=2 count=$((blocks - 2)) conv=notrunc status=none
 zvec_start main
 sql postgres "INSERT INTO t5 SELECT i, v FROM vectors WHERE i <= 600"
-comes postgres "SELECT pending()" 0
+comes postgres "SELECT sum(pending) FROM zvec_index_stats('t4_v')" 0 &&
+    comes postgres "SELECT sum(pending) FROM zvec_index_stats('t5_v')" 0 && comes postgres "SELECT workers()" 0
 zvec_result $? "worker: what was asked for before a crash is found"
+errors=$(grep -c 'ERROR: .*"t6_v"' "$ZVEC_SCRATCH/main/log")
+[ "$errors" = 1 ]
+zvec_result $? "worker: a damaged index keeps nobody waiting ($errors errors)"
+sql postgres "REINDEX INDEX t6_v"
 
 # a graph in memory takes what it is said to: for 100,000 vectors of 4 dimensions 260 bytes each
 sql postgres "CREATE TABLE small (id int, v zvec(4)) USING zvec WITH (autovacuum_enabled = off)" \
