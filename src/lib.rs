@@ -17,7 +17,7 @@
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
 //! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
-//! | `worker` | the background worker that drains an index | yes |
+//! | `worker` | the background workers that drain indexes | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
 pub mod bitset;

@@ -122,3 +122,47 @@ pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
         }
     }
 }
+
+/// An error of the server that was caught: it waits on the server's stack.
+#[must_use]
+pub struct Caught(());
+
+impl Caught {
+    /// Whether a statement was cancelled.
+    #[must_use]
+    pub fn is_cancel(&self) -> bool {
+        unsafe extern "C-unwind" {
+            fn geterrcode() -> i32;
+        }
+        // SAFETY: there is an error on the stack
+        unsafe { geterrcode() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED as i32 }
+    }
+
+    /// Sends it to the log.
+    pub fn log(&self) {
+        // SAFETY: there is an error on the stack
+        unsafe { pg_sys::EmitErrorReport() }
+    }
+
+    /// Takes it off the stack. The transaction it happened in must have been aborted, or be of no account to it.
+    pub fn forget(self) {
+        // SAFETY: the error was met in this frame's caller
+        unsafe { pg_sys::FlushErrorState() }
+    }
+}
+
+/// Runs `body` and catches the error that it raises, of whatever kind.
+pub unsafe fn caught<R>(body: impl FnOnce() -> R) -> Result<R, Caught> {
+    // SAFETY: where the error is thrown to, nothing but this frame is left
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        match catch_unwind(AssertUnwindSafe(|| boundary(|| guarded(body)))) {
+            Ok(result) => Ok(result),
+            Err(payload) if payload.is::<ServerError>() => {
+                pg_sys::CurrentMemoryContext = context;
+                Err(Caught(()))
+            }
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+}

@@ -9,6 +9,7 @@ static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
 static mut BACKGROUND_DRAIN: bool = true;
+static mut MAX_DRAIN_WORKERS: i32 = 1;
 static mut ENABLE_EXACT_SCAN: bool = true;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
@@ -70,6 +71,13 @@ pub fn rebuild_threshold() -> f64 {
 pub fn background_drain() -> bool {
     // SAFETY: as above
     unsafe { BACKGROUND_DRAIN }
+}
+
+/// How many background workers the server may have for that.
+#[must_use]
+pub fn max_drain_workers() -> u32 {
+    // SAFETY: as above
+    unsafe { MAX_DRAIN_WORKERS as u32 }
 }
 
 /// Whether the planner may have a table without a fitting index scanned in order of distance.
@@ -161,6 +169,17 @@ pub unsafe fn define() {
             least: 1,
             most: 64,
             context: user,
+            flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.max_drain_workers",
+            short: c"Sets how many background workers of the server move new vectors into graphs.",
+            long: c"Each works at one index after the other of a database. 0 means none.",
+            variable: &raw mut MAX_DRAIN_WORKERS,
+            default: 1,
+            least: 0,
+            most: 1024,
+            context: pg_sys::GucContext::PGC_SIGHUP,
             flags: 0,
         },
     ];

@@ -130,4 +130,8 @@ unsafe extern "C-unwind" {
     pub fn XLogRegisterBufData(id: u8, data: *mut std::ffi::c_char, len: i32);
     /// Writes the record.
     pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
+    /// Whether this process is one of autovacuum's.
+    pub fn IsAutoVacuumWorkerProcess() -> bool;
+    /// kB that autovacuum may take; -1: `maintenance_work_mem`.
+    pub static autovacuum_work_mem: i32;
 }

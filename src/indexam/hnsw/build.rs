@@ -18,7 +18,7 @@ use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
-use crate::pg::{buffer, guc, relation, reserve};
+use crate::pg::{buffer, guc, raw, relation, reserve};
 use crate::quant::{Codec, Trainer};
 use crate::segment::header::PageBytes;
 use crate::segment::slot_set::{Positions, SlotSet};
@@ -75,15 +75,40 @@ pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
     }
 }
 
-/// Bytes that a build may use.
+/// The setting that says what work in memory may take here, and its value in bytes.
+fn memory_setting() -> (&'static str, u64) {
+    // SAFETY: settings, and what this process is
+    unsafe {
+        let (name, kilobytes) = match raw::autovacuum_work_mem {
+            own if own >= 0 && raw::IsAutoVacuumWorkerProcess() => ("autovacuum_work_mem", own),
+            _ => ("maintenance_work_mem", pg_sys::maintenance_work_mem),
+        };
+        (name, kilobytes as u64 * 1024)
+    }
+}
+
+/// Bytes that work in memory may take.
 pub fn memory_budget() -> u64 {
-    // SAFETY: a setting
-    unsafe { pg_sys::maintenance_work_mem as u64 * 1024 }
+    memory_setting().1
+}
+
+/// The name of the setting behind [`memory_budget`].
+pub fn memory_setting_name() -> &'static str {
+    memory_setting().0
+}
+
+/// Bytes a node for what there is besides the graph while nodes are linked and written: in which sequence, what has changed,
+/// what a search has seen, new numbers, upper blocks.
+const WORK_BYTES: u64 = 16;
+
+/// Bytes that a graph of so many nodes takes while it is linked and written.
+pub fn bytes(nodes: u64, dims: usize, m: usize) -> u64 {
+    MemoryGraph::bytes(nodes, dims, m) + nodes * WORK_BYTES
 }
 
 /// Most nodes whose graph fits into `budget` bytes.
 fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
-    let each = (MemoryGraph::bytes(10_000, dims, m) / 10_000).max(1);
+    let each = (bytes(10_000, dims, m) / 10_000).max(1);
     budget / each
 }
 
@@ -95,7 +120,7 @@ pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOption
     let fit = most_nodes(budget, dims, m);
     let largest = slots.segments().map(|(_, positions)| u64::from(positions.count())).max().unwrap_or(0);
     if largest > fit {
-        let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
+        let needed = bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
         // SAFETY: open
         let name = unsafe { relation::name(index.relation()) };
         notice(
@@ -128,7 +153,7 @@ fn build_graph(
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());
     drop(trainer);
-    reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
+    reserve::ask(bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());

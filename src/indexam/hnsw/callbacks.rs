@@ -213,9 +213,9 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
     }
 }
 
-/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait, all in memory; returns
-/// how many, or `None` when something waits that somebody else is at.
-pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u64> {
+/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
+/// in memory; returns how many, or `None` when something waits that somebody else is at.
+pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: bool) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
@@ -229,7 +229,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u
             };
             if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
                 relearn::if_outgrown(&mut writer, &table, options, false);
-                let drained = if u64::from(graph.root.pending()) > 16 * most {
+                let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
                     drain::all(&mut writer, &table, options, &mut || {})
                 } else {
                     writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
