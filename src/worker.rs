@@ -11,7 +11,7 @@
 
 use crate::indexam::hnsw;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{guc, raw};
+use crate::pg::{guc, raw, restricted};
 use pgrx::pg_sys::{self, Datum};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -388,11 +388,11 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
             if !take(REPAIRS) {
                 return Round::Busy;
             }
-            let done = hnsw::repair_wanted(index.raw(), heap.raw());
+            let done = restricted::as_owner(heap.raw(), || hnsw::repair_wanted(index.raw(), heap.raw()));
             give_back(REPAIRS);
             done
         } else {
-            hnsw::drain_some(index.raw(), heap.raw(), BATCH)
+            restricted::as_owner(heap.raw(), || hnsw::drain_some(index.raw(), heap.raw(), BATCH))
         };
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
         match done {

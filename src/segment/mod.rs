@@ -11,6 +11,7 @@ pub mod ids;
 pub mod page;
 pub mod reference;
 pub mod slot;
+pub mod slots;
 
 pub use extent::{Extent, ExtentList};
 pub use geometry::Geometry;
@@ -18,3 +19,4 @@ pub use ids::{Generation, Position, SegmentNo, SegmentTag, SlotNo};
 pub use page::{PageHeader, PageKind, RootPage, SegmentPage, SlotPage};
 pub use reference::Reference;
 pub use slot::{Slot, SlotState, Tid};
+pub use slots::Slots;

@@ -16,10 +16,10 @@ use super::super::handed_out;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
-use super::stream::{self, Chunk, Segments, Slots};
+use super::stream::{self, Chunk, Segments};
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
-use crate::segment::Tid;
+use crate::segment::{Slots, Tid};
 use crate::store::{Store, pending};
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
@@ -159,7 +159,7 @@ impl Rounds {
     pub unsafe fn narrow_down(&mut self, holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool) {
         let mut among = Slots::default();
         // SAFETY: the server's scan
-        unsafe { self.rows.slots_where(holds, |slot| among.add(slot)) };
+        unsafe { self.rows.slots_where(holds, |slot| _ = among.add(slot)) };
         self.among = Some(among);
     }
 

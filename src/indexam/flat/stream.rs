@@ -8,9 +8,8 @@ use super::crew::{self, Task};
 use crate::pg::buffer::Pinned;
 use crate::pg::pin::interrupt_waits;
 use crate::segment::page::{PAYLOAD_START, PageBytes, SLOTS_PER_PAGE, SlotPage};
-use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
+use crate::segment::{Geometry, Position, Slot, SlotNo, Slots, Tid};
 use crate::store::{Pins, Segment, Store};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
@@ -179,34 +178,6 @@ impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
     /// The next one, if it is in segment `number`.
     fn of(&mut self, segments: &Segments, number: usize) -> Option<Chunk> {
         if self.segment(segments)? == number { self.ahead.take() } else { None }
-    }
-}
-
-/// A set of vectors.
-#[derive(Debug, Default)]
-pub struct Slots(HashMap<u32, Vec<u64>>);
-
-impl Slots {
-    fn place(slot: SlotNo) -> (u32, usize, u64) {
-        let position = slot.position().0;
-        (slot.tag().0, (position / u64::BITS) as usize, 1 << (position % u64::BITS))
-    }
-
-    /// Adds one.
-    pub fn add(&mut self, slot: SlotNo) {
-        let (tag, word, bit) = Self::place(slot);
-        let words = self.0.entry(tag).or_default();
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
-        words[word] |= bit;
-    }
-
-    /// Whether it is in the set.
-    #[must_use]
-    pub fn has(&self, slot: SlotNo) -> bool {
-        let (tag, word, bit) = Self::place(slot);
-        self.0.get(&tag).and_then(|words| words.get(word)).is_some_and(|bits| bits & bit != 0)
     }
 }
 
