@@ -150,6 +150,38 @@ SET ROLE zvec_reader;
 SELECT zvec_recall('hidden_h', 10, 5, 1000);
 RESET ROLE;
 
+ALTER ROLE zvec_reader NOBYPASSRLS;
+-- and that a condition's functions must not see before the policies have, since they may tell of them
+SET search_path = index_privileges, public;
+SET ROLE zvec_owner;
+ALTER TABLE hidden NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE hidden ADD COLUMN c int;
+UPDATE hidden SET c = 1000 + id;
+CREATE INDEX hidden_p ON hidden USING zvec_hnsw (v) WHERE pub(c);
+CREATE INDEX hidden_f ON hidden USING zvec_flat (v) WHERE pub(c);
+CREATE INDEX hidden_o ON hidden USING zvec_flat (v zvec_l1_ops) WHERE c > 1000;
+SET ROLE zvec_reader;
+CREATE OR REPLACE FUNCTION reader.abs(i int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    IF i > 1003 THEN RAISE WARNING 'there is a row with %', i; END IF;
+    RETURN i;
+END $$;
+SET search_path = reader, index_privileges, public, pg_catalog;
+SET enable_seqscan = off;
+SET zvec.enable_exact_scan = off;
+SELECT id FROM hidden WHERE pub(c) ORDER BY v <-> '[1,1,1]' LIMIT 5;
+SET enable_sort = off;
+SELECT id FROM hidden WHERE pub(c) ORDER BY v <-> '[1,1,1]' LIMIT 5;
+-- conditions that cannot tell anything are another matter
+EXPLAIN (COSTS OFF) SELECT id FROM hidden WHERE c > 1000 ORDER BY v <+> '[1,1,1]' LIMIT 5;
+SELECT id FROM hidden WHERE c > 1000 ORDER BY v <+> '[1,1,1]' LIMIT 5;
+RESET ROLE;
+SET search_path = index_privileges, public;
+EXPLAIN (COSTS OFF) SELECT id FROM hidden WHERE pub(c) ORDER BY v <-> '[1,1,1]' LIMIT 5;
+RESET enable_seqscan;
+RESET zvec.enable_exact_scan;
+RESET enable_sort;
+
 -- partitions are their owners'
 CREATE TABLE p (id int, v zvec(3)) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100) USING zvec;
