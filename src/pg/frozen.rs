@@ -53,15 +53,14 @@ unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             begin(catalog.raw(), INDEX.into(), true, none, 1, &raw const key, &raw mut tuple, &raw mut state);
         });
-        if tuple.is_null() {
-            return false;
-        }
-        let entry = &mut *pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_class>();
+        let Some(row) = tuple.as_mut() else { return false };
+        let entry = &mut *pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
         let new = change(entry.relfrozenxid.into_inner());
         if let Some(new) = new {
             entry.relfrozenxid = pg_sys::TransactionId::from_inner(new);
         }
         pg_sys::ffi::pg_guard_ffi_boundary(|| if new.is_some() { finish(state, tuple) } else { cancel(state) });
+        catalog.close_and_unlock(pg_sys::RowExclusiveLock as _);
         new.is_some()
     }
 }

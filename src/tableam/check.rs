@@ -9,8 +9,8 @@
 use super::rows::{self, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::{VectorColumns, columns_of};
-use crate::pg::xact;
 use crate::pg::buffer;
+use crate::pg::xact;
 use crate::segment::page::{PageKind, SLOTS_PER_PAGE};
 use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::{PageHeader, Reference, SegmentTag, Slot, SlotNo, SlotState, Slots, Tid};
@@ -206,8 +206,8 @@ impl Check<'_> {
         // SAFETY: both relations are open
         unsafe {
             // on a standby a VACUUM may be replayed at this moment
-            let oldest =
-                (!pg_sys::RecoveryInProgress()).then(|| (*(*self.rel).rd_rel).relfrozenxid.into_inner()).unwrap_or(0);
+            let is_told = !pg_sys::RecoveryInProgress();
+            let oldest = if is_told { (*(*self.rel).rd_rel).relfrozenxid.into_inner() } else { 0 };
             for segment in lot {
                 if !self.columns.contains(&(segment.page.attnum as u16 - 1)) {
                     continue;

@@ -110,7 +110,9 @@ unsafe fn warn_of(rel: Relation, frozen: u32, failure: &(dyn Any + Send)) {
         let next = pg_sys::ReadNextFullTransactionId().value as u32;
         let left = (u32::MAX / 2 - RESERVE).saturating_sub(next.wrapping_sub(frozen));
         let message = format!("the vectors of table \"{}\" could not be vacuumed", relation::name(rel));
-        let detail = format!("Until they are, the table's relfrozenxid stays {frozen}, and the server will accept no new transactions after {left} more.");
+        let detail = format!(
+            "Until they are, the table's relfrozenxid stays {frozen}, and the server will accept no new transactions after {left} more."
+        );
         let hint = "The error that follows says what is in the way. Where a page is damaged, restore it from a backup, or copy what can be read into a new table and drop this one.";
         ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_zvec")
             .set_detail(detail)

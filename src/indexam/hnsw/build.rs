@@ -74,9 +74,9 @@ pub enum Phase {
 pub fn progress(parameter: u32, value: u64) {
     // SAFETY: counters of this backend
     unsafe {
-        let shown = pg_sys::MyBEEntry
-            .as_ref()
-            .is_some_and(|entry| entry.st_progress_command == pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX);
+        let shown = pg_sys::MyBEEntry.as_ref().is_some_and(|entry| {
+            entry.st_progress_command == pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX
+        });
         if shown {
             pg_sys::pgstat_progress_update_param(parameter as i32, value as i64);
         }
