@@ -29,6 +29,8 @@ pub enum SqlState {
     WrongObjectType,
     /// 0A000 feature_not_supported
     FeatureNotSupported,
+    /// 42501 insufficient_privilege
+    InsufficientPrivilege,
     /// 55000 object_not_in_prerequisite_state
     ObjectNotInPrerequisiteState,
     /// 53200 out_of_memory

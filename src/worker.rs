@@ -22,7 +22,7 @@ mod queue;
 use crate::indexam::hnsw;
 use crate::pg::error::caught;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{guc, process, raw};
+use crate::pg::{guc, process, raw, restricted};
 use locks::Lock;
 use pgrx::pg_sys::{self, Datum};
 use queue::{ALL, Queue, Wish, queue};
@@ -812,9 +812,9 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work, in_memory: bool) -> Round {
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
         let done = if work == Work::Repair {
-            hnsw::repair_wanted(index.raw(), heap.raw())
+            restricted::as_owner(heap.raw(), || hnsw::repair_wanted(index.raw(), heap.raw()))
         } else {
-            hnsw::drain_some(index.raw(), heap.raw(), BATCH, in_memory)
+            restricted::as_owner(heap.raw(), || hnsw::drain_some(index.raw(), heap.raw(), BATCH, in_memory))
         };
         match done {
             None => Round::Busy,

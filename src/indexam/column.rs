@@ -61,12 +61,17 @@ pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 /// no longer declare those that `index` needs.
 pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
     // SAFETY: open
-    let (name, table, index) = unsafe {
+    let (name, table, is_view, index) = unsafe {
         let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
-        (name, relation::name(heap), index.map(|index| relation::name(index)))
+        let is_view = (*(*heap).rd_rel).relkind as u8 == pg_sys::RELKIND_MATVIEW;
+        (name, relation::name(heap), is_view, index.map(|index| relation::name(index)))
     };
     let (message, hint) = match index {
+        None if is_view => (
+            format!("column \"{name}\" of materialized view \"{table}\" does not declare its dimensions"),
+            "Make the view anew, with a cast to zvec(n) in its query.",
+        ),
         None => (
             format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
             "Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n).",

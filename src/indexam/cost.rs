@@ -7,6 +7,7 @@
 
 use super::column::declared_dims;
 use super::first_key;
+use super::plan::elements;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -53,7 +54,8 @@ pub struct Estimate {
 
 impl Scan {
     /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while, and for one by a
-    /// distance that no scan can compute: the server's planner takes what has no column in it for given.
+    /// distance that no scan can compute: the server's planner takes what has no column in it for given; nor for one that would
+    /// reveal what policies hide.
     #[must_use]
     pub unsafe fn of(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<Self> {
         // SAFETY: the planner's own
@@ -65,6 +67,9 @@ impl Scan {
             let index = &*(*path).indexinfo;
             let distance = (*(*orderbys).elements).ptr_value.cast();
             if !first_key::is_known_to_a_scan(distance) {
+                return None;
+            }
+            if reveals_rows(index) {
                 return None;
             }
             let mut scan = Self::over(root, index.rel, *index.indexkeys as i16, distance);
@@ -108,6 +113,19 @@ impl Scan {
     pub fn vector_pages(&self) -> f64 {
         let bytes = self.rows * f64::from(self.dims) * 4.0;
         (bytes / crate::segment::header::PAYLOAD_BYTES as f64).ceil()
+    }
+}
+
+/// Whether a scan of the partial index would show rows that policies hide from the user to functions that may tell of them: the
+/// scan evaluates the index's condition first, and of the query's own conditions the server makes sure that it does not.
+unsafe fn reveals_rows(index: &pg_sys::IndexOptInfo) -> bool {
+    // SAFETY: the planner's own
+    unsafe {
+        let rel = &*index.rel;
+        let mut conditions = elements::<pg_sys::RestrictInfo>(rel.baserestrictinfo);
+        !index.indpred.is_null()
+            && conditions.any(|condition| (*condition).security_level > rel.baserestrict_min_security)
+            && pg_sys::contain_leaked_vars(index.indpred.cast())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::column::Column;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::restricted;
 use crate::segment::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::store::visibility::{Judge, Verdict};
 use crate::tableam::lookup::{Lookup, Whose};
@@ -66,7 +67,7 @@ impl Rows {
                     .hint("Read the table in another way, with enable_indexscan and zvec.enable_exact_scan off."),
                 );
             }
-            let partial = !predicate(index).is_null();
+            let partial = index.is_some_and(|index| restricted::has_condition(index));
             let judge = Judge::new(heap, snapshot);
             Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
         }

@@ -26,6 +26,7 @@ impl SqlState {
             SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             SqlState::WrongObjectType => ERRCODE_WRONG_OBJECT_TYPE,
             SqlState::FeatureNotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
+            SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
             SqlState::ObjectNotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             SqlState::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
             SqlState::DataCorrupted => ERRCODE_DATA_CORRUPTED,

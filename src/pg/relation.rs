@@ -98,23 +98,6 @@ pub fn plain_name_of(oid: pg_sys::Oid) -> String {
     }
 }
 
-/// Runs `work` as the owner of the open table `rel`, so that functions in an index's condition can do no more than their
-/// author may. After an error the server restores the user with the (sub)transaction.
-pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe {
-        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
-        pg_sys::SetUserIdAndSecContext((*(*rel).rd_rel).relowner, restricted);
-        let level = pg_sys::NewGUCNestLevel();
-        let result = work();
-        pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-        result
-    }
-}
-
 /// Oid of an open relation.
 #[must_use]
 #[inline(always)]

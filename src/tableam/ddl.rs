@@ -30,6 +30,9 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
     // SAFETY: the server's own arguments
     unsafe {
         if (*(*rel).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE {
+            if let Some(store) = store_to_rewrite(&relation::name(rel)) {
+                refuse_rewrite(&store);
+            }
             raise(
                 Error::new(
                     SqlState::WrongObjectType,
@@ -87,7 +90,18 @@ pub unsafe extern "C-unwind" fn segment_copy_for_cluster(
     _tups_recently_dead: *mut f64,
 ) {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(old) };
+    refuse_rewrite(&unsafe { relation::name(old) })
+}
+
+/// The TOAST relation that the server is about to rewrite into a relation called `name`, if that is such a name.
+fn store_to_rewrite(name: &str) -> Option<String> {
+    let oid = pg_sys::Oid::from(name.strip_prefix("pg_temp_")?.parse::<u32>().ok()?);
+    // SAFETY: a catalog look-up
+    let is_store = unsafe { pg_sys::get_rel_relkind(oid) } as u8 == pg_sys::RELKIND_TOASTVALUE;
+    is_store.then(|| relation::plain_name_of(oid))
+}
+
+fn refuse_rewrite(name: &str) -> ! {
     raise(
         Error::new(
             SqlState::FeatureNotSupported,

@@ -7,7 +7,7 @@
 use super::rows;
 use super::vectors::is_vector_type;
 use crate::pg::relation::OpenRelation;
-use crate::pg::{buffer, raw};
+use crate::pg::{buffer, raw, restricted};
 use pgrx::pg_sys::{self, Datum, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -51,10 +51,10 @@ unsafe fn look_up(rel: Relation) -> Columns {
         for i in 0..count {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
-            let condition = pg_sys::RelationGetIndexPredicate(index.raw());
             let attribute = &*(*(*index.raw()).rd_att).attrs.as_ptr();
-            if !condition.is_null() && is_vector_type(attribute.atttypid) {
-                pg_sys::pull_varattnos(condition.cast(), 1, &mut attributes);
+            if is_vector_type(attribute.atttypid) && restricted::has_condition(index.raw()) {
+                let condition = restricted::stored_condition(index.raw());
+                pg_sys::pull_varattnos(condition, 1, &mut attributes);
             }
         }
         pg_sys::list_free(indexes);

@@ -46,10 +46,18 @@ pub enum Phase {
     Free = 8,
 }
 
-/// Sets a counter that `pg_stat_progress_create_index` shows.
+/// Sets a counter that `pg_stat_progress_create_index` shows, where the command at hand is one that it shows: the counters of
+/// others (VACUUM, CLUSTER) are numbered in the same way and mean other things.
 pub fn progress(parameter: u32, value: u64) {
-    // SAFETY: a counter of this backend
-    unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value as i64) }
+    // SAFETY: counters of this backend
+    unsafe {
+        let shown = pg_sys::MyBEEntry.as_ref().is_some_and(|entry| {
+            entry.st_progress_command == pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX
+        });
+        if shown {
+            pg_sys::pgstat_progress_update_param(parameter as i32, value as i64);
+        }
+    }
 }
 
 /// Begins a phase of so many steps.
