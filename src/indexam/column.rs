@@ -3,7 +3,8 @@
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::relation::{self, OpenRelation};
+use crate::store::Store;
 use crate::tableam::{self, vectors::is_vector_type};
 use pgrx::pg_sys::{self, IndexInfo, Relation};
 
@@ -130,6 +131,17 @@ impl Column {
             let (not_null, toast) = (attribute.attnotnull, (*(*heap).rd_rel).reltoastrelid);
             Some(Self { attnum, dims, metric, not_null, table: relation::oid(heap), toast })
         }
+    }
+
+    /// Whether the table has a vector store ([`Store::if_any`]).
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        if self.toast == pg_sys::InvalidOid {
+            return false;
+        }
+        let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
+        // SAFETY: open
+        unsafe { Store::if_any(toast.raw()).is_some() }
     }
 
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing

@@ -134,6 +134,13 @@ pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
     }
 }
 
+/// Whether the relation's access method is the heap's own.
+#[must_use]
+pub unsafe fn is_plain_heap(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation with storage has its access method's routine; the heap's is a constant of the server
+    unsafe { std::ptr::eq((*rel).rd_tableam, super::raw::GetHeapamTableAmRoutine()) }
+}
+
 /// Whether the relation is neither temporary nor unlogged.
 #[must_use]
 pub unsafe fn is_permanent(rel: pg_sys::Relation) -> bool {

@@ -88,9 +88,13 @@ unsafe fn check_table(table: pg_sys::Relation) -> Vec<Violation> {
     unsafe {
         let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let store = Store::of(toast.raw());
-        store.refresh_all();
-        let violations = tableam::check::check(table, &store, snapshot);
+        let violations = match Store::if_any(toast.raw()) {
+            Some(store) => {
+                store.refresh_all();
+                tableam::check::check(table, &store, snapshot)
+            }
+            None => tableam::check::lacking_store(table),
+        };
         pg_sys::UnregisterSnapshot(snapshot);
         violations
     }

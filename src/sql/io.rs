@@ -1,6 +1,6 @@
 //! Input and output of the type: text, binary, type modifier.
 
-use super::arg::{VectorArg, new_vector};
+use super::arg::{VectorArg, is_undecodable, new_vector};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::Array;
 use crate::pg::message::cstring;
@@ -8,6 +8,10 @@ use crate::pg::varlena::NewVarlena;
 use crate::sql_function;
 use crate::vector::{MAX_DIMS, check_typmod, text, wire};
 use pgrx::pg_sys::Datum;
+
+/// What logical decoding has in the place of a vector, as text and in binary: what test_decoding says of a value that is
+/// stored elsewhere. No input function takes it for a vector. An error would stop the slot for good.
+const UNDECODABLE: &[u8] = b"unchanged-toast-datum";
 
 sql_function! {
     /// `zvec_in(cstring, oid, integer) returns zvec`
@@ -24,6 +28,9 @@ sql_function! {
 sql_function! {
     /// `zvec_out(zvec) returns cstring`
     zvec_out(call) {
+        if is_undecodable(call.arg(0).varlena()) {
+            return Ok(cstring(UNDECODABLE));
+        }
         let vector = VectorArg::of(call, 0)?;
         let mut out = Vec::with_capacity(2 + vector.len() * 12);
         text::print(&vector, &mut out);
@@ -44,6 +51,11 @@ sql_function! {
 sql_function! {
     /// `zvec_send(zvec) returns bytea`
     zvec_send(call) {
+        if is_undecodable(call.arg(0).varlena()) {
+            let mut bytes = NewVarlena::zeroed(UNDECODABLE.len());
+            bytes.payload_mut().copy_from_slice(UNDECODABLE);
+            return Ok(bytes.into_datum());
+        }
         let vector = VectorArg::of(call, 0)?;
         let mut bytes = NewVarlena::zeroed(wire::wire_size_bytes(vector.len()));
         wire::encode(&vector, bytes.payload_mut());

@@ -11,8 +11,8 @@ use crate::pg::buffer;
 use crate::pg::error::raise;
 use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SlotNo, SlotState, Tid};
-use crate::store::Store;
 use crate::store::visibility::{Verdict, verdict};
+use crate::store::{LACKING_HINT, Store};
 use pgrx::pg_sys::{self, Relation};
 use std::collections::HashMap;
 
@@ -42,6 +42,19 @@ pub unsafe fn check(rel: Relation, store: &Store, snapshot: pg_sys::Snapshot) ->
         check_data_pages(store, &mut violations);
         violations
     }
+}
+
+/// What there is to say of a table without a vector store.
+#[must_use]
+pub unsafe fn lacking_store(rel: Relation) -> Vec<Violation> {
+    // SAFETY: rel is open
+    let has_vectors = unsafe { !columns_of(rel).is_empty() };
+    let violation = || Violation {
+        invariant: "vectors are in a vector store",
+        location: "the table".into(),
+        message: format!("the table has no vector store. {LACKING_HINT}"),
+    };
+    has_vectors.then(violation).into_iter().collect()
 }
 
 /// Every visible row's references lead to LIVE slots that lead back. Returns the referenced slots and their rows.

@@ -9,6 +9,7 @@ use super::rows::{item_pointer, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::{self, VectorColumns, VectorValue, columns_of};
 use crate::error::{Error, SqlState};
+use crate::pg::catalog;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, OpenRelation};
@@ -37,7 +38,8 @@ struct Copier {
     new: Relation,
     old: Relation,
     columns: VectorColumns,
-    old_store: Store,
+    /// `None` where the old table has no store, and its rows hold their vectors themselves
+    old_store: Option<Store>,
     new_store: Store,
     rewrite: Option<Rewrite>,
     oldest_xmin: u32,
@@ -47,7 +49,8 @@ struct Copier {
     isnull: Vec<bool>,
     /// slots whose row's address was not known when it was handed over
     unplaced: HashSet<u32>,
-    _open: [OpenRelation; 2],
+    /// the TOAST relations, old and new
+    open: [OpenRelation; 2],
 }
 
 impl Copier {
@@ -87,15 +90,16 @@ impl Copier {
         unsafe {
             let mut bytes = Vec::with_capacity(usize::from(reference.dims) * 4);
             let vector = StoredVector { slot: reference.slot, dims: reference.dims };
-            let there = self
-                .old_store
-                .slot(reference.slot)
-                .is_some_and(|slot| slot.state() == Some(SlotState::Live) && slot.generation == reference.generation);
-            let found = there
-                && self.old_store.read(vector, |_, piece| {
+            let is_there = |store: &&Store| {
+                let slot = store.slot(reference.slot);
+                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && s.generation == reference.generation)
+            };
+            let found = self.old_store.as_ref().filter(is_there).is_some_and(|store| {
+                store.read(vector, |_, piece| {
                     bytes.extend_from_slice(piece);
                     true
-                });
+                })
+            });
             if !found && !recently_dead {
                 let name = relation::name(self.old);
                 raise(
@@ -343,7 +347,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             new,
             old,
             columns,
-            old_store: Store::of(open[0].raw()),
+            old_store: Store::if_any(open[0].raw()),
             new_store: Store::of(open[1].raw()),
             rewrite: Some(Rewrite::begin(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff)),
             oldest_xmin: oldest_xmin.into_inner(),
@@ -352,7 +356,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             values: vec![Datum::from(0); natts],
             isnull: vec![true; natts],
             unplaced: HashSet::new(),
-            _open: open,
+            open,
         };
         let sorter = sort.then(|| {
             let memory = pg_sys::maintenance_work_mem;
@@ -454,5 +458,11 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         hit("rewrite.ended");
         copier.place_rest();
         hit("rewrite.placed");
+        if copier.old_store.is_none() {
+            // The server swaps the TOAST relations' files next, and their access methods with them, but cannot swap
+            // dependencies on these, which they do not have. So the two are made alike. What was read is not read again.
+            let [old_toast, new_toast] = [0, 1].map(|i| copier.open[i].raw());
+            catalog::set_access_method(relation::oid(old_toast), (*(*new_toast).rd_rel).relam);
+        }
     }
 }

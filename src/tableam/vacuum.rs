@@ -1,9 +1,10 @@
 //! VACUUM: the heap's for the rows, then the pass over the slots.
 
 use super::{row_version, vectors::columns_of};
+use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, OpenRelation};
-use crate::store::Store;
+use crate::store::{LACKING_HINT, Store};
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
 
 /// VACUUM of a zvec table.
@@ -26,11 +27,16 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
             return;
         }
         let toast = OpenRelation::open(toast, pg_sys::RowExclusiveLock as _);
-        let store = Store::of(toast.raw());
+        let columns = columns_of(rel);
+        let Some(store) = Store::if_any(toast.raw()) else {
+            if !columns.is_empty() {
+                warning(format!("table \"{}\" has no vector store", relation::name(rel)), LACKING_HINT);
+            }
+            return;
+        };
         if store.segments().is_empty() {
             return;
         }
-        let columns = columns_of(rel);
         let dropped = |attnum: i16| !columns.iter().any(|&column| column as i16 + 1 == attnum);
         let attnum_of = |slot: crate::segment::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
         let done = store.reclaim(horizon.into_inner(), &dropped, &mut |at, slot, generation| match attnum_of(slot) {
