@@ -164,6 +164,11 @@ impl Column {
                 );
             }
             let column = Self::of(index, heap);
+            if column.toast != pg_sys::InvalidOid {
+                let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+                // raises an error when there is none
+                drop(Store::of(toast.raw()));
+            }
             if column.may_be_missing(heap) {
                 let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();

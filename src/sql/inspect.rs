@@ -6,7 +6,7 @@ use crate::indexam::{flat, hnsw};
 use crate::pg::relation::OpenRelation;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
-use crate::store::{Store, pending};
+use crate::store::{Store, pending, resolve};
 use crate::tableam;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum};
@@ -24,7 +24,7 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
         }
         tableam::require_zvec_table(rel);
-        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = resolve::toast_of(rel, pg_sys::AccessShareLock as _);
         (table, toast)
     }
 }
@@ -86,7 +86,11 @@ sql_function! {
 unsafe fn check_table(table: pg_sys::Relation) -> Vec<Violation> {
     // SAFETY: both relations are open; the snapshot is kept until the check is done
     unsafe {
-        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = (*(*table).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            return tableam::check::lacking_store(table);
+        }
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
         let violations = match Store::if_any(toast.raw()) {
             Some(store) => {
