@@ -40,7 +40,7 @@ impl OpenRelation {
     pub fn open_if_there(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Option<Self> {
         // SAFETY: as `open`
         let rel = unsafe { pg_sys::try_relation_open(oid, lockmode) };
-        (!rel.is_null()).then_some(Self { rel })
+        (!rel.is_null()).then(|| Self { rel })
     }
 
     /// Closes it and lets go of the lock that it was opened with.

@@ -9,10 +9,6 @@ use crate::sql_function;
 use crate::vector::{MAX_DIMS, check_typmod, text, wire};
 use pgrx::pg_sys::Datum;
 
-/// What logical decoding has in the place of a vector, as text and in binary: what test_decoding says of a value that is
-/// stored elsewhere. No input function takes it for a vector. An error would stop the slot for good.
-const UNDECODABLE: &[u8] = b"unchanged-toast-datum";
-
 sql_function! {
     /// `zvec_in(cstring, oid, integer) returns zvec`
     zvec_in(call) {
@@ -29,7 +25,7 @@ sql_function! {
     /// `zvec_out(zvec) returns cstring`
     zvec_out(call) {
         if is_undecodable(call.arg(0).varlena()) {
-            return Ok(cstring(UNDECODABLE));
+            return Ok(cstring(wire::UNDECODABLE));
         }
         let vector = VectorArg::of(call, 0)?;
         let mut out = Vec::with_capacity(2 + vector.len() * 12);
@@ -52,8 +48,8 @@ sql_function! {
     /// `zvec_send(zvec) returns bytea`
     zvec_send(call) {
         if is_undecodable(call.arg(0).varlena()) {
-            let mut bytes = NewVarlena::zeroed(UNDECODABLE.len());
-            bytes.payload_mut().copy_from_slice(UNDECODABLE);
+            let mut bytes = NewVarlena::zeroed(wire::UNDECODABLE.len());
+            bytes.payload_mut().copy_from_slice(wire::UNDECODABLE);
             return Ok(bytes.into_datum());
         }
         let vector = VectorArg::of(call, 0)?;

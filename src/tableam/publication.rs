@@ -217,7 +217,7 @@ impl Row {
                 pg_sys::SearchSysCache2(cache as i32, Datum::from(first), Datum::from(second))
             }
         };
-        (!row.is_null()).then_some(Self(row))
+        (!row.is_null()).then(|| Self(row))
     }
 
     /// Whether our own transaction has written it.
