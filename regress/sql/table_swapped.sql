@@ -210,6 +210,27 @@ INSERT INTO r VALUES (41, '[1,2]');
 SELECT count(*) FROM r JOIN rows USING (id) WHERE r.e IS NOT DISTINCT FROM rows.e;
 SELECT * FROM zvec_check('r');
 
+DROP TABLE copy;
+-- Where it was not exchanged at all, scans by distance do not find the rows; zvec_check does.
+CREATE TABLE s (id integer, e zvec(2)) USING zvec;
+INSERT INTO s VALUES (1, '[1,1]'), (2, NULL), (3, '[3,3]');
+ALTER TABLE s ADD COLUMN f zvec(2) DEFAULT '[0,1]';
+SELECT * FROM zvec_check('s');
+CREATE TABLE copy AS SELECT * FROM s;
+DO $$
+DECLARE
+    x pg_class := c FROM pg_class c WHERE oid = 's'::regclass;
+    y pg_class := c FROM pg_class c WHERE oid = 'copy'::regclass;
+BEGIN
+    UPDATE pg_class SET relfilenode = CASE oid WHEN x.oid THEN y.relfilenode ELSE x.relfilenode END WHERE oid IN (x.oid, y.oid);
+END $$;
+SELECT * FROM s;
+SELECT invariant, location, message FROM zvec_check('s') WHERE location LIKE 'row%' ORDER BY location;
+VACUUM FULL s;
+SELECT * FROM zvec_check('s');
+SELECT id FROM s WHERE e IS NOT NULL ORDER BY e <-> '[2,2.5]';
+SELECT * FROM s;
+
 -- nothing is left behind
 DROP SCHEMA table_swapped CASCADE;
 SELECT count(*) FROM pg_depend d WHERE classid = 'pg_class'::regclass AND objid >= 16384
