@@ -186,6 +186,31 @@ DROP TABLE copy;
 EXPLAIN (COSTS OFF) EXECUTE nearest;
 EXECUTE nearest;
 
+-- indexes that were there before are not searched
+CREATE TABLE i (id integer PRIMARY KEY, e zvec(2)) USING zvec;
+INSERT INTO i SELECT id, e FROM rows;
+CREATE INDEX i_flat ON i USING zvec_flat (e);
+CREATE TABLE copy AS SELECT * FROM i;
+SELECT swap('i', 'copy');
+REINDEX INDEX i_pkey;
+SELECT id FROM i WHERE e IS NOT NULL ORDER BY e <-> '[3,11.2]' LIMIT 3;
+DROP INDEX i_flat;
+SELECT id FROM i WHERE e IS NOT NULL ORDER BY e <-> '[3,11.2]' LIMIT 3;
+SELECT swap('i', 'copy');
+REINDEX INDEX i_pkey;
+CREATE INDEX i_hnsw ON i USING zvec_hnsw (e);
+SELECT swap('i', 'copy');
+SET enable_seqscan = off;
+SELECT id FROM i WHERE e IS NOT NULL ORDER BY e <-> '[3,11.2]' LIMIT 3;
+RESET enable_seqscan;
+INSERT INTO i VALUES (51, '[1,1]');
+VACUUM FULL i;
+INSERT INTO i VALUES (51, '[1,1]');
+SELECT id FROM i WHERE e IS NOT NULL ORDER BY e <-> '[3,11.2]' LIMIT 3;
+SELECT * FROM zvec_check('i');
+DROP TABLE copy;
+ANALYZE i, t;
+
 -- Where only the file of the TOAST relation was exchanged, its access method says that there is a store.
 CREATE TABLE r (id integer, e zvec(2)) USING zvec;
 INSERT INTO r SELECT id, e FROM rows;

@@ -141,7 +141,7 @@ impl Column {
         }
         let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
         // SAFETY: open
-        unsafe { Store::if_any(toast.raw()).is_some() }
+        unsafe { Store::is_in(toast.raw()) }
     }
 
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing

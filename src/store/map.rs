@@ -95,6 +95,13 @@ impl Store {
         unsafe { Self::if_any(rel).unwrap_or_else(|| raise_lacking(rel)) }
     }
 
+    /// Whether there is a store in the open TOAST relation `rel`, sound or not ([`Store::if_any`]).
+    #[must_use]
+    pub unsafe fn is_in(rel: pg_sys::Relation) -> bool {
+        // SAFETY: rel is open
+        unsafe { !relation::is_plain_heap(rel) }
+    }
+
     /// As [`Store::of`]; `None` when `rel` is an ordinary TOAST relation. A tool that copies a table and swaps the files
     /// leaves one behind: the table's rows hold their vectors themselves then, as a heap table's do.
     #[must_use]
@@ -110,7 +117,7 @@ impl Store {
             return Some(Self { rel, map });
         }
         // SAFETY: rel is open
-        if unsafe { relation::is_plain_heap(rel) } {
+        if unsafe { !Self::is_in(rel) } {
             return None;
         }
         let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
