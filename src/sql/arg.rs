@@ -20,7 +20,7 @@ const SHORT_ELEMENTS: usize = (127 - 1) / layout::ELEMENT_BYTES;
 #[cold]
 fn bare_reference() -> Error {
     Error::new(SqlState::FeatureNotSupported, "cannot decode the vectors of a zvec table from the write-ahead log")
-        .hint("Logical decoding of zvec tables is not supported: use physical replication, or heap tables.")
+        .hint("Logical decoding shows that there is a vector, and no more: use physical replication, or heap tables.")
 }
 
 /// Whether the value is a row's vector reference, and is to be shown by an output plugin of logical decoding. Such a plugin
