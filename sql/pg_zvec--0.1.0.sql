@@ -374,11 +374,3 @@ CREATE FUNCTION zvec_prewarm(relation regclass) RETURNS bigint
     AS 'MODULE_PATHNAME', 'zvec_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100000;
 COMMENT ON FUNCTION zvec_prewarm(regclass) IS
     'loads an index and its vectors, or a table''s, into the shared buffers; how many pages';
-
--- PostgreSQL notes which access method a table needs, but not which one its TOAST relation needs: without this, the two
--- could be dropped in the wrong order, the tables' storage last.
-INSERT INTO pg_catalog.pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
-    SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, tables.oid, 0,
-           'pg_catalog.pg_am'::pg_catalog.regclass, stores.oid, 0, 'n'
-    FROM pg_catalog.pg_am tables, pg_catalog.pg_am stores
-    WHERE tables.amname OPERATOR(pg_catalog.=) 'zvec' AND stores.amname OPERATOR(pg_catalog.=) 'zvec_segment';

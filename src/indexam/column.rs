@@ -3,7 +3,8 @@
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::relation::{self, OpenRelation};
+use crate::store::Store;
 use crate::tableam::{self, vectors::is_vector_type};
 use pgrx::pg_sys::{self, IndexInfo, Relation};
 
@@ -137,6 +138,17 @@ impl Column {
         }
     }
 
+    /// Whether the table has a vector store ([`Store::if_any`]).
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        if self.toast == pg_sys::InvalidOid {
+            return false;
+        }
+        let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
+        // SAFETY: open
+        unsafe { Store::is_in(toast.raw()) }
+    }
+
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing
     /// leads from a slot to them.
     #[must_use]
@@ -157,6 +169,11 @@ impl Column {
                 );
             }
             let column = Self::of(index, heap);
+            if column.toast != pg_sys::InvalidOid {
+                let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+                // raises an error when there is none
+                drop(Store::of(toast.raw()));
+            }
             if column.may_be_missing(heap) {
                 let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();

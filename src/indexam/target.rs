@@ -3,6 +3,7 @@
 
 use super::{flat, hnsw};
 use crate::error::{Error, SqlState};
+use crate::pg::catalog::oids;
 use crate::pg::error::raise;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
@@ -97,15 +98,6 @@ fn kind_of_relation(oid: Oid) -> u8 {
 fn table_of(oid: Oid) -> Oid {
     // SAFETY: a catalog look-up, which says that it found nothing by InvalidOid
     unsafe { pg_sys::IndexGetRelation(oid, true) }
-}
-
-/// The oids in a list of the server's.
-unsafe fn oids(list: *const pg_sys::List) -> Vec<Oid> {
-    // SAFETY: a list of oids, or null
-    unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|at| (*list.elements.add(at)).oid_value).collect()
-    }
 }
 
 /// Relation `oid` and all partitions under it.

@@ -52,6 +52,12 @@ pub fn notice(message: String, hint: String) {
     report.report(PgLogLevel::NOTICE);
 }
 
+/// Warns the client of something that keeps nothing from being done.
+pub fn warning(message: String, hint: &'static str) {
+    let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_zvec").set_hint(hint);
+    report.report(PgLogLevel::WARNING);
+}
+
 /// Turns a pure module's failure into a server ERROR.
 pub trait OrRaise<T> {
     /// The value, or a server ERROR.

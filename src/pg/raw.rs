@@ -105,6 +105,8 @@ unsafe extern "C-unwind" {
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
     /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
     pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
+    /// The tables that a partition is under, from its parent to the root. Their oids.
+    pub fn get_partition_ancestors(relation: Oid) -> *mut List;
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
     /// Frees a row.

@@ -40,7 +40,7 @@ impl OpenRelation {
     pub fn open_if_there(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Option<Self> {
         // SAFETY: as `open`
         let rel = unsafe { pg_sys::try_relation_open(oid, lockmode) };
-        (!rel.is_null()).then_some(Self { rel })
+        (!rel.is_null()).then(|| Self { rel })
     }
 
     /// Closes it and lets go of the lock that it was opened with.
@@ -115,6 +115,13 @@ pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
             && (pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
                 || ((*rel).rd_createSubid == NO_SUBTRANSACTION && (*rel).rd_firstRelfilenodeSubid == NO_SUBTRANSACTION))
     }
+}
+
+/// Whether the relation's access method is the heap's own.
+#[must_use]
+pub unsafe fn is_plain_heap(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation with storage has its access method's routine; the heap's is a constant of the server
+    unsafe { std::ptr::eq((*rel).rd_tableam, super::raw::GetHeapamTableAmRoutine()) }
 }
 
 /// Whether the relation is neither temporary nor unlogged.

@@ -7,7 +7,7 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::restricted;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
-use crate::store::{Store, pending};
+use crate::store::{Store, pending, resolve};
 use crate::tableam;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum};
@@ -25,7 +25,7 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
         }
         tableam::require_zvec_table(rel);
-        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = resolve::toast_of(rel, pg_sys::AccessShareLock as _);
         (table, toast)
     }
 }
@@ -88,11 +88,19 @@ sql_function! {
 unsafe fn check_table(table: pg_sys::Relation, tell: &mut dyn FnMut(Violation)) {
     // SAFETY: both relations are open; the snapshot is kept until the check is done
     unsafe {
-        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = (*(*table).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            return tableam::check::lacking_store(table, tell);
+        }
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let store = Store::of(toast.raw());
-        store.refresh_all();
-        tableam::check::check(table, &store, snapshot, tell);
+        match Store::if_any(toast.raw()) {
+            Some(store) => {
+                store.refresh_all();
+                tableam::check::check(table, &store, snapshot, tell);
+            }
+            None => tableam::check::lacking_store(table, tell),
+        }
         pg_sys::UnregisterSnapshot(snapshot);
     }
 }

@@ -3,7 +3,7 @@
 //! Kept until the relation cache says that the relation changed. An old map is never wrong about what it holds, only
 //! short of what was added since; whoever misses something refreshes.
 
-use super::{check_header, damaged};
+use super::{check_header, damaged, raise_lacking, rootless};
 use crate::pg::{buffer, relation};
 use crate::segment::header::Damage;
 use crate::segment::page::{RootPage, SegmentPage};
@@ -88,9 +88,25 @@ fn same_node(a: &pg_sys::RelFileNode, b: &pg_sys::RelFileNode) -> bool {
 }
 
 impl Store {
-    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives.
+    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives. An error is raised when
+    /// there is none ([`Store::if_any`]).
     #[must_use]
     pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        // SAFETY: rel is open
+        unsafe { Self::if_any(rel).unwrap_or_else(|| raise_lacking(rel)) }
+    }
+
+    /// Whether there is a store in the open TOAST relation `rel`, sound or not ([`Store::if_any`]).
+    #[must_use]
+    pub unsafe fn is_in(rel: pg_sys::Relation) -> bool {
+        // SAFETY: rel is open
+        unsafe { !relation::is_plain_heap(rel) }
+    }
+
+    /// As [`Store::of`]; `None` when `rel` is an ordinary TOAST relation. A tool that copies a table and swaps the files
+    /// leaves one behind: the table's rows hold their vectors themselves then, as a heap table's do.
+    #[must_use]
+    pub unsafe fn if_any(rel: pg_sys::Relation) -> Option<Self> {
         watch_relation_cache();
         // SAFETY: rel is open
         let (relid, node) = unsafe { (relation::oid(rel).to_u32(), (*rel).rd_node) };
@@ -99,7 +115,11 @@ impl Store {
             _ => None,
         });
         if let Some(map) = last {
-            return Self { rel, map };
+            return Some(Self { rel, map });
+        }
+        // SAFETY: rel is open
+        if unsafe { !Self::is_in(rel) } {
+            return None;
         }
         let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
         let map = known.unwrap_or_else(|| {
@@ -115,7 +135,7 @@ impl Store {
         if !store.map.segments.borrow().is_empty() {
             LAST.with_borrow_mut(|last| *last = Some((relid, epoch(), store.map.clone())));
         }
-        store
+        Some(store)
     }
 
     /// Block numbers of the segments' pages, as the root page has them now.
@@ -123,12 +143,12 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             if relation::blocks(self.rel) == 0 {
-                damaged(self.rel, 0, &Damage("the relation is empty, its root page is missing".into()));
+                rootless(self.rel, &Damage("the relation is empty, its root page is missing".into()));
             }
             let page = buffer::read(self.rel, 0).share();
             let root = RootPage::decode(page.page());
             drop(page);
-            root.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
+            root.unwrap_or_else(|damage| rootless(self.rel, &damage))
         }
     }
 

@@ -64,14 +64,22 @@ fn missing(table: u32, vector: StoredVector) -> ! {
 pub fn open_toast(table: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
     let rel = OpenRelation::open(table, lockmode);
     // SAFETY: rel is open
-    let toast = unsafe { (*(*rel.raw()).rd_rel).reltoastrelid };
-    if toast == pg_sys::InvalidOid {
-        // SAFETY: rel is open
-        let name = unsafe { relation::name(rel.raw()) };
-        raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
-    }
-    let toast = OpenRelation::open(toast, lockmode);
+    let toast = unsafe { toast_of(rel.raw(), lockmode) };
     (rel, toast)
+}
+
+/// Opens the TOAST relation of the open table `rel`. An error is raised when it has none.
+#[must_use]
+pub unsafe fn toast_of(rel: pg_sys::Relation, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
+    // SAFETY: rel is open
+    unsafe {
+        let toast = (*(*rel).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            let name = relation::name(rel);
+            raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
+        }
+        OpenRelation::open(toast, lockmode)
+    }
 }
 
 fn resolve(table: u32, vector: StoredVector) -> Resolved {

@@ -17,7 +17,7 @@ use crate::segment::slot::XMIN_FROZEN;
 use crate::segment::slot_set::SlotSet;
 use crate::segment::{PageHeader, Reference, SegmentTag, Slot, SlotNo, SlotState, Tid};
 use crate::store::visibility::{Verdict, verdict};
-use crate::store::{Segment, Store};
+use crate::store::{LACKING_HINT, Segment, Store};
 use pgrx::pg_sys::{self, Relation};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -36,6 +36,11 @@ pub struct Violation {
 
 /// Of so many rows that share a slot with another it is told with which.
 const MOST_SHARED: usize = 1000;
+const IN_A_STORE: &str = "vectors are in a vector store";
+
+/// What there is to say of a row with a vector in it, in a table that has a store: scans by distance do not find it.
+const ROW_HOLDS_VECTOR: &str = "the row holds its vector itself, so it was written by another program. \
+                                VACUUM FULL on the table puts it into the vector store";
 
 fn row_at(tid: Tid) -> String {
     format!("row ({},{})", tid.block, tid.offset)
@@ -54,6 +59,15 @@ pub unsafe fn check(rel: Relation, store: &Store, snapshot: pg_sys::Snapshot, te
             check.slots(lot, &referenced, tell);
         }
         check_data_pages(store, tell);
+    }
+}
+
+/// Tells what there is to say of a table without a vector store.
+pub unsafe fn lacking_store(rel: Relation, tell: &mut dyn FnMut(Violation)) {
+    // SAFETY: rel is open
+    if unsafe { !columns_of(rel).is_empty() } {
+        let message = format!("the table has no vector store. {LACKING_HINT}");
+        tell(Violation { invariant: IN_A_STORE, location: "the table".into(), message });
     }
 }
 
@@ -119,7 +133,14 @@ impl Check<'_> {
             self.each_row(|tuple, own, references| {
                 let mut root = None;
                 for (&column, reference) in self.columns.iter().zip(references) {
-                    let Some(reference) = reference else { continue };
+                    let Some(reference) = reference else {
+                        // what was added to the table with a default is in none of the older rows
+                        if number == 0 && !pg_sys::heap_attisnull(tuple, i32::from(column) + 1, std::ptr::null_mut()) {
+                            let (invariant, message) = (IN_A_STORE, ROW_HOLDS_VECTOR.into());
+                            tell(Violation { invariant, location: row_at(own), message });
+                        }
+                        continue;
+                    };
                     if lot_of.get(&reference.slot.tag()).copied().unwrap_or(0) != number {
                         continue;
                     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::{catalog, relation};
 use crate::store;
 use pgrx::pg_sys::{self, ForkNumber, MultiXactId, RelFileNode, Relation, TransactionId};
 
@@ -50,6 +50,26 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
         if persistence == pg_sys::RELPERSISTENCE_UNLOGGED {
             store::create(rel, &*node, ForkNumber::INIT_FORKNUM, true);
         }
+        tie_access_methods((*(*rel).rd_rel).relam);
+    }
+}
+
+/// Notes that access method `zvec` depends on `zvec_segment`, whose oid is `segment`, unless that is noted already.
+///
+/// The server notes which access method a table needs, but not which one its TOAST relation needs, and a TOAST relation
+/// may have no dependency but the one on its table. Without this, DROP EXTENSION could drop `zvec_segment` before the
+/// tables. It is noted here and not when the extension is made, because pg_dump does not carry it along.
+unsafe fn tie_access_methods(segment: pg_sys::Oid) {
+    let class = pg_sys::AccessMethodRelationId;
+    // SAFETY: catalog look-ups, and a row of a catalog
+    unsafe {
+        let zvec = pg_sys::get_table_am_oid(c"zvec".as_ptr(), true);
+        if zvec == pg_sys::InvalidOid || catalog::dependencies(class, zvec).contains(&(class, segment)) {
+            return;
+        }
+        let address = |method| pg_sys::ObjectAddress { classId: class, objectId: method, objectSubId: 0 };
+        let (depender, referenced) = (address(zvec), address(segment));
+        pg_sys::recordDependencyOn(&depender, &referenced, pg_sys::DependencyType::DEPENDENCY_NORMAL);
     }
 }
 

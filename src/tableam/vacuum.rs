@@ -6,10 +6,11 @@
 //! and again, then warns of it, and takes no new transactions before old ids come round again.
 
 use super::{row_version, vectors::columns_of};
+use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{self, OpenRelation};
 use crate::pg::{frozen, xact};
-use crate::store::{Reclaimed, Store};
+use crate::store::{LACKING_HINT, Reclaimed, Store};
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -68,11 +69,16 @@ unsafe fn slots(rel: Relation, toast: pg_sys::Oid, horizon: u32) -> Reclaimed {
     // SAFETY: rel is open, and locked against other VACUUMs
     unsafe {
         let toast = OpenRelation::open(toast, pg_sys::RowExclusiveLock as _);
-        let store = Store::of(toast.raw());
+        let columns = columns_of(rel);
+        let Some(store) = Store::if_any(toast.raw()) else {
+            if !columns.is_empty() {
+                warning(format!("table \"{}\" has no vector store", relation::name(rel)), LACKING_HINT);
+            }
+            return Reclaimed::default();
+        };
         if store.segments().is_empty() {
             return Reclaimed::default();
         }
-        let columns = columns_of(rel);
         let dropped = |attnum: i16| !columns.iter().any(|&column| column as i16 + 1 == attnum);
         let attnum_of = |slot: crate::segment::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
         let done = store.reclaim(horizon, &dropped, &mut |at, slot, generation| match attnum_of(slot) {

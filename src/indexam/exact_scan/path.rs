@@ -77,7 +77,7 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         let table = OpenRelation::open(rte.relid, pg_sys::NoLock as _);
         let fits = is_zvec_table(table.raw())
             && Column::in_table(table.raw(), attnum, metric)
-                .is_some_and(|column| column.toast != pg_sys::InvalidOid && !column.may_be_missing(table.raw()));
+                .is_some_and(|column| column.has_store() && !column.may_be_missing(table.raw()));
         drop(table);
         if !fits {
             return;
