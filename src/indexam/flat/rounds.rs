@@ -8,11 +8,15 @@
 //! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
 //! the participants return. Shares are taken in the first pass and kept for the others.
 //!
+//! Where the scan is told so ([`super::super::hints`]), rows without a vector come first, and nothing comes that is farther away
+//! than is wanted.
+//!
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::handed_out;
+use super::super::hints::Hints;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
@@ -44,6 +48,9 @@ enum Next {
     Nothing,
 }
 
+/// The first pass.
+const FIRST_PASS: Next = Next::Pass { round: 0, after: None };
+
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
 /// context given to [`Rows::new`].
 pub struct Rounds {
@@ -56,6 +63,7 @@ pub struct Rounds {
     /// rows that the first pass keeps
     first: usize,
     query: Option<Query>,
+    hints: Hints,
     /// the vectors that are still asked for, where that is known
     among: Option<Slots>,
     /// those of a query that vectors cannot be compared with
@@ -109,6 +117,7 @@ impl Rounds {
             work: Work::default(),
             first,
             query: None,
+            hints: Hints::default(),
             among: None,
             other_dims: None,
             collected: Vec::new(),
@@ -125,7 +134,8 @@ impl Rounds {
 
     /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
-    pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
+    /// What `hints` say holds where there is a query of these dimensions.
+    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
         self.segments = None;
         self.share.clear();
         self.work = work;
@@ -135,6 +145,7 @@ impl Rounds {
         self.among = None;
         self.other_dims = None;
         self.next = Next::Slots;
+        self.hints = hints;
         if let Some(query) = query {
             // SAFETY: a vector by contract
             let value = unsafe { VectorValue::of(query) };
@@ -144,7 +155,11 @@ impl Rounds {
             }
             let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
             self.query = Some(Query::new(self.column.metric, elements));
-            self.next = Next::Pass { round: 0, after: None };
+            // SAFETY: the table is open
+            let first = hints.nulls_first
+                && hints.order.within.is_none()
+                && unsafe { self.rows.may_lack_vectors(&self.column) };
+            self.next = if first { Next::Nulls } else { FIRST_PASS };
         }
     }
 
@@ -213,7 +228,9 @@ impl Rounds {
     unsafe fn collect(&mut self) {
         let (column, rows) = (self.column, &mut self.rows);
         // SAFETY: the table is open
-        let nulls = if unsafe { rows.may_lack_vectors(&column) } { Next::Nulls } else { Next::Nothing };
+        let may_lack_vectors = unsafe { rows.may_lack_vectors(&column) };
+        let at_end = self.query.is_none() || !self.hints.nulls_first && self.hints.order.within.is_none();
+        let nulls = if at_end && may_lack_vectors { Next::Nulls } else { Next::Nothing };
         self.collected.clear();
         self.handed_out = 0;
         let (collected, work) = (&mut self.collected, &mut self.work);
@@ -222,7 +239,8 @@ impl Rounds {
             let (start, count) = work.take_blocks();
             // SAFETY: the table is open
             if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
-                self.next = Next::Nothing;
+                let is_to_come = self.hints.nulls_first && self.query.is_some();
+                self.next = if is_to_come { FIRST_PASS } else { Next::Nothing };
             }
             return;
         }
@@ -234,7 +252,7 @@ impl Rounds {
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
-                    let mut best = Best::new(size(round, self.first), after);
+                    let mut best = Best::new(size(round, self.first), after).ordered(self.hints.order);
                     if round == 0 {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
