@@ -5,7 +5,7 @@ CREATE SCHEMA distance_forms;
 SET search_path = distance_forms, knn, public;
 SET max_parallel_workers_per_gather = 0;
 -- what reads the table, whether it is sorted, and whether rows come as by a sequential scan and a sort: the query returns (id, score)
-CREATE FUNCTION both(query text, scan text, whole bool = true, OUT reads text, OUT verdict text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION knn.in_two_ways(query text, scan text, whole bool = true, OUT reads text, OUT verdict text) LANGUAGE plpgsql AS $$
 DECLARE
     plan text := '';
     line text;
@@ -48,17 +48,17 @@ INSERT INTO forms VALUES
     ('<=>', '-(v <=> %s)', 'DESC'), ('<=>', '1.0 - (%s <=> v) / 2', 'DESC'), ('<=>', '2 - (v <=> %s) - 1', 'DESC NULLS LAST'),
     ('<=>', '100 * (1 - (v <=> %s))', 'DESC'), ('<=>', '-1 * (1 - (v <=> %s))', ''),
     ('<#>', '(v <#> %s) * -1', 'DESC'), ('<#>', '-(v <#> %s)', 'DESC'), ('<#>', '1 - (v <#> %s)', 'DESC NULLS LAST'), ('<#>', '+(v <#> %s)', ''),
-    ('<->', '1 / (1 + (v <-> %s))', 'DESC'), ('<->', '1 / ((v <-> %s) + 0.5::real)', 'DESC NULLS LAST'), ('<+>', '-1 / (1 / (1 + (v <+> %s)))', 'DESC'),
+    ('<->', '1 / (1 + (v <-> %s))', 'DESC'), ('<->', '1 / ((v <-> %s) + 0.5::real)', 'DESC NULLS LAST'), ('<+>', '-1 / (1 + (v <+> %s))', ''),
     ('<->', '(v <-> %s) + 1', ''), ('<->', '(v <-> %s) / 0.1', ''), ('<->', 'l2_distance(v, %s) - 1::real', '');
 -- in each of them every row, and few: by a table's scan
 CREATE VIEW by_table AS SELECT score, direction, whole.reads, whole.verdict, few.verdict AS few, filtered.verdict AS filtered
 FROM (SELECT form, score, direction, format(score, quote_literal(vec(7, 8)) || '::zvec') AS s FROM forms) f,
-    both(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s', s, direction), 'exact') whole,
-    both(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s LIMIT 12', s, direction), 'exact', false) few,
-    both(format('SELECT id, %s AS score FROM t WHERE n <> 3 AND v IS NOT NULL ORDER BY score %s, id LIMIT 20', s, direction), 'exact') filtered;
+    in_two_ways(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s', s, direction), 'exact') whole,
+    in_two_ways(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s LIMIT 12', s, direction), 'exact', false) few,
+    in_two_ways(format('SELECT id, %s AS score FROM t WHERE n <> 3 AND v IS NOT NULL ORDER BY score %s, id LIMIT 20', s, direction), 'exact') filtered;
 SELECT * FROM by_table;
 -- what is no form: it does not fall and rise as a distance does, or its NULLs come elsewhere
-SELECT order_by, (both(format('SELECT id, %s AS score FROM t ORDER BY %s', regexp_replace(order_by, ' (DESC|NULLS FIRST)', ''), order_by), 'exact')).*
+SELECT order_by, (in_two_ways(format('SELECT id, %s AS score FROM t ORDER BY %s', regexp_replace(order_by, ' (DESC|NULLS FIRST)', ''), order_by), 'exact')).*
 FROM unnest(ARRAY[$$1 - (v <=> '[1,2,3,4,5,6,7,8]')$$, $$(v <=> '[1,2,3,4,5,6,7,8]') DESC$$, $$(v <-> '[1,2,3,4,5,6,7,8]') NULLS FIRST$$,
     $$(v <-> '[1,2,3,4,5,6,7,8]') * -1$$, $$0 * (v <#> '[1,2,3,4,5,6,7,8]')$$, $$1 / ((v <=> '[1,2,3,4,5,6,7,8]') - 3) DESC$$,
     $$1 / (30000 + (v <#> '[1,2,3,4,5,6,7,8]')) DESC$$, $$abs(1 - (v <=> '[1,2,3,4,5,6,7,8]'))$$, $$(v <-> '[1,2,3,4,5,6,7,8]') + n$$,
@@ -70,21 +70,21 @@ CREATE TABLE sets (name text, operators text);
 INSERT INTO sets VALUES ('<->', 'zvec_l2_ops'), ('<#>', 'zvec_ip_ops'), ('<=>', 'zvec_cosine_ops'), ('<+>', 'zvec_l1_ops');
 CREATE VIEW by_index AS SELECT score, direction, whole.reads, whole.verdict, few.verdict AS few, filtered.verdict AS filtered
 FROM (SELECT form, score, direction, format(score, quote_literal(vec(7, 8)) || '::zvec') AS s FROM forms) f,
-    both(format('SELECT id, %s AS score FROM t WHERE id < 2000 ORDER BY %1$s %s', s, direction), 'index') whole,
-    both(format('SELECT id, %s AS score FROM t WHERE id < 2000 ORDER BY %1$s %s LIMIT 12', s, direction), 'index', false) few,
-    both(format('SELECT id, %s AS score FROM t WHERE id < 2000 AND n <> 3 AND v IS NOT NULL ORDER BY score %s, id LIMIT 20', s, direction), 'index') filtered;
+    in_two_ways(format('SELECT id, %s AS score FROM t WHERE id < 2000 ORDER BY %1$s %s', s, direction), 'index') whole,
+    in_two_ways(format('SELECT id, %s AS score FROM t WHERE id < 2000 ORDER BY %1$s %s LIMIT 12', s, direction), 'index', false) few,
+    in_two_ways(format('SELECT id, %s AS score FROM t WHERE id < 2000 AND n <> 3 AND v IS NOT NULL ORDER BY score %s, id LIMIT 20', s, direction), 'index') filtered;
 DO $$ DECLARE o text; BEGIN FOR o IN SELECT operators FROM sets LOOP EXECUTE format('CREATE INDEX %I ON t USING zvec_flat (v %s)', 't_' || o, o); END LOOP; END $$;
 SELECT * FROM by_index;
 -- zero vectors come first in a descending order
-SELECT score, direction, (both(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s', format(score, quote_literal(vec(7, 8))), direction), 'index')).*
+SELECT score, direction, (in_two_ways(format('SELECT id, %s AS score FROM t ORDER BY %1$s %s', format(score, quote_literal(vec(7, 8))), direction), 'index')).*
 FROM forms WHERE form = '<=>';
-SELECT (both(format('SELECT id, 1 - (v <=> %L) AS score FROM t ORDER BY score DESC', array_fill(0::real, ARRAY[8])), 'index')).*;
+SELECT (in_two_ways(format('SELECT id, 1 - (v <=> %L) AS score FROM t ORDER BY score DESC', array_fill(0::real, ARRAY[8])::zvec), 'index')).*;
 -- in parallel
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
-SELECT score, direction, (both(format('SELECT id, %s AS score FROM t WHERE n * 1 >= 0 ORDER BY %1$s %s', format(score, quote_literal(vec(7, 8))), direction), 'index')).*
+SELECT score, direction, (in_two_ways(format('SELECT id, %s AS score FROM t WHERE n * 1 >= 0 ORDER BY %1$s %s', format(score, quote_literal(vec(7, 8))), direction), 'index')).*
 FROM forms WHERE form = '<=>' LIMIT 6;
 SET max_parallel_workers_per_gather = 0;
 RESET parallel_setup_cost;
@@ -128,13 +128,13 @@ SELECT query, index.*, exact.* FROM unnest(ARRAY[
     $$SELECT id, 1 - (v <=> '[1,2,3,4,5,6,7,8]') AS score FROM parts ORDER BY score DESC NULLS LAST$$,
     $$SELECT id, 1 - (v <=> (SELECT v FROM q WHERE id = 3)) AS score FROM t WHERE id < 2000 ORDER BY score DESC LIMIT 20$$,
     $$SELECT id, score FROM (SELECT id, score, rank() OVER (ORDER BY score DESC) AS r FROM scored WHERE id < 2000) s WHERE r < 30$$]) query,
-    both(query, 'index', false) index, both(query, 'exact', false) exact;
+    in_two_ways(query, 'index', false) index, in_two_ways(query, 'exact', false) exact;
 -- parameters
-PREPARE similar(zvec, int) AS SELECT id, round((1 - (v <=> $1))::numeric, 9) AS score FROM t WHERE id < 1000 ORDER BY 1 - (v <=> $1) DESC LIMIT $2;
+PREPARE alike(zvec, int) AS SELECT id, round((1 - (v <=> $1))::numeric, 9) AS score FROM t WHERE id < 1000 ORDER BY 1 - (v <=> $1) DESC LIMIT $2;
 SET plan_cache_mode = force_generic_plan;
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) EXECUTE similar('[1,2,3,4,5,6,7,8]', 3);
-CREATE TEMP TABLE by_plan AS EXECUTE similar('[1,2,3,4,5,6,7,8]', 30);
+EXPLAIN (COSTS OFF) EXECUTE alike('[1,2,3,4,5,6,7,8]', 3);
+CREATE TEMP TABLE by_plan AS EXECUTE alike('[1,2,3,4,5,6,7,8]', 30);
 SELECT count(*), sum(score) = (SELECT sum(score) FROM (SELECT round((1 - (v <=> '[1,2,3,4,5,6,7,8]'))::numeric, 9) AS score FROM t WHERE id < 1000 ORDER BY score DESC LIMIT 30) s) AS same FROM by_plan;
 RESET enable_seqscan;
 RESET plan_cache_mode;
@@ -154,7 +154,7 @@ RESET enable_indexscan;
 -- a column that is NOT NULL has no rows to be looked for, but for an older snapshot
 DELETE FROM t WHERE v IS NULL;
 ALTER TABLE t ALTER v SET NOT NULL;
-SELECT whole.* FROM both($$SELECT id, 1 - (v <=> '[1,2,3,4,5,6,7,8]') AS score FROM t WHERE id < 2000 ORDER BY score DESC$$, 'index') whole;
+SELECT whole.* FROM in_two_ways($$SELECT id, 1 - (v <=> '[1,2,3,4,5,6,7,8]') AS score FROM t WHERE id < 2000 ORDER BY score DESC$$, 'index') whole;
 -- operator classes stay valid
 SELECT count(*), bool_and(amvalidate(c.oid)) FROM pg_opclass c JOIN pg_am a ON a.oid = c.opcmethod WHERE a.amname LIKE 'zvec%';
 SELECT count(*) FROM zvec_check('t');

@@ -36,6 +36,8 @@ enum Inverse {
 pub struct Form {
     /// the distance, with the column on its left
     pub distance: *mut OpExpr,
+    /// whether the expression is the operator's, which the server knows
+    is_operator: bool,
     /// whether the value falls where the distance rises
     falls: bool,
     /// no value is less, where that is known
@@ -119,9 +121,10 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
                 && let Some(distance) = self.by_operator(expression.cast(), &sides)
             {
                 let least = metric_of((*distance).opno).and_then(least_of);
-                return Some(Form { distance, falls: false, least, inverse: Inverse::Same });
+                return Some(Form { distance, is_operator: true, falls: false, least, inverse: Inverse::Same });
             }
-            self.step(function.to_u32(), &sides).or_else(|| self.by_function(function, &sides))
+            let form = self.step(function.to_u32(), &sides).or_else(|| self.by_function(function, &sides))?;
+            Some(Form { is_operator: false, ..form })
         }
     }
 
@@ -163,7 +166,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             let operator = operator_of(metric, function, column).filter(|&operator| (self.orders)(operator))?;
             let distance = call(operator, pg_sys::FLOAT8OID, column, given).cast();
             let least = least_of(metric).filter(|_| !falls);
-            Some(Form { distance, falls, least, inverse })
+            Some(Form { distance, is_operator: false, falls, least, inverse })
         }
     }
 
@@ -215,9 +218,9 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
                 }
                 Step::Multiply => (from != 0.0).then(|| form.times(from)),
                 Step::Divide => {
-                    let is_positive = from > 0.0 && form.least.is_some_and(|least| least > 0.0);
-                    let falls = !form.falls;
-                    is_positive.then_some(Form { falls, least: Some(0.0), inverse: Inverse::Unknown, ..form })
+                    let is_fraction = from != 0.0 && form.least.is_some_and(|least| least > 0.0);
+                    let (falls, least) = (form.falls != (from > 0.0), (from > 0.0).then_some(0.0));
+                    is_fraction.then_some(Form { falls, least, inverse: Inverse::Unknown, ..form })
                 }
             }
         }
@@ -318,7 +321,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
                 .filter(|form| form.falls == descending)?;
             Some(Wanted {
                 distance: form.distance,
-                is_plain: !descending && form.inverse == Inverse::Same,
+                is_plain: form.is_operator,
                 nulls_first: key.pk_nulls_first && !has_vector(rel, form.distance),
                 nan_first: descending && may_be_nan(form.distance),
             })

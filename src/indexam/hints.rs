@@ -25,6 +25,8 @@ pub struct Hints {
     pub nulls_first: bool,
     /// how rows with one are ordered
     pub order: Order,
+    /// whether rows may come in any order, so that nothing needs to be kept of what is near
+    pub any_order: bool,
 }
 
 /// The text for such an order; `None` for the usual one.

@@ -142,8 +142,8 @@ impl ExactScan {
             let snapshot = (*estate).es_snapshot;
             let (query, econtext) = (self.query, self.custom.ss.ps.ps_ExprContext);
             let given = boundary(|| evaluate(query, econtext));
-            let Private { first, nulls_first, nan_first, .. } = self.private;
-            let mut hints = Hints { nulls_first, order: Order { nan_first, within: None } };
+            let Private { first, nulls_first, nan_first, is_ordered, .. } = self.private;
+            let mut hints = Hints { nulls_first, order: Order { nan_first, within: None }, any_order: !is_ordered };
             for bound in elements::<ExprState>(self.bounds) {
                 let bound = boundary(|| evaluate(bound, econtext));
                 hints.bound(bound.map(|bound| f64::from_bits(bound.value() as u64)));

@@ -20,6 +20,10 @@ use std::ffi::c_void;
 /// microseconds and 0.03.)
 const LOOKED_UP: f64 = 20.0;
 
+/// The share of the rows that is taken to be near enough for a condition that asks for those below a bound, and not for their
+/// order: the server has no statistics of distances, and takes a third for any bound.
+const NEAR: f64 = 0.01;
+
 /// The column of the relation number `relid` that `side` is, if it is one of vectors.
 unsafe fn column_of(side: *mut Node, relid: u32) -> Option<i16> {
     // SAFETY: the planner's own; only what is a variable is looked at as one
@@ -154,6 +158,9 @@ unsafe fn add(
         if !bounds.is_empty() {
             let conditions = bounds.iter().fold(std::ptr::null_mut(), |to, &(condition, _)| list(to, condition.cast()));
             scan.end(root, rel, conditions);
+            if key.is_none() {
+                scan.within = scan.within.min(NEAR);
+            }
         } else if wanted.nulls_first {
             scan.begin_with_nulls(root, rel, attnum);
         }
@@ -220,12 +227,14 @@ unsafe fn set_costs(
         if !pg_sys::enable_seqscan {
             path.startup_cost += pg_sys::disable_cost;
         }
-        if let Some(expected) = expected {
+        if let Some(expected) = expected
+            && !path.pathkeys.is_null()
+        {
             path.startup_cost += pass * flat::passes_after_first(expected);
         }
         let rows = scan.rows * scan.within;
         let fetched = pg_sys::index_pages_fetched(rows, (*rel).pages, 0.0, root);
-        let more = pass * flat::passes_after_first(rows);
+        let more = if path.pathkeys.is_null() { 0.0 } else { pass * flat::passes_after_first(rows) };
         let each = LOOKED_UP * pg_sys::cpu_tuple_cost + quals.per_tuple;
         path.total_cost = path.startup_cost + more + fetched * random + rows * each + path.rows * target.per_tuple;
     }

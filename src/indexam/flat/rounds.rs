@@ -9,7 +9,7 @@
 //! the participants return. Shares are taken in the first pass and kept for the others.
 //!
 //! Where the scan is told so ([`super::super::hints`]), rows without a vector come first, and nothing comes that is farther away
-//! than is wanted.
+//! than is wanted. Where any order will do, what the first pass did not keep comes page by page in a second one.
 //!
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
@@ -35,11 +35,16 @@ pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
 
+/// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
+const REST_AT_A_TIME: usize = 16;
+
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// pass number `round`, for what comes after the given one
     Pass { round: u32, after: Option<Found> },
+    /// what comes after the given one on the slot pages of the share from that one on, where any order will do
+    Rest { after: Found, from: usize },
     /// a slot page, in the order of storage
     Slots,
     /// rows without a vector
@@ -264,7 +269,19 @@ impl Rounds {
                     let complete;
                     (*collected, complete) = best.finish();
                     let last = collected.last().copied();
-                    self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
+                    self.next = match last {
+                        _ if complete => nulls,
+                        Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                        after => Next::Pass { round: round + 1, after },
+                    };
+                }
+                (Next::Rest { after, from }, Some(query)) => {
+                    let to = self.share.len().min(from + REST_AT_A_TIME);
+                    let mut pages = self.share[from..to].iter().copied();
+                    let mut best = Best::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                    stream::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
+                    (*collected, _) = best.finish();
+                    self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
                 }
                 _ => match work.take_chunk(segments) {
                     Some(n) => segments.candidates(&store, n, rows, collected),
