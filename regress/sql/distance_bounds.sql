@@ -104,6 +104,7 @@ FROM asked, in_two_ways(replace(query, ' WHERE ', ' WHERE id < 20000 AND ') || '
 SET enable_seqscan = off;
 EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
 -- all rows are asked for: no end
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT ALL;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]';
 EXPLAIN (COSTS OFF) SELECT id, count(*) OVER () FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
 -- parameters

@@ -151,6 +151,26 @@ SET enable_indexscan = off;
 SELECT id FROM t ORDER BY 1 - (v <=> '[1,2]') DESC LIMIT 1;
 SELECT count(*), count(score) FROM (SELECT 1 - (v <=> (SELECT NULL::zvec)) AS score FROM t ORDER BY score DESC OFFSET 0) s;
 RESET enable_indexscan;
+-- each of several scans under a snapshot begins with the rows without a vector, of which there may be none
+CREATE VIEW firsts AS SELECT i, array_agg(x.id) AS ids FROM generate_series(1, 3) i CROSS JOIN LATERAL (SELECT CASE WHEN v IS NULL THEN id ELSE id % 350 END AS id FROM t WHERE id < 2000 AND id + i > 0 ORDER BY 1 - (v <=> '[1,2,3,4,5,6,7,8]') DESC LIMIT 7) x GROUP BY i;
+SET enable_seqscan = off;
+SELECT * FROM firsts ORDER BY i;
+BEGIN;
+DELETE FROM t WHERE v IS NULL;
+SELECT * FROM firsts ORDER BY i;
+INSERT INTO t VALUES (1900, 0, NULL);
+SELECT * FROM firsts ORDER BY i;
+ROLLBACK;
+SET enable_seqscan = on;
+SET enable_indexscan = off;
+BEGIN;
+DELETE FROM t WHERE v IS NULL;
+SELECT * FROM firsts ORDER BY i;
+INSERT INTO t VALUES (1900, 0, NULL);
+SELECT * FROM firsts ORDER BY i;
+ROLLBACK;
+RESET enable_seqscan;
+RESET enable_indexscan;
 -- a column that is NOT NULL has no rows to be looked for, but for an older snapshot
 DELETE FROM t WHERE v IS NULL;
 ALTER TABLE t ALTER v SET NOT NULL;

@@ -237,6 +237,34 @@ mod tests {
         assert!(found(0.0, 1) < found(-0.0, 2));
     }
 
+    #[test]
+    fn an_order_has_its_first_and_its_end() {
+        let orders = |order: Order, most| {
+            let mut best = Best::new(most, None).ordered(order);
+            for (slot, distance) in [(0, 3.0), (1, f64::NAN), (2, 1.0), (3, 2.0), (4, f64::INFINITY), (5, -1.0)] {
+                if best.bound().is_some_and(|bound| distance > bound) {
+                    best.pass();
+                } else {
+                    best.offer(found(distance, slot));
+                }
+            }
+            let (kept, complete) = best.finish();
+            (kept.iter().map(|one| one.slot.0).collect::<Vec<_>>(), complete)
+        };
+        let order = |nan_first, within| Order { nan_first, within };
+        assert_eq!(orders(order(false, None), 9), (vec![5, 2, 3, 0, 4, 1], true));
+        assert_eq!(orders(order(true, None), 9), (vec![1, 5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(2.0)), 9), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(true, Some(2.0)), 9), (vec![1, 5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(f64::INFINITY)), 9), (vec![5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(f64::NEG_INFINITY)), 9), (vec![], true));
+        // exactly as many as are kept; one more; what is beyond the bound is not missed
+        assert_eq!(orders(order(false, Some(2.0)), 3), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(2.0)), 2), (vec![5, 2], false));
+        assert_eq!(orders(order(false, Some(1.0)), 1), (vec![5], false));
+        assert_eq!(orders(order(false, Some(0.0)), 1), (vec![5], true));
+    }
+
     proptest! {
         #[test]
         fn rounds_give_everything_in_order(

@@ -50,7 +50,10 @@ unsafe fn may_end(root: *mut PlannerInfo, index: *mut IndexOptInfo) -> bool {
     // SAFETY: the planner's own
     unsafe {
         let query = &*(*root).parse;
-        let asks_for_all = query.limitCount.is_null()
+        let limit = query.limitCount;
+        let is_all = || (*limit).type_ == pg_sys::NodeTag::T_Const && (*limit.cast::<pg_sys::Const>()).constisnull;
+        let asks_for_all = limit.is_null()
+            || is_all()
             || query.hasAggs
             || query.hasWindowFuncs
             || query.hasTargetSRFs

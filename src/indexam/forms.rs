@@ -175,7 +175,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
         // SAFETY: the planner's own
         unsafe {
             if let &[side] = sides {
-                let form = self.form_below(side)?;
+                let form = self.form(side)?;
                 return match function {
                     pg_sys::F_FLOAT8UP => Some(form),
                     pg_sys::F_FLOAT8UM => Some(form.times(-1.0)),
@@ -195,7 +195,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             ];
             let (step, _) = steps.into_iter().find(|(_, functions)| functions.contains(&function))?;
             if let Some(by) = number(right) {
-                let form = self.form_below(left)?;
+                let form = self.form(left)?;
                 return match step {
                     Step::Add => Some(form.plus(by)),
                     Step::Subtract => Some(form.plus(-by)),
@@ -209,7 +209,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
                 };
             }
             let from = number(left)?;
-            let form = self.form_below(right)?;
+            let form = self.form(right)?;
             match step {
                 Step::Add => Some(form.plus(from)),
                 Step::Subtract => {
@@ -224,12 +224,6 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
                 }
             }
         }
-    }
-
-    /// As [`Served::form`], of a part of an expression, which is no distance mostly.
-    unsafe fn form_below(&self, part: *mut Node) -> Option<Form> {
-        // SAFETY: the planner's own
-        unsafe { self.form(part) }
     }
 }
 
@@ -352,10 +346,8 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
 
     /// The distance that `condition` keeps below a bound, and the bound, which is greater by a little at times.
     pub unsafe fn bound(&self, root: *mut PlannerInfo, condition: *mut RestrictInfo) -> Option<(Form, *mut Expr)> {
-        const LESS: i32 = pg_sys::BTLessStrategyNumber as i32;
-        const LESS_EQUAL: i32 = pg_sys::BTLessEqualStrategyNumber as i32;
+        // the strategies of a btree are <, <=, =, >=, >
         const EQUAL: i32 = pg_sys::BTEqualStrategyNumber as i32;
-        const GREATER_EQUAL: i32 = pg_sys::BTGreaterEqualStrategyNumber as i32;
         const GREATER: i32 = pg_sys::BTGreaterStrategyNumber as i32;
         // SAFETY: the planner's own
         unsafe {
@@ -366,28 +358,19 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             let sides: Vec<*mut Node> = elements((*comparison).args).collect();
             let &[left, right] = sides.as_slice() else { return None };
             let strategy = pg_sys::get_op_opfamily_strategy((*comparison).opno, FLOAT_OPS.into());
-            let (compared, given, is_less, is_greater) = if is_given(right) {
-                (
-                    left,
-                    right,
-                    [LESS, LESS_EQUAL, EQUAL].contains(&strategy),
-                    [EQUAL, GREATER_EQUAL, GREATER].contains(&strategy),
-                )
+            if strategy == 0 {
+                return None;
+            }
+            let (compared, given, strategy) = if is_given(right) {
+                (left, right, strategy)
             } else if is_given(left) {
-                (
-                    right,
-                    left,
-                    [EQUAL, GREATER_EQUAL, GREATER].contains(&strategy),
-                    [LESS, LESS_EQUAL, EQUAL].contains(&strategy),
-                )
+                (right, left, GREATER + 1 - strategy)
             } else {
                 return None;
             };
-            if !is_less && !is_greater {
-                return None;
-            }
             let form = self.form(compared)?;
-            if !(if form.falls { is_greater } else { is_less }) {
+            let is_bound = if form.falls { strategy >= EQUAL } else { strategy <= EQUAL };
+            if !is_bound {
                 return None;
             }
             let none = std::ptr::null_mut::<List>();
