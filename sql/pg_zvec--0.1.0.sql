@@ -291,6 +291,16 @@ CREATE FUNCTION zvec_cosine_metric(internal) RETURNS integer
 CREATE FUNCTION zvec_l1_metric(internal) RETURNS integer
     AS 'MODULE_PATHNAME', 'zvec_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- By these the planner tells a scan more than the query: how far it is to go, and which rows come first.
+CREATE FUNCTION zvec_scan_hint(zvec, double precision) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_scan_hint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_scan_hint(zvec, text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_scan_hint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE OPERATOR @~ (LEFTARG = zvec, RIGHTARG = double precision, FUNCTION = zvec_scan_hint);
+CREATE OPERATOR @~ (LEFTARG = zvec, RIGHTARG = text, FUNCTION = zvec_scan_hint);
+COMMENT ON OPERATOR @~ (zvec, double precision) IS 'what the planner tells an index scan: how far it is to go (internal)';
+COMMENT ON OPERATOR @~ (zvec, text) IS 'what the planner tells an index scan: which rows come first (internal)';
+
 CREATE FUNCTION zvec_flat_handler(internal) RETURNS index_am_handler
     AS 'MODULE_PATHNAME', 'zvec_flat_handler' LANGUAGE C STRICT;
 CREATE ACCESS METHOD zvec_flat TYPE INDEX HANDLER zvec_flat_handler;
@@ -298,15 +308,23 @@ COMMENT ON ACCESS METHOD zvec_flat IS 'exact nearest neighbours in zvec tables; 
 
 CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_ip_metric(internal);
 CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_cosine_metric(internal);
 CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l1_metric(internal);
 
 CREATE FUNCTION zvec_hnsw_handler(internal) RETURNS index_am_handler
@@ -316,15 +334,23 @@ COMMENT ON ACCESS METHOD zvec_hnsw IS 'graphs for nearest neighbours in zvec tab
 
 CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_ip_metric(internal);
 CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_cosine_metric(internal);
 CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l1_metric(internal);
 
 -- Inspection.

@@ -50,12 +50,38 @@ impl Ord for Found {
     }
 }
 
+/// How vectors are ordered, and how far away they may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Order {
+    /// those whose distance is NaN come first, as in a descending order, not last
+    pub nan_first: bool,
+    /// what is farther away is not wanted, nor is NaN, which is farther than any number; but NaN is if it comes first
+    pub within: Option<f64>,
+}
+
+impl Order {
+    /// The distance by which such a one is put in order.
+    #[inline]
+    #[must_use]
+    pub fn place(self, distance: f64) -> f64 {
+        if self.nan_first && distance.is_nan() { f64::NEG_INFINITY } else { distance }
+    }
+
+    /// Whether what is put there is not wanted, nor anything after it.
+    #[inline]
+    #[must_use]
+    pub fn ends_before(self, place: f64) -> bool {
+        self.within.is_some_and(|within| place > within || place.is_nan())
+    }
+}
+
 /// The first so many of what comes after a given one, however much is offered: constant memory and, on average, constant
 /// time an offer (a buffer of twice the size that is halved by selection whenever it is full).
 #[derive(Debug)]
 pub struct Best {
     most: usize,
     after: Option<Found>,
+    order: Order,
     kept: Vec<Found>,
     bound: Option<Found>,
     left_out: bool,
@@ -65,13 +91,19 @@ impl Best {
     /// Keeps the first `most` (at least 1) of those after `after`.
     #[must_use]
     pub fn new(most: usize, after: Option<Found>) -> Self {
-        Self { most: most.max(1), after, kept: Vec::new(), bound: None, left_out: false }
+        Self { most: most.max(1), after, order: Order::default(), kept: Vec::new(), bound: None, left_out: false }
+    }
+
+    /// In that order; what is not wanted is not offered.
+    #[must_use]
+    pub fn ordered(self, order: Order) -> Self {
+        Self { order, ..self }
     }
 
     /// Keeps as many, after the same one, and has none yet.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        Self::new(self.most, self.after)
+        Self::new(self.most, self.after).ordered(self.order)
     }
 
     /// Adds what another kept, which was offered something else.
@@ -90,18 +122,25 @@ impl Best {
     #[inline]
     #[must_use]
     pub fn bound(&self) -> Option<f64> {
-        self.bound.map(|bound| bound.distance)
+        let bound = self.bound.map(|bound| bound.distance);
+        // NaN is less than nothing here
+        bound.map_or(self.order.within, |bound| Some(self.order.within.map_or(bound, |within| within.min(bound))))
     }
 
     /// Notes that something beyond [`Best::bound`] was not offered.
     #[inline]
     pub fn pass(&mut self) {
-        self.left_out = true;
+        // where all that is wanted could have been kept, only the unwanted is passed by
+        self.left_out |= self.bound.is_some_and(|bound| !self.order.ends_before(bound.distance));
     }
 
     /// Offers one.
     #[inline]
     pub fn offer(&mut self, found: Found) {
+        let found = Found { distance: self.order.place(found.distance), ..found };
+        if self.order.ends_before(found.distance) {
+            return;
+        }
         if self.bound.is_some_and(|bound| found >= bound) {
             self.left_out = true;
             return;
@@ -196,6 +235,34 @@ mod tests {
         assert!(found(-f64::NAN, 1) > found(f64::NAN, 0));
         assert_eq!(found(0.0, 1), found(-0.0, 1));
         assert!(found(0.0, 1) < found(-0.0, 2));
+    }
+
+    #[test]
+    fn an_order_has_its_first_and_its_end() {
+        let orders = |order: Order, most| {
+            let mut best = Best::new(most, None).ordered(order);
+            for (slot, distance) in [(0, 3.0), (1, f64::NAN), (2, 1.0), (3, 2.0), (4, f64::INFINITY), (5, -1.0)] {
+                if best.bound().is_some_and(|bound| distance > bound) {
+                    best.pass();
+                } else {
+                    best.offer(found(distance, slot));
+                }
+            }
+            let (kept, complete) = best.finish();
+            (kept.iter().map(|one| one.slot.0).collect::<Vec<_>>(), complete)
+        };
+        let order = |nan_first, within| Order { nan_first, within };
+        assert_eq!(orders(order(false, None), 9), (vec![5, 2, 3, 0, 4, 1], true));
+        assert_eq!(orders(order(true, None), 9), (vec![1, 5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(2.0)), 9), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(true, Some(2.0)), 9), (vec![1, 5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(f64::INFINITY)), 9), (vec![5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(f64::NEG_INFINITY)), 9), (vec![], true));
+        // exactly as many as are kept; one more; what is beyond the bound is not missed
+        assert_eq!(orders(order(false, Some(2.0)), 3), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(2.0)), 2), (vec![5, 2], false));
+        assert_eq!(orders(order(false, Some(1.0)), 1), (vec![5], false));
+        assert_eq!(orders(order(false, Some(0.0)), 1), (vec![5], true));
     }
 
     proptest! {

@@ -8,11 +8,15 @@
 //! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
 //! the participants return. Shares are taken in the first pass and kept for the others.
 //!
+//! Where the scan is told so ([`super::super::hints`]), rows without a vector come first, and nothing comes that is farther away
+//! than is wanted. Where any order will do, what the first pass did not keep comes page by page in a second one.
+//!
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
 use super::super::handed_out;
+use super::super::hints::Hints;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
@@ -32,11 +36,16 @@ pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
 
+/// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
+const REST_AT_A_TIME: usize = 16;
+
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// pass number `round`, for what comes after the given one
     Pass { round: u32, after: Option<Found> },
+    /// what comes after the given one on the slot pages of the share from that one on, where any order will do
+    Rest { after: Found, from: usize },
     /// a slot page, in the order of storage
     Slots,
     /// rows without a vector
@@ -44,6 +53,9 @@ enum Next {
     /// nothing
     Nothing,
 }
+
+/// The first pass.
+const FIRST_PASS: Next = Next::Pass { round: 0, after: None };
 
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
 /// context given to [`Rows::new`].
@@ -57,6 +69,7 @@ pub struct Rounds {
     /// rows that the first pass keeps
     first: usize,
     query: Option<Query>,
+    hints: Hints,
     /// the vectors that are still asked for, where that is known
     among: Option<SlotSet>,
     /// those of a query that vectors cannot be compared with
@@ -110,6 +123,7 @@ impl Rounds {
             work: Work::default(),
             first,
             query: None,
+            hints: Hints::default(),
             among: None,
             other_dims: None,
             collected: Vec::new(),
@@ -126,7 +140,8 @@ impl Rounds {
 
     /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
-    pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
+    /// What `hints` say holds where there is a query of these dimensions.
+    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
         self.segments = None;
         self.share.clear();
         self.work = work;
@@ -136,6 +151,7 @@ impl Rounds {
         self.among = None;
         self.other_dims = None;
         self.next = Next::Slots;
+        self.hints = hints;
         if let Some(query) = query {
             // SAFETY: a vector by contract
             let value = unsafe { VectorValue::of(query) };
@@ -145,7 +161,11 @@ impl Rounds {
             }
             let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
             self.query = Some(Query::new(self.column.metric, elements));
-            self.next = Next::Pass { round: 0, after: None };
+            // SAFETY: the table is open
+            let first = hints.nulls_first
+                && hints.order.within.is_none()
+                && unsafe { self.rows.may_lack_vectors(&self.column) };
+            self.next = if first { Next::Nulls } else { FIRST_PASS };
         }
     }
 
@@ -218,7 +238,9 @@ impl Rounds {
     unsafe fn collect(&mut self) {
         let (column, rows) = (self.column, &mut self.rows);
         // SAFETY: the table is open
-        let nulls = if unsafe { rows.may_lack_vectors(&column) } { Next::Nulls } else { Next::Nothing };
+        let may_lack_vectors = unsafe { rows.may_lack_vectors(&column) };
+        let at_end = self.query.is_none() || !self.hints.nulls_first && self.hints.order.within.is_none();
+        let nulls = if at_end && may_lack_vectors { Next::Nulls } else { Next::Nothing };
         self.collected.clear();
         self.handed_out = 0;
         let (collected, work) = (&mut self.collected, &mut self.work);
@@ -227,7 +249,8 @@ impl Rounds {
             let (start, count) = work.take_blocks();
             // SAFETY: the table is open
             if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
-                self.next = Next::Nothing;
+                let is_to_come = self.hints.nulls_first && self.query.is_some();
+                self.next = if is_to_come { FIRST_PASS } else { Next::Nothing };
             }
             return;
         }
@@ -239,7 +262,7 @@ impl Rounds {
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
-                    let mut best = Best::new(size(round, self.first), after);
+                    let mut best = Best::new(size(round, self.first), after).ordered(self.hints.order);
                     if round == 0 {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
@@ -251,7 +274,19 @@ impl Rounds {
                     let complete;
                     (*collected, complete) = best.finish();
                     let last = collected.last().copied();
-                    self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
+                    self.next = match last {
+                        _ if complete => nulls,
+                        Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                        after => Next::Pass { round: round + 1, after },
+                    };
+                }
+                (Next::Rest { after, from }, Some(query)) => {
+                    let to = self.share.len().min(from + REST_AT_A_TIME);
+                    let mut pages = self.share[from..to].iter().copied();
+                    let mut best = Best::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                    stream::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
+                    (*collected, _) = best.finish();
+                    self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
                 }
                 _ => match work.take_chunk(segments) {
                     Some(n) => segments.candidates(&store, n, rows, collected),

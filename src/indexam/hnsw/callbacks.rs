@@ -11,6 +11,7 @@ use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
 use crate::indexam::column::Column;
 use crate::indexam::handler::{Callbacks, descriptor, routine};
+use crate::indexam::hints::Hints;
 use crate::indexam::options;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
@@ -340,8 +341,8 @@ unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: i32, orderbys: i3
 
 unsafe extern "C-unwind" fn amrescan(
     scan: IndexScanDesc,
-    _keys: pg_sys::ScanKey,
-    _nkeys: i32,
+    keys: pg_sys::ScanKey,
+    nkeys: i32,
     orderbys: pg_sys::ScanKey,
     norderbys: i32,
 ) {
@@ -350,6 +351,9 @@ unsafe extern "C-unwind" fn amrescan(
         guarded(|| {
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
+            }
+            if !keys.is_null() && nkeys > 0 {
+                std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
             relation::count_scan((*scan).indexRelation);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
@@ -368,6 +372,7 @@ unsafe extern "C-unwind" fn amrescan(
                 state.scan = Some(Scan::new(index, heap, snapshot, state.context));
             }
             let Some(running) = &mut state.scan else { return };
+            running.set_hints(Hints::of((*scan).keyData, (*scan).numberOfKeys));
             let key = (*scan).orderByData;
             if (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0 {
                 let value = VectorValue::of((*key).sk_argument);

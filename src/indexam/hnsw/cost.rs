@@ -67,10 +67,11 @@ pub unsafe extern "C-unwind" fn amcostestimate(
             } else {
                 scan.startup + scored * code + ef * scan.distance
             };
+            let first = first + scan.nulls_first;
             let each = ROW * scan.distance + LOOK_UP * pg_sys::cpu_tuple_cost;
             let each = if scan.partial { each + pg_sys::cpu_tuple_cost } else { each };
             let read = (ef * 2.0).min((*(*path).indexinfo).pages.into());
-            (scan, cost::Estimate { startup: first, total: first + vectors * each, pages: read })
+            (scan, cost::Estimate { startup: first, total: first + vectors * scan.within * each, pages: read })
         });
         cost::tell(estimate, startup, total, selectivity, correlation, pages);
     }

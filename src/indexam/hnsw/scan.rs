@@ -18,6 +18,7 @@ use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
 use crate::indexam::handed_out;
+use crate::indexam::hints::Hints;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
@@ -92,6 +93,7 @@ pub struct Scan {
     late: Vec<Found>,
     nulls: Vec<Tid>,
     stage: Stage,
+    hints: Hints,
     last: Found,
     handed_out: usize,
     ef: usize,
@@ -143,6 +145,7 @@ impl Scan {
                 late: Vec::new(),
                 nulls: Vec::new(),
                 stage: Stage::Nearest,
+                hints: Hints::default(),
                 last: Found::FIRST,
                 handed_out: 0,
                 ef: 0,
@@ -165,6 +168,11 @@ impl Scan {
         self.rows.as_ref().is_some_and(|rows| rows.is_under(snapshot))
     }
 
+    /// What the next start is told beside the query.
+    pub fn set_hints(&mut self, hints: Hints) {
+        self.hints = hints;
+    }
+
     fn clear(&mut self) {
         BEAMS.with_borrow_mut(|beams| {
             for search in self.searches.drain(..) {
@@ -185,6 +193,12 @@ impl Scan {
     /// Starts over with `query`, of the column's dimensions; without one, rows come in any order.
     pub fn start(&mut self, query: Option<&[f32]>) {
         self.clear();
+        if query.is_none() {
+            self.hints = Hints::default();
+        }
+        if self.hints.nulls_first && self.hints.order.within.is_none() {
+            self.stage = Stage::Nulls(0);
+        }
         crate::store::pending::flush();
         self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
         self.ef_search = guc::ef_search() as usize;
@@ -404,7 +418,8 @@ impl Scan {
         loop {
             pgrx::check_for_interrupts!();
             let found = match self.stage {
-                Stage::Nearest => match self.next_found() {
+                // a row that turns up too late may be near enough all the same
+                Stage::Nearest => match self.next_found().filter(|next| !self.hints.order.ends_before(next.distance)) {
                     Some(found) => {
                         self.last = found;
                         self.handed_out += 1;
@@ -418,6 +433,7 @@ impl Scan {
                 },
                 Stage::Late => match self.late.pop() {
                     Some(found) => found,
+                    None if self.hints.nulls_first || self.hints.order.within.is_some() => return None,
                     None => {
                         self.stage = Stage::Nulls(0);
                         continue;
@@ -428,12 +444,14 @@ impl Scan {
                     None => {
                         let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
                         // SAFETY: the scan's relations are open
-                        if block == 0 && !unsafe { rows.may_lack_vectors(&self.column) } {
-                            return None;
-                        }
+                        let has_none = block == 0 && !unsafe { rows.may_lack_vectors(&self.column) };
                         // SAFETY: the scan's relations are open
-                        if !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
-                            return None;
+                        if has_none || !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
+                            if !self.hints.nulls_first {
+                                return None;
+                            }
+                            self.stage = Stage::Nearest;
+                            continue;
                         }
                         nulls.reverse();
                         self.stage = Stage::Nulls(block + NULL_BLOCKS);
