@@ -7,10 +7,10 @@
 use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::Pinned;
+use crate::pg::buffer::{self, Pinned};
 use crate::pg::error::raise;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{peek, raw};
+use crate::pg::peek;
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
 use pgrx::pg_sys;
@@ -126,16 +126,15 @@ impl Resolved {
     /// Pins data page `ordinal`, which is block `block`.
     #[inline]
     fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
-        let recent = self.recent.get_mut(ordinal as usize);
         // SAFETY: the server checks that the buffer still holds this very block
         unsafe {
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(&mut buffer) = recent
+            if let Some(&buffer) = self.recent.get(ordinal as usize)
                 && buffer != 0
-                && raw::ReadRecentBuffer(self.node, main, block, buffer)
+                && let Some(pinned) = buffer::pin_recent(self.node, block, buffer)
             {
-                return Pinned::adopt(buffer);
+                return pinned;
             }
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let none = std::ptr::null_mut();
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
@@ -153,17 +152,21 @@ impl Resolved {
 pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
     let epoch = map::epoch();
     let segment = vector.slot.tag();
-    RESOLVED.with_borrow_mut(|known| {
-        let mut at = known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector));
-        if at.is_none() {
-            let resolved = resolve(table, vector);
+    let find = |known: &mut Vec<Resolved>| {
+        known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector))
+    };
+    let at = RESOLVED.with_borrow_mut(find).or_else(|| {
+        let resolved = resolve(table, vector);
+        RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
             if known.len() >= MOST {
                 known.remove(0);
             }
             known.push(resolved);
-            at = Some(known.len() - 1);
-        }
+            Some(known.len() - 1)
+        })
+    });
+    RESOLVED.with_borrow_mut(|known| {
         let Some(resolved) = at.and_then(|at| known.get_mut(at)) else { missing(table, vector) };
         if resolved.temporary {
             let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
