@@ -129,6 +129,9 @@ test_case "savepoints are released" 14 "$early" \
     "BEGIN; SAVEPOINT a; SELECT FROM change('id <= 3'); SET LOCAL early.at_subcommit = 'SELECT change(''id IN (2, 3, 4, 5)'')';" \
     "RELEASE a; SET LOCAL early.at_subcommit = ''; SAVEPOINT b; SELECT FROM change('id <= 2'); ROLLBACK TO b;" \
     "SELECT FROM change('id IN (1, 5, 6)'); SAVEPOINT c; SELECT FROM change('id BETWEEN 4 AND 7'); COMMIT;"
+test_case "a savepoint is released, another one taken back" 4 "$early" \
+    "BEGIN; SAVEPOINT a; SET LOCAL early.at_subcommit = 'SELECT change(''id IN (2, 3, 4, 5)'')';" \
+    "RELEASE a; SET LOCAL early.at_subcommit = ''; SAVEPOINT b; ROLLBACK TO b; COMMIT;"
 test_case "savepoints around savepoints, the outer one taken back" 2 "$early" \
     "BEGIN; SAVEPOINT a; SAVEPOINT b; SET early.at_subcommit = 'SELECT change(''id IN (2, 3)'')'; RELEASE b;" \
     "SET early.at_subcommit = ''; ROLLBACK TO a; SELECT FROM change('id IN (1, 2)'); COMMIT;"
