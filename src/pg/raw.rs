@@ -4,8 +4,8 @@
 
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode,
-    List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
+    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
+    LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
     Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
     XLogRecPtr,
 };
@@ -33,7 +33,7 @@ unsafe extern "C-unwind" {
     pub fn MarkBufferDirty(buffer: Buffer);
     /// The block that a pinned buffer holds.
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
-    /// Pins `recent` if it still holds that block. Raises an error when memory runs out: for [`super::buffer::pin_recent`] alone.
+    /// Pins `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer.rs`.
     pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
     /// The horizons that hold for a relation.
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
@@ -93,7 +93,7 @@ unsafe extern "C-unwind" {
     pub fn LWLockRelease(lock: *mut LWLock);
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
-    /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
+    /// The relation, and all that inherit from it: partitions of partitions too. Their oids. Raises errors.
     pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
