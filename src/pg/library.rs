@@ -112,9 +112,9 @@ unsafe extern "C-unwind" fn forget(_arg: pg_sys::Datum, _cache: i32, _hash: u32)
 /// Whether `name`, which the catalogs have as a C function's library, leads to this library.
 #[must_use]
 pub fn is_this(name: &CStr) -> bool {
-    // SAFETY: a setting of the server's, never null once the server has started
     let search_path = match name.to_bytes().contains(&b'/') {
         true => c"",
+        // SAFETY: a setting of the server's, never null once the server has started
         false => unsafe { CStr::from_ptr(pg_sys::Dynamic_library_path) },
     };
     let known = KNOWN.with_borrow(|known| {

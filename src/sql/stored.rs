@@ -15,8 +15,10 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
     resolve::is_stored_in(pointer.table).then_some(pointer)
 }
 
-/// The distance of `query` and the stored vector, whose dimensions are the same. For SQL functions, whose arguments the server
-/// frees after an error: it may jump over the callers' frames.
+/// The distance of `query` and the stored vector, whose dimensions are the same.
+///
+/// # Safety
+/// For SQL functions, whose arguments the server frees after an error: it may jump over the callers' frames.
 #[must_use]
 pub unsafe fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     let is_same = |generation| stored.is_of_generation(generation);
