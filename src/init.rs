@@ -11,6 +11,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     unsafe {
         crate::pg::guc::define();
         crate::pg::peek::learn_of_recovery();
+        crate::store::pending::watch_transactions();
         crate::store::pending::watch_parallel_queries();
         crate::indexam::plan::install();
         crate::indexam::declared::install();

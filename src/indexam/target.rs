@@ -8,6 +8,7 @@ use crate::pg::error::raise;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::tableam;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid, Relation};
 
 /// The access method of an index.
@@ -104,7 +105,7 @@ fn table_of(oid: Oid) -> Oid {
 fn members(oid: Oid) -> Vec<Oid> {
     // SAFETY: the server makes the list
     unsafe {
-        let list = raw::find_all_inheritors(oid, pg_sys::NoLock as _, std::ptr::null_mut());
+        let list = pg_guard_ffi_boundary(|| raw::find_all_inheritors(oid, pg_sys::NoLock as _, std::ptr::null_mut()));
         oids(list)
     }
 }

@@ -4,8 +4,8 @@
 
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode,
-    List, LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
+    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
+    LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
     Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
     XLogRecPtr,
 };
@@ -33,18 +33,12 @@ unsafe extern "C-unwind" {
     pub fn MarkBufferDirty(buffer: Buffer);
     /// The block that a pinned buffer holds.
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
-    /// Pins `recent` if it still holds that block.
+    /// Pins `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer.rs`.
     pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
     /// The horizons that hold for a relation.
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
     /// Whether no snapshot can take `xid` for running.
     pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
-    /// What a row version is to VACUUM; `dead_after` is set for one that is dead to some.
-    pub fn HeapTupleSatisfiesVacuumHorizon(
-        tuple: HeapTuple,
-        buffer: Buffer,
-        dead_after: *mut TransactionId,
-    ) -> HTSV_Result::Type;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
     /// Stores a row. Raises errors.
@@ -103,7 +97,7 @@ unsafe extern "C-unwind" {
     pub fn LWLockRelease(lock: *mut LWLock);
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
-    /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
+    /// The relation, and all that inherit from it: partitions of partitions too. Their oids. Raises errors.
     pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
     /// The tables that a partition is under, from its parent to the root. Their oids.
     pub fn get_partition_ancestors(relation: Oid) -> *mut List;

@@ -124,12 +124,14 @@ pub fn distance_of(call: Call<'_>, metric: Metric) -> Result<f64> {
     if let Some(pointer) = stored::pointer(call.arg(0).datum()) {
         let other = VectorArg::of(call, 1)?;
         check_same_dims(usize::from(pointer.dims), other.len())?;
-        return Ok(stored::distance(metric, &other, pointer));
+        // SAFETY: the arguments' memory is the server's
+        return Ok(unsafe { stored::distance(metric, &other, pointer) });
     }
     if let Some(pointer) = stored::pointer(call.arg(1).datum()) {
         let other = VectorArg::of(call, 0)?;
         check_same_dims(other.len(), usize::from(pointer.dims))?;
-        return Ok(stored::distance(metric, &other, pointer));
+        // SAFETY: the arguments' memory is the server's
+        return Ok(unsafe { stored::distance(metric, &other, pointer) });
     }
     let (a, b) = pair_of(call)?;
     Ok(distance(metric, &a, &b))

@@ -3,7 +3,7 @@
 
 use super::check_header;
 use super::map::{Segment, Store};
-use crate::pg::{buffer, peek, raw, relation};
+use crate::pg::{buffer, peek, relation};
 use crate::segment::header::PAYLOAD_START;
 use crate::segment::page::{PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
@@ -173,16 +173,12 @@ impl VectorLook {
         for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
             let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
             let known = self.recent.buffer(piece.ordinal);
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
             // stored vector do not change
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
-                if known > 0 && raw::ReadRecentBuffer(self.recent.node, main, block, known) {
-                    buffer::Pinned::adopt(known)
-                } else {
-                    self.recent.read(store, piece.ordinal, block)
-                }
+                let pinned = if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None };
+                pinned.unwrap_or_else(|| self.recent.read(store, piece.ordinal, block))
             };
             let from = PAYLOAD_START + piece.offset;
             take(&page.page()[from..from + piece.len]);

@@ -65,9 +65,10 @@ unsafe extern "C-unwind" fn invalidate(_arg: pg_sys::Datum, relid: pg_sys::Oid) 
 
 /// Has the relation cache tell us of changes. Idempotent.
 pub fn watch_relation_cache() {
-    if !REGISTERED.replace(true) {
+    if !REGISTERED.get() {
         // SAFETY: the callback neither allocates server memory nor raises errors
         unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(invalidate), pg_sys::Datum::from(0)) }
+        REGISTERED.set(true);
     }
 }
 

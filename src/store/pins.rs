@@ -5,7 +5,7 @@ use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
 use crate::pg::file::Files;
 use crate::pg::pin::{Owed, Pin};
-use crate::pg::{peek, raw, relation};
+use crate::pg::{peek, relation};
 use crate::segment::header::PageBytes;
 use crate::segment::page::{PageKind, SegmentPage};
 use crate::segment::{PageHeader, SegmentNo};
@@ -149,11 +149,13 @@ impl<'s> Pins<'s> {
             if self.temporary {
                 return (buffer::read(self.rel, block), block);
             }
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let recent = self.recent(ordinal);
-            if recent > 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
-                return (Pinned::adopt(recent), block);
+            if recent > 0
+                && let Some(pinned) = buffer::pin_recent(self.node, block, recent)
+            {
+                return (pinned, block);
             }
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let buffer = pg_sys::ReadBufferExtended(self.rel, main, block, normal, self.strategy);
             if let Some(recent) = self.recent.get(ordinal as usize) {

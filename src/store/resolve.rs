@@ -7,10 +7,10 @@
 use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::Pinned;
+use crate::pg::buffer::{self, Pinned};
 use crate::pg::error::raise;
+use crate::pg::peek;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{peek, raw};
 use crate::segment::header::PAYLOAD_START;
 use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
@@ -132,26 +132,50 @@ impl Resolved {
         }
     }
 
-    /// Pins data page `ordinal`, which is block `block`.
+    /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
     #[inline]
-    fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
-        let recent = self.recent.get_mut(ordinal as usize);
-        // SAFETY: the server checks that the buffer still holds this very block
+    fn place(&mut self, ordinal: u32, from: usize) -> Option<Place> {
+        Some(Place {
+            node: self.node,
+            permanent: self.permanent,
+            toast: self.toast,
+            header: PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal },
+            block: self.segment.page.data.block_after(&mut self.last_extent, ordinal)?,
+            recent: self.recent.get(ordinal as usize).copied().unwrap_or(0),
+            ahead: self.ahead(ordinal, from),
+        })
+    }
+}
+
+/// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
+struct Place {
+    node: pg_sys::RelFileNode,
+    permanent: bool,
+    toast: pg_sys::Oid,
+    header: PageHeader,
+    block: u32,
+    /// the buffer that it was last found in; 0 = not known
+    recent: pg_sys::Buffer,
+    /// see [`Resolved::ahead`]
+    ahead: usize,
+}
+
+impl Place {
+    /// Finds the page of the entry number `at`, which is not in the buffer where it was, and notes where it is.
+    #[cold]
+    unsafe fn search(&self, at: usize) -> Pinned {
+        let (main, normal) = (pg_sys::ForkNumber::MAIN_FORKNUM, pg_sys::ReadBufferMode::RBM_NORMAL);
+        let none = std::ptr::null_mut();
+        // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(&mut buffer) = recent
-                && buffer != 0
-                && raw::ReadRecentBuffer(self.node, main, block, buffer)
-            {
-                return Pinned::adopt(buffer);
-            }
-            let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-            let none = std::ptr::null_mut();
-            let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
-            if let Some(recent) = self.recent.get_mut(ordinal as usize) {
-                *recent = buffer;
-            }
-            Pinned::adopt(buffer)
+            let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, self.block, normal, none, self.permanent);
+            let pinned = Pinned::adopt(buffer);
+            RESOLVED.with_borrow_mut(|known| {
+                let recent = known.get_mut(at).and_then(|of| of.recent.get_mut(self.header.ordinal as usize));
+                // whichever page it was asked for, the server checks what is in it
+                recent.into_iter().for_each(|recent| *recent = buffer);
+            });
+            pinned
         }
     }
 }
@@ -159,50 +183,79 @@ impl Resolved {
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
 /// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
 /// otherwise 0. An error is raised when there is no such vector.
-pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
+pub fn pieces(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: errors unwind
+    unsafe { each_piece(table, vector, buffer::pin_recent, take) }
+}
+
+/// As [`pieces`], where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
+pub unsafe fn pieces_bare(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: by contract
+    unsafe { each_piece(table, vector, buffer::pin_recent_bare, take) }
+}
+
+#[inline]
+unsafe fn each_piece(
+    table: u32,
+    vector: StoredVector,
+    pin: unsafe fn(pg_sys::RelFileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
+    mut take: impl FnMut(&[u8], usize),
+) {
     let epoch = map::epoch();
     let segment = vector.slot.tag();
-    RESOLVED.with_borrow_mut(|known| {
-        let mut at = known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector));
-        if at.is_none() {
-            let resolved = resolve(table, vector);
+    let fits = |resolved: &Resolved| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
+    let find = |known: &Vec<Resolved>| {
+        let at = known.iter().position(fits)?;
+        Some((at, known[at].segment.page.geometry, known[at].temporary.then_some(known[at].toast)))
+    };
+    let found = RESOLVED.with_borrow(find).or_else(|| {
+        let resolved = resolve(table, vector);
+        RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
             if known.len() >= MOST {
                 known.remove(0);
             }
+            let temporary = resolved.temporary.then_some(resolved.toast);
+            let geometry = resolved.segment.page.geometry;
             known.push(resolved);
-            at = Some(known.len() - 1);
-        }
-        let Some(resolved) = at.and_then(|at| known.get_mut(at)) else { missing(table, vector) };
-        if resolved.temporary {
-            let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
-            // SAFETY: toast is open
-            let found = unsafe {
-                Store::of(toast.raw()).read(vector, |_, piece| {
-                    take(piece, 0);
-                    true
-                })
-            };
-            if !found {
-                missing(table, vector)
-            }
-            return;
-        }
-        let geometry = resolved.segment.page.geometry;
-        for piece in geometry.pieces(vector.slot.position()) {
-            let block = resolved.segment.page.data.block_after(&mut resolved.last_extent, piece.ordinal);
-            let Some(block) = block else { missing(table, vector) };
-            let header = PageHeader { kind: PageKind::Data, segment: resolved.segment.no, ordinal: piece.ordinal };
-            let page = resolved.pin(piece.ordinal, block);
-            if !header.matches(page.page()) {
-                let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
-                // SAFETY: toast is open
-                unsafe { check_header(toast.raw(), block, page.page(), &header) }
-            }
-            let from = PAYLOAD_START + piece.offset;
-            take(&page.page()[from..from + piece.len], resolved.ahead(piece.ordinal, from));
-        }
+            Some((known.len() - 1, geometry, temporary))
+        })
     });
+    let Some((at, geometry, temporary)) = found else { missing(table, vector) };
+    if let Some(toast) = temporary {
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
+        // SAFETY: toast is open
+        let found = unsafe {
+            Store::of(toast.raw()).read(vector, |_, piece| {
+                take(piece, 0);
+                true
+            })
+        };
+        if !found {
+            missing(table, vector)
+        }
+        return;
+    }
+    // nothing is borrowed while the server is called, whose errors may jump over this frame
+    for piece in geometry.pieces(vector.slot.position()) {
+        let from = PAYLOAD_START + piece.offset;
+        let place = RESOLVED.with_borrow_mut(|known| {
+            let resolved = known.get_mut(at).filter(|r| r.table == table && r.segment.tag == segment)?;
+            resolved.place(piece.ordinal, from)
+        });
+        let Some(place) = place else { missing(table, vector) };
+        // SAFETY: the server checks that a buffer still holds the very block
+        let page = unsafe {
+            let found = if place.recent != 0 { pin(place.node, place.block, place.recent) } else { None };
+            found.unwrap_or_else(|| place.search(at))
+        };
+        if !place.header.matches(page.page()) {
+            let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
+            // SAFETY: toast is open
+            unsafe { check_header(toast.raw(), place.block, page.page(), &place.header) }
+        }
+        take(&page.page()[from..from + piece.len], place.ahead);
+    }
 }
 
 /// Whether relation `oid`, named by an on-disk TOAST pointer, is a table with a vector store. Every other pointer

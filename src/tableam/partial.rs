@@ -29,14 +29,15 @@ pub unsafe fn condition_columns(rel: Relation) -> Columns {
     crate::store::watch_relation_cache();
     // SAFETY: rel is open
     unsafe {
-        let key = || ((*rel).rd_id.to_u32(), (*rel).rd_att as usize, crate::store::epoch());
+        // of the time before the look-up, which may be told of changes that it has not seen
+        let key = ((*rel).rd_id.to_u32(), (*rel).rd_att as usize, crate::store::epoch());
         let known = LAST.with_borrow(|last| match last {
-            Some((of, columns)) if *of == key() => Some(columns.clone()),
+            Some((of, columns)) if *of == key => Some(columns.clone()),
             _ => None,
         });
         known.unwrap_or_else(|| {
             let columns = look_up(rel);
-            LAST.with_borrow_mut(|last| *last = Some((key(), columns.clone())));
+            LAST.with_borrow_mut(|last| *last = Some((key, columns.clone())));
             columns
         })
     }

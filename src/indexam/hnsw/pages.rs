@@ -7,7 +7,7 @@ use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
 use crate::pg::error::raise;
-use crate::pg::{buffer, peek, raw, relation};
+use crate::pg::{buffer, peek, relation};
 use crate::quant::Codec;
 use crate::segment::header::{Damage, PageBytes};
 use crate::segment::{Position, SegmentTag};
@@ -95,20 +95,19 @@ impl Index {
     /// Runs `with` on what is remembered of the index.
     fn remembered<R>(&self, with: impl FnOnce(&mut IndexMap) -> R) -> R {
         let (relid, file) = self.key();
-        MAPS.with_borrow_mut(|maps| {
-            let at = match maps.iter().rposition(|map| map.relid == relid && map.file == file) {
-                Some(at) => at,
-                None => {
-                    maps.retain(|map| map.relid != relid);
-                    if maps.len() >= MOST {
-                        maps.remove(0);
-                    }
-                    maps.push(IndexMap { relid, file, meta: self.read_meta(), graphs: Vec::new() });
-                    maps.len() - 1
+        let find = |maps: &Vec<IndexMap>| maps.iter().rposition(|map| map.relid == relid && map.file == file);
+        let at = MAPS.with_borrow(find).unwrap_or_else(|| {
+            let meta = self.read_meta();
+            MAPS.with_borrow_mut(|maps| {
+                maps.retain(|map| map.relid != relid);
+                if maps.len() >= MOST {
+                    maps.remove(0);
                 }
-            };
-            with(&mut maps[at])
-        })
+                maps.push(IndexMap { relid, file, meta, graphs: Vec::new() });
+                maps.len() - 1
+            })
+        });
+        MAPS.with_borrow_mut(|maps| with(&mut maps[at]))
     }
 
     /// Forgets what is remembered of the index: it is built anew, perhaps in the same file, after a TRUNCATE of a table that
@@ -273,12 +272,11 @@ impl Graph {
         // SAFETY: open; the server checks that a remembered buffer still holds the block
         unsafe {
             let known = self.map.buffers[area as usize].get(ordinal as usize);
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             if let Some(known) = known
                 && known.get() > 0
-                && raw::ReadRecentBuffer(self.map.node, main, block, known.get())
+                && let Some(pinned) = buffer::pin_recent(self.map.node, block, known.get())
             {
-                return buffer::Pinned::adopt(known.get());
+                return pinned;
             }
             let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
