@@ -30,6 +30,8 @@ use pgrx::pg_sys::{self, Datum};
 pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
+/// The number of a pass from which on all keep as many as `work_mem` holds.
+const LATE: u32 = 2;
 
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,12 @@ pub struct Rounds {
     query: Option<Query>,
     /// the vectors that are still asked for, where that is known
     among: Option<Slots>,
+    /// of a scan that has begun in the middle of the order: what it began after, until the end is reached
+    begun_after: Option<Found>,
+    /// whether there is anything up to there
+    any_before: bool,
+    /// the pass is over what comes up to this one
+    until: Option<Found>,
     /// those of a query that vectors cannot be compared with
     other_dims: Option<u16>,
     collected: Vec<Found>,
@@ -76,6 +84,12 @@ fn size(round: u32, first: usize) -> usize {
         // twice as many are held while they are collected
         _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
     }
+}
+
+/// How many rows a late pass keeps.
+#[must_use]
+pub fn most_rows() -> usize {
+    size(LATE, FIRST_ROUND)
 }
 
 /// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
@@ -110,6 +124,9 @@ impl Rounds {
             first,
             query: None,
             among: None,
+            begun_after: None,
+            any_before: false,
+            until: None,
             other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
@@ -126,15 +143,7 @@ impl Rounds {
     /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
     pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
-        self.segments = None;
-        self.share.clear();
-        self.work = work;
-        self.collected.clear();
-        self.handed_out = 0;
-        self.query = None;
-        self.among = None;
-        self.other_dims = None;
-        self.next = Next::Slots;
+        self.clear(work);
         if let Some(query) = query {
             // SAFETY: a vector by contract
             let value = unsafe { VectorValue::of(query) };
@@ -146,6 +155,40 @@ impl Rounds {
             self.query = Some(Query::new(self.column.metric, elements));
             self.next = Next::Pass { round: 0, after: None };
         }
+    }
+
+    fn clear(&mut self, work: Work) {
+        self.segments = None;
+        self.share.clear();
+        self.work = work;
+        self.collected.clear();
+        self.handed_out = 0;
+        self.query = None;
+        self.among = None;
+        self.begun_after = None;
+        self.any_before = false;
+        self.until = None;
+        self.other_dims = None;
+        self.next = Next::Slots;
+    }
+
+    /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
+    /// a vector are the last. Each pass keeps as many rows as `work_mem` holds.
+    pub fn resume(&mut self, query: Option<Query>, among: Slots, after: Option<Found>) {
+        self.clear(Work::default());
+        self.among = Some(among);
+        if query.is_some() {
+            self.query = query;
+            self.begun_after = after;
+            self.next = Next::Pass { round: LATE, after };
+        }
+    }
+
+    /// The rows that they are of.
+    #[must_use]
+    pub fn into_rows(self) -> Rows {
+        self.rows
     }
 
     /// Whether another pass is to be made before there is another row, and no pass was narrowed down yet.
@@ -234,22 +277,37 @@ impl Rounds {
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
-                    let mut best = Best::new(size(round, self.first), after);
-                    if round == 0 {
+                    let mut best = Best::new(size(round, self.first), after).until(self.until);
+                    let among = self.among.as_ref();
+                    let is_first = self.share.is_empty();
+                    if is_first {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        stream::nearest(&store, segments, rows, query, &mut best, None, next);
+                        stream::nearest(&store, segments, rows, query, &mut best, among, next);
+                        self.any_before = best.met_before();
                     } else {
-                        let (mut again, among) = (self.share.iter().copied(), self.among.as_ref());
+                        let mut again = self.share.iter().copied();
                         stream::nearest(&store, segments, rows, query, &mut best, among, || again.next());
                     }
                     let complete;
                     (*collected, complete) = best.finish();
                     let last = collected.last().copied();
-                    self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
+                    self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
+                        (false, _) => Next::Pass { round: round + 1, after: last },
+                        (true, None) => nulls,
+                        (true, before) => {
+                            (self.begun_after, self.until) = (None, before);
+                            Next::Pass { round, after: None }
+                        }
+                    };
                 }
                 _ => match work.take_chunk(segments) {
-                    Some(n) => segments.candidates(&store, n, rows, collected),
+                    Some(n) => {
+                        segments.candidates(&store, n, rows, collected);
+                        if let Some(among) = &self.among {
+                            collected.retain(|found| among.has(found.slot));
+                        }
+                    }
                     None => self.next = nulls,
                 },
             }
