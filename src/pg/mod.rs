@@ -13,6 +13,7 @@ pub mod failpoint;
 pub mod file;
 pub mod function;
 pub mod guc;
+pub mod hints;
 pub mod memory;
 pub mod message;
 pub mod peek;

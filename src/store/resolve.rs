@@ -10,15 +10,13 @@ use crate::error::{Error, SqlState};
 use crate::pg::buffer::Pinned;
 use crate::pg::error::raise;
 use crate::pg::relation::{self, OpenRelation};
+use crate::pg::hints::Hints;
 use crate::pg::{peek, raw};
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// Of how many data pages the last buffer is remembered at the most (4 bytes each).
-const MOST_RECENT: usize = 1 << 20;
 
 struct Resolved {
     epoch: u64,
@@ -28,8 +26,7 @@ struct Resolved {
     permanent: bool,
     temporary: bool,
     segment: Rc<map::Segment>,
-    /// the buffer that a data page was last found in, by the page's ordinal; 0 = none
-    recent: Vec<pg_sys::Buffer>,
+    hints: Hints,
     /// the page that was read last
     last: u32,
     /// the extent that it is in
@@ -41,8 +38,8 @@ thread_local! {
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many (table, segment) pairs are remembered.
-const MOST: usize = 8;
+/// How many (table, segment) pairs are remembered: as many as a table can have.
+const MOST: usize = 1024;
 
 fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
@@ -88,7 +85,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             node: (*toast.raw()).rd_node,
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
-            recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
+            hints: Hints::of(toast.raw()),
             segment,
             last: u32::MAX,
             last_extent: 0,
@@ -110,38 +107,34 @@ impl Resolved {
         self.epoch == epoch && self.table == table && self.segment.tag == segment
     }
 
-    /// The address of byte `from` of the page after `ordinal`, if pages are read one after the other and that page was read
-    /// before; otherwise 0.
+    /// The address of byte `from` of the page after `ordinal`, which is block `block`, if pages are read one after the other
+    /// and that page was read before; otherwise 0.
     #[inline]
-    fn ahead(&mut self, ordinal: u32, from: usize) -> usize {
+    fn ahead(&mut self, ordinal: u32, block: u32, from: usize) -> usize {
         let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
         self.last = ordinal;
-        match self.recent.get(ordinal as usize + 1) {
+        // mostly the block after; at an extent's end nothing is lost
+        match self.hints.get(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
-            Some(&buffer) if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
+            buffer if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
             _ => 0,
         }
     }
 
-    /// Pins data page `ordinal`, which is block `block`.
+    /// Pins block `block`.
     #[inline]
-    fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
-        let recent = self.recent.get_mut(ordinal as usize);
+    fn pin(&self, block: u32) -> Pinned {
+        let recent = self.hints.get(block);
         // SAFETY: the server checks that the buffer still holds this very block
         unsafe {
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(&mut buffer) = recent
-                && buffer != 0
-                && raw::ReadRecentBuffer(self.node, main, block, buffer)
-            {
-                return Pinned::adopt(buffer);
+            if recent > 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
+                return Pinned::adopt(recent);
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let none = std::ptr::null_mut();
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
-            if let Some(recent) = self.recent.get_mut(ordinal as usize) {
-                *recent = buffer;
-            }
+            self.hints.set(block, buffer);
             Pinned::adopt(buffer)
         }
     }
@@ -155,6 +148,11 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usiz
     let segment = vector.slot.tag();
     RESOLVED.with_borrow_mut(|known| {
         let mut at = known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector));
+        if let Some(found) = &mut at {
+            // the next vector is mostly of the same segment
+            known.swap(0, *found);
+            *found = 0;
+        }
         if at.is_none() {
             let resolved = resolve(table, vector);
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
@@ -184,14 +182,14 @@ pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usiz
             let block = resolved.segment.page.data.block_after(&mut resolved.last_extent, piece.ordinal);
             let Some(block) = block else { missing(table, vector) };
             let header = PageHeader { kind: PageKind::Data, segment: resolved.segment.no, ordinal: piece.ordinal };
-            let page = resolved.pin(piece.ordinal, block);
+            let page = resolved.pin(block);
             if !header.matches(page.page()) {
                 let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
                 // SAFETY: toast is open
                 unsafe { check_header(toast.raw(), block, page.page(), &header) }
             }
             let from = PAYLOAD_START + piece.offset;
-            take(&page.page()[from..from + piece.len], resolved.ahead(piece.ordinal, from));
+            take(&page.page()[from..from + piece.len], resolved.ahead(piece.ordinal, block, from));
         }
     });
 }

@@ -1,18 +1,19 @@
 //! A graph's pages: what a backend remembers of them, and how it reads them.
 //!
-//! Remembered are block numbers and the buffers that pages were last found in, never a pin. The root page's layout number
+//! Remembered are block numbers and hints of the buffers that pages were last found in, never a pin. The root page's layout number
 //! tells when extents were added. Areas only grow, so an old map is never wrong, only short.
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
 use crate::pg::error::raise;
-use crate::pg::{buffer, peek, raw, relation};
+use crate::pg::hints::Hints;
+use crate::pg::{buffer, memory, peek, raw, relation};
 use crate::quant::Codec;
 use crate::segment::page::{Damage, PageBytes};
-use crate::segment::{Position, SegmentTag};
+use crate::segment::{ExtentList, Position, SegmentTag};
 use pgrx::pg_sys;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,18 +39,64 @@ pub struct GraphMap {
     /// links above level 0
     pub m: u16,
     node: pg_sys::RelFileNode,
-    temporary: bool,
+    hints: Hints,
     /// where codes lie
     pub codes: CodeShape,
     /// where nodes lie
     pub nodes: Shape,
     /// where upper links lie
     pub upper: Shape,
-    /// the block of each page
-    blocks: [Vec<u32>; 6],
-    /// the buffer that each page was last found in, 0 = none
-    buffers: [Vec<Cell<pg_sys::Buffer>>; 6],
+    blocks: [Blocks; 6],
     codec: OnceCell<Arc<Codec>>,
+}
+
+/// Where the pages of an area are, found faster than in its list of extents.
+struct Blocks {
+    /// the blocks of the first pages
+    first: Vec<u32>,
+    /// for each [`GROUP`] pages after those the difference of block and ordinal, or [`MIXED`]
+    groups: Vec<u32>,
+}
+
+/// Pages of an area of which the blocks are remembered one by one.
+const FIRST_PAGES: u32 = 1 << 15;
+/// Pages that are remembered together.
+const GROUP: u32 = 64;
+/// Pages that do not follow one another. (No page is that far from its ordinal: blocks are fewer.)
+const MIXED: u32 = u32::MAX;
+
+impl Blocks {
+    fn of(list: &ExtentList) -> Self {
+        let first = list.blocks().take(FIRST_PAGES as usize).collect();
+        let group = |start: u32| {
+            let mut last = 0;
+            let mut deltas = (start..start + GROUP).map(|ordinal| {
+                list.block_after(&mut last, ordinal).map_or(MIXED, |block| block.wrapping_sub(ordinal))
+            });
+            let one = deltas.next().unwrap_or(MIXED);
+            if deltas.all(|other| other == one) { one } else { MIXED }
+        };
+        let groups = (FIRST_PAGES..list.pages()).step_by(GROUP as usize).map(group).collect();
+        Self { first, groups }
+    }
+
+    /// The block of page `ordinal` of the area with this list of extents.
+    #[inline(always)]
+    fn get(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
+        match self.first.get(ordinal as usize) {
+            Some(&block) => Some(block),
+            None => self.get_later(ordinal, list),
+        }
+    }
+
+    fn get_later(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
+        let group = ordinal.checked_sub(FIRST_PAGES)? / GROUP;
+        match self.groups.get(group as usize) {
+            Some(&delta) if delta != MIXED => Some(ordinal.wrapping_add(delta)),
+            Some(_) => list.block(ordinal),
+            None => None,
+        }
+    }
 }
 
 /// What a backend remembers of one index.
@@ -61,12 +108,11 @@ struct IndexMap {
 }
 
 thread_local! {
-    /// the indexes used last, the last one last
     static MAPS: RefCell<Vec<IndexMap>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How many indexes are remembered.
-const MOST: usize = 16;
+const MOST: usize = 64;
 
 /// An open index.
 #[derive(Clone, Copy)]
@@ -101,7 +147,7 @@ impl Index {
                 None => {
                     maps.retain(|map| map.relid != relid);
                     if maps.len() >= MOST {
-                        maps.remove(0);
+                        maps.swap_remove(memory::victim(maps.len()));
                     }
                     maps.push(IndexMap { relid, file, meta: self.read_meta(), graphs: Vec::new() });
                     maps.len() - 1
@@ -204,12 +250,7 @@ impl GraphMap {
         m: u16,
         before: Option<&Self>,
     ) -> Self {
-        let buffers = std::array::from_fn(|area| {
-            let pages = page.areas[area].pages() as usize;
-            let known = before.map_or(&[][..], |map| &map.buffers[area]);
-            (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
-        });
-        let blocks = std::array::from_fn(|area| page.areas[area].blocks().collect());
+        let blocks = std::array::from_fn(|area| Blocks::of(&page.areas[area]));
         // parameters that are learned anew get pages of their own
         let center = Area::Center as usize;
         let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
@@ -218,10 +259,10 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
+        let (node, hints) = unsafe { ((*rel).rd_node, Hints::of(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
-        Self { no, block, page, m, node, temporary, codes, nodes, upper, blocks, buffers, codec }
+        Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
     }
 }
 
@@ -255,9 +296,15 @@ impl Graph {
         self.map.page.metric
     }
 
+    #[inline(always)]
+    fn known_block(&self, area: Area, ordinal: u32) -> Option<u32> {
+        self.map.blocks[area as usize].get(ordinal, &self.map.page.areas[area as usize])
+    }
+
+    #[inline(always)]
     fn block(&self, area: Area, ordinal: u32) -> u32 {
-        match self.map.blocks[area as usize].get(ordinal as usize) {
-            Some(&block) => block,
+        match self.known_block(area, ordinal) {
+            Some(block) => block,
             None => {
                 let what = format!("page {ordinal} of an area of graph {} does not exist", self.map.no.0);
                 damaged(self.index.rel, self.map.block, &Damage(what))
@@ -272,13 +319,10 @@ impl Graph {
         let rel = self.index.rel;
         // SAFETY: open; the server checks that a remembered buffer still holds the block
         unsafe {
-            let known = self.map.buffers[area as usize].get(ordinal as usize);
+            let known = self.map.hints.get(block);
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(known) = known
-                && known.get() > 0
-                && raw::ReadRecentBuffer(self.map.node, main, block, known.get())
-            {
-                return buffer::Pinned::adopt(known.get());
+            if known > 0 && raw::ReadRecentBuffer(self.map.node, main, block, known) {
+                return buffer::Pinned::adopt(known);
             }
             let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
@@ -288,20 +332,16 @@ impl Graph {
                 drop(pinned);
                 damaged(rel, block, &damage);
             }
-            if !self.map.temporary
-                && let Some(known) = known
-            {
-                known.set(pinned.buffer());
-            }
+            self.map.hints.set(block, pinned.buffer());
             pinned
         }
     }
 
-    /// The buffer that page `ordinal` of `area` was last found in; 0 when it is not known.
+    /// The shared buffer that page `ordinal` of `area` may be in; 0 when it is not known.
     #[inline(always)]
     #[must_use]
     pub fn last_buffer(&self, area: Area, ordinal: u32) -> pg_sys::Buffer {
-        self.map.buffers[area as usize].get(ordinal as usize).map_or(0, Cell::get)
+        self.known_block(area, ordinal).map_or(0, |block| self.map.hints.get(block))
     }
 
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
@@ -317,11 +357,12 @@ impl Graph {
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
     #[inline(always)]
     pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-        let buffer = self.last_buffer(area, ordinal);
+        let number = self.known_block(area, ordinal)?;
+        let buffer = self.map.hints.get(number);
         if buffer <= 0 || peek::is_refused() {
             return None;
         }
-        let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+        let block = peek::Block { node: self.map.node, number };
         // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
         unsafe { peek::look(buffer, &block, see) }
     }
