@@ -28,13 +28,18 @@ impl Recent {
         Some(Self { segment, node, kind, hints })
     }
 
+    /// What page `ordinal` is to say of itself.
+    #[inline]
+    fn header(&self, ordinal: u32) -> PageHeader {
+        PageHeader { kind: self.kind, segment: self.segment.no, ordinal }
+    }
+
     /// Page `ordinal`, which is block `block`, as the server finds it.
     unsafe fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
-        let header = PageHeader { kind: self.kind, segment: self.segment.no, ordinal };
         // SAFETY: the store's relation is open
         unsafe {
             let page = buffer::read(store.relation(), block);
-            check_header(store.relation(), block, page.page(), &header);
+            check_header(store.relation(), block, page.page(), &self.header(ordinal));
             self.hints.set(block, page.buffer());
             page
         }
@@ -136,7 +141,13 @@ impl VectorLook {
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
                 if known > 0 && raw::ReadRecentBuffer(self.recent.node, main, block, known) {
-                    buffer::Pinned::adopt(known)
+                    // noted by anybody, who need not have looked what page it is
+                    let page = buffer::Pinned::adopt(known);
+                    let header = self.recent.header(piece.ordinal);
+                    if !header.matches(page.page()) {
+                        check_header(store.relation(), block, page.page(), &header);
+                    }
+                    page
                 } else {
                     self.recent.read(store, piece.ordinal, block)
                 }

@@ -321,10 +321,8 @@ impl Graph {
         unsafe {
             let known = self.map.hints.get(block);
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if known > 0 && raw::ReadRecentBuffer(self.map.node, main, block, known) {
-                return buffer::Pinned::adopt(known);
-            }
-            let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
+            let is_known = known > 0 && raw::ReadRecentBuffer(self.map.node, main, block, known);
+            let pinned = buffer::Pinned::adopt(if is_known { known } else { pg_sys::ReadBuffer(rel, block) });
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
             if !header.matches(pinned.page())
                 && let Err(damage) = header.check(pinned.page())
@@ -332,7 +330,9 @@ impl Graph {
                 drop(pinned);
                 damaged(rel, block, &damage);
             }
-            self.map.hints.set(block, pinned.buffer());
+            if !is_known {
+                self.map.hints.set(block, pinned.buffer());
+            }
             pinned
         }
     }
