@@ -12,7 +12,7 @@ pub mod page;
 pub mod reference;
 pub mod slot;
 
-pub use extent::{Extent, ExtentList};
+pub use extent::{Blocks, Extent, ExtentList};
 pub use geometry::Geometry;
 pub use ids::{Generation, Position, SegmentNo, SegmentTag, SlotNo};
 pub use page::{PageHeader, PageKind, RootPage, SegmentPage, SlotPage};

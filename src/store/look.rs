@@ -3,7 +3,7 @@
 
 use super::check_header;
 use super::map::{Segment, Store};
-use crate::pg::hints::Hints;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::{buffer, peek, raw};
 use crate::segment::page::{PAYLOAD_START, PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
@@ -24,7 +24,7 @@ impl Recent {
         let segment = store.segment(tag)?;
         let rel = store.relation();
         // SAFETY: the store's relation is open
-        let (node, hints) = unsafe { ((*rel).rd_node, Hints::of(rel)) };
+        let (node, hints) = unsafe { ((*rel).rd_node, hints_of(rel)) };
         Some(Self { segment, node, kind, hints })
     }
 

@@ -4,8 +4,8 @@ use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
 use crate::pg::file::Files;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::pin::{Owed, Pin};
-use crate::pg::hints::Hints;
 use crate::pg::{peek, raw, relation};
 use crate::segment::page::{PageBytes, PageKind, SegmentPage};
 use crate::segment::{PageHeader, SegmentNo};
@@ -74,7 +74,7 @@ impl<'s> Pins<'s> {
             let temporary = relation::is_temporary(rel);
             let files = (large && !temporary).then(|| Files::of(&node));
             let in_no_buffer = InNoBuffer::of_pages(if files.is_some() { segment.page.data.pages() } else { 0 });
-            let hints = Hints::of(rel);
+            let hints = hints_of(rel);
             Self { rel, segment, hints, in_no_buffer, node, strategy, temporary, files }
         }
     }

@@ -9,8 +9,8 @@ use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::Pinned;
 use crate::pg::error::raise;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::hints::Hints;
 use crate::pg::{peek, raw};
 use crate::segment::page::{PAYLOAD_START, PageKind};
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
@@ -85,7 +85,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             node: (*toast.raw()).rd_node,
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
-            hints: Hints::of(toast.raw()),
+            hints: hints_of(toast.raw()),
             segment,
             last: u32::MAX,
             last_extent: 0,

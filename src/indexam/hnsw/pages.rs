@@ -7,11 +7,11 @@ use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
 use crate::pg::error::raise;
-use crate::pg::hints::Hints;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::{buffer, memory, peek, raw, relation};
 use crate::quant::Codec;
 use crate::segment::page::{Damage, PageBytes};
-use crate::segment::{ExtentList, Position, SegmentTag};
+use crate::segment::{Blocks, Position, SegmentTag};
 use pgrx::pg_sys;
 use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
@@ -48,55 +48,6 @@ pub struct GraphMap {
     pub upper: Shape,
     blocks: [Blocks; 6],
     codec: OnceCell<Arc<Codec>>,
-}
-
-/// Where the pages of an area are, found faster than in its list of extents.
-struct Blocks {
-    /// the blocks of the first pages
-    first: Vec<u32>,
-    /// for each [`GROUP`] pages after those the difference of block and ordinal, or [`MIXED`]
-    groups: Vec<u32>,
-}
-
-/// Pages of an area of which the blocks are remembered one by one.
-const FIRST_PAGES: u32 = 1 << 15;
-/// Pages that are remembered together.
-const GROUP: u32 = 64;
-/// Pages that do not follow one another. (No page is that far from its ordinal: blocks are fewer.)
-const MIXED: u32 = u32::MAX;
-
-impl Blocks {
-    fn of(list: &ExtentList) -> Self {
-        let first = list.blocks().take(FIRST_PAGES as usize).collect();
-        let group = |start: u32| {
-            let mut last = 0;
-            let mut deltas = (start..start + GROUP).map(|ordinal| {
-                list.block_after(&mut last, ordinal).map_or(MIXED, |block| block.wrapping_sub(ordinal))
-            });
-            let one = deltas.next().unwrap_or(MIXED);
-            if deltas.all(|other| other == one) { one } else { MIXED }
-        };
-        let groups = (FIRST_PAGES..list.pages()).step_by(GROUP as usize).map(group).collect();
-        Self { first, groups }
-    }
-
-    /// The block of page `ordinal` of the area with this list of extents.
-    #[inline(always)]
-    fn get(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
-        match self.first.get(ordinal as usize) {
-            Some(&block) => Some(block),
-            None => self.get_later(ordinal, list),
-        }
-    }
-
-    fn get_later(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
-        let group = ordinal.checked_sub(FIRST_PAGES)? / GROUP;
-        match self.groups.get(group as usize) {
-            Some(&delta) if delta != MIXED => Some(ordinal.wrapping_add(delta)),
-            Some(_) => list.block(ordinal),
-            None => None,
-        }
-    }
 }
 
 /// What a backend remembers of one index.
@@ -259,7 +210,7 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, hints) = unsafe { ((*rel).rd_node, Hints::of(rel)) };
+        let (node, hints) = unsafe { ((*rel).rd_node, hints_of(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
