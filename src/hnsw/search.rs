@@ -108,7 +108,7 @@ impl Visited {
         place & mask
     }
 
-    #[inline]
+    #[inline(never)]
     fn insert_in_table(&mut self, node: Node) -> bool {
         let place = self.place(node);
         if self.table[place] == node {

@@ -143,6 +143,7 @@ impl Blocks {
         }
     }
 
+    #[inline(never)]
     fn get_later(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
         let group = ordinal.checked_sub(FIRST_PAGES)? / GROUP;
         match self.groups.get(group as usize) {

@@ -217,6 +217,15 @@ impl GraphMap {
     }
 }
 
+/// A block, and the shared buffer that it may be in; 0 when that is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whereabouts {
+    /// the block
+    pub block: u32,
+    /// the buffer
+    pub buffer: pg_sys::Buffer,
+}
+
 /// A graph with its counters as of when it was looked up.
 #[derive(Clone)]
 pub struct Graph {
@@ -288,11 +297,12 @@ impl Graph {
         }
     }
 
-    /// The shared buffer that page `ordinal` of `area` may be in; 0 when it is not known.
+    /// Where page `ordinal` of `area` may be.
     #[inline(always)]
     #[must_use]
-    pub fn last_buffer(&self, area: Area, ordinal: u32) -> pg_sys::Buffer {
-        self.known_block(area, ordinal).map_or(0, |block| self.map.hints.get(block))
+    pub fn whereabouts(&self, area: Area, ordinal: u32) -> Whereabouts {
+        let place = |block| Whereabouts { block, buffer: self.map.hints.get(block) };
+        self.known_block(area, ordinal).map_or(Whereabouts::default(), place)
     }
 
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
@@ -308,22 +318,27 @@ impl Graph {
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
     #[inline(always)]
     pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-        let number = self.known_block(area, ordinal)?;
-        let buffer = self.map.hints.get(number);
-        if buffer <= 0 || peek::is_refused() {
+        self.glance_at(self.whereabouts(area, ordinal), see)
+    }
+
+    /// As [`Graph::glance`], of the page that may be there.
+    #[inline(always)]
+    pub fn glance_at<R>(&self, at: Whereabouts, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+        if at.buffer <= 0 || peek::is_refused() {
             return None;
         }
-        let block = peek::Block { node: self.map.node, number };
+        let block = peek::Block { node: self.map.node, number: at.block };
         // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-        unsafe { peek::look(buffer, &block, see) }
+        unsafe { peek::look(at.buffer, &block, see) }
     }
 
     /// Whether page `ordinal` of `area` is where it was last found.
     #[inline]
     fn is_found(&self, area: Area, ordinal: u32) -> bool {
-        let (buffer, number) = (self.last_buffer(area, ordinal), self.block(area, ordinal));
+        let at = self.whereabouts(area, ordinal);
+        let block = peek::Block { node: self.map.node, number: at.block };
         // SAFETY: buffers of this index are shared ones, or none is remembered
-        buffer > 0 && unsafe { peek::holds(buffer, &peek::Block { node: self.map.node, number }) }
+        at.buffer > 0 && unsafe { peek::holds(at.buffer, &block) }
     }
 
     /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.
