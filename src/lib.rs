@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
 //! | [`bitset`] | sets of small numbers | no |
+//! | [`hints`] | in which shared buffers blocks were last found | no |
 //! | [`threads`] | what threads of a backend need beside the standard library's | no |
 //! | [`vector`] | vector values: layout, limits, text form | no |
 //! | [`distance`] | metrics and their kernels | no |
@@ -24,6 +25,7 @@ pub mod bitset;
 pub mod distance;
 pub mod error;
 pub mod graph;
+pub mod hints;
 pub mod hnsw;
 pub mod indexam;
 pub mod quant;

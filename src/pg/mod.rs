@@ -16,6 +16,7 @@ pub mod frozen;
 pub mod function;
 pub mod guc;
 pub mod hash;
+pub mod hints;
 pub mod library;
 pub mod memory;
 pub mod message;

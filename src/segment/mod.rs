@@ -14,7 +14,7 @@ pub mod reference;
 pub mod slot;
 pub mod slot_set;
 
-pub use extent::{Extent, ExtentList};
+pub use extent::{Blocks, Extent, ExtentList};
 pub use geometry::Geometry;
 pub use ids::{Generation, Position, SegmentNo, SegmentTag, SlotNo};
 pub use page::{PageHeader, PageKind, RootPage, SegmentPage, SlotPage};

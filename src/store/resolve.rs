@@ -9,6 +9,7 @@ use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::{self, Pinned};
 use crate::pg::error::raise;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::peek;
 use crate::pg::relation::{self, OpenRelation};
 use crate::segment::header::PAYLOAD_START;
@@ -18,9 +19,6 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Of how many data pages the last buffer is remembered at the most (4 bytes each).
-const MOST_RECENT: usize = 1 << 20;
-
 struct Resolved {
     epoch: u64,
     table: u32,
@@ -29,8 +27,7 @@ struct Resolved {
     permanent: bool,
     temporary: bool,
     segment: Rc<map::Segment>,
-    /// the buffer that a data page was last found in, by the page's ordinal; 0 = none
-    recent: Vec<pg_sys::Buffer>,
+    hints: Hints,
     /// the page that was read last
     last: u32,
     /// the extent that it is in
@@ -42,8 +39,8 @@ thread_local! {
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many (table, segment) pairs are remembered.
-const MOST: usize = 8;
+/// How many (table, segment) pairs are remembered: as many as a table can have.
+const MOST: usize = 1024;
 
 fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
@@ -97,7 +94,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             node: (*toast.raw()).rd_node,
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
-            recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
+            hints: hints_of(toast.raw()),
             segment,
             last: u32::MAX,
             last_extent: 0,
@@ -119,15 +116,16 @@ impl Resolved {
         self.epoch == epoch && self.table == table && self.segment.tag == segment
     }
 
-    /// The address of byte `from` of the page after `ordinal`, if pages are read one after the other and that page was read
-    /// before; otherwise 0.
+    /// The address of byte `from` of the page after `ordinal`, which is block `block`, if pages are read one after the other
+    /// and that page was read before; otherwise 0.
     #[inline]
-    fn ahead(&mut self, ordinal: u32, from: usize) -> usize {
+    fn ahead(&mut self, ordinal: u32, block: u32, from: usize) -> usize {
         let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
         self.last = ordinal;
-        match self.recent.get(ordinal as usize + 1) {
+        // mostly the block after; at an extent's end nothing is lost
+        match self.hints.get(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
-            Some(&buffer) if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
+            buffer if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
             _ => 0,
         }
     }
@@ -135,14 +133,15 @@ impl Resolved {
     /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
     #[inline]
     fn place(&mut self, ordinal: u32, from: usize) -> Option<Place> {
+        let block = self.segment.page.data.block_after(&mut self.last_extent, ordinal)?;
         Some(Place {
             node: self.node,
             permanent: self.permanent,
             toast: self.toast,
             header: PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal },
-            block: self.segment.page.data.block_after(&mut self.last_extent, ordinal)?,
-            recent: self.recent.get(ordinal as usize).copied().unwrap_or(0),
-            ahead: self.ahead(ordinal, from),
+            block,
+            hints: self.hints,
+            ahead: self.ahead(ordinal, block, from),
         })
     }
 }
@@ -154,28 +153,22 @@ struct Place {
     toast: pg_sys::Oid,
     header: PageHeader,
     block: u32,
-    /// the buffer that it was last found in; 0 = not known
-    recent: pg_sys::Buffer,
+    hints: Hints,
     /// see [`Resolved::ahead`]
     ahead: usize,
 }
 
 impl Place {
-    /// Finds the page of the entry number `at`, which is not in the buffer where it was, and notes where it is.
+    /// Finds the page, which is not in the buffer where it was, and notes where it is.
     #[cold]
-    unsafe fn search(&self, at: usize) -> Pinned {
+    unsafe fn search(&self) -> Pinned {
         let (main, normal) = (pg_sys::ForkNumber::MAIN_FORKNUM, pg_sys::ReadBufferMode::RBM_NORMAL);
         let none = std::ptr::null_mut();
         // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, self.block, normal, none, self.permanent);
-            let pinned = Pinned::adopt(buffer);
-            RESOLVED.with_borrow_mut(|known| {
-                let recent = known.get_mut(at).and_then(|of| of.recent.get_mut(self.header.ordinal as usize));
-                // whichever page it was asked for, the server checks what is in it
-                recent.into_iter().for_each(|recent| *recent = buffer);
-            });
-            pinned
+            self.hints.set(self.block, buffer);
+            Pinned::adopt(buffer)
         }
     }
 }
@@ -204,11 +197,13 @@ unsafe fn each_piece(
     let epoch = map::epoch();
     let segment = vector.slot.tag();
     let fits = |resolved: &Resolved| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
-    let find = |known: &Vec<Resolved>| {
+    let find = |known: &mut Vec<Resolved>| {
         let at = known.iter().position(fits)?;
-        Some((at, known[at].segment.page.geometry, known[at].temporary.then_some(known[at].toast)))
+        // the next vector is mostly of the same segment
+        known.swap(0, at);
+        Some((0, known[0].segment.page.geometry, known[0].temporary.then_some(known[0].toast)))
     };
-    let found = RESOLVED.with_borrow(find).or_else(|| {
+    let found = RESOLVED.with_borrow_mut(find).or_else(|| {
         let resolved = resolve(table, vector);
         RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
@@ -246,8 +241,9 @@ unsafe fn each_piece(
         let Some(place) = place else { missing(table, vector) };
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
-            let found = if place.recent != 0 { pin(place.node, place.block, place.recent) } else { None };
-            found.unwrap_or_else(|| place.search(at))
+            let recent = place.hints.get(place.block);
+            let found = if recent > 0 { pin(place.node, place.block, recent) } else { None };
+            found.unwrap_or_else(|| place.search())
         };
         if !place.header.matches(page.page()) {
             let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);

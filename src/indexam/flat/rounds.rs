@@ -14,7 +14,7 @@
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
 use super::super::column::Column;
-use super::super::emit::{Best, Found};
+use super::super::emit::{Best, Found, Order};
 use super::super::handed_out;
 use super::super::hints::Hints;
 use super::super::query::Query;
@@ -35,6 +35,8 @@ use pgrx::pg_sys::{self, Datum};
 pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
+/// The number of a pass from which on all keep as many as `work_mem` holds.
+const LATE: u32 = 2;
 
 /// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
 const REST_AT_A_TIME: usize = 16;
@@ -72,6 +74,12 @@ pub struct Rounds {
     hints: Hints,
     /// the vectors that are still asked for, where that is known
     among: Option<SlotSet>,
+    /// of a scan that has begun in the middle of the order: what it began after, until the end is reached
+    begun_after: Option<Found>,
+    /// whether there is anything up to there
+    any_before: bool,
+    /// the pass is over what comes up to this one
+    until: Option<Found>,
     /// those of a query that vectors cannot be compared with
     other_dims: Option<u16>,
     collected: Vec<Found>,
@@ -90,6 +98,12 @@ fn size(round: u32, first: usize) -> usize {
         // twice as many are held while they are collected
         _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
     }
+}
+
+/// How many rows a late pass keeps.
+#[must_use]
+pub fn most_rows() -> usize {
+    size(LATE, FIRST_ROUND)
 }
 
 /// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
@@ -125,6 +139,9 @@ impl Rounds {
             query: None,
             hints: Hints::default(),
             among: None,
+            begun_after: None,
+            any_before: false,
+            until: None,
             other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
@@ -142,15 +159,7 @@ impl Rounds {
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
     /// What `hints` say holds where there is a query of these dimensions.
     pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
-        self.segments = None;
-        self.share.clear();
-        self.work = work;
-        self.collected.clear();
-        self.handed_out = 0;
-        self.query = None;
-        self.among = None;
-        self.other_dims = None;
-        self.next = Next::Slots;
+        self.clear(work);
         self.hints = hints;
         if let Some(query) = query {
             // SAFETY: a vector by contract
@@ -167,6 +176,43 @@ impl Rounds {
                 && unsafe { self.rows.may_lack_vectors(&self.column) };
             self.next = if first { Next::Nulls } else { FIRST_PASS };
         }
+    }
+
+    fn clear(&mut self, work: Work) {
+        self.segments = None;
+        self.share.clear();
+        self.work = work;
+        self.collected.clear();
+        self.handed_out = 0;
+        self.query = None;
+        self.hints = Hints::default();
+        self.among = None;
+        self.begun_after = None;
+        self.any_before = false;
+        self.until = None;
+        self.other_dims = None;
+        self.next = Next::Slots;
+    }
+
+    /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
+    /// a vector are the last, unless `hints` say that they were the first. Each pass keeps as many rows as `work_mem` holds.
+    pub fn resume(&mut self, query: Option<Query>, hints: Hints, among: SlotSet, after: Option<Found>) {
+        self.clear(Work::default());
+        // as in the order before, which has NaN last
+        self.hints = Hints { order: Order { nan_first: false, ..hints.order }, any_order: false, ..hints };
+        self.among = Some(among);
+        if query.is_some() {
+            self.query = query;
+            self.begun_after = after;
+            self.next = Next::Pass { round: LATE, after };
+        }
+    }
+
+    /// The rows that they are of.
+    #[must_use]
+    pub fn into_rows(self) -> Rows {
+        self.rows
     }
 
     /// Whether another pass is to be made before there is another row, and no pass was narrowed down yet.
@@ -262,22 +308,32 @@ impl Rounds {
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
-                    let mut best = Best::new(size(round, self.first), after).ordered(self.hints.order);
-                    if round == 0 {
+                    let mut best =
+                        Best::new(size(round, self.first), after).ordered(self.hints.order).until(self.until);
+                    let among = self.among.as_ref();
+                    let is_first = self.share.is_empty();
+                    if is_first {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        stream::nearest(&store, segments, rows, query, &mut best, None, next);
+                        stream::nearest(&store, segments, rows, query, &mut best, among, next);
+                        self.any_before = best.met_before();
                     } else {
-                        let (mut again, among) = (self.share.iter().copied(), self.among.as_ref());
+                        let mut again = self.share.iter().copied();
                         stream::nearest(&store, segments, rows, query, &mut best, among, || again.next());
                     }
                     let complete;
                     (*collected, complete) = best.finish();
                     let last = collected.last().copied();
-                    self.next = match last {
-                        _ if complete => nulls,
-                        Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
-                        after => Next::Pass { round: round + 1, after },
+                    self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
+                        (false, _) => match last {
+                            Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                            after => Next::Pass { round: round + 1, after },
+                        },
+                        (true, None) => nulls,
+                        (true, before) => {
+                            (self.begun_after, self.until) = (None, before);
+                            Next::Pass { round, after: None }
+                        }
                     };
                 }
                 (Next::Rest { after, from }, Some(query)) => {
@@ -289,7 +345,12 @@ impl Rounds {
                     self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
                 }
                 _ => match work.take_chunk(segments) {
-                    Some(n) => segments.candidates(&store, n, rows, collected),
+                    Some(n) => {
+                        segments.candidates(&store, n, rows, collected);
+                        if let Some(among) = &self.among {
+                            collected.retain(|found| among.contains(found.slot));
+                        }
+                    }
                     None => self.next = nulls,
                 },
             }
