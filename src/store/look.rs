@@ -141,13 +141,7 @@ impl VectorLook {
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
                 if known > 0 && raw::ReadRecentBuffer(self.recent.node, main, block, known) {
-                    // noted by anybody, who need not have looked what page it is
-                    let page = buffer::Pinned::adopt(known);
-                    let header = self.recent.header(piece.ordinal);
-                    if !header.matches(page.page()) {
-                        check_header(store.relation(), block, page.page(), &header);
-                    }
-                    page
+                    buffer::Pinned::adopt(known)
                 } else {
                     self.recent.read(store, piece.ordinal, block)
                 }

@@ -114,7 +114,7 @@ impl Resolved {
         let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
         self.last = ordinal;
         // mostly the block after; at an extent's end nothing is lost
-        match self.hints.get(block.wrapping_add(1)) {
+        match self.hints.get_any(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
             buffer if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
             _ => 0,
@@ -124,7 +124,7 @@ impl Resolved {
     /// Pins block `block`.
     #[inline]
     fn pin(&self, block: u32) -> Pinned {
-        let recent = self.hints.get(block);
+        let recent = self.hints.get_any(block);
         // SAFETY: the server checks that the buffer still holds this very block
         unsafe {
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
@@ -134,7 +134,7 @@ impl Resolved {
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let none = std::ptr::null_mut();
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
-            self.hints.set(block, buffer);
+            self.hints.set_unseen(block, buffer);
             Pinned::adopt(buffer)
         }
     }
