@@ -101,14 +101,27 @@ impl Hints {
         self.table.get(self.start.wrapping_add(block) as usize & self.table.len().wrapping_sub(1))
     }
 
-    /// The number of the shared buffer that the block may be in; 0 when that is not known.
+    /// The number of the shared buffer that the block may be in; not a positive one when that is not known.
     #[inline(always)]
     #[must_use]
     pub fn get(&self, block: u32) -> i32 {
         self.place(block).map_or(0, |place| place.load(Ordering::Relaxed))
     }
 
-    /// Notes the number of the shared buffer that the block is in.
+    /// As [`Hints::get`], or the number that was noted by [`Hints::set_unseen`].
+    #[inline(always)]
+    #[must_use]
+    pub fn get_any(&self, block: u32) -> i32 {
+        self.get(block).wrapping_abs()
+    }
+
+    /// Notes the number of the shared buffer that the block is in, for those who look themselves whether it is the page that
+    /// it should be.
+    pub fn set_unseen(&self, block: u32, buffer: i32) {
+        self.set(block, -buffer);
+    }
+
+    /// Notes the number of the shared buffer that the block is in, and that it is the page that it should be.
     #[inline(always)]
     pub fn set(&self, block: u32, buffer: i32) {
         if let Some(place) = self.place(block) {
@@ -135,6 +148,8 @@ mod tests {
         let table = table(LEAST);
         let (first, second) = (Hints { table, start: 0 }, Hints { table, start: 3000 });
         assert_eq!(first.get(7), 0);
+        first.set_unseen(7, 5);
+        assert!(first.get(7) <= 0 && first.get_any(7) == 5);
         (0..3000).for_each(|block| first.set(block, block as i32 + 1));
         (0..1096).for_each(|block| second.set(block, block as i32 + 5001));
         assert!((0..3000).all(|block| first.get(block) == block as i32 + 1));

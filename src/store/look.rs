@@ -140,17 +140,8 @@ impl VectorLook {
             // stored vector do not change
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
-                match if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None } {
-                    Some(page) => {
-                        // noted by anybody, who need not have looked what page it is
-                        let header = self.recent.header(piece.ordinal);
-                        if !header.matches(page.page()) {
-                            check_header(store.relation(), block, page.page(), &header);
-                        }
-                        page
-                    }
-                    None => self.recent.read(store, piece.ordinal, block),
-                }
+                let pinned = if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None };
+                pinned.unwrap_or_else(|| self.recent.read(store, piece.ordinal, block))
             };
             let from = PAYLOAD_START + piece.offset;
             take(&page.page()[from..from + piece.len]);

@@ -72,14 +72,14 @@ impl<'s> Pins<'s> {
     #[inline]
     pub unsafe fn find(&self, ordinal: u32) {
         let Some(number) = self.segment.page.data.block(ordinal) else { return };
-        let recent = self.hints.get(number);
+        let recent = self.hints.get_any(number);
         // SAFETY: rel is open, and the block one of its
         unsafe {
             if self.files.is_some() {
                 let block = peek::Block { node: self.node, number };
                 if recent <= 0 || !peek::holds(recent, &block) {
                     match peek::buffer_of(&block) {
-                        Some(buffer) => self.hints.set(number, buffer),
+                        Some(buffer) => self.hints.set_unseen(number, buffer),
                         None => {
                             // whoever sees it reads the files after the look
                             fence(Ordering::Release);
@@ -90,7 +90,7 @@ impl<'s> Pins<'s> {
                 self.in_no_buffer.remove(ordinal);
             } else if recent <= 0 {
                 let found = pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, number);
-                self.hints.set(number, found.recent_buffer);
+                self.hints.set_unseen(number, found.recent_buffer);
             }
         }
     }
@@ -113,7 +113,7 @@ impl<'s> Pins<'s> {
     #[inline]
     #[must_use]
     pub fn last_address(&self, ordinal: u32) -> usize {
-        self.segment.page.data.block(ordinal).map_or(0, |block| address(self.hints.get(block)))
+        self.segment.page.data.block(ordinal).map_or(0, |block| address(self.hints.get_any(block)))
     }
 
     /// Pins data page `ordinal`, whatever it is, and says which block it is.
@@ -125,7 +125,7 @@ impl<'s> Pins<'s> {
             if self.temporary {
                 return (buffer::read(self.rel, block), block);
             }
-            let recent = self.hints.get(block);
+            let recent = self.hints.get_any(block);
             if recent > 0
                 && let Some(pinned) = buffer::pin_recent(self.node, block, recent)
             {
@@ -134,7 +134,7 @@ impl<'s> Pins<'s> {
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let buffer = pg_sys::ReadBufferExtended(self.rel, main, block, normal, self.strategy);
-            self.hints.set(block, buffer);
+            self.hints.set_unseen(block, buffer);
             Pinned::adopt(buffer)
         };
         (pinned, block)
@@ -181,9 +181,9 @@ impl<'p> Places<'p> {
         let number = self.page.data.block(ordinal)?;
         let block = peek::Block { node: self.node, number };
         // SAFETY: a shared buffer's number, or 0
-        let pin = unsafe { Pin::of(self.hints.get(number), &block, self.files.is_some(), owed) }?;
+        let pin = unsafe { Pin::of(self.hints.get_any(number), &block, self.files.is_some(), owed) }?;
         // mostly the page after it is the block after
-        header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(self.hints.get(number.wrapping_add(1)))))
+        header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(self.hints.get_any(number.wrapping_add(1)))))
     }
 
     /// The files that threads may read.

@@ -123,7 +123,7 @@ impl Resolved {
         let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
         self.last = ordinal;
         // mostly the block after; at an extent's end nothing is lost
-        match self.hints.get(block.wrapping_add(1)) {
+        match self.hints.get_any(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
             buffer if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
             _ => 0,
@@ -167,7 +167,7 @@ impl Place {
         // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
             let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, self.block, normal, none, self.permanent);
-            self.hints.set(self.block, buffer);
+            self.hints.set_unseen(self.block, buffer);
             Pinned::adopt(buffer)
         }
     }
@@ -241,7 +241,7 @@ unsafe fn each_piece(
         let Some(place) = place else { missing(table, vector) };
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
-            let recent = place.hints.get(place.block);
+            let recent = place.hints.get_any(place.block);
             let found = if recent > 0 { pin(place.node, place.block, recent) } else { None };
             found.unwrap_or_else(|| place.search())
         };
