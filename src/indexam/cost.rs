@@ -6,8 +6,8 @@
 //! a sequential scan reads them through the operator. So what is compared is comparable.
 
 use super::column::declared_dims;
-use super::plan::elements;
-use super::{first_key, hints};
+use super::{hints, metrics};
+use crate::pg::list::elements;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -70,7 +70,7 @@ impl Scan {
             }
             let index = &*(*path).indexinfo;
             let distance = (*(*orderbys).elements).ptr_value.cast();
-            if !first_key::is_known_to_a_scan(distance) {
+            if !metrics::is_known_to_a_scan(distance) {
                 return None;
             }
             if reveals_rows(index) {
@@ -204,4 +204,19 @@ pub unsafe fn tell(
             }
         }
     }
+}
+
+/// What the planner is told of one pass over the slots and the vectors, made by one thread.
+#[must_use]
+pub fn pass_cost(scan: &Scan) -> f64 {
+    // SAFETY: a setting
+    scan.rows * (unsafe { pg_sys::cpu_operator_cost } + scan.distance)
+}
+
+/// What it is told of a pass by as many threads as a scan would have, had the machine processors for them.
+#[must_use]
+pub fn threads_cost(scan: &Scan) -> f64 {
+    let pages = scan.vector_pages().min(f64::from(u32::MAX)) as u32;
+    let helpers = if scan.temporary { 0 } else { super::flat::crew::wanted(pages) };
+    pass_cost(scan) / (1.0 + EACH_HELPER * helpers as f64)
 }

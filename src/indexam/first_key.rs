@@ -5,44 +5,9 @@
 
 use super::flat;
 use super::forms::{self, Served};
-use super::plan::{elements, is_index_of, is_of};
-use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, Node, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo};
-
-/// Whether `side` is given before a scan.
-pub unsafe fn is_given(side: *mut Node) -> bool {
-    // SAFETY: the planner's own
-    unsafe {
-        !pg_sys::contain_var_clause(side) && !pg_sys::contain_volatile_functions(side) && is_known_to_a_scan(side)
-    }
-}
-
-/// The operator's expression with its sides changed, if it `orders` then.
-pub unsafe fn turned(call: *mut OpExpr, orders: &impl Fn(Oid) -> bool) -> Option<*mut OpExpr> {
-    // SAFETY: the planner's own, with two sides
-    unsafe {
-        let turned = pg_sys::get_commutator((*call).opno);
-        if turned == pg_sys::InvalidOid || !orders(turned) {
-            return None;
-        }
-        let copy = pg_sys::copyObjectImpl(call.cast()).cast::<OpExpr>();
-        let args = elements::<Node>((*copy).args).collect::<Vec<_>>();
-        (*copy).opno = turned;
-        (*copy).opfuncid = pg_sys::InvalidOid;
-        (*copy).args = args.iter().rev().fold(std::ptr::null_mut(), |list, &side| pg_sys::lappend(list, side.cast()));
-        Some(copy)
-    }
-}
-
-/// Whether a scan can compute the expression: it has no part that only comes of rows, as aggregates and window functions do, and is
-/// one value.
-pub unsafe fn is_known_to_a_scan(expression: *mut Node) -> bool {
-    // SAFETY: the planner's own
-    unsafe {
-        !pg_sys::contain_agg_clause(expression)
-            && !pg_sys::contain_window_function(expression)
-            && !pg_sys::expression_returns_set(expression)
-    }
-}
+use super::ours::{OURS, is_index_of, is_of};
+use crate::pg::list::elements;
+use pgrx::pg_sys::{self, IndexOptInfo, IndexPath, PathKey, PlannerInfo, RelOptInfo};
 
 /// Whether a scan may end at a bound: an exact one may. What a graph finds beyond the first rows is less sure to be all, which is
 /// what a query without LIMIT asks for.
@@ -84,9 +49,7 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, index: *mut
             Vec::new()
         };
         let made: Vec<*mut IndexPath> = elements::<IndexPath>((*rel).pathlist)
-            .filter(|&path| {
-                is_of(path, &super::plan::OURS) && (*path).indexinfo == index && (*path).path.param_info.is_null()
-            })
+            .filter(|&path| is_of(path, &OURS) && (*path).indexinfo == index && (*path).path.param_info.is_null())
             .collect();
         if bounds.is_empty() && wanted.is_plain && ((*keys).length < 2 || !made.is_empty()) {
             return;

@@ -5,12 +5,11 @@
 //! value, and never puts two values in another order; NaN stays NaN. So rows in the order of the distance are rows in the
 //! order of the expression, but for NaN and NULL, whose places [`Wanted`] names.
 
-use super::first_key::{is_given, turned};
 use super::hints;
-use super::metrics::{METRICS, metric_of};
-use super::plan::elements;
+use super::metrics::{METRICS, is_given, metric_of, turned};
 use crate::distance::Metric;
 use crate::pg::function::symbol_among;
+use crate::pg::list::elements;
 use pgrx::pg_sys::{
     self, Const, EquivalenceClass, EquivalenceMember, Expr, FuncExpr, List, Node, NodeTag, Oid, OpExpr, PathKey,
     PlannerInfo, RelOptInfo, RestrictInfo,

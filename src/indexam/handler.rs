@@ -2,7 +2,7 @@
 //!
 //! An access method's SQL handler hands its [`Callbacks`] to [`routine`]; what both have in common is said there.
 
-use super::{flat, validate};
+use super::validate;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
@@ -123,12 +123,4 @@ pub unsafe fn descriptor(index: pg_sys::Relation, keys: i32, orderbys: i32) -> p
     }
     // SAFETY: index is open
     unsafe { pg_sys::RelationGetIndexScan(index, keys, orderbys) }
-}
-
-crate::pg_function! {
-    /// Handler of the access method `zvec_flat`.
-    zvec_flat_handler(fcinfo) {
-        let _ = fcinfo;
-        routine(&flat::CALLBACKS)
-    }
 }

@@ -45,6 +45,8 @@ mod metrics;
 #[cfg(feature = "pg")]
 pub mod options;
 #[cfg(feature = "pg")]
+pub mod ours;
+#[cfg(feature = "pg")]
 pub mod plan;
 #[cfg(feature = "pg")]
 pub mod recall;

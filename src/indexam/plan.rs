@@ -9,9 +9,10 @@
 //! distances, or the first is written in another way than as the operator, it makes no path, so one is added
 //! ([`super::first_key`]).
 
-use super::handler::Callbacks;
-use super::{cost, exact_scan, first_key, flat, hnsw};
-use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, List, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
+use super::ours::{OURS, is_index_of, is_of};
+use super::{cost, exact_scan, first_key, flat};
+use crate::pg::list::elements;
+use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
 static NEXT: OnceLock<pg_sys::set_rel_pathlist_hook_type> = OnceLock::new();
@@ -67,35 +68,6 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
     }
 }
 
-/// The elements of a list of pointers, which may be none.
-pub unsafe fn elements<T>(list: *mut List) -> impl Iterator<Item = *mut T> {
-    // SAFETY: by contract
-    let length = if list.is_null() { 0 } else { unsafe { (*list).length } };
-    // SAFETY: within the list
-    (0..length as usize).map(move |i| unsafe { (*(*list).elements.add(i)).ptr_value.cast() })
-}
-
-/// Whether it is a path of an index of these access methods, by distance.
-pub unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
-    // SAFETY: a path; only an index path is looked at as one
-    unsafe {
-        if (*path).path.type_ != pg_sys::NodeTag::T_IndexPath || (*path).indexorderbys.is_null() {
-            return false;
-        }
-        is_index_of((*path).indexinfo, methods)
-    }
-}
-
-/// The access methods that are defined here.
-pub const OURS: [&Callbacks; 2] = [&flat::CALLBACKS, &hnsw::CALLBACKS];
-
-/// Whether it is an index of one of these access methods.
-pub unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) -> bool {
-    // SAFETY: the planner's own
-    let estimate = unsafe { (*index).amcostestimate }.map(|callback| callback as usize);
-    methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)
-}
-
 /// Makes a path that is ordered by several distances one that is ordered by the first of them.
 unsafe fn order_by_first(path: *mut IndexPath) {
     // SAFETY: the planner's own lists, of which others may hold the same: so copies are made
@@ -133,7 +105,7 @@ unsafe fn divided(rel: *mut RelOptInfo, serial: *mut IndexPath, scan: &cost::Sca
         let leader = if pg_sys::parallel_leader_participation { (1.0 - 0.3 * workers).max(0.0) } else { 0.0 };
         let participants = workers + leader;
         let run = (path.total_cost - path.startup_cost) / participants;
-        path.startup_cost += flat::pass_cost(scan) * IN_FRESH_PROCESS / participants - flat::threads_cost(scan);
+        path.startup_cost += cost::pass_cost(scan) * IN_FRESH_PROCESS / participants - cost::threads_cost(scan);
         path.total_cost = path.startup_cost + run;
         path.rows = pg_sys::clamp_row_est(path.rows / participants);
         Some(parallel)

@@ -3,8 +3,8 @@
 
 use super::{flat, hnsw};
 use crate::error::{Error, SqlState};
-use crate::pg::catalog::oids;
 use crate::pg::error::raise;
+use crate::pg::list::oids;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::tableam;

@@ -1,7 +1,8 @@
 //! Buffers: pins and content locks as guards.
 
+use super::error::check_memory;
 use super::failpoint::hit_as_server;
-use super::{raw, relation, reserve};
+use super::{raw, relation};
 use crate::segment::header::PageBytes;
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
@@ -35,7 +36,7 @@ thread_local! {
 pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     // SAFETY: by contract; the server checks the block number, and that a buffer holds the very block
     unsafe {
-        reserve::check();
+        check_memory();
         if relation::is_temporary(rel) {
             return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
         }

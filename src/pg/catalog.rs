@@ -3,16 +3,6 @@
 use super::relation::OpenRelation;
 use pgrx::pg_sys::{self, Datum, Oid};
 
-/// The oids in a list of the server's.
-#[must_use]
-pub unsafe fn oids(list: *const pg_sys::List) -> Vec<Oid> {
-    // SAFETY: a list of oids, or null
-    unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|at| (*list.elements.add(at)).oid_value).collect()
-    }
-}
-
 /// The objects that object `object` of catalog `class` depends on, each as its catalog and its oid.
 #[must_use]
 pub fn dependencies(class: Oid, object: Oid) -> Vec<(Oid, Oid)> {

@@ -58,6 +58,21 @@ pub fn warning(message: String, hint: &'static str) {
     report.report(PgLogLevel::WARNING);
 }
 
+/// Ends the statement with an error when memory ran out and the reserve had to be used.
+#[inline(always)]
+pub fn check_memory() {
+    if super::reserve::was_used() {
+        out_of_memory();
+    }
+}
+
+/// Raises the error for memory that is not to be had.
+#[cold]
+pub fn out_of_memory() -> ! {
+    super::reserve::renew();
+    raise(Error::new(SqlState::OutOfMemory, "out of memory"))
+}
+
 /// Turns a pure module's failure into a server ERROR.
 pub trait OrRaise<T> {
     /// The value, or a server ERROR.
@@ -116,7 +131,7 @@ pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: called in the outermost Rust frame, below which are only the server's
     unsafe {
         let body = || {
-            super::reserve::check();
+            check_memory();
             body()
         };
         match catch_unwind(AssertUnwindSafe(body)) {

@@ -18,7 +18,7 @@ macro_rules! pg_function {
         ) -> pgrx::pg_sys::Datum {
             // What #[pg_guard] makes of a function; the attribute does not accept a parameter named by a macro.
             let body = move || {
-                $crate::pg::reserve::check();
+                $crate::pg::error::check_memory();
                 $body
             };
             // SAFETY: the server calls, so an ERROR may be raised through the frame above

@@ -18,6 +18,7 @@ pub mod guc;
 pub mod hash;
 pub mod hints;
 pub mod library;
+pub mod list;
 pub mod memory;
 pub mod message;
 pub mod peek;

@@ -2,9 +2,8 @@
 //!
 //! A failed allocation of Rust's aborts the process, and one aborted backend takes every session down. So some memory
 //! is kept in reserve: when an allocation fails, the reserve is given back, the allocation is tried again, and the
-//! statement ends with `out_of_memory` at the next [`check`].
+//! statement ends with `out_of_memory` at the next `check_memory` (`pg/error.rs`).
 
-use crate::error::{Error, SqlState};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -56,60 +55,17 @@ pub fn keep() {
     }
 }
 
-/// Ends the statement with an error when the reserve had to be used.
+/// Whether the reserve had to be used.
 #[inline(always)]
-pub fn check() {
-    if USED.load(Ordering::Relaxed) {
-        out_of_memory();
-    }
-}
-
-/// Raises an error unless there is memory for `bytes` more, which are about to be taken.
-pub fn ask(bytes: u64) {
-    let mut probe: Vec<u8> = Vec::new();
-    if usize::try_from(bytes).ok().is_none_or(|bytes| probe.try_reserve_exact(bytes).is_err()) {
-        out_of_memory();
-    }
-}
-
-/// Bytes that a thread takes beside its stack before any of our code runs in it, and some for that code.
-const OF_A_THREAD: usize = 512 << 10;
-/// Bytes that are left to everybody else.
-const OF_OTHERS: usize = 1 << 20;
-
-/// How many of `most` threads there is memory for, each with a stack of so many bytes and `own` bytes of its own. The C library
-/// ends the process when it finds none for a new thread's variables, so this is asked before.
 #[must_use]
-pub fn threads(most: usize, stack: usize, own: usize) -> usize {
-    let each = stack + OF_A_THREAD + own;
-    (1..=most).rev().find(|threads| may_map(threads * each + OF_OTHERS)).unwrap_or(0)
+pub fn was_used() -> bool {
+    USED.load(Ordering::Relaxed)
 }
 
-/// As [`threads`], but an error is raised when there is memory for none.
-#[must_use]
-pub fn some_threads(most: usize, stack: usize, own: usize) -> usize {
-    let threads = threads(most, stack, own);
-    if threads == 0 {
-        out_of_memory();
-    }
-    threads
-}
-
-/// Whether the system would map `bytes` more: what the allocator has in stock says nothing about that, and the reserve is kept.
-fn may_map(bytes: usize) -> bool {
-    // SAFETY: new pages, which nobody touches
-    unsafe {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let memory = libc::mmap(null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
-        memory != libc::MAP_FAILED && libc::munmap(memory, bytes) == 0
-    }
-}
-
-#[cold]
-fn out_of_memory() -> ! {
+/// Puts memory in reserve again.
+pub fn renew() {
     USED.store(false, Ordering::Release);
     keep();
-    super::error::raise(Error::new(SqlState::OutOfMemory, "out of memory"))
 }
 
 // SAFETY: the system's allocator, asked twice where the first answer is no

@@ -13,6 +13,7 @@
 
 #![allow(clippy::missing_safety_doc)]
 
+mod conflict;
 mod grow;
 pub mod look;
 mod map;

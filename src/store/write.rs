@@ -3,9 +3,9 @@
 //! Publishing puts a vector's bytes on its data pages and then makes its slot LIVE: in one record where they fit
 //! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
 
+use super::conflict::announce_removal;
 use super::map::{Segment, Store};
 use super::pending::Move;
-use super::reclaim::announce_removal;
 use super::reserve::Reservation;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};

@@ -55,7 +55,12 @@ fn zvec_routine() -> &'static pg_sys::TableAmRoutine {
         let mut routine = *heap();
         routine.slot_callbacks = Some(slot::slot_callbacks);
         scan::replace(&mut routine);
-        modify::replace(&mut routine);
+        routine.tuple_insert = Some(insert::tuple_insert);
+        routine.tuple_insert_speculative = Some(insert::tuple_insert_speculative);
+        routine.tuple_complete_speculative = Some(insert::tuple_complete_speculative);
+        routine.multi_insert = Some(insert::multi_insert);
+        routine.tuple_delete = Some(update::tuple_delete);
+        routine.tuple_update = Some(update::tuple_update);
         routine.index_build_range_scan = Some(index_build::index_build_range_scan);
         routine.index_validate_scan = Some(index_build::index_validate_scan);
         routine.relation_copy_for_cluster = Some(copy::relation_copy_for_cluster);

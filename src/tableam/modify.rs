@@ -6,7 +6,6 @@
 
 use super::slot::{self, as_heap_slot};
 use super::vectors::{VectorColumns, VectorValue};
-use super::{insert, update};
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, raise};
 use crate::pg::raw;
@@ -14,19 +13,9 @@ use crate::pg::relation::{self, OpenRelation};
 use crate::segment::Reference;
 use crate::segment::reference::REFERENCE_BYTES;
 use crate::store::{Reservation, Store};
-use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TableAmRoutine, TupleTableSlot};
+use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
-
-/// Puts our callbacks for writing into `routine`.
-pub fn replace(routine: &mut TableAmRoutine) {
-    routine.tuple_insert = Some(insert::tuple_insert);
-    routine.tuple_insert_speculative = Some(insert::tuple_insert_speculative);
-    routine.tuple_complete_speculative = Some(insert::tuple_complete_speculative);
-    routine.multi_insert = Some(insert::multi_insert);
-    routine.tuple_delete = Some(update::tuple_delete);
-    routine.tuple_update = Some(update::tuple_update);
-}
 
 /// The table's vector store, opened for writing.
 pub(super) struct Writer {

@@ -11,8 +11,9 @@
 use super::vectors::VectorColumns;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::list::oids;
+use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{catalog, raw};
 use crate::store;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
 use smallvec::SmallVec;
@@ -251,11 +252,11 @@ unsafe fn published(rel: Relation, by_others: bool) -> Published {
         // whose publication is the table's too, each with its schema
         let mut family: SmallVec<[(Oid, Oid); 4]> = SmallVec::new();
         family.push((table, (*(*rel).rd_rel).relnamespace));
-        family.extend(catalog::oids(ancestors).into_iter().map(|oid| (oid, pg_sys::get_rel_namespace(oid))));
-        let mut publications = catalog::oids(pg_sys::GetAllTablesPublications());
+        family.extend(oids(ancestors).into_iter().map(|oid| (oid, pg_sys::get_rel_namespace(oid))));
+        let mut publications = oids(pg_sys::GetAllTablesPublications());
         for &(member, schema) in &family {
-            publications.extend(catalog::oids(pg_sys::GetRelationPublications(member)));
-            publications.extend(catalog::oids(pg_sys::GetSchemaPublications(schema)));
+            publications.extend(oids(pg_sys::GetRelationPublications(member)));
+            publications.extend(oids(pg_sys::GetSchemaPublications(schema)));
         }
         publications.sort_unstable_by_key(|publication| publication.to_u32());
         publications.dedup();

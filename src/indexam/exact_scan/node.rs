@@ -7,20 +7,88 @@ use super::super::column::Column;
 use super::super::emit::Order;
 use super::super::flat::{Rounds, Work};
 use super::super::hints::{self, Hints};
-use super::super::plan::elements;
+use super::super::metrics::parts_of;
 use super::super::rows::Rows;
-use super::METHODS;
-use super::path::{Private, parts_of};
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
+use crate::pg::list::elements;
 use crate::pg::{raw, relation};
 use crate::segment::Tid;
 use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{
-    self, CustomScan, CustomScanState, EState, ExplainState, ExprState, IndexFetchTableData, List, Node, NodeTag,
-    OpExpr, ScanState, TupleTableSlot,
+    self, CustomExecMethods, CustomScan, CustomScanMethods, CustomScanState, EState, ExplainState, ExprState,
+    IndexFetchTableData, List, Node, NodeTag, OpExpr, ScanState, TupleTableSlot,
 };
+use std::ffi::CStr;
+
+/// What EXPLAIN calls it, and by which the server finds it again.
+pub const NAME: &CStr = c"ZvecExactScan";
+
+/// Callbacks, which the server only reads.
+pub struct Methods<T>(pub T);
+
+// SAFETY: constant, with pointers to constants
+unsafe impl<T> Sync for Methods<T> {}
+
+/// What makes a plan's state.
+pub static SCAN: Methods<CustomScanMethods> =
+    Methods(CustomScanMethods { CustomName: NAME.as_ptr(), CreateCustomScanState: Some(create_custom_scan_state) });
+
+static EXEC: Methods<CustomExecMethods> = Methods(CustomExecMethods {
+    CustomName: NAME.as_ptr(),
+    BeginCustomScan: Some(begin_custom_scan),
+    ExecCustomScan: Some(exec_custom_scan),
+    EndCustomScan: Some(end_custom_scan),
+    ReScanCustomScan: Some(rescan_custom_scan),
+    MarkPosCustomScan: None,
+    RestrPosCustomScan: None,
+    EstimateDSMCustomScan: None,
+    InitializeDSMCustomScan: None,
+    ReInitializeDSMCustomScan: None,
+    InitializeWorkerCustomScan: None,
+    ShutdownCustomScan: None,
+    ExplainCustomScan: Some(explain_custom_scan),
+});
+
+/// Makes the node known to the server. Called once, when the library is loaded.
+pub unsafe fn register() {
+    // SAFETY: the methods live as long as the process
+    unsafe { pg_sys::RegisterCustomScanMethods(&raw const SCAN.0) }
+}
+
+/// What is in a path's and a plan's private list, after what they must compute.
+#[derive(Clone, Copy, Debug)]
+pub struct Private {
+    /// rows that the first pass keeps
+    pub first: usize,
+    /// whether the conditions may be asked about rows whose turn has not come
+    pub may_narrow_down: bool,
+    /// whether rows come in the order of the distance
+    pub is_ordered: bool,
+    /// whether rows without a vector come first
+    pub nulls_first: bool,
+    /// whether rows whose distance is NaN come first
+    pub nan_first: bool,
+}
+
+impl Private {
+    /// As a list.
+    pub unsafe fn list(self) -> *mut List {
+        let flags = [self.may_narrow_down, self.is_ordered, self.nulls_first, self.nan_first];
+        let numbers = std::iter::once(self.first as i32).chain(flags.map(i32::from));
+        // SAFETY: memory of the planner
+        numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
+    }
+
+    /// What a plan's list says.
+    pub unsafe fn of(plan: &CustomScan) -> Self {
+        // SAFETY: as `list` made it
+        let number = |at| unsafe { (*(*plan.custom_private).elements.add(at)).int_value };
+        let [may_narrow_down, is_ordered, nulls_first, nan_first] = [1, 2, 3, 4].map(|at| number(at) != 0);
+        Self { first: number(0) as usize, may_narrow_down, is_ordered, nulls_first, nan_first }
+    }
+}
 
 /// The node as the server knows it, and its own state.
 #[repr(C)]
@@ -46,7 +114,7 @@ pub unsafe extern "C-unwind" fn create_custom_scan_state(_plan: *mut CustomScan)
     unsafe {
         let node = pg_sys::palloc0(size_of::<ExactScan>()).cast::<ExactScan>();
         (*node).custom.ss.ps.type_ = NodeTag::T_CustomScanState;
-        (*node).custom.methods = &raw const METHODS.exec;
+        (*node).custom.methods = &raw const EXEC.0;
         node.cast()
     }
 }

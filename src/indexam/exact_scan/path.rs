@@ -2,19 +2,25 @@
 
 use super::super::column::Column;
 use super::super::forms::{self, Served, Wanted};
-use super::super::metrics::metric_of;
-use super::super::plan::{self, elements};
+use super::super::metrics::{column_of, metric_of, parts_of};
+use super::super::ours::{OURS, is_of};
 use super::super::{cost, flat};
-use super::METHODS;
-use crate::distance::Metric;
+use super::node::{Methods, NAME, Private, SCAN};
 use crate::pg::guc;
+use crate::pg::list::elements;
 use crate::pg::relation::OpenRelation;
-use crate::tableam::{is_zvec_table, vectors::is_vector_type};
+use crate::tableam::is_zvec_table;
 use pgrx::pg_sys::{
-    self, CustomPath, CustomScan, Expr, IndexPath, List, Node, NodeTag, OpExpr, PathKey, Plan, PlannerInfo,
-    RangeTblEntry, RelOptInfo, RestrictInfo, Var,
+    self, CustomPath, CustomPathMethods, CustomScan, Expr, IndexPath, List, Node, NodeTag, PathKey, Plan, PlannerInfo,
+    RangeTblEntry, RelOptInfo, RestrictInfo,
 };
 use std::ffi::c_void;
+
+static PATH: Methods<CustomPathMethods> = Methods(CustomPathMethods {
+    CustomName: NAME.as_ptr(),
+    PlanCustomPath: Some(plan_custom_path),
+    ReparameterizeCustomPathByChild: None,
+});
 
 /// What it costs to look a row up by its address, in what the planner charges for one of a sequential scan. (Measured: 0.9
 /// microseconds and 0.03.)
@@ -24,65 +30,15 @@ const LOOKED_UP: f64 = 20.0;
 /// order: the server has no statistics of distances, and takes a third for any bound.
 const NEAR: f64 = 0.01;
 
-/// The column of the relation number `relid` that `side` is, if it is one of vectors.
-unsafe fn column_of(side: *mut Node, relid: u32) -> Option<i16> {
-    // SAFETY: the planner's own; only what is a variable is looked at as one
-    unsafe {
-        let mut side = side;
-        // of a domain
-        while (*side).type_ == NodeTag::T_RelabelType {
-            side = (*side.cast::<pg_sys::RelabelType>()).arg.cast();
-        }
-        if (*side).type_ != NodeTag::T_Var {
-            return None;
-        }
-        let var = &*side.cast::<Var>();
-        let is_ours = var.varno == relid as i32 && var.varlevelsup == 0 && var.varattno > 0;
-        (is_ours && is_vector_type(var.vartype)).then_some(var.varattno)
-    }
-}
-
 /// Whether an index has the order: then the choice between approximate and exact was the user's.
 unsafe fn is_served(rel: *mut RelOptInfo, key: *mut PathKey) -> bool {
     // SAFETY: the planner's own
     unsafe {
         elements::<IndexPath>((*rel).pathlist).any(|path| {
-            plan::is_of(path, &plan::OURS)
+            is_of(path, &OURS)
                 && (*path).path.total_cost < pg_sys::disable_cost
                 && elements::<PathKey>((*path).path.pathkeys).next() == Some(key)
         })
-    }
-}
-
-/// What is in a path's and a plan's private list, after what they must compute.
-#[derive(Clone, Copy, Debug)]
-pub struct Private {
-    /// rows that the first pass keeps
-    pub first: usize,
-    /// whether the conditions may be asked about rows whose turn has not come
-    pub may_narrow_down: bool,
-    /// whether rows come in the order of the distance
-    pub is_ordered: bool,
-    /// whether rows without a vector come first
-    pub nulls_first: bool,
-    /// whether rows whose distance is NaN come first
-    pub nan_first: bool,
-}
-
-impl Private {
-    unsafe fn list(self) -> *mut List {
-        let flags = [self.may_narrow_down, self.is_ordered, self.nulls_first, self.nan_first];
-        let numbers = std::iter::once(self.first as i32).chain(flags.map(i32::from));
-        // SAFETY: memory of the planner
-        numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
-    }
-
-    /// What a plan's list says.
-    pub unsafe fn of(plan: &CustomScan) -> Self {
-        // SAFETY: as `list` made it
-        let number = |at| unsafe { (*(*plan.custom_private).elements.add(at)).int_value };
-        let [may_narrow_down, is_ordered, nulls_first, nan_first] = [1, 2, 3, 4].map(|at| number(at) != 0);
-        Self { first: number(0) as usize, may_narrow_down, is_ordered, nulls_first, nan_first }
     }
 }
 
@@ -152,7 +108,7 @@ unsafe fn add(
             (*path).path.pathkeys = pg_sys::lappend(std::ptr::null_mut(), key.cast());
         }
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-        (*path).methods = &raw const METHODS.path;
+        (*path).methods = &raw const PATH.0;
         let mut scan = cost::Scan::over(root, rel, attnum, distance.cast());
         let list = |list, element: *mut c_void| pg_sys::lappend(list, element);
         if !bounds.is_empty() {
@@ -180,15 +136,6 @@ unsafe fn add(
         (*path).custom_private = list(list(std::ptr::null_mut(), computed.cast()), private.list().cast());
         set_costs(root, rel, &mut *path, &scan, expected);
         pg_sys::add_path(rel, path.cast());
-    }
-}
-
-/// The column and the metric of a distance with the column on its left.
-pub unsafe fn parts_of(distance: *mut OpExpr, relid: u32) -> Option<(i16, Metric)> {
-    // SAFETY: an operator with two sides
-    unsafe {
-        let column = elements::<Node>((*distance).args).next()?;
-        Some((column_of(column, relid)?, metric_of((*distance).opno)?))
     }
 }
 
@@ -222,7 +169,7 @@ unsafe fn set_costs(
         pg_sys::get_tablespace_page_costs((*rel).reltablespace, &mut random, &mut sequential);
         let (quals, target) = (&(*rel).baserestrictcost, &(*(*rel).reltarget).cost);
         path.rows = if path.param_info.is_null() { (*rel).rows } else { (*path.param_info).ppi_rows };
-        let pass = flat::threads_cost(scan);
+        let pass = cost::threads_cost(scan);
         path.startup_cost = scan.startup + scan.nulls_first + pass + quals.startup + target.startup;
         if !pg_sys::enable_seqscan {
             path.startup_cost += pg_sys::disable_cost;
@@ -271,7 +218,7 @@ pub unsafe extern "C-unwind" fn plan_custom_path(
             && !pg_sys::contain_subplans(conditions)
             && (*rel).baserestrictcost.per_tuple <= LOOKED_UP * pg_sys::cpu_tuple_cost;
         (*(*private).elements.add(1)).int_value = may_narrow_down.into();
-        (*plan).methods = &raw const METHODS.scan;
+        (*plan).methods = &raw const SCAN.0;
         plan.cast()
     }
 }

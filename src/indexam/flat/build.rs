@@ -2,7 +2,6 @@
 
 use super::super::column::Column;
 use super::super::{cost, meta};
-use super::crew;
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
@@ -162,21 +161,6 @@ pub unsafe extern "C-unwind" fn amvacuumcleanup(
     unsafe { if (*info).analyze_only { stats } else { statistics(info, stats) } }
 }
 
-/// What the planner is told of one pass over the slots and the vectors, made by one thread.
-#[must_use]
-pub fn pass_cost(scan: &cost::Scan) -> f64 {
-    // SAFETY: a setting
-    scan.rows * (unsafe { pg_sys::cpu_operator_cost } + scan.distance)
-}
-
-/// What it is told of a pass by as many threads as a scan would have, had the machine processors for them.
-#[must_use]
-pub fn threads_cost(scan: &cost::Scan) -> f64 {
-    let pages = scan.vector_pages().min(f64::from(u32::MAX)) as u32;
-    let helpers = if scan.temporary { 0 } else { crew::wanted(pages) };
-    pass_cost(scan) / (1.0 + cost::EACH_HELPER * helpers as f64)
-}
-
 /// The callback `amcostestimate`: everything is paid before the first row.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
@@ -194,7 +178,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     unsafe {
         let scan = cost::Scan::of(root, path);
         let estimate = scan.as_ref().map(|scan| {
-            let first = scan.startup + scan.nulls_first + threads_cost(scan);
+            let first = scan.startup + scan.nulls_first + cost::threads_cost(scan);
             // each row of a partial index is looked at before it is handed out
             let each = if scan.partial { pg_sys::cpu_tuple_cost } else { 0.0 } + pg_sys::cpu_index_tuple_cost;
             (

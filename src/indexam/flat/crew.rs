@@ -9,12 +9,12 @@
 
 use super::super::emit::{Best, Found};
 use super::super::query::Measure;
-use super::stream::{Pages, offer};
+use super::measure::{Pages, offer};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::error::{OrRaise, contained};
 use crate::pg::file::{self, Reader};
 use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
-use crate::pg::{process, reserve};
+use crate::pg::{memory, process};
 use crate::segment::header::PageBytes;
 use crate::store::Places;
 use crate::threads::{self, Processors};
@@ -303,7 +303,7 @@ pub fn share(
     mut own: impl FnMut(Found, &mut Best),
 ) -> bool {
     // fewer threads do the same work
-    let helpers = reserve::threads(helpers, STACK, 2 * best.most() * size_of::<Found>());
+    let helpers = memory::threads(helpers, STACK, 2 * best.most() * size_of::<Found>());
     let queue = Queue { state: Mutex::default(), change: Condvar::new(), most: READY_EACH * helpers };
     let owed = Owed::default();
     let held = InterruptsHeld::new();

@@ -7,17 +7,18 @@
 //! The index has one page, which says what it is ([`super::meta`]).
 
 mod build;
-mod crew;
+pub mod crew;
+pub mod measure;
 mod parallel;
-mod rounds;
+pub mod rounds;
 mod scan;
 pub mod stream;
+pub mod work;
 
-pub use build::{pass_cost, threads_cost};
-pub use parallel::Work;
 pub use rounds::{Rounds, first_round, most_rows, passes_after_first};
+pub use work::Work;
 
-use super::handler::{Callbacks, Parallel};
+use super::handler::{Callbacks, Parallel, routine};
 
 pub use build::violations;
 
@@ -42,3 +43,11 @@ pub const CALLBACKS: Callbacks = Callbacks {
         amparallelrescan: Some(parallel::amparallelrescan),
     }),
 };
+
+crate::pg_function! {
+    /// Handler of the access method `zvec_flat`.
+    zvec_flat_handler(fcinfo) {
+        let _ = fcinfo;
+        routine(&CALLBACKS)
+    }
+}

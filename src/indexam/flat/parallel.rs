@@ -1,32 +1,10 @@
-//! How a scan, or the participants of a parallel one, come by their work: slot pages first, then blocks of the table to
-//! be searched for rows without a vector. Each is taken once.
+//! The callbacks of parallel scans: what has been taken lies in shared memory ([`super::work`]).
 
-use super::stream::{Chunk, Segments};
+use super::work::{Taken, Work};
 use crate::pg::error::guarded;
 use crate::store::pending;
-use pgrx::pg_sys::{self, IndexScanDesc, Size};
+use pgrx::pg_sys::{IndexScanDesc, Size};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// Blocks that are searched at a time.
-const BLOCKS: u32 = 64;
-
-/// What has been taken; in shared memory for a parallel scan.
-#[repr(C)]
-#[derive(Debug, Default)]
-struct Taken {
-    /// slot pages below this number
-    chunks: AtomicU32,
-    /// blocks below this number
-    blocks: AtomicU32,
-}
-
-/// A scan's source of work.
-#[derive(Debug, Default)]
-pub struct Work {
-    own: Taken,
-    shared: Option<NonNull<Taken>>,
-}
 
 unsafe fn shared_of(scan: IndexScanDesc) -> Option<NonNull<Taken>> {
     // SAFETY: the server's scan; `ps_offset` leads to the bytes that amestimateparallelscan asked for
@@ -39,40 +17,11 @@ unsafe fn shared_of(scan: IndexScanDesc) -> Option<NonNull<Taken>> {
     }
 }
 
-impl Work {
-    /// The work of `scan`, none of it taken, or shared with other participants.
-    #[must_use]
-    pub unsafe fn of(scan: IndexScanDesc) -> Self {
-        // SAFETY: the server's scan, which the value does not outlive
-        Self { own: Taken::default(), shared: unsafe { shared_of(scan) } }
-    }
-
-    fn taken(&self) -> &Taken {
-        match &self.shared {
-            // SAFETY: shared memory of the parallel scan, which lives as long as the scan
-            Some(shared) => unsafe { shared.as_ref() },
-            None => &self.own,
-        }
-    }
-
-    /// Takes the next slot page.
-    pub fn take_chunk(&mut self, segments: &Segments) -> Option<Chunk> {
-        let chunks = &self.taken().chunks;
-        loop {
-            let n = chunks.fetch_add(1, Ordering::Relaxed);
-            let existing = segments.existing(n);
-            if existing.is_none_or(|next| next == n) {
-                return existing;
-            }
-            // to the next segment
-            chunks.fetch_max(existing.unwrap_or(n), Ordering::Relaxed);
-        }
-    }
-
-    /// Takes the next blocks: the first, and how many. They may be past the end.
-    pub fn take_blocks(&mut self) -> (u32, u32) {
-        (self.taken().blocks.fetch_add(BLOCKS, Ordering::Relaxed), BLOCKS)
-    }
+/// The work of `scan`, none of it taken, or shared with other participants.
+#[must_use]
+pub unsafe fn work_of(scan: IndexScanDesc) -> Work {
+    // SAFETY: the server's scan, which the value does not outlive
+    unsafe { Work::shared(shared_of(scan)) }
 }
 
 /// The callback `amestimateparallelscan`.
@@ -98,10 +47,8 @@ pub unsafe extern "C-unwind" fn amparallelrescan(scan: IndexScanDesc) {
         guarded(|| {
             pending::flush();
             if let Some(shared) = shared_of(scan) {
-                shared.as_ref().chunks.store(0, Ordering::Relaxed);
-                shared.as_ref().blocks.store(0, Ordering::Relaxed);
+                shared.as_ref().reset();
             }
         });
     }
 }
-const _: () = assert!(align_of::<Taken>() <= pg_sys::MAXIMUM_ALIGNOF as usize);

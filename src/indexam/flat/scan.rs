@@ -5,7 +5,7 @@ use super::super::handler::descriptor;
 use super::super::hints::Hints;
 use super::super::rows::Rows;
 use super::build;
-use super::parallel::Work;
+use super::parallel::work_of;
 use super::rounds::{FIRST_ROUND, Rounds};
 use crate::pg::error::guarded;
 use crate::pg::relation;
@@ -101,7 +101,7 @@ impl Scan {
             let key = (*scan).orderByData;
             let asked = (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0;
             let hints = Hints::of((*scan).keyData, (*scan).numberOfKeys);
-            rounds.begin(asked.then(|| (*key).sk_argument), hints, Work::of(scan));
+            rounds.begin(asked.then(|| (*key).sk_argument), hints, work_of(scan));
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::super::column::Column;
 use super::super::emit::{Best, Found};
-use super::super::query::{Measure, Query};
+use super::super::query::Query;
 use super::super::rows::{Rows, Sight};
 use super::crew::{self, Task};
+use super::measure::{Pages, offer};
 use crate::pg::buffer::Pinned;
 use crate::pg::pin::interrupt_waits;
 use crate::segment::geometry::SLOTS_PER_PAGE;
-use crate::segment::header::{PAYLOAD_START, PageBytes};
+use crate::segment::header::PageBytes;
 use crate::segment::page::SlotPage;
 use crate::segment::slot_set::SlotSet;
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
@@ -105,13 +106,6 @@ impl Segments {
     }
 }
 
-/// The pages that vectors are on.
-pub trait Pages {
-    /// Data page `ordinal`, and the address at which the one after it may be in memory (0 = not known); `None` when only
-    /// the backend's own thread can read it.
-    fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)>;
-}
-
 /// The pinned page that the backend's own thread reads.
 struct Reading<'s> {
     pins: &'s Pins<'s>,
@@ -132,31 +126,6 @@ impl Pages for Reading<'_> {
         }
         self.current.as_ref().map(|(_, page)| (page.page(), self.next))
     }
-}
-
-/// Measures the vector of `found`, which a snapshot may see, and offers it; false when a page of it cannot be read.
-#[inline]
-pub fn offer(measure: Measure<'_>, geometry: Geometry, found: Found, pages: &mut impl Pages, best: &mut Best) -> bool {
-    let (mut sum, mut at) = (measure.begin(), 0);
-    for piece in geometry.pieces(found.slot.position()) {
-        let from = PAYLOAD_START + piece.offset;
-        // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever
-        // they are
-        let Some((page, next)) = pages.page(piece.ordinal) else { return false };
-        let ahead = if next == 0 { 0 } else { next + from };
-        at = measure.add(&mut sum, at, &page[from..from + piece.len], ahead);
-    }
-    if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
-        best.pass();
-        return true;
-    }
-    let distance = sum.finish();
-    if best.bound().is_some_and(|bound| distance > bound) {
-        best.pass();
-        return true;
-    }
-    best.offer(Found { distance, ..found });
-    true
 }
 
 /// The slot pages to be read, segment by segment.

@@ -3,122 +3,32 @@
 //! The threads never call the server. Nothing is logged until a graph's pages are complete; then they are logged as whole
 //! pages, and the root page that leads to them last.
 
-use super::drain::SAMPLE;
+use super::bulk::code_head;
+use super::linking::link;
+use super::lock::Maintenance;
+use super::memory_budget::{bytes, memory_budget, most_nodes};
+use super::pages::level;
 use super::pages::{Graph, Index, damaged};
+use super::progress::{Phase, enter, progress};
+use super::sample::{SAMPLE, sample};
 use super::table::Table;
-use super::writer::{Maintenance, Writer};
-use crate::error::{Error, Result, SqlState};
+use super::writer::Writer;
+use crate::error::{Error, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
-use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
-use crate::hnsw::build::{insert_list, link_again as link_again_all};
+use crate::graph::{Area, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
 use crate::hnsw::order::Order;
-use crate::hnsw::workers::Control;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
-use crate::pg::error::{OrRaise, notice, raise};
+use crate::pg::error::{notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
-use crate::pg::{buffer, guc, raw, relation, reserve};
-use crate::quant::{Codec, Trainer};
+use crate::pg::{buffer, memory, relation};
+use crate::quant::Codec;
 use crate::segment::header::PageBytes;
 use crate::segment::slot_set::{Positions, SlotSet};
 use crate::segment::{Extent, ExtentList, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-/// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
-#[derive(Clone, Copy)]
-pub enum Phase {
-    /// vectors are read and coded
-    Load = 2,
-    /// nodes are linked
-    Link = 3,
-    /// pages are written
-    Write = 4,
-    /// vectors are moved from the pending list into the graph
-    Drain = 5,
-    /// nodes are asked whether they are still needed
-    Count = 6,
-    /// links are led around dead nodes
-    Repair = 7,
-    /// dead nodes are given back
-    Free = 8,
-}
-
-/// Sets a counter that `pg_stat_progress_create_index` shows, where the command at hand is one that it shows: the counters of
-/// others (VACUUM, CLUSTER) are numbered in the same way and mean other things.
-pub fn progress(parameter: u32, value: u64) {
-    // SAFETY: counters of this backend
-    unsafe {
-        let shown = pg_sys::MyBEEntry.as_ref().is_some_and(|entry| {
-            entry.st_progress_command == pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX
-        });
-        if shown {
-            pg_sys::pgstat_progress_update_param(parameter as i32, value as i64);
-        }
-    }
-}
-
-/// Begins a phase of so many steps.
-pub fn enter(phase: Phase, total: u64) {
-    progress(pg_sys::PROGRESS_CREATEIDX_SUBPHASE, phase as u64);
-    progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_TOTAL, total);
-    progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, 0);
-}
-
-/// The name of a [`Phase`]; the first is the server's scan of the table.
-#[must_use]
-pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
-    match phase {
-        1 => Some(c"scanning table"),
-        2 => Some(c"loading vectors"),
-        3 => Some(c"building graph"),
-        4 => Some(c"writing graph"),
-        5 => Some(c"draining pending vectors"),
-        6 => Some(c"counting dead nodes"),
-        7 => Some(c"repairing links"),
-        8 => Some(c"freeing dead nodes"),
-        _ => None,
-    }
-}
-
-/// The setting that says what work in memory may take here, and its value in bytes.
-fn memory_setting() -> (&'static str, u64) {
-    // SAFETY: settings, and what this process is
-    unsafe {
-        let (name, kilobytes) = match raw::autovacuum_work_mem {
-            own if own >= 0 && raw::IsAutoVacuumWorkerProcess() => ("autovacuum_work_mem", own),
-            _ => ("maintenance_work_mem", pg_sys::maintenance_work_mem),
-        };
-        (name, kilobytes as u64 * 1024)
-    }
-}
-
-/// Bytes that work in memory may take.
-pub fn memory_budget() -> u64 {
-    memory_setting().1
-}
-
-/// The name of the setting behind [`memory_budget`].
-pub fn memory_setting_name() -> &'static str {
-    memory_setting().0
-}
-
-/// Bytes a node for what there is besides the graph while nodes are linked and written: in which sequence, what has changed,
-/// what a search has seen, new numbers, upper blocks.
-const WORK_BYTES: u64 = 16;
-
-/// Bytes that a graph of so many nodes takes while it is linked and written.
-pub fn bytes(nodes: u64, dims: usize, m: usize) -> u64 {
-    MemoryGraph::bytes(nodes, dims, m) + nodes * WORK_BYTES
-}
-
-/// Most nodes whose graph fits into `budget` bytes.
-fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
-    let each = (bytes(10_000, dims, m) / 10_000).max(1);
-    budget / each
-}
 
 /// Builds the graphs over `slots` in the empty index `index`; returns how many vectors are in it.
 pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOptions) -> u64 {
@@ -161,7 +71,7 @@ fn build_graph(
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());
     drop(trainer);
-    reserve::ask(bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
+    memory::ask(bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());
@@ -200,71 +110,6 @@ fn build_graph(
         }
     }
     total
-}
-
-/// The level of a graph's node.
-#[must_use]
-pub fn level(graph: &Graph, node: Node) -> u8 {
-    let seed = u64::from(graph.map.page.tag.0) << 32 | u64::from(node);
-    hnsw::level_of(seed, usize::from(graph.map.m))
-}
-
-/// What the codes' parameters are learned from; returns also whether there was a vector.
-#[must_use]
-pub fn sample(graph: &Graph, table: &Table, entries: impl Iterator<Item = Entry>) -> (Trainer, bool) {
-    let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
-    let (mut vector, mut any) = (Vec::new(), false);
-    for entry in entries {
-        pgrx::check_for_interrupts!();
-        if table.vector(entry, &mut vector) {
-            trainer.add(&vector);
-            any = true;
-        }
-    }
-    (trainer, any)
-}
-
-/// Links nodes of a graph in memory, by `pg_zvec.optimize_threads` threads. An error is raised when the statement is
-/// cancelled meanwhile.
-pub fn link(memory: &MemoryGraph, nodes: &[Node], ef_construction: usize) {
-    with_threads(nodes, |threads, control, tick| insert_list(memory, nodes, ef_construction, threads, control, tick));
-}
-
-/// As [`link`], for heads that were linked before: see [`hnsw::build::link_again`].
-pub fn link_again(memory: &MemoryGraph, heads: &[Node], ef_construction: usize) {
-    with_threads(heads, |threads, control, tick| {
-        link_again_all(memory, heads, ef_construction, threads, control, tick)
-    });
-}
-
-/// How many threads link nodes: those for which there is memory; an error is raised when that is none.
-pub fn threads() -> usize {
-    /// the standard library's
-    const STACK: usize = 2 << 20;
-    /// what a thread has of its own while it links
-    const OWN: usize = 4 << 20;
-    reserve::some_threads(guc::optimize_threads() as usize, STACK, OWN)
-}
-
-fn with_threads(nodes: &[Node], work: impl FnOnce(usize, &Control, &mut dyn FnMut() -> bool) -> Result<bool>) {
-    enter(Phase::Link, nodes.len() as u64);
-    let threads = threads();
-    let complete = watched(|control, tick| work(threads, control, tick)).or_raise();
-    if !complete {
-        raise(Error::new(SqlState::Internal, "the threads that build the graph were stopped"));
-    }
-}
-
-/// Runs `work` with what watches over its threads: progress is reported, and when the statement is cancelled its error
-/// unwinds through `work`, which ends the threads.
-pub fn watched<R>(work: impl FnOnce(&Control, &mut dyn FnMut() -> bool) -> R) -> R {
-    let control = Control::default();
-    let mut tick = || {
-        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, control.done.load(Ordering::Relaxed));
-        pgrx::check_for_interrupts!();
-        true
-    };
-    work(&control, &mut tick)
 }
 
 /// Writes a graph from memory onto new pages and lets the root page of `graph` lead to them. With `known`, the entries of the
@@ -373,14 +218,6 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
         // scans that are under way start over
         root.repairs = root.repairs.wrapping_add(u32::from(known.is_some()));
     });
-}
-
-/// The head of a node's code as pages have it.
-#[must_use]
-pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
-    let head = memory.head(node);
-    let entry = Entry::of_identity(memory.identity(node));
-    CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum }
 }
 
 /// New pages of a graph that nothing leads to until they are entered.

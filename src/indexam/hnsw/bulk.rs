@@ -4,11 +4,12 @@
 //! nodes that have their codes already, and to no node that is not there yet, since readers pass over numbers that the
 //! root page does not count.
 
-use super::build::{self, code_head, level};
+use super::memory_budget;
+use super::pages::level;
 use super::pages::{Graph, damaged};
 use super::writer::Writer;
 use crate::graph::entry::{NO_NODE, decode_links, encode_links};
-use crate::graph::{Area, Entry, NodeEntry};
+use crate::graph::{Area, CodeHead, Entry, NodeEntry};
 use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, Node};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
@@ -33,7 +34,8 @@ pub struct Loaded {
 /// Bytes that `nodes` of a graph take when they are loaded.
 #[must_use]
 pub fn bytes(graph: &Graph, nodes: u64) -> u64 {
-    build::bytes(nodes, usize::from(graph.dims()), usize::from(graph.map.m)) + nodes * size_of::<NodeEntry>() as u64
+    memory_budget::bytes(nodes, usize::from(graph.dims()), usize::from(graph.map.m))
+        + nodes * size_of::<NodeEntry>() as u64
 }
 
 impl Graph {
@@ -68,7 +70,7 @@ impl Loaded {
         let graph = writer.graph();
         let nodes = graph.root.nodes;
         let m = usize::from(graph.map.m);
-        crate::pg::reserve::ask(bytes(&graph, u64::from(nodes) + more as u64));
+        crate::pg::memory::ask(bytes(&graph, u64::from(nodes) + more as u64));
         let mut memory = MemoryGraph::with_capacity(writer.codec().clone(), m, nodes as usize + more);
         let mut entries = Vec::with_capacity(nodes as usize + more);
         let mut own = Vec::new();
@@ -301,4 +303,12 @@ pub fn write_page(graph: &Graph, area: Area, ordinal: u32, fragments: &[(usize, 
         change.put_all(fragments);
         wal::apply(graph.index.relation(), &[change]);
     }
+}
+
+/// The head of a node's code as pages have it.
+#[must_use]
+pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
+    let head = memory.head(node);
+    let entry = Entry::of_identity(memory.identity(node));
+    CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum }
 }

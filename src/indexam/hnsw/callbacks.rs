@@ -1,11 +1,12 @@
 //! The callbacks of the access method `zvec_hnsw`.
 
 use super::build;
+use super::lock::Maintenance;
 use super::pages::{Graph, Index};
+use super::progress::phase_name;
 use super::scan::Scan;
 use super::table::Table;
 use super::vacuum::Repairs;
-use super::writer::Maintenance;
 use super::{cost, drain, pace, relearn, vacuum};
 use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
@@ -47,7 +48,7 @@ pub const CALLBACKS: Callbacks = Callbacks {
 const DRAIN_EACH: u64 = 2;
 
 unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut std::ffi::c_char {
-    build::phase_name(phase).map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
+    phase_name(phase).map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
 }
 
 unsafe extern "C-unwind" fn collect(

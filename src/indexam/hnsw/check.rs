@@ -4,10 +4,10 @@
 //! meanwhile. On a standby there is no such lock: where something looks wrong while changes are replayed, it is looked at
 //! again.
 
-use super::build::level;
+use super::lock::Maintenance;
+use super::pages::level;
 use super::pages::{Graph, Index};
 use super::table::{Table, is_dead};
-use super::writer::Maintenance;
 use crate::bitset::{Bitset, SharedBitset};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
 use crate::graph::{Area, CodeHead, Entry, GraphNo, Header, MapEntry, MetaPage, NodeEntry, Place, RootPage};

@@ -7,8 +7,8 @@ use super::scan::{COLLECTED_BYTES, SWEPT_SHARE, WAITING_BYTES};
 use crate::indexam::cost;
 use crate::indexam::flat::most_rows;
 use crate::indexam::options::GraphOptions;
-use crate::indexam::plan::elements;
 use crate::pg::guc;
+use crate::pg::list::elements;
 use pgrx::pg_sys;
 
 /// Scoring a code, in distances, with its share of the search.

@@ -3,11 +3,16 @@
 //! Each is in the pending list until the record that makes the map name its node. A crash before that leaves a node that
 //! the map does not name; it is dead to the next repair, and the vector is drained again.
 
-use super::build::Phase;
 use super::bulk::{self, Loaded};
+use super::linking::link;
+use super::lock::Maintenance;
+use super::memory_budget::memory_budget;
 use super::pages::Graph;
+use super::progress::{Phase, enter};
+use super::sample::SAMPLE;
+use super::sample::sample;
 use super::table::Table;
-use super::writer::{Maintenance, Writer};
+use super::writer::Writer;
 use crate::graph::{Area, Entry, Place, Root, Shape};
 use crate::hnsw;
 use crate::hnsw::connect::{bridge, is_landmark};
@@ -17,9 +22,6 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Codec;
 use std::sync::Arc;
-
-/// How many vectors the codes' parameters are learned from.
-pub const SAMPLE: usize = 10_000;
 
 /// What a drain did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +79,7 @@ impl Graph {
             table.slot(entry).is_some()
         });
         let step = waiting.len().div_ceil(SAMPLE).max(1);
-        let (trainer, any) = super::build::sample(&now, table, waiting.into_iter().step_by(step));
+        let (trainer, any) = sample(&now, table, waiting.into_iter().step_by(step));
         any.then(|| {
             now.put_codec(&trainer.finish());
             now.now()
@@ -156,7 +158,7 @@ pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut
         }
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
         let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
-        let drained = if much && bulk::bytes(&graph, nodes) <= super::build::memory_budget() {
+        let drained = if much && bulk::bytes(&graph, nodes) <= memory_budget() {
             in_memory(writer, table, options, tick)
         } else {
             writer.drain(table, usize::from(options.ef_construction), left, tick)
@@ -196,8 +198,8 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         settled.push((entry, node));
         tick();
     }
-    super::build::link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
-    super::build::enter(Phase::Write, pending.len() as u64);
+    link(&loaded.memory, &loaded.new, usize::from(options.ef_construction));
+    enter(Phase::Write, pending.len() as u64);
     loaded.write_back(writer, &|_| false);
     hit("bulk.written");
     for (entry, node) in settled {

@@ -8,8 +8,8 @@
 //! Whoever plans a query of the table locks its indexes as one who searches them, until the end of the transaction, and is
 //! taken for one. That costs an inserting session what is inserted beyond what is drained, and nobody anything else.
 
+use super::lock::Maintenance;
 use super::pages::Graph;
-use super::writer::Maintenance;
 use crate::pg::relation;
 use pgrx::pg_sys;
 use std::cell::RefCell;

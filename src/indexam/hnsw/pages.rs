@@ -6,6 +6,7 @@
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::hnsw::{Node, level_of};
 use crate::pg::error::raise;
 use crate::pg::hints::{Hints, hints_of};
 use crate::pg::{buffer, memory, peek, relation};
@@ -414,4 +415,11 @@ impl Graph {
         };
         self.map.codec.get_or_init(read).clone()
     }
+}
+
+/// The level of a graph's node.
+#[must_use]
+pub fn level(graph: &Graph, node: Node) -> u8 {
+    let seed = u64::from(graph.map.page.tag.0) << 32 | u64::from(node);
+    level_of(seed, usize::from(graph.map.m))
 }

@@ -11,9 +11,12 @@
 //! pages stay unused until REINDEX. Since the parameters must have moved much, they are few: mostly those of a first small
 //! graph.
 
-use super::build::{self, memory_budget};
+use super::build;
 use super::bulk;
+use super::linking::link;
+use super::memory_budget::{memory_budget, memory_setting_name};
 use super::pages::Graph;
+use super::sample::sample;
 use super::table::Table;
 use super::writer::Writer;
 use crate::graph::{Entry, NodeEntry, Root};
@@ -45,7 +48,7 @@ pub fn if_outgrown(writer: &mut Writer, table: &Table, options: GraphOptions, al
         }
         // SAFETY: open
         let name = unsafe { relation::name(graph.index.relation()) };
-        let (megabytes, setting) = (needed.div_ceil(1024 * 1024), build::memory_setting_name());
+        let (megabytes, setting) = (needed.div_ceil(1024 * 1024), memory_setting_name());
         notice(
             format!("the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into {setting}"),
             format!("REINDEX the index, or run zvec_optimize() with maintenance_work_mem = '{megabytes}MB'."),
@@ -68,7 +71,7 @@ fn outgrown(graph: &Graph, table: &Table, known: &Codec) -> Option<Codec> {
         count += 1;
     });
     let there = entries.into_iter().filter(|&entry| table.slot(entry).is_some());
-    build::sample(graph, table, there).0.outgrown(known)
+    sample(graph, table, there).0.outgrown(known)
 }
 
 /// Codes and links the graph's nodes anew. Dead ones stay in use without links until a repair frees them.
@@ -80,7 +83,7 @@ fn relearn(writer: &mut Writer, table: &Table, options: GraphOptions, codec: Arc
         table.announce(newest);
     }
     let nodes = graph.root.nodes;
-    crate::pg::reserve::ask(bulk::bytes(&graph, u64::from(nodes)));
+    crate::pg::memory::ask(bulk::bytes(&graph, u64::from(nodes)));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), nodes as usize);
     let mut known: Vec<NodeEntry> = Vec::with_capacity(nodes as usize);
     let mut living: Vec<Node> = Vec::new();
@@ -97,7 +100,7 @@ fn relearn(writer: &mut Writer, table: &Table, options: GraphOptions, codec: Arc
         memory.push(of.identity(), entry.level, head, &code);
     }
     hit("relearn.coded");
-    build::link(&memory, &living, usize::from(options.ef_construction));
+    link(&memory, &living, usize::from(options.ef_construction));
     build::write(&graph, &memory, &codec, Some(&known));
     hit("relearn.written");
     writer.set_codec(codec);

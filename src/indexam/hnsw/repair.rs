@@ -4,8 +4,10 @@
 //! is always found. Then links lead around the dead; then, nothing leading to them any more, they are freed. A crash in
 //! between leaves a searchable graph, in which what is left of the dead is found by the next repair.
 
-use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
+use super::linking::{link_again, threads, watched};
+use super::memory_budget::memory_budget;
+use super::progress::{Phase, enter, progress};
 use super::writer::Writer;
 use crate::bitset::SharedBitset;
 use crate::graph::{Entry, Shape};
@@ -28,7 +30,7 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
-    build::enter(Phase::Repair, u64::from(nodes));
+    enter(Phase::Repair, u64::from(nodes));
     // Scans that are under way start over. Until it is through, a node may be left that only the dead lead to.
     writer.change(|root| (root.repairs, root.unproven) = (root.repairs.wrapping_add(1), u32::MAX));
     let complete = if alive.count() == 0 {
@@ -40,7 +42,7 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
             writer.set_twin(node, NONE);
         }
         true
-    } else if bulk::bytes(&graph, u64::from(nodes)) <= super::build::memory_budget() {
+    } else if bulk::bytes(&graph, u64::from(nodes)) <= memory_budget() {
         let loaded = Loaded::of(writer, 0);
         let memory = &loaded.memory;
         let mut adopt = |head: Node, twin: Node| {
@@ -55,7 +57,7 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
             loaded.write_back(writer, &dead);
             return free_dead(writer, nodes, &dead);
         }
-        let threads = build::threads();
+        let threads = threads();
         let complete =
             watched(|control, tick| repair_all(memory, &dead, &mut adopt, EF, threads, control, tick)).or_raise();
         if complete {
@@ -76,7 +78,7 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
         let mut stop = || {
             // some nodes are come back to
             steps = (steps + 1).min(u64::from(nodes));
-            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
+            progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
             // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
             unsafe { pg_sys::vacuum_delay_point() };
             false
@@ -105,7 +107,7 @@ fn link_anew(memory: &MemoryGraph, alive: &SharedBitset) {
     }
     let heads: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node) && !twins.contains(node)).collect();
     memory.set_entry(None);
-    build::link_again(memory, &heads, EF);
+    link_again(memory, &heads, EF);
 }
 
 /// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
@@ -116,7 +118,7 @@ fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
     // what is neither in use nor on the list was taken from it by a drain that failed
     let gone: Vec<Node> = (0..nodes).filter(|&node| dead(node) && !listed.contains(node)).collect();
     let freed = gone.len() as u32;
-    build::enter(Phase::Free, u64::from(freed));
+    enter(Phase::Free, u64::from(freed));
     let mut named: Vec<(Entry, Node)> = Vec::with_capacity(gone.len());
     for &node in &gone {
         pgrx::check_for_interrupts!();
@@ -134,7 +136,7 @@ fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
         pgrx::check_for_interrupts!();
         writer.free(on_page);
         done += on_page.len() as u64;
-        build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, done);
+        progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, done);
     }
     writer.change(|root| {
         root.dead = 0;
@@ -148,7 +150,7 @@ fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
 /// link to another.
 pub fn reconnect(writer: &Writer, alive: &SharedBitset) {
     let nodes = writer.graph().root.nodes;
-    build::enter(Phase::Repair, u64::from(nodes));
+    enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {
         // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
         unsafe { pg_sys::vacuum_delay_point() };

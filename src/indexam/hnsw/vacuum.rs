@@ -3,13 +3,14 @@
 //! Nothing is told of single rows: a node is dead when its slot says so. So the time grows with what waits and with the
 //! slots (32 bytes each are read), and with the graph only when it is repaired.
 
-use super::build::{self, Phase};
 use super::drain;
+use super::lock::Maintenance;
 use super::pages::{Graph, Index};
+use super::progress::{Phase, enter, progress};
 use super::relearn;
 use super::repair;
 use super::table::{Table, deleted_by, is_dead};
-use super::writer::{Maintenance, Writer};
+use super::writer::Writer;
 use crate::bitset::SharedBitset;
 use crate::graph::entry::MAP_ENTRY_BYTES;
 use crate::graph::{Area, MapEntry, Place, Shape};
@@ -135,7 +136,7 @@ pub fn maintain(
         }
         let Some(mut writer) = drain::writer(&graph, table, lock) else { continue };
         relearn::if_outgrown(&mut writer, table, options, threshold <= 0.0);
-        build::enter(Phase::Drain, u64::from(graph.root.pending()));
+        enter(Phase::Drain, u64::from(graph.root.pending()));
         let mut count = 0;
         let drained = drain::all(&mut writer, table, options, &mut || {
             count += 1;
@@ -163,12 +164,12 @@ pub unsafe fn optimize(index: Relation, heap: Relation) -> Done {
             pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX,
             relation::oid(heap),
         );
-        build::progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(relation::oid(index).to_u32()));
-        build::progress(pg_sys::PROGRESS_CREATEIDX_ACCESS_METHOD_OID.to_u32(), u64::from(relam.to_u32()));
-        build::progress(pg_sys::PROGRESS_CREATEIDX_PHASE, u64::from(pg_sys::PROGRESS_CREATEIDX_PHASE_BUILD));
+        progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(relation::oid(index).to_u32()));
+        progress(pg_sys::PROGRESS_CREATEIDX_ACCESS_METHOD_OID.to_u32(), u64::from(relam.to_u32()));
+        progress(pg_sys::PROGRESS_CREATEIDX_PHASE, u64::from(pg_sys::PROGRESS_CREATEIDX_PHASE_BUILD));
         let mut tick = |count| {
             pgrx::check_for_interrupts!();
-            build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, count);
+            progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, count);
         };
         let done = maintain(&Index::of(index), &table, options::graph_options_of(index), 0.0, Repairs::Now, &mut tick);
         pg_sys::pgstat_progress_end_command();
@@ -202,7 +203,7 @@ pub fn repair_wanted(index: &Index, table: &Table) -> Option<u64> {
 /// were taken out, and how many a worker is to take out.
 fn clean(writer: &Writer, table: &Table, threshold: f64, repairs: Repairs) -> (u32, u32, u32) {
     let graph = writer.graph().clone();
-    build::enter(Phase::Count, 0);
+    enter(Phase::Count, 0);
     let (alive, newest) = graph.alive(table);
     let (live, used) = (alive.count(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);

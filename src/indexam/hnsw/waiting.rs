@@ -88,7 +88,7 @@ impl Codes {
         self.truncate(same);
         let each = self.codec.code_bytes() + size_of::<(Entry, Head)>();
         let most = (MOST_BYTES / each).min(same + MOST_NEW).min(pending.len());
-        crate::pg::reserve::ask((most.saturating_sub(same) * each) as u64);
+        crate::pg::memory::ask((most.saturating_sub(same) * each) as u64);
         let (mut vector, mut code) = (Vec::new(), vec![0; self.codec.code_bytes()]);
         for &entry in &pending[same.min(most)..most] {
             // of a vector that is gone it does not matter what the code says

@@ -4,7 +4,9 @@
 //! Whoever holds a [`Writer`] holds the graph's maintenance lock. Scans may read any page at any time; appending backends
 //! change the root page, the map and the pending list beside it.
 
-use super::pages::{Graph, Index};
+use super::lock::Maintenance;
+use super::pages::Graph;
+use super::pages::level;
 use crate::bitset::SharedBitset;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
@@ -14,59 +16,8 @@ use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::{Codec, Head, Query};
 use crate::segment::header::Fragment;
-use pgrx::pg_sys;
 use std::cell::{Ref, RefCell};
 use std::sync::Arc;
-
-/// Holds a graph's maintenance lock: one drain or repair at a time. Released when dropped, or by the server after an
-/// error.
-pub struct Maintenance {
-    rel: pg_sys::Relation,
-    block: u32,
-}
-
-const LOCK: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as _;
-
-impl Maintenance {
-    /// Waits for the lock.
-    #[must_use]
-    pub fn acquire(graph: &Graph) -> Self {
-        let (rel, block) = (graph.index.relation(), graph.map.block);
-        // SAFETY: open
-        unsafe { pg_sys::LockPage(rel, block, LOCK) };
-        Self { rel, block }
-    }
-
-    /// Tries again and again to take the lock of the graph whose root page is `block`, which need not be sound: who waits for a
-    /// lock that a background worker has cancels the worker.
-    #[must_use]
-    pub fn acquire_in_time(index: &Index, block: u32) -> Self {
-        let rel = index.relation();
-        // SAFETY: open
-        while !unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) } {
-            pgrx::check_for_interrupts!();
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        Self { rel, block }
-    }
-
-    /// Takes the lock if nobody has it.
-    #[must_use]
-    pub fn try_acquire(graph: &Graph) -> Option<Self> {
-        let (rel, block) = (graph.index.relation(), graph.map.block);
-        // SAFETY: open
-        unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) }.then(|| Self { rel, block })
-    }
-}
-
-impl Drop for Maintenance {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            // SAFETY: acquired before
-            unsafe { pg_sys::UnlockPage(self.rel, self.block, LOCK) }
-        }
-    }
-}
 
 /// A graph and the right to change it.
 pub struct Writer {
@@ -216,7 +167,7 @@ impl Writer {
             }
             None => {
                 let graph = self.graph();
-                (super::build::level(&graph, node), graph.root.upper_blocks)
+                (level(&graph, node), graph.root.upper_blocks)
             }
         };
         let codes: CodeShape = self.graph().map.codes;
