@@ -9,13 +9,13 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     crate::pg::reserve::keep();
     // SAFETY: the library is being loaded
     unsafe {
-        crate::pg::guc::define();
-        crate::pg::peek::learn_of_recovery();
-        crate::store::pending::watch_transactions();
-        crate::store::pending::watch_parallel_queries();
-        crate::indexam::plan::install();
-        crate::indexam::declared::install();
-        crate::indexam::exact_scan::register();
+        crate::pg::settings::define();
+        crate::pg::buffer::optimistic::learn_of_recovery();
+        crate::store::deferred_addresses::watch_transactions();
+        crate::store::deferred_addresses::watch_parallel_queries();
+        crate::planner::hooks::install();
+        crate::indexam::typmod_guard::install();
+        crate::executor::exact_scan::register();
     }
     // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not
     // put stack traces into what clients see, nor slow each error down.

@@ -5,31 +5,33 @@
 //! | module | duty | needs PostgreSQL |
 //! |---|---|---|
 //! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
-//! | [`bitset`] | sets of small numbers | no |
-//! | [`hints`] | in which shared buffers blocks were last found | no |
 //! | [`threads`] | what threads of a backend need beside the standard library's | no |
-//! | [`vector`] | vector values: layout, limits, text form | no |
+//! | [`bitset`] | sets of small numbers | no |
+//! | [`buffer_hints`] | in which shared buffers blocks were last found | no |
 //! | [`distance`] | metrics and their kernels | no |
+//! | [`vector`] | vector values: layout, limits, text form, arithmetic | no |
 //! | [`quant`] | codes: vectors in a byte an element, and distances estimated from them | no |
-//! | [`hnsw`] | the graph: search, insert, build, repair, check, over small traits | no |
-//! | [`segment`] | the vector store's format: ids, slots, extents, page codecs | no |
-//! | [`graph`] | the graph index's format: areas, entries, page codecs | no |
+//! | [`hnsw`] | the graph algorithm, over small traits | no |
+//! | [`format`] | every byte on disk | no |
 //! | `pg` | the home of raw server calls | yes |
-//! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
+//! | `store` | the vector store of one table, on pages | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
-//! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
-//! | `worker` | the background workers that drain indexes | yes |
+//! | [`knn`] | exact search over a vector column, and what every search needs | most of it |
+//! | `indexam` | the index access methods, their scans and maintenance | yes |
+//! | `executor` | plan nodes | yes |
+//! | `planner` | hooks, paths in order of distance | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
+//!
+//! The test in `layers.rs` holds files to this order, and sees to it that they import in no circle.
 
 pub mod bitset;
+pub mod buffer_hints;
 pub mod distance;
 pub mod error;
-pub mod graph;
-pub mod hints;
 pub mod hnsw;
+#[cfg(feature = "pg")]
 pub mod indexam;
 pub mod quant;
-pub mod segment;
 pub mod threads;
 pub mod vector;
 
@@ -43,8 +45,15 @@ pub mod store;
 pub mod tableam;
 
 #[cfg(feature = "pg")]
-mod init;
+pub mod executor;
+pub mod format;
 #[cfg(feature = "pg")]
-pub mod worker;
+mod init;
+pub mod knn;
+#[cfg(feature = "pg")]
+pub mod planner;
 #[cfg(feature = "pg")]
 pgrx::pg_module_magic!();
+
+#[cfg(test)]
+mod layers;

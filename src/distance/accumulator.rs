@@ -9,7 +9,7 @@
 //! reads many vectors in the order of their places can have memory that is wanted soon fetched while a piece is added up:
 //! far more requests are under way then than a loop can have that waits for what it reads.
 
-use super::{Metric, cosine_distance};
+use crate::distance::{Metric, cosine_distance};
 use zerocopy::FromBytes;
 
 /// Sums that are added up side by side.
@@ -241,8 +241,8 @@ pub fn l2_squared(a: &[f32], b: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{distance, reference};
     use super::*;
+    use crate::distance::{distance, reference};
     use proptest::prelude::*;
 
     const TOLERANCE: f64 = 1e-12;

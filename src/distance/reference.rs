@@ -1,6 +1,6 @@
 //! The metrics in plain `f64` loops, for tests and benches to compare with.
 
-use super::Metric;
+use crate::distance::Metric;
 
 /// Inner product.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {

@@ -1,7 +1,7 @@
 //! The search of a scan: best first, counting accepted nodes only, and able to go on where it stopped.
 
-use super::search::{Hop, Visited, descend};
-use super::{Graph, Node, distance_of, key, node_of};
+use crate::hnsw::search::{Hop, Visited, descend};
+use crate::hnsw::{Graph, Node, distance_of, key, node_of};
 use crate::quant::Query;
 use std::collections::BinaryHeap;
 

@@ -3,11 +3,11 @@
 //! The threads see the graph only and call nothing of the server. The caller's thread does no work but listens for
 //! cancellation.
 
-use super::connect::{bridge, connect, doubtful};
-use super::sequence::sequence;
-use super::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
-use super::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use crate::error::Result;
+use crate::hnsw::connect::{bridge, connect, doubtful};
+use crate::hnsw::sequence::sequence;
+use crate::hnsw::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
+use crate::hnsw::{Graph, GraphMut, MemoryGraph, Node, Scratch, insert};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};

@@ -1,7 +1,7 @@
 //! What must hold of a graph.
 
-use super::{Graph, GraphMut, NONE, Node};
 use crate::bitset::Bitset;
+use crate::hnsw::{Graph, GraphMut, NONE, Node};
 
 /// What a node number is in use for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@
 //! So the nodes of the upper levels, which stand for those around them, and those to which few links lead are searched for,
 //! and where one is missed, it is linked with what was found instead ([`bridge`]).
 
-use super::insert::link_back;
-use super::search::{Visited, descend, search_level};
-use super::{GraphMut, NONE, Node, Scratch};
 use crate::bitset::Bitset;
+use crate::hnsw::insert::link_back;
+use crate::hnsw::search::{Visited, descend, search_level};
+use crate::hnsw::{GraphMut, NONE, Node, Scratch};
 
 /// How wide the search is that must find a node. The smaller, the more nodes get links, and the fewer of them are worth it.
 const MISSED_BY: usize = 10;

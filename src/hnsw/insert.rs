@@ -1,8 +1,8 @@
 //! Linking a node into the graph.
 
-use super::search::{Hop, Pool, Visited, descend_from, search_level};
-use super::select::Select;
-use super::{GraphMut, MAX_LEVEL, Node};
+use crate::hnsw::search::{Hop, Pool, Visited, descend_from, search_level};
+use crate::hnsw::select::Select;
+use crate::hnsw::{GraphMut, MAX_LEVEL, Node};
 use crate::quant::{Codec, Query};
 
 /// Buffers for inserts and repairs into graphs of one codec.

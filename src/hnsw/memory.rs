@@ -1,6 +1,6 @@
 //! The graph in memory.
 
-use super::{Graph, GraphMut, NONE, Node};
+use crate::hnsw::{Graph, GraphMut, NONE, Node};
 use crate::quant::{Codec, Head, Query};
 use std::cell::Cell;
 use std::hint::spin_loop;

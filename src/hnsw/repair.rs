@@ -14,13 +14,13 @@
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
-use super::build::bridge_all;
-use super::connect::{bridge, connect, is_landmark, twins};
-use super::search::{descend, search_level};
-use super::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
-use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use crate::bitset::Bitset;
 use crate::error::Result;
+use crate::hnsw::build::bridge_all;
+use crate::hnsw::connect::{bridge, connect, is_landmark, twins};
+use crate::hnsw::search::{descend, search_level};
+use crate::hnsw::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
+use crate::hnsw::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Dead nodes behind one another that a repair looks through.

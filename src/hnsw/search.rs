@@ -1,6 +1,6 @@
 //! The descent through the upper levels, and the search within one level that inserts use.
 
-use super::{Graph, NONE, Node, distance_of, key, node_of};
+use crate::hnsw::{Graph, NONE, Node, distance_of, key, node_of};
 use crate::quant::Query;
 
 /// Which nodes a search has seen: a mark for each node of the graph, so that starting over costs nothing but every 255th time.

@@ -1,8 +1,8 @@
 //! Which neighbours a node is linked with: the heuristic of Malkov and Yashunin 2016, algorithm 4.
 
-use super::search::Hop;
-use super::{GraphMut, Node};
 use crate::distance::Metric;
+use crate::hnsw::search::Hop;
+use crate::hnsw::{GraphMut, Node};
 use crate::quant::{Codec, Query};
 
 /// How much nearer than to the node a candidate must be to a chosen one to be passed over. A little more than 1 leaves

@@ -5,10 +5,10 @@
 //! parts at a time: whole clusters one after the other would know nothing of each other. So there are batches, each drawn
 //! from everywhere, and nearness decides within a batch only.
 
-use super::workers::{Control, FEW_AT_A_TIME, in_chunks};
-use super::{Graph as _, GraphMut as _, MemoryGraph, Node};
 use crate::distance::Metric;
 use crate::error::Result;
+use crate::hnsw::workers::{Control, FEW_AT_A_TIME, in_chunks};
+use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, Node};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Nodes of a batch.

@@ -2,8 +2,8 @@
 //!
 //! They see the graph only and call nothing of the server. The caller's thread does no work but listens for cancellation.
 
-use super::Node;
 use crate::error::{Error, Result, SqlState};
+use crate::hnsw::Node;
 use crate::threads::Blocked;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};

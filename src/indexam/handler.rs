@@ -2,8 +2,8 @@
 //!
 //! An access method's SQL handler hands its [`Callbacks`] to [`routine`]; what both have in common is said there.
 
-use super::validate;
 use crate::error::{Error, SqlState};
+use crate::indexam::operator_class;
 use crate::pg::error::raise;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
 
@@ -54,14 +54,14 @@ pub struct Parallel {
 /// A new routine with these callbacks, as a handler returns it.
 ///
 /// A scan needs no key (`amoptionalkey`): it is the ORDER BY clause that brings one. There is one operator that orders, the
-/// distance, two that say more about a scan ([`super::hints`]), and one support function, which names the metric. Serializable transactions lock the whole index (`ampredlocks` is
+/// distance, two that say more about a scan ([`crate::knn::scan_hints`]), and one support function, which names the metric. Serializable transactions lock the whole index (`ampredlocks` is
 /// not set): any new vector may be among the nearest.
 #[must_use]
 pub fn routine(callbacks: &Callbacks) -> Datum {
     let parallel = callbacks.parallel;
     let made = IndexAmRoutine {
         type_: pg_sys::NodeTag::T_IndexAmRoutine,
-        amstrategies: super::hints::FIRST,
+        amstrategies: crate::knn::scan_hints::FIRST,
         amsupport: 1,
         amcanorderbyop: true,
         amoptionalkey: true,
@@ -78,7 +78,7 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
         amoptions: callbacks.amoptions,
         ambuildphasename: callbacks.ambuildphasename,
         amproperty: Some(amproperty),
-        amvalidate: Some(validate::amvalidate),
+        amvalidate: Some(operator_class::amvalidate),
         ambeginscan: callbacks.ambeginscan,
         amrescan: callbacks.amrescan,
         amgettuple: callbacks.amgettuple,
@@ -113,7 +113,7 @@ unsafe extern "C-unwind" fn amproperty(
     true
 }
 
-/// Makes the server's descriptor of a scan, which orders by one distance at the most: [`super::plan`] sees to that.
+/// Makes the server's descriptor of a scan, which orders by one distance at the most: [`crate::planner::hooks`] sees to that.
 pub unsafe fn descriptor(index: pg_sys::Relation, keys: i32, orderbys: i32) -> pg_sys::IndexScanDesc {
     if orderbys > 1 {
         // SAFETY: index is open

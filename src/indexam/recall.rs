@@ -3,16 +3,17 @@
 //! Queries are the vectors of rows drawn at random. A row that the scan returns counts when it is no farther than the
 //! last of the exactly nearest, so among rows equally far any will do. The drawn row itself is among both results.
 
-use super::column::Column;
-use super::emit::Best;
-use super::exact;
-use super::flat::stream::{self, Segments};
-use super::query::Query;
-use super::rows::{Rows, Sight};
+use crate::format::store::{Generation, SlotNo};
+use crate::knn::column::Column;
+use crate::knn::exact;
+use crate::knn::query::Query;
+use crate::knn::result_queue::Best;
+use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::vector_scan;
+use crate::knn::vector_scan::Segments;
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
 use crate::pg::varlena::NewVarlena;
-use crate::segment::{Generation, SlotNo};
 use crate::store::{Store, StoredVector};
 use crate::tableam::vectors::Pointer;
 use crate::vector::layout;
@@ -130,7 +131,7 @@ unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &Q
         let mut best = Best::new(most, after);
         let mut chunks = segments.all();
         // SAFETY: the relations are open
-        unsafe { stream::nearest(store, segments, rows, query, &mut best, None, || chunks.next()) };
+        unsafe { vector_scan::nearest(store, segments, rows, query, &mut best, None, || chunks.next()) };
         let (collected, complete) = best.finish();
         after = collected.last().copied();
         for found in collected {

@@ -1,7 +1,7 @@
 //! SQL arrays of fixed-width elements, `numeric`, `text` and `cstring`.
 
-use super::varlena::{Detoasted, Varlena};
 use crate::error::{Error, Result, SqlState};
+use crate::pg::varlena::{Detoasted, Varlena};
 use pgrx::pg_sys::{self, ArrayType, Datum, Oid};
 use std::ffi::CStr;
 

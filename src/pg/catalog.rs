@@ -1,6 +1,6 @@
 //! System catalogs, where the server has no function for what is asked, and lists of oids.
 
-use super::relation::OpenRelation;
+use crate::pg::relation::OpenRelation;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 /// The objects that object `object` of catalog `class` depends on, each as its catalog and its oid.

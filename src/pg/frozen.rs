@@ -1,8 +1,8 @@
 //! `pg_class.relfrozenxid`: no transaction older than this is named in a table any more. Autovacuum, its failsafe, the
 //! server's warnings and in the end its refusal of new transactions go by it.
 
-use super::relation::OpenRelation;
-use super::xact;
+use crate::pg::relation::OpenRelation;
+use crate::pg::xact;
 use pgrx::pg_sys::{self, HeapTuple, Oid, Relation, ScanKeyData, Snapshot};
 use std::ffi::{CStr, c_int, c_void};
 

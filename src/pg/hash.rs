@@ -1,6 +1,6 @@
 //! The server's hash functions, whose results are what hash indexes and hash-partitioned tables keep.
 
-use super::raw;
+use crate::pg::raw;
 
 /// Hash of `bytes`, of which there are less than 2^31.
 #[must_use]

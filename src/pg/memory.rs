@@ -1,7 +1,7 @@
 //! Where a function may keep memory, and what is forgotten when there is no room.
 
-use super::error::out_of_memory;
-use super::function::Call;
+use crate::pg::error::out_of_memory;
+use crate::pg::function::Call;
 use pgrx::pg_sys;
 use std::cell::Cell;
 

@@ -1,6 +1,6 @@
 //! What a receive function gets and text functions return: messages and C strings.
 
-use super::function::Arg;
+use crate::pg::function::Arg;
 use pgrx::pg_sys;
 
 impl<'a> Arg<'a> {

@@ -1,6 +1,6 @@
 //! Open relations.
 
-use super::process;
+use crate::pg::process;
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;

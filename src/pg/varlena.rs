@@ -1,6 +1,6 @@
 //! Values of variable length: the forms a datum may come in, detoasting, and new values.
 
-use super::function::Arg;
+use crate::pg::function::Arg;
 use pgrx::pg_sys::{self, varlena};
 use pgrx::varlena as raw;
 use std::marker::PhantomData;

@@ -3,10 +3,10 @@
 //! A generic record holds, for each page, fragments (offset u16, length u16, bytes) that replay copies in. The callers
 //! know exactly which bytes they change, so the record is made of them directly instead of by comparing page images.
 
-use super::buffer::Exclusive;
-use super::{raw, relation};
-use crate::segment::header::{Fragment, PAGE_BYTES, PageBytes};
-use crate::segment::page::PageHeader;
+use crate::format::page::{Fragment, PAGE_BYTES, PageBytes};
+use crate::format::store::page::PageHeader;
+use crate::pg::buffer::Exclusive;
+use crate::pg::{raw, relation};
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.
@@ -58,7 +58,7 @@ impl<'p> Change<'p> {
     }
 }
 
-const PAGE_HEADER: usize = crate::segment::header::SERVER_HEADER_BYTES;
+const PAGE_HEADER: usize = crate::format::page::SERVER_HEADER_BYTES;
 
 struct CriticalSection;
 

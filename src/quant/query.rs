@@ -1,9 +1,9 @@
 //! A coded vector in the form that the kernels want, and what is estimated with it.
 
-use super::codec::{MAX_SCALE, ZERO_NORM};
-use super::kernels::{Flip, Kernel, Kernels};
-use super::{Codec, Head};
 use crate::distance::Metric;
+use crate::quant::codec::{MAX_SCALE, ZERO_NORM};
+use crate::quant::kernels::{Flip, Kernel, Kernels};
+use crate::quant::{Codec, Head};
 
 /// Standard deviations of the rounding error that a lower bound allows for.
 const DEVIATIONS: f64 = 4.0;

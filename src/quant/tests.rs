@@ -1,8 +1,8 @@
 //! Estimates against exact distances.
 
-use super::kernels::all;
-use super::*;
 use crate::distance::{Metric, distance};
+use crate::quant::kernels::all;
+use crate::quant::*;
 use fastrand::Rng;
 use proptest::prelude::*;
 

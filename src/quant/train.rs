@@ -1,7 +1,7 @@
 //! What the codes of one graph have in common, from a sample of its vectors.
 
-use super::Codec;
 use crate::distance::{Metric, dot};
+use crate::quant::Codec;
 
 /// Elements that are kept of the sample: 16 MB.
 const SAMPLE_ELEMENTS: usize = 1 << 22;

@@ -2,10 +2,11 @@
 //! the number 0 before the first row. Sums in `f64` make the result independent of the order of rows to within the
 //! precision of `real`, in parallel plans too.
 
-use super::arg::{VectorArg, new_vector};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::array::{self, Array};
+use crate::pg::array;
+use crate::pg::array::Array;
 use crate::pg::function::Call;
+use crate::sql::arg::{VectorArg, new_vector};
 use crate::sql_function;
 use crate::vector::{check_same_dims, out_of_range};
 use pgrx::pg_sys::Datum;

@@ -3,12 +3,12 @@
 //! A datum may be a plain value, one behind a short header (without alignment), or a TOAST pointer. The pointer of a
 //! zvec table names the table itself; fetching dispatches to the table's access method like any other.
 
-use super::stored;
 use crate::distance::{Metric, distance};
 use crate::error::{Error, Result, SqlState};
+use crate::format::store::reference::REFERENCE_BYTES;
 use crate::pg::function::Call;
 use crate::pg::varlena::{Detoasted, Form, NewVarlena, Varlena};
-use crate::segment::reference::REFERENCE_BYTES;
+use crate::sql::stored;
 use crate::vector::{check_same_dims, layout};
 use pgrx::pg_sys::Datum;
 use std::ops::Deref;

@@ -1,10 +1,11 @@
 //! Casts: from and to arrays, and from zvec to zvec(n).
 
-use super::arg::{VectorArg, dims_of, new_vector};
 use crate::error::{Error, Result, SqlState};
-use crate::pg::array::{self, Array};
+use crate::pg::array;
+use crate::pg::array::Array;
 use crate::pg::function::Call;
 use crate::pg::srf;
+use crate::sql::arg::{VectorArg, dims_of, new_vector};
 use crate::sql_function;
 use crate::vector::{check_dims, check_element, check_typmod, decimal, out_of_range, text};
 use pgrx::pg_sys::Datum;

@@ -1,8 +1,8 @@
 //! The distances and their operators.
 
-use super::arg::distance_of;
 use crate::distance::Metric;
 use crate::pg::array::{f32_datum, f64_datum};
+use crate::sql::arg::distance_of;
 use crate::sql_function;
 use crate::vector::out_of_range;
 

@@ -1,12 +1,14 @@
 //! Functions on indexes: maintenance, and what they consist of.
 
 use crate::indexam::hnsw;
-use crate::indexam::target::{self, Kind, Right};
+use crate::indexam::selection;
+use crate::indexam::selection::{Kind, Right};
 use crate::pg::function::Call;
 use crate::pg::relation;
 use crate::pg::restricted;
-use crate::pg::srf::{self, Rows};
-use crate::store::pending;
+use crate::pg::srf;
+use crate::pg::srf::Rows;
+use crate::store::deferred_addresses;
 use pgrx::pg_sys::{self, Datum};
 
 /// The `regclass` argument `n`.
@@ -25,9 +27,9 @@ crate::guarded_function! {
             pg_sys::PreventCommandDuringRecovery(c"zvec_optimize()".as_ptr());
             pg_sys::PreventCommandIfReadOnly(c"zvec_optimize()".as_ptr());
             let mut rows = Rows::of(call.fcinfo());
-            pending::flush();
+            deferred_addresses::flush();
             let (table_lock, index_lock) = (pg_sys::ShareUpdateExclusiveLock as _, pg_sys::RowExclusiveLock as _);
-            for target in target::of(regclass(call, 0), Right::Own) {
+            for target in selection::of(regclass(call, 0), Right::Own) {
                 let Some(opened) = target.open(table_lock, index_lock) else { continue };
                 for (index, kind) in &opened.indexes {
                     let table = opened.table.raw();
@@ -54,9 +56,9 @@ crate::guarded_function! {
         // SAFETY: the function manager's own call; relations are open while they are used
         unsafe {
             let mut rows = Rows::of(call.fcinfo());
-            pending::flush();
+            deferred_addresses::flush();
             let lock = pg_sys::AccessShareLock as _;
-            for target in target::of(regclass(call, 0), Right::Select) {
+            for target in selection::of(regclass(call, 0), Right::Select) {
                 let Some(opened) = target.open(lock, lock) else { continue };
                 for (index, _) in opened.indexes.iter().filter(|(_, kind)| *kind == Kind::Hnsw) {
                     for graph in hnsw::stats(index.raw(), opened.table.raw()) {

@@ -1,20 +1,22 @@
 //! Functions that show and check a table's vector store; the check also looks at indexes.
 
-use super::index::regclass;
-use crate::indexam::target::{self, Kind, Right};
+use crate::indexam::selection;
+use crate::indexam::selection::{Kind, Right};
 use crate::indexam::{flat, hnsw};
 use crate::pg::relation::OpenRelation;
 use crate::pg::restricted;
-use crate::pg::srf::{self, Rows};
+use crate::pg::srf;
+use crate::pg::srf::Rows;
+use crate::sql::index::regclass;
 use crate::sql_function;
-use crate::store::{Store, pending, resolve};
+use crate::store::{Store, deferred_addresses, pointer_reader};
 use crate::tableam;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum};
 
 /// Opens the table and its vector store for reading, or raises why that can't be done.
 fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
-    pending::flush();
+    deferred_addresses::flush();
     let table = OpenRelation::open(oid, lockmode);
     // SAFETY: the table is open
     unsafe {
@@ -25,7 +27,7 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
         }
         tableam::require_zvec_table(rel);
-        let toast = resolve::toast_of(rel, pg_sys::AccessShareLock as _);
+        let toast = pointer_reader::toast_of(rel, pg_sys::AccessShareLock as _);
         (table, toast)
     }
 }
@@ -111,7 +113,7 @@ crate::guarded_function! {
     zvec_check(call) {
         // SAFETY: the function manager's own call
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
-        pending::flush();
+        deferred_addresses::flush();
         // keeps VACUUM and other structural changes out, lets writers in; on a standby there are none
         // SAFETY: a look at shared state
         let standby = unsafe { pg_sys::RecoveryInProgress() };
@@ -123,7 +125,7 @@ crate::guarded_function! {
             // SAFETY: made above, and copied since
             texts.into_iter().for_each(|text| unsafe { pg_sys::pfree(text.cast_mut_ptr()) });
         };
-        for target in target::of(regclass(call, 0), Right::Own) {
+        for target in selection::of(regclass(call, 0), Right::Own) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
             let table = opened.table.raw();
             // SAFETY: what is open stays open

@@ -1,10 +1,10 @@
 //! Input and output of the type: text, binary, type modifier.
 
-use super::arg::{VectorArg, is_undecodable, new_vector};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::Array;
 use crate::pg::message::cstring;
 use crate::pg::varlena::NewVarlena;
+use crate::sql::arg::{VectorArg, is_undecodable, new_vector};
 use crate::sql_function;
 use crate::vector::{MAX_DIMS, check_typmod, text, wire};
 use pgrx::pg_sys::Datum;

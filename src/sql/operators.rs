@@ -1,11 +1,11 @@
 //! Arithmetic, comparison, hashing, norms and parts of vectors.
 
-use super::arg::{VectorArg, dims_of, new_vector, pair_of};
 use crate::error::Result;
 use crate::pg::array::{f32_datum, f64_datum};
 use crate::pg::function::Call;
 use crate::pg::hash;
 use crate::pg::srf::Rows;
+use crate::sql::arg::{VectorArg, dims_of, new_vector, pair_of};
 use crate::sql_function;
 use crate::vector::{arith, order};
 use pgrx::pg_sys::Datum;

@@ -1,10 +1,11 @@
 //! `zvec_prewarm`: vectors and indexes into the shared buffers, before a query needs them.
 
-use super::index::regclass;
-use crate::indexam::column::Column;
-use crate::indexam::target::{self, Opened, Right};
+use crate::indexam::selection;
+use crate::indexam::selection::{Opened, Right};
+use crate::knn::column::Column;
 use crate::pg::relation;
-use crate::store::{Segment, Store, pending, resolve};
+use crate::sql::index::regclass;
+use crate::store::{Segment, Store, deferred_addresses, pointer_reader};
 use pgrx::pg_sys::{self, Datum, Relation};
 
 /// Reads block `block` into a buffer.
@@ -45,7 +46,7 @@ unsafe fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
     // SAFETY: what is open stays open
     unsafe {
         let table = opened.table.raw();
-        let toast = resolve::toast_of(table, pg_sys::AccessShareLock as _);
+        let toast = pointer_reader::toast_of(table, pg_sys::AccessShareLock as _);
         let store = Store::of(toast.raw());
         let mut pages = if whole_table {
             load_segments(&store, |_| true)
@@ -71,10 +72,10 @@ crate::guarded_function! {
     /// `zvec_prewarm(regclass) returns bigint`: loads an index and its column's vectors, or a table's vectors and all its
     /// indexes of ours; how many pages that were.
     zvec_prewarm(call) {
-        pending::flush();
+        deferred_addresses::flush();
         let lock = pg_sys::AccessShareLock as _;
         let mut pages = 0;
-        for target in target::of(regclass(call, 0), Right::Select) {
+        for target in selection::of(regclass(call, 0), Right::Select) {
             let Some(opened) = target.open(lock, lock) else { continue };
             // SAFETY: opened
             pages += unsafe { prewarm(&opened, target.index.is_none()) };

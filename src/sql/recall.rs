@@ -1,14 +1,15 @@
 //! `zvec_recall`: how many of the nearest an index finds, measured against exact search.
 
-use super::index::regclass;
 use crate::error::{Error, SqlState};
-use crate::indexam::column::Column;
 use crate::indexam::recall::{Request, recall};
-use crate::indexam::target::{self, Right};
+use crate::indexam::selection;
+use crate::indexam::selection::Right;
+use crate::knn::column::Column;
 use crate::pg::error::raise;
 use crate::pg::function::Call;
-use crate::pg::{guc, relation, restricted, srf};
-use crate::store::pending;
+use crate::pg::{relation, restricted, settings, srf};
+use crate::sql::index::regclass;
+use crate::store::deferred_addresses;
 use pgrx::pg_sys::{self, Relation};
 
 /// The most queries and the most neighbours that can be asked for.
@@ -39,9 +40,9 @@ crate::guarded_function! {
         let (queries, k) = (count(call, 1, "queries"), count(call, 2, "k"));
         let ef_search = (!call.is_null(3)).then(|| call.arg(3).i32());
         let oid = regclass(call, 0);
-        pending::flush();
+        deferred_addresses::flush();
         let lock = pg_sys::AccessShareLock as _;
-        let targets = target::of(oid, Right::Select);
+        let targets = selection::of(oid, Right::Select);
         let &[target] = targets.as_slice() else { refuse(oid) };
         if target.index != Some(oid) {
             refuse(oid);
@@ -57,7 +58,7 @@ crate::guarded_function! {
             let request = Request { heap: opened.table.raw(), index: index.raw(), column, snapshot, queries, k };
             let level = pg_sys::NewGUCNestLevel();
             if let Some(ef_search) = ef_search {
-                guc::set_ef_search(ef_search);
+                settings::set_ef_search(ef_search);
             }
             let recall = restricted::as_owner(opened.table.raw(), || recall(&request));
             pg_sys::AtEOXact_GUC(true, level);

@@ -1,8 +1,8 @@
 //! Distances to vectors that lie in a zvec table's store, computed where they lie: no detoasting, no copy.
 
 use crate::distance::{Accumulator, Metric};
-use crate::indexam::handed_out;
-use crate::store::resolve;
+use crate::knn::distance_cache;
+use crate::store::pointer_reader;
 use crate::tableam::vectors::Pointer;
 use pgrx::pg_sys::Datum;
 
@@ -12,7 +12,7 @@ use pgrx::pg_sys::Datum;
 pub fn pointer(value: Datum) -> Option<Pointer> {
     // SAFETY: the value is a vector argument's, not NULL
     let pointer = unsafe { Pointer::read(value) }?;
-    resolve::is_stored_in(pointer.table).then_some(pointer)
+    pointer_reader::is_stored_in(pointer.table).then_some(pointer)
 }
 
 /// The distance of `query` and the stored vector, whose dimensions are the same.
@@ -22,13 +22,15 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
 #[must_use]
 pub unsafe fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     let is_same = |generation| stored.is_of_generation(generation);
-    if let Some(known) = handed_out::distance(metric, query, stored.table, stored.slot, is_same) {
+    if let Some(known) = distance_cache::distance(metric, query, stored.table, stored.slot, is_same) {
         return known;
     }
     let mut sum = Accumulator::new(metric, query);
     let mut at = 0;
-    let vector = resolve::stored(stored.slot.0, stored.dims);
+    let vector = pointer_reader::stored(stored.slot.0, stored.dims);
     // SAFETY: by contract, and nothing here waits to be dropped
-    unsafe { resolve::pieces_bare(stored.table, vector, |bytes, ahead| at = sum.add_piece(query, at, bytes, ahead)) }
+    unsafe {
+        pointer_reader::pieces_bare(stored.table, vector, |bytes, ahead| at = sum.add_piece(query, at, bytes, ahead))
+    }
     sum.finish()
 }

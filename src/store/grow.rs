@@ -4,18 +4,21 @@
 //! turns up to three of them into store pages *and* enters them in the segment's extent list. A crash in between leaves
 //! ordinary empty pages, which TOAST uses; it never leaves a page that is in a list and not ours, or ours and in no list.
 
-use super::damaged;
-use super::map::{Segment, Store};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::{self, Exclusive};
+use crate::format::store::ids::MAX_SEGMENTS;
+use crate::format::store::page::{PageKind, SegmentPage};
+use crate::format::store::{Extent, Geometry, PageHeader, RootPage, SegmentNo};
+use crate::pg::buffer;
+use crate::pg::buffer::Exclusive;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
-use crate::pg::guc;
-use crate::pg::relation::{self, ExtensionLock};
-use crate::pg::wal::{self, Change};
-use crate::segment::ids::MAX_SEGMENTS;
-use crate::segment::page::{PageKind, SegmentPage};
-use crate::segment::{Extent, Geometry, PageHeader, RootPage, SegmentNo};
+use crate::pg::relation;
+use crate::pg::relation::ExtensionLock;
+use crate::pg::settings;
+use crate::pg::wal;
+use crate::pg::wal::Change;
+use crate::store::damaged;
+use crate::store::segment_cache::{Segment, Store};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -61,7 +64,7 @@ impl Store {
             let pages = self.add_pages(1);
             hit("segment.page");
             let block = pages[0].block();
-            let page = SegmentPage::new(attnum, Geometry::new(dims).limited(guc::segment_capacity()));
+            let page = SegmentPage::new(attnum, Geometry::new(dims).limited(settings::segment_capacity()));
             let mut on_root = Change::new(&root);
             on_root.put_all(&RootPage::append(segments.len(), block));
             let mut on_page = Change::new(&pages[0]);

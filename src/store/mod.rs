@@ -14,30 +14,32 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod conflict;
+pub mod data_pages;
+pub mod deferred_addresses;
 mod grow;
-pub mod look;
-mod map;
-pub mod pending;
-mod pins;
+pub mod pointer_reader;
 mod read;
-mod reclaim;
 mod reserve;
-pub mod resolve;
+pub mod segment_cache;
+pub mod slot_reader;
+pub mod vacuum;
 pub mod visibility;
 mod write;
 
-pub use map::{Segment, Store, epoch, watch_relation_cache};
-pub use pins::{Pins, Places};
+pub use data_pages::{Pins, Places};
 pub use read::StoredVector;
-pub use reclaim::{Census, Reclaimed, RowVersion};
 pub use reserve::Reservation;
+pub use segment_cache::{Segment, Store, epoch, watch_relation_cache};
+pub use vacuum::{Census, Reclaimed, RowVersion};
 pub use write::{NewVector, Turn};
 
 use crate::error::{Error, SqlState};
-use crate::pg::{catalog, error::raise, failpoint::hit, relation, wal};
-use crate::segment::SegmentNo;
-use crate::segment::header::Damage;
-use crate::segment::page::{PageHeader, RootPage};
+use crate::format::page::Damage;
+use crate::format::store::SegmentNo;
+use crate::format::store::page::{PageHeader, RootPage};
+use crate::pg::error::raise;
+use crate::pg::failpoint::hit;
+use crate::pg::{catalog, relation, wal};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
@@ -72,7 +74,7 @@ pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
         hit("truncate.root");
         drop(page);
         drop(lock);
-        map::forget(relation::oid(rel));
+        segment_cache::forget(relation::oid(rel));
     }
 }
 
@@ -117,7 +119,7 @@ pub(crate) unsafe fn raise_lacking(toast: pg_sys::Relation) -> ! {
 pub(crate) unsafe fn check_header(
     rel: pg_sys::Relation,
     blkno: u32,
-    page: &crate::segment::header::PageBytes,
+    page: &crate::format::page::PageBytes,
     header: &PageHeader,
 ) {
     if let Err(damage) = header.check(page) {

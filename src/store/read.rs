@@ -1,9 +1,9 @@
 //! Reading vectors through an open relation.
 
-use super::map::Store;
-use crate::segment::header::PAYLOAD_START;
-use crate::segment::page::PageKind;
-use crate::segment::{PageHeader, SlotNo};
+use crate::format::page::PAYLOAD_START;
+use crate::format::store::page::PageKind;
+use crate::format::store::{PageHeader, SlotNo};
+use crate::store::segment_cache::Store;
 
 /// A stored vector's name and shape.
 #[derive(Clone, Copy, Debug)]

@@ -3,15 +3,15 @@
 //! A reservation marks a free slot RESERVED with our transaction's id, as an unlogged hint: after a crash the slot is
 //! free or reserved by a dead transaction, and VACUUM frees the latter.
 
-use super::map::{Segment, Store, epoch};
+use crate::format::page::Damage;
+use crate::format::store::Slot;
+use crate::format::store::geometry::SLOTS_PER_PAGE;
+use crate::format::store::page::{PageKind, SegmentPage, SlotPage};
+use crate::format::store::{Generation, Geometry, Position, SlotNo, SlotState};
 use crate::pg::buffer::Exclusive;
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, xact};
-use crate::segment::Slot;
-use crate::segment::geometry::SLOTS_PER_PAGE;
-use crate::segment::header::Damage;
-use crate::segment::page::{PageKind, SegmentPage, SlotPage};
-use crate::segment::{Generation, Geometry, Position, SlotNo, SlotState};
+use crate::store::segment_cache::{Segment, Store, epoch};
 use std::rc::Rc;
 
 /// A slot that is ours to fill.
@@ -27,7 +27,7 @@ pub struct Reservation {
 pub(super) fn hint_slot(page: &mut Exclusive, index: usize, slot: &Slot, first_free: usize) {
     page.hint(|bytes| {
         let at = SlotPage::offset(index);
-        bytes[at..at + crate::segment::slot::SLOT_BYTES].copy_from_slice(&slot.encode());
+        bytes[at..at + crate::format::store::slot::SLOT_BYTES].copy_from_slice(&slot.encode());
         bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&(first_free as u16).to_le_bytes());
     });
 }

@@ -1,9 +1,10 @@
 //! What a scan may conclude from a slot alone, for an MVCC snapshot. Never against the row: where the slot cannot tell,
 //! the row is asked.
 
-use crate::pg::xact::{self, Fate};
-use crate::segment::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
-use crate::segment::{Slot, SlotState};
+use crate::format::store::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
+use crate::format::store::{Slot, SlotState};
+use crate::pg::xact;
+use crate::pg::xact::Fate;
 use pgrx::pg_sys;
 
 /// What a slot says.

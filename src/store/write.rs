@@ -3,16 +3,17 @@
 //! Publishing puts a vector's bytes on its data pages and then makes its slot LIVE: in one record where they fit
 //! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
 
-use super::conflict::announce_removal;
-use super::map::{Segment, Store};
-use super::pending::Move;
-use super::reserve::Reservation;
+use crate::format::store::page::{PageKind, SlotPage};
+use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
+use crate::format::store::{Generation, Geometry, PageHeader, Slot, SlotNo, SlotState, Tid};
 use crate::pg::failpoint::hit;
-use crate::pg::wal::{self, Change};
+use crate::pg::wal;
+use crate::pg::wal::Change;
 use crate::pg::xact;
-use crate::segment::page::{PageKind, SlotPage};
-use crate::segment::slot::{XMIN_COMMITTED, XMIN_FROZEN};
-use crate::segment::{Generation, Geometry, PageHeader, Slot, SlotNo, SlotState, Tid};
+use crate::store::conflict::announce_removal;
+use crate::store::deferred_addresses::Move;
+use crate::store::reserve::Reservation;
+use crate::store::segment_cache::{Segment, Store};
 use smallvec::SmallVec;
 use std::rc::Rc;
 
@@ -34,12 +35,12 @@ pub enum Turn {
     Into(Slot),
 }
 
-fn damage_of_missing(slot: SlotNo) -> crate::segment::header::Damage {
-    crate::segment::header::Damage(format!("slot {} is not in any segment", slot.0))
+fn damage_of_missing(slot: SlotNo) -> crate::format::page::Damage {
+    crate::format::page::Damage(format!("slot {} is not in any segment", slot.0))
 }
 
 /// Puts `slot` at `index`, keeping the page's hint true.
-pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::header::PageBytes, index: usize, slot: &Slot) {
+pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::format::page::PageBytes, index: usize, slot: &Slot) {
     change.put(SlotPage::offset(index), &slot.encode());
     if slot.state() == Some(SlotState::Free) && index < SlotPage::first_free(page) {
         change.put(SlotPage::FIRST_FREE, &(index as u16).to_le_bytes());
@@ -89,7 +90,7 @@ impl Store {
         segment: &Segment,
         vector: &NewVector<'_>,
         slot: &Slot,
-        pieces: &[crate::segment::geometry::Piece],
+        pieces: &[crate::format::store::geometry::Piece],
     ) {
         let (ordinal, index) = Geometry::slot_at(vector.reservation.slot.position());
         // SAFETY: rel is open
@@ -110,7 +111,7 @@ impl Store {
             let mut at = 0;
             for (page, piece) in data.iter().zip(pieces) {
                 let mut change = Change::new(page);
-                change.put(crate::segment::header::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
+                change.put(crate::format::page::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
                 at += piece.len;
                 changes.push(change);
             }
@@ -164,7 +165,7 @@ impl Store {
             hit("data.locked");
             let mut change = Change::new(&page);
             for (offset, bytes) in fragments {
-                change.put(crate::segment::header::PAYLOAD_START + offset, bytes);
+                change.put(crate::format::page::PAYLOAD_START + offset, bytes);
             }
             wal::apply(self.rel, &[change]);
         }

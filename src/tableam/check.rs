@@ -6,18 +6,20 @@
 //! What is remembered of the rows is a bit for each slot. If all of them need more than `work_mem`, some segments are
 //! checked after the others, with a scan of the table for each lot.
 
-use super::rows::{self, tid};
-use super::slot::{self, as_heap_slot};
-use super::vectors::{VectorColumns, columns_of};
+use crate::format::store::geometry::SLOTS_PER_PAGE;
+use crate::format::store::page::PageKind;
+use crate::format::store::slot::XMIN_FROZEN;
+use crate::format::store::slot_set::SlotSet;
+use crate::format::store::{PageHeader, Reference, SegmentTag, Slot, SlotNo, SlotState, Tid};
 use crate::pg::buffer;
 use crate::pg::xact;
-use crate::segment::geometry::SLOTS_PER_PAGE;
-use crate::segment::page::PageKind;
-use crate::segment::slot::XMIN_FROZEN;
-use crate::segment::slot_set::SlotSet;
-use crate::segment::{PageHeader, Reference, SegmentTag, Slot, SlotNo, SlotState, Tid};
 use crate::store::visibility::{Verdict, verdict};
 use crate::store::{LACKING_HINT, Segment, Store};
+use crate::tableam::rows;
+use crate::tableam::rows::tid;
+use crate::tableam::slot;
+use crate::tableam::slot::as_heap_slot;
+use crate::tableam::vectors::{VectorColumns, columns_of};
 use pgrx::pg_sys::{self, Relation};
 use smallvec::SmallVec;
 use std::collections::HashMap;

@@ -5,20 +5,24 @@
 //! rewrite module keeps a version back until its successor is written; where that hides its new address, a scan of the
 //! new table finds it afterwards.
 
-use super::rows::{item_pointer, tid};
-use super::slot::{self, as_heap_slot};
-use super::vectors::{self, VectorColumns, VectorValue, columns_of};
 use crate::error::{Error, SqlState};
+use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
+use crate::format::store::{Reference, Slot, SlotNo, SlotState, Tid};
 use crate::pg::catalog;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
-use crate::pg::relation::{self, OpenRelation};
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
 use crate::pg::rewrite::Rewrite;
-use crate::pg::xact::{self, Fate};
-use crate::segment::reference::REFERENCE_BYTES;
-use crate::segment::slot::{XMIN_COMMITTED, XMIN_FROZEN};
-use crate::segment::{Reference, Slot, SlotNo, SlotState, Tid};
+use crate::pg::xact;
+use crate::pg::xact::Fate;
 use crate::store::{NewVector, Reservation, Store, StoredVector};
+use crate::tableam::rows::{item_pointer, tid};
+use crate::tableam::slot;
+use crate::tableam::slot::as_heap_slot;
+use crate::tableam::vectors;
+use crate::tableam::vectors::{VectorColumns, VectorValue, columns_of};
 use pgrx::pg_sys::{self, Datum, HTSV_Result, HeapTuple, MultiXactId, Relation, TransactionId};
 use std::collections::HashSet;
 
@@ -348,7 +352,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
 ) {
     // SAFETY: the server's own arguments; what is opened here is closed at the end, or by the server after an error
     unsafe {
-        crate::store::pending::flush();
+        crate::store::deferred_addresses::flush();
         // a heap copy without columns of variable length, put in the table's place by another program, has none
         let toast_of = |rel: Relation, lockmode: u32| {
             let toast = (*(*rel).rd_rel).reltoastrelid;

@@ -86,7 +86,7 @@ pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation)
 /// Copies a TOAST relation to another tablespace, with what its slots have yet to be told: they are other slots then.
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn segment_copy_data(rel: Relation, node: *const RelFileNode) {
-    store::pending::flush();
+    store::deferred_addresses::flush();
     // SAFETY: the server's own arguments
     unsafe {
         let copy = super::heap().relation_copy_data.unwrap_unchecked();

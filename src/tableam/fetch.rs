@@ -1,11 +1,13 @@
 //! Detoasting: the server asks the table named in a vector's pointer for the bytes.
 
-use super::{require_zvec_table, vectors::VECTOR_HEADER_BYTES};
 use crate::error::{Error, SqlState};
+use crate::format::store::{SlotNo, SlotState};
 use crate::pg::error::raise;
-use crate::pg::relation::{self, OpenRelation};
-use crate::segment::{SlotNo, SlotState};
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
 use crate::store::{Store, StoredVector};
+use crate::tableam::require_zvec_table;
+use crate::tableam::vectors::VECTOR_HEADER_BYTES;
 use pgrx::pg_sys;
 
 /// The callback `relation_fetch_toast_slice` of a zvec table: `valueid` is a slot number, `attrsize` the size of the

@@ -5,12 +5,12 @@
 //! see is indexed under its chain's root; of a chain only the live end, and where that hides an older version, the
 //! index is marked unsafe for older snapshots.
 
-use super::rows::{MOST_ROWS, is_heap_only, item_pointer, tid};
-use super::slot::as_heap_slot;
 use crate::error::{Error, SqlState};
+use crate::format::store::Tid;
 use crate::pg::error::raise;
 use crate::pg::{raw, relation};
-use crate::segment::Tid;
+use crate::tableam::rows::{MOST_ROWS, is_heap_only, item_pointer, tid};
+use crate::tableam::slot::as_heap_slot;
 use pgrx::pg_sys::htup::{HeapTupleHeaderGetXmin, HeapTupleHeaderIsHotUpdated};
 use pgrx::pg_sys::{self, Datum, HTSV_Result, HeapTuple, IndexInfo, Relation, TupleTableSlot};
 

@@ -1,17 +1,21 @@
 //! Inserting rows, one by one, speculatively and in batches.
 
-use super::heap;
-use super::modify::{Incoming, Writer, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values};
-use super::publication;
-use super::rows::{self, item_pointer, tid};
-use super::slot::{self, as_heap_slot};
-use super::vectors::columns_of;
+use crate::format::store::{Reference, Tid};
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
-use crate::segment::{Reference, Tid};
 use crate::store::{NewVector, Reservation};
+use crate::tableam::heap;
+use crate::tableam::modify::{
+    Incoming, Writer, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values,
+};
+use crate::tableam::publication;
+use crate::tableam::rows;
+use crate::tableam::rows::{item_pointer, tid};
+use crate::tableam::slot;
+use crate::tableam::slot::as_heap_slot;
+use crate::tableam::vectors::columns_of;
 use pgrx::pg_sys::{self, BulkInsertState, CommandId, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 
@@ -187,8 +191,10 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             let mut batch: Vec<Batched> = Vec::new();
             for (row, &slot) in slots.iter().enumerate().filter(|_| !columns.is_empty()) {
                 for vector in incoming(slot, &columns) {
-                    let reservation =
-                        Reservation { slot: crate::segment::SlotNo(0), generation: crate::segment::Generation(0) };
+                    let reservation = Reservation {
+                        slot: crate::format::store::SlotNo(0),
+                        generation: crate::format::store::Generation(0),
+                    };
                     batch.push(Batched { row, vector, reservation });
                 }
             }

@@ -3,12 +3,13 @@
 //! No pin is kept between calls. The heap's code runs without Rust values that wait to be dropped, so its errors, and
 //! those of users' functions in an index predicate, keep all that they say.
 
-use super::rows::{self, item_pointer};
-use super::slot;
-use super::vectors::VectorColumns;
+use crate::format::store::{Generation, SlotNo, Tid};
 use crate::pg::error::boundary;
 use crate::pg::relation;
-use crate::segment::{Generation, SlotNo, Tid};
+use crate::tableam::rows;
+use crate::tableam::rows::item_pointer;
+use crate::tableam::slot;
+use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Relation};
 use smallvec::SmallVec;
 

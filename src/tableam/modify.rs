@@ -4,15 +4,17 @@
 //! references; publish the vectors. Until the last step the slots are RESERVED by a transaction that, if the step is
 //! not reached, is aborted.
 
-use super::slot::{self, as_heap_slot};
-use super::vectors::{VectorColumns, VectorValue};
 use crate::error::{Error, SqlState};
+use crate::format::store::Reference;
+use crate::format::store::reference::REFERENCE_BYTES;
 use crate::pg::error::{boundary, raise};
 use crate::pg::raw;
-use crate::pg::relation::{self, OpenRelation};
-use crate::segment::Reference;
-use crate::segment::reference::REFERENCE_BYTES;
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
 use crate::store::{Reservation, Store};
+use crate::tableam::slot;
+use crate::tableam::slot::as_heap_slot;
+use crate::tableam::vectors::{VectorColumns, VectorValue};
 use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;

@@ -4,10 +4,10 @@
 //! is in a partial index: an UPDATE of a column that a condition looks at gives the row a new slot, with a copy of the
 //! vector. The index then sees a new vector, or none, and the old one goes the way of all deleted vectors.
 
-use super::rows;
-use super::vectors::is_vector_type;
 use crate::pg::relation::OpenRelation;
 use crate::pg::{buffer, raw, restricted};
+use crate::tableam::rows;
+use crate::tableam::vectors::is_vector_type;
 use pgrx::pg_sys::{self, Datum, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::RefCell;

@@ -8,13 +8,14 @@
 //! once more before it commits. A publication that is made after that, or after PREPARE TRANSACTION, has the reference
 //! decoded as `sql/io.rs` says; a subscriber does not take that for a vector.
 
-use super::vectors::VectorColumns;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
-use crate::pg::relation::{self, OpenRelation};
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
 use crate::store;
+use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};

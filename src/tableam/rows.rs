@@ -1,9 +1,10 @@
 //! Reading rows for what they say of vectors.
 
-use super::vectors::{self, VectorColumns};
+use crate::format::store::{Generation, Reference, SlotNo, Tid};
 use crate::pg::{buffer, raw, xact};
-use crate::segment::{Generation, Reference, SlotNo, Tid};
 use crate::store::RowVersion;
+use crate::tableam::vectors;
+use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 use std::cell::OnceCell;

@@ -2,9 +2,9 @@
 //!
 //! These run for every row, so they are bare shims: no Rust value lives across the heap's code, which may raise errors.
 
-use super::heap;
-use super::slot::as_heap_slot;
 use crate::pg::raw;
+use crate::tableam::heap;
+use crate::tableam::slot::as_heap_slot;
 use pgrx::pg_sys::{
     self, CommandId, IndexFetchTableData, ItemPointer, Relation, SampleScanState, ScanDirection, Snapshot,
     TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TupleTableSlot,

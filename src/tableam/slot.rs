@@ -5,7 +5,8 @@
 //! everything that reads values or copies the tuple out sees pointers instead. Values stored into the slot by others
 //! (a virtual tuple) are never references and pass unchanged.
 
-use super::vectors::{self, POINTER_BYTES};
+use crate::tableam::vectors;
+use crate::tableam::vectors::POINTER_BYTES;
 use pgrx::pg_sys::{self, BufferHeapTupleTableSlot, TupleTableSlot, TupleTableSlotOps};
 
 /// Vector columns whose pointers a slot has room for itself. The server makes and drops a slot for each index entry that

@@ -1,18 +1,20 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
-use super::modify::{Lazy, Writer, attnum, form_stored, keep_stored, reference, slot_values, value};
-use super::publication;
-use super::rows::{self, OldRow, tid};
-use super::slot::as_heap_slot;
-use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
-use super::{heap, partial, row_version};
+use crate::format::store::Reference;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
-use crate::segment::Reference;
-use crate::store::pending::{self, Move};
+use crate::store::deferred_addresses;
+use crate::store::deferred_addresses::Move;
 use crate::store::{NewVector, Reservation, RowVersion, StoredVector};
+use crate::tableam::modify::{Lazy, Writer, attnum, form_stored, keep_stored, reference, slot_values, value};
+use crate::tableam::publication;
+use crate::tableam::rows;
+use crate::tableam::rows::{OldRow, tid};
+use crate::tableam::slot::as_heap_slot;
+use crate::tableam::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
+use crate::tableam::{heap, partial, row_version};
 use pgrx::pg_sys::{self, CommandId, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -80,7 +82,7 @@ unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Ref
     // SAFETY: rel and the store's relation are open
     unsafe {
         let store = &writer.get().store;
-        pending::settle(reference.slot);
+        deferred_addresses::settle(reference.slot);
         store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
             let gone =
                 |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) != RowVersion::Needed;
@@ -215,7 +217,10 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                     (Plan::Keep(reference), _) if !hot => {
                         let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
                         let (slot, generation, after) = (reference.slot, reference.generation, old.made_by);
-                        pending::row_moved((*(*rel).rd_rel).reltoastrelid, Move { slot, generation, from, to, after });
+                        deferred_addresses::row_moved(
+                            (*(*rel).rd_rel).reltoastrelid,
+                            Move { slot, generation, from, to, after },
+                        );
                         hit("update.moved");
                     }
                     (Plan::Keep(_), _) | (_, None) => {}

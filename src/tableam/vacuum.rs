@@ -5,12 +5,14 @@
 //! say, relfrozenxid gets old, and the server does what it does for rows that cannot be frozen: it sends autovacuum again
 //! and again, then warns of it, and takes no new transactions before old ids come round again.
 
-use super::{row_version, vectors::columns_of};
 use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
-use crate::pg::relation::{self, OpenRelation};
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
 use crate::pg::{frozen, xact};
 use crate::store::{LACKING_HINT, Reclaimed, Store};
+use crate::tableam::row_version;
+use crate::tableam::vectors::columns_of;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -80,7 +82,7 @@ unsafe fn slots(rel: Relation, toast: pg_sys::Oid, horizon: u32) -> Reclaimed {
             return Reclaimed::default();
         }
         let dropped = |attnum: i16| !columns.iter().any(|&column| column as i16 + 1 == attnum);
-        let attnum_of = |slot: crate::segment::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
+        let attnum_of = |slot: crate::format::store::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
         let done = store.reclaim(horizon, &dropped, &mut |at, slot, generation| match attnum_of(slot) {
             Some(attnum) => row_version(rel, at, attnum, slot, generation),
             None => crate::store::RowVersion::Gone { removed: 0 },

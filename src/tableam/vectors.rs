@@ -5,10 +5,10 @@
 //! nothing is compressed, carry the lowest bits of the slot's generation.
 
 use crate::error::{Error, SqlState};
+use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::{Generation, Reference, SlotNo};
 use crate::pg::error::raise;
 use crate::pg::function::symbol_among;
-use crate::segment::reference::REFERENCE_BYTES;
-use crate::segment::{Generation, Reference, SlotNo};
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};

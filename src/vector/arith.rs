@@ -3,9 +3,9 @@
 //! Results are written to memory of the caller, of the length that each function states; operands of one
 //! operation have the same dimensions, which callers check with [`super::check_same_dims`].
 
-use super::{check_dims, out_of_range};
 use crate::distance;
 use crate::error::{Error, Result, SqlState};
+use crate::vector::{check_dims, out_of_range};
 use std::ops::Range;
 
 /// An operation on matching elements of two vectors, whose result goes into the third slice.

@@ -9,8 +9,8 @@
 //!
 //! "Payload" means everything after the varlena header. It must be 4-byte aligned.
 
-use super::check_dims;
 use crate::error::{Error, Result, SqlState};
+use crate::vector::check_dims;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of a server's 4-byte varlena header.

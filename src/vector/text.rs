@@ -1,8 +1,8 @@
 //! The text form of a vector: `[1,2.5,-0.0003]`. White space may stand around brackets, elements and commas.
 
-use super::decimal::write_real;
-use super::{MAX_DIMS, check_dims, check_element, out_of_range};
 use crate::error::{Error, Result, SqlState};
+use crate::vector::decimal::write_real;
+use crate::vector::{MAX_DIMS, check_dims, check_element, out_of_range};
 
 /// Bytes of the input that an error message quotes at most.
 const MAX_QUOTED_BYTES: usize = 40;

@@ -1,7 +1,7 @@
 //! The binary form of a vector, equal to pgvector's: i16 dimensions, i16 zero, f32 elements, network byte order.
 
-use super::{check_dims, check_element};
 use crate::error::{Error, Result, SqlState};
+use crate::vector::{check_dims, check_element};
 
 /// Bytes before the first element.
 pub const WIRE_HEADER_BYTES: usize = 4;

@@ -1,7 +1,7 @@
-use super::*;
 use crate::hnsw::build::insert_list;
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::repair;
+use crate::hnsw::tests::*;
 use crate::hnsw::{NONE, Scratch, insert};
 use fastrand::Rng;
 use proptest::prelude::*;

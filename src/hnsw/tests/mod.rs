@@ -6,11 +6,11 @@ mod recall;
 mod threads;
 mod twins;
 
-use super::build::insert_all;
-use super::check::{State, check};
-use super::workers::Control;
-use super::{Beam, Graph, GraphMut, MemoryGraph, Node, level_of};
 use crate::distance::{Metric, distance};
+use crate::hnsw::build::insert_all;
+use crate::hnsw::check::{State, check};
+use crate::hnsw::workers::Control;
+use crate::hnsw::{Beam, Graph, GraphMut, MemoryGraph, Node, level_of};
 use crate::quant::{Codec, Query};
 use fastrand::Rng;
 use std::cell::Cell;

@@ -1,5 +1,5 @@
-use super::*;
 use crate::hnsw::repair::repair_all;
+use crate::hnsw::tests::*;
 
 /// Most vectors short and alike, some long: by the product all searches end at the long ones, whose lists are full.
 fn mixed_vectors(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {

@@ -1,4 +1,4 @@
-use super::*;
+use crate::hnsw::tests::*;
 
 /// What the search must find at least, at ef 32 and ef 128.
 fn check_recall(metric: Metric, vectors: &[Vec<f32>], queries: &[Vec<f32>], least: [f64; 2], what: &str) {

@@ -1,5 +1,5 @@
-use super::*;
 use crate::hnsw::repair::repair_all;
+use crate::hnsw::tests::*;
 use crate::hnsw::workers::{in_chunks, run};
 use crate::hnsw::{Scratch, insert};
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
-use super::*;
 use crate::hnsw::build::link_again;
 use crate::hnsw::repair::repair;
+use crate::hnsw::tests::*;
 use crate::hnsw::{NONE, Scratch, insert};
 
 const COUNT: usize = 20_000;

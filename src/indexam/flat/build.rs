@@ -1,11 +1,12 @@
 //! What keeps a `zvec_flat` index: little, since it holds nothing.
 
-use super::super::column::Column;
-use super::super::{cost, meta};
 use crate::error::{Error, SqlState};
+use crate::format::flat;
+use crate::format::page::Damage;
+use crate::knn::column::Column;
+use crate::knn::cost;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
-use crate::segment::header::Damage;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 
@@ -26,7 +27,7 @@ unsafe fn damaged(index: Relation, damage: &Damage) -> ! {
 pub unsafe fn check(index: Relation) {
     // SAFETY: index is open; the page never changes once it is made
     unsafe {
-        let checked = meta::check(buffer::read(index, 0).page());
+        let checked = flat::check(buffer::read(index, 0).page());
         if let Err(damage) = checked {
             damaged(index, &damage)
         }
@@ -41,7 +42,7 @@ pub unsafe fn violations(index: Relation) -> Vec<Violation> {
         let found = if relation::blocks(index) == 0 {
             Err(Damage("the index is empty, its meta page is missing".into()))
         } else {
-            meta::check(buffer::read(index, 0).page())
+            flat::check(buffer::read(index, 0).page())
         };
         let location = format!("block 0 of index \"{}\"", relation::name(index));
         let invariant = "pages of an index are sound";
@@ -85,7 +86,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut I
         let page = [buffer::extend(index)];
         wal::initialise(index, &page);
         let mut change = wal::Change::new(&page[0]);
-        change.make_page(meta::HEADER);
+        change.make_page(flat::HEADER);
         wal::apply(index, &[change]);
         drop(page);
 
@@ -108,7 +109,7 @@ pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: the server's own argument; it has just created the fork
     unsafe {
         let node = (*index).rd_node;
-        wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, meta::HEADER, &[], true);
+        wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, flat::HEADER, &[], true);
     }
 }
 

@@ -4,21 +4,16 @@
 //! vectors of those that the snapshot sees, in storage order. So rows without a vector are found too, at the end, and
 //! results are those of a sequential scan and a sort.
 //!
-//! The index has one page, which says what it is ([`super::meta`]).
+//! The index has one page, which says what it is ([`crate::format::flat`]).
 
 mod build;
-pub mod crew;
-pub mod measure;
 mod parallel;
-pub mod rounds;
 mod scan;
-pub mod stream;
-pub mod work;
 
-pub use rounds::{Rounds, first_round, most_rows, passes_after_first};
-pub use work::Work;
+pub use crate::knn::exact_passes::{Rounds, first_round, most_rows, passes_after_first};
+pub use crate::knn::work::Work;
 
-use super::handler::{Callbacks, Parallel, routine};
+use crate::indexam::handler::{Callbacks, Parallel, routine};
 
 pub use build::violations;
 

@@ -1,8 +1,8 @@
-//! The callbacks of parallel scans: what has been taken lies in shared memory ([`super::work`]).
+//! The callbacks of parallel scans: what has been taken lies in shared memory ([`crate::knn::work`]).
 
-use super::work::{Taken, Work};
+use crate::knn::work::{Taken, Work};
 use crate::pg::error::guarded;
-use crate::store::pending;
+use crate::store::deferred_addresses;
 use pgrx::pg_sys::{IndexScanDesc, Size};
 use std::ptr::NonNull;
 
@@ -34,7 +34,7 @@ pub unsafe extern "C-unwind" fn aminitparallelscan(target: *mut std::ffi::c_void
     // SAFETY: as many bytes as asked for, aligned as the server aligns
     unsafe {
         guarded(|| {
-            pending::flush();
+            deferred_addresses::flush();
             target.cast::<Taken>().write(Taken::default());
         });
     }
@@ -45,7 +45,7 @@ pub unsafe extern "C-unwind" fn amparallelrescan(scan: IndexScanDesc) {
     // SAFETY: the server's scan, between two runs
     unsafe {
         guarded(|| {
-            pending::flush();
+            deferred_addresses::flush();
             if let Some(shared) = shared_of(scan) {
                 shared.as_ref().reset();
             }

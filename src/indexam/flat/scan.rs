@@ -1,12 +1,12 @@
 //! Scans of a `zvec_flat` index.
 
-use super::super::column::Column;
-use super::super::handler::descriptor;
-use super::super::hints::Hints;
-use super::super::rows::Rows;
-use super::build;
-use super::parallel::work_of;
-use super::rounds::{FIRST_ROUND, Rounds};
+use crate::indexam::flat::build;
+use crate::indexam::flat::parallel::work_of;
+use crate::indexam::handler::descriptor;
+use crate::knn::column::Column;
+use crate::knn::exact_passes::{FIRST_ROUND, Rounds};
+use crate::knn::row_lookup::Rows;
+use crate::knn::scan_hints::Hints;
 use crate::pg::error::guarded;
 use crate::pg::relation;
 use crate::tableam::item_pointer;

@@ -1,23 +1,26 @@
 //! The callbacks of the access method `zvec_hnsw`.
 
-use super::build;
-use super::lock::Maintenance;
-use super::pages::{Graph, Index};
-use super::progress::phase_name;
-use super::scan::Scan;
-use super::table::Table;
-use super::vacuum::Repairs;
-use super::{cost, drain, pace, relearn, vacuum};
 use crate::error::{Error, SqlState};
-use crate::graph::{Entry, MetaPage};
-use crate::indexam::column::Column;
+use crate::format::graph::{Entry, MetaPage};
+use crate::format::store::slot_set::SlotSet;
 use crate::indexam::handler::{Callbacks, descriptor, routine};
-use crate::indexam::hints::Hints;
+use crate::indexam::hnsw::cost;
+use crate::indexam::hnsw::maintenance::build;
+use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::progress::phase_name;
+use crate::indexam::hnsw::maintenance::vacuum::Repairs;
+use crate::indexam::hnsw::maintenance::worker::request;
+use crate::indexam::hnsw::maintenance::{drain, vacuum};
+use crate::indexam::hnsw::pages::{Graph, Index};
+use crate::indexam::hnsw::pending::throttle;
+use crate::indexam::hnsw::scan::Scan;
+use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
+use crate::knn::column::Column;
+use crate::knn::scan_hints::Hints;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
-use crate::pg::{buffer, guc, process, relation, wal};
-use crate::segment::slot_set::SlotSet;
+use crate::pg::{buffer, process, relation, settings, wal};
 use crate::tableam::item_pointer;
 use crate::tableam::vectors::{Pointer, VectorValue};
 use crate::vector::check_same_dims;
@@ -84,7 +87,7 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             Index::of(index).forget();
             let column = Column::to_build(index, heap, info);
             let options = options::graph_options_of(index);
-            crate::store::pending::flush();
+            crate::store::deferred_addresses::flush();
             let page = buffer::extend(index);
             let meta = meta_of(index, &column);
             wal::fill(&page, MetaPage::HEADER.encode(), |bytes| {
@@ -182,14 +185,14 @@ unsafe extern "C-unwind" fn aminsert(
             let (graph, Some(root)) = Index::of(index).insert(entry) else { return false };
             let waiting = root.pending();
             // a worker may have been cancelled before it had taken the dead nodes out
-            if crate::worker::is_wanted(waiting) || root.repair_wanted && guc::background_drain() {
-                crate::worker::ask_for(index);
+            if request::is_wanted(waiting) || root.repair_wanted && settings::background_drain() {
+                request::ask_for(index);
             }
-            if waiting > guc::max_pending() {
+            if waiting > settings::max_pending() {
                 help(&graph, &table, waiting);
             }
-            if guc::background_drain() {
-                pace::give_time(&graph, waiting);
+            if settings::background_drain() {
+                throttle::give_time(&graph, waiting);
             }
             false
         })
@@ -201,7 +204,7 @@ unsafe extern "C-unwind" fn aminsert(
 unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
     const LONGEST_MICROSECONDS: u32 = 1000;
     let Some(lock) = Maintenance::try_acquire(graph) else {
-        let share = waiting / guc::max_pending().max(1);
+        let share = waiting / settings::max_pending().max(1);
         if share > 1 {
             // SAFETY: sleeps
             unsafe { pg_sys::pg_usleep((share * 100).min(LONGEST_MICROSECONDS).into()) };
@@ -212,60 +215,6 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
         // SAFETY: the index is open
         let options = unsafe { options::graph_options_of(graph.index.relation()) };
         writer.drain(table, usize::from(options.ef_construction), DRAIN_EACH, &mut || {});
-    }
-}
-
-/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
-/// in memory; returns how many, or `None` when something waits that somebody else is at.
-pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: bool) -> Option<u64> {
-    // SAFETY: both are open
-    unsafe {
-        let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        let options = options::graph_options_of(index);
-        let (mut done, mut busy) = (0, false);
-        for graph in Index::of(index).graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
-            let Some(lock) = Maintenance::try_acquire(&graph) else {
-                busy = true;
-                continue;
-            };
-            if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
-                relearn::if_outgrown(&mut writer, &table, options, false);
-                let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
-                    drain::all(&mut writer, &table, options, &mut || {})
-                } else {
-                    writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
-                };
-                done += drained.added + drained.dropped;
-            }
-        }
-        (done > 0 || !busy).then_some(done)
-    }
-}
-
-/// How many vectors wait in that graph of an open index in which most do.
-#[must_use]
-pub unsafe fn most_waiting(index: Relation) -> u32 {
-    // SAFETY: open
-    unsafe { Index::of(index) }.graphs().iter().map(|graph| graph.root.pending()).max().unwrap_or(0)
-}
-
-/// Whether a background worker is to take dead nodes out of an open index.
-#[must_use]
-pub unsafe fn is_repair_wanted(index: Relation) -> bool {
-    // SAFETY: open
-    vacuum::is_repair_wanted(&unsafe { Index::of(index) })
-}
-
-/// Takes dead nodes out of an open index of the open table `heap` where that is left to a worker; returns of how many graphs, or
-/// `None` when somebody else is at one.
-#[must_use]
-pub unsafe fn repair_wanted(index: Relation, heap: Relation) -> Option<u64> {
-    // SAFETY: both are open
-    unsafe {
-        let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        vacuum::repair_wanted(&Index::of(index), &table)
     }
 }
 
@@ -305,10 +254,10 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let column = Column::of(index, heap.raw());
             let table = Table::open(heap.raw(), column.dims, pg_sys::RowExclusiveLock as _);
             let options = options::graph_options_of(index);
-            let threshold = guc::rebuild_threshold();
+            let threshold = settings::rebuild_threshold();
             let mut tick = |_| pg_sys::vacuum_delay_point();
             // autovacuum has time, and goes easy on the machine
-            let by_worker = guc::background_drain() && !process::is_autovacuum();
+            let by_worker = settings::background_drain() && !process::is_autovacuum();
             let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Rest };
             let done = vacuum::maintain(&Index::of(index), &table, options, threshold, repairs, &mut tick);
             if done.left > 0 {

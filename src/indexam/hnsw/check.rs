@@ -4,23 +4,24 @@
 //! meanwhile. On a standby there is no such lock: where something looks wrong while changes are replayed, it is looked at
 //! again.
 
-use super::lock::Maintenance;
-use super::pages::level;
-use super::pages::{Graph, Index};
-use super::table::{Table, is_dead};
 use crate::bitset::{Bitset, SharedBitset};
-use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
-use crate::graph::{Area, CodeHead, Entry, GraphNo, Header, MapEntry, MetaPage, NodeEntry, Place, RootPage};
+use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
+use crate::format::graph::{Area, CodeHead, Entry, GraphNo, Header, MapEntry, MetaPage, NodeEntry, Place, RootPage};
+use crate::format::page::PageBytes;
+use crate::format::store::{Position, SegmentTag, SlotNo};
+use crate::hnsw;
+use crate::hnsw::Node;
 use crate::hnsw::check::{Inspect, State, check_watched};
-use crate::hnsw::{self, Node};
-use crate::indexam::column::Column;
-use crate::indexam::flat::stream::Segments;
-use crate::indexam::rows::{Rows, Sight};
+use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::pages::level;
+use crate::indexam::hnsw::pages::{Graph, Index};
+use crate::indexam::hnsw::table::{Table, is_dead};
+use crate::knn::column::Column;
+use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::vector_scan::Segments;
 use crate::pg::buffer;
 use crate::pg::relation;
 use crate::quant::Query;
-use crate::segment::header::PageBytes;
-use crate::segment::{Position, SegmentTag, SlotNo};
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Relation};
 use std::collections::HashSet;

@@ -3,12 +3,12 @@
 //! The start is a search for `ef_search` neighbours; each row makes the search go on. The unit is the cost of
 //! a distance in place ([`cost::Scan::distance`]): comparing codes is a share of it.
 
-use super::scan::{COLLECTED_BYTES, SWEPT_SHARE, WAITING_BYTES};
-use crate::indexam::cost;
 use crate::indexam::flat::most_rows;
+use crate::indexam::hnsw::scan::{COLLECTED_BYTES, SWEPT_SHARE, WAITING_BYTES};
 use crate::indexam::options::GraphOptions;
-use crate::pg::guc;
+use crate::knn::cost;
 use crate::pg::list::elements;
+use crate::pg::settings;
 use pgrx::pg_sys;
 
 /// Scoring a code, in distances, with its share of the search.
@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
         let estimate = scan.as_ref().map(|scan| {
             let vectors = (scan.rows * scan.covered).max(1.0);
             let links = 2.0 * f64::from(GraphOptions::DEFAULT.m);
-            let ef = f64::from(guc::ef_search());
+            let ef = f64::from(settings::ef_search());
             let scored = (ef * links * SCORED_PER_LINK).min(vectors);
             let code = scan.distance * CODE;
             let first = if ef > vectors / SWEPT_SHARE as f64 {

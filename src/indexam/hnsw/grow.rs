@@ -3,16 +3,19 @@
 //! New pages are first logged as empty pages, then made pages of their area and entered in the root page's extent list in
 //! one record. A crash in between leaves at most three empty pages that nothing leads to.
 
-use super::pages::{Graph, Index, damaged};
 use crate::error::{Error, SqlState};
-use crate::graph::area::growth as area_growth;
-use crate::graph::{Area, GraphNo, Header, MetaPage, RootPage};
-use crate::pg::buffer::{self, Exclusive};
+use crate::format::graph::area::growth as area_growth;
+use crate::format::graph::{Area, GraphNo, Header, MetaPage, RootPage};
+use crate::format::store::{Extent, SegmentTag};
+use crate::indexam::hnsw::pages::{Graph, Index, damaged};
+use crate::pg::buffer;
+use crate::pg::buffer::Exclusive;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
-use crate::pg::relation::{self, ExtensionLock};
-use crate::pg::wal::{self, Change};
-use crate::segment::{Extent, SegmentTag};
+use crate::pg::relation;
+use crate::pg::relation::ExtensionLock;
+use crate::pg::wal;
+use crate::pg::wal::Change;
 
 impl Index {
     unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {

@@ -1,10 +1,11 @@
 //! `aminsert`: a row's vector is noted in the pending list of its segment's graph. No graph is walked.
 
-use super::pages::{Graph, Index};
-use crate::graph::{Area, Entry, MapEntry, Place, Root, Shape};
+use crate::format::graph::{Area, Entry, MapEntry, Place, Root, Shape};
+use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
-use crate::pg::wal::{self, Change};
+use crate::pg::wal;
+use crate::pg::wal::Change;
 
 impl Graph {
     /// Whether the index has this very vector already.

@@ -2,54 +2,37 @@
 //!
 //! | module | duty |
 //! |---|---|
+//! | [`callbacks`] | the access method's callbacks |
 //! | [`pages`] | what a backend remembers of the pages, and how it reads them |
 //! | [`grow`] | new graphs, new pages |
-//! | [`insert`] | noting a row's vector in the pending list |
-//! | [`search`] | the graph on pages, for searches |
-//! | [`waiting`] | the pending list, for searches |
-//! | [`writer`] | the graph on pages, for its one maintainer |
-//! | [`drain`] | from the pending list into the graph |
-//! | [`bulk`] | maintenance in memory |
-//! | [`relearn`] | learning the codes' parameters anew |
-//! | [`repair`] | taking dead nodes out |
-//! | [`build`] | the first build |
-//! | [`vacuum`] | when to drain and repair |
-//! | [`scan`] | nearest first |
-//! | [`check`] | what must hold |
-//! | [`stats`] | what each graph consists of |
 //! | [`table`] | what must be known of the table |
-//! | [`callbacks`] | the access method's callbacks |
+//! | [`insert`] | noting a row's vector in the pending list |
+//! | [`pending`] | the pending list |
+//! | [`search`] | the graph on pages, for searches |
+//! | [`scan`] | nearest first |
+//! | [`maintenance`] | builds, drains, repairs, the background worker |
+//! | [`background`] | maintenance as the background worker calls for it |
+//! | [`check`], [`stats`] | what must hold; what each graph consists of |
+//! | [`cost`] | what the planner is told |
 //!
 //! Lock order: extension lock, meta page, root page, codes, nodes, upper, map, pending; pages of one area in ascending
 //! order. The maintenance lock (heavyweight) comes before all of them. No lock is held while the table is looked at.
 
-mod build;
-mod bulk;
+pub mod background;
 mod callbacks;
 mod check;
 mod cost;
-mod drain;
-mod front;
 mod grow;
 mod insert;
-mod linking;
-mod lock;
-mod memory_budget;
-mod pace;
+pub mod maintenance;
 mod pages;
-mod progress;
-mod relearn;
-mod repair;
-mod sample;
+pub mod pending;
 mod scan;
 mod search;
 mod stats;
 mod table;
-mod vacuum;
-mod waiting;
-mod writer;
 
-pub use callbacks::{CALLBACKS, drain_some, is_repair_wanted, most_waiting, repair_wanted};
+pub use callbacks::CALLBACKS;
 pub use check::check;
+pub use maintenance::vacuum::{Done, optimize};
 pub use stats::stats;
-pub use vacuum::{Done, optimize};

@@ -5,14 +5,15 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
-use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::format::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::format::page::{Damage, PageBytes};
+use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
+use crate::pg::buffer::hints::{Hints, hints_of};
+use crate::pg::buffer::optimistic;
 use crate::pg::error::raise;
-use crate::pg::hints::{Hints, hints_of};
-use crate::pg::{buffer, memory, peek, relation};
+use crate::pg::{buffer, memory, relation};
 use crate::quant::Codec;
-use crate::segment::header::{Damage, PageBytes};
-use crate::segment::{Blocks, Position, SegmentTag};
 use pgrx::pg_sys;
 use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
@@ -305,7 +306,7 @@ impl Graph {
         self.known_block(area, ordinal).map_or(Whereabouts::default(), place)
     }
 
-    /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
+    /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`optimistic`]). It may be
     /// called twice; the second time counts.
     #[inline(always)]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
@@ -315,7 +316,7 @@ impl Graph {
         }
     }
 
-    /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
+    /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`optimistic`]).
     #[inline(always)]
     pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
         self.glance_at(self.whereabouts(area, ordinal), see)
@@ -324,21 +325,21 @@ impl Graph {
     /// As [`Graph::glance`], of the page that may be there.
     #[inline(always)]
     pub fn glance_at<R>(&self, at: Whereabouts, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-        if at.buffer <= 0 || peek::is_refused() {
+        if at.buffer <= 0 || optimistic::is_refused() {
             return None;
         }
-        let block = peek::Block { node: self.map.node, number: at.block };
+        let block = optimistic::Block { node: self.map.node, number: at.block };
         // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-        unsafe { peek::look(at.buffer, &block, see) }
+        unsafe { optimistic::look(at.buffer, &block, see) }
     }
 
     /// Whether page `ordinal` of `area` is where it was last found.
     #[inline]
     fn is_found(&self, area: Area, ordinal: u32) -> bool {
         let at = self.whereabouts(area, ordinal);
-        let block = peek::Block { node: self.map.node, number: at.block };
+        let block = optimistic::Block { node: self.map.node, number: at.block };
         // SAFETY: buffers of this index are shared ones, or none is remembered
-        at.buffer > 0 && unsafe { peek::holds(at.buffer, &block) }
+        at.buffer > 0 && unsafe { optimistic::holds(at.buffer, &block) }
     }
 
     /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.
@@ -382,7 +383,7 @@ impl Graph {
     }
 
     /// The pending list, and the graph as it is after it was read: what had left the list by then is in that graph. The list
-    /// is read again when it was moved to the front meanwhile (see [`super::front`]).
+    /// is read again when it was moved to the front meanwhile (see [`crate::indexam::hnsw::pending::compaction`]).
     #[must_use]
     pub fn pending_and_now(&self) -> (Vec<Entry>, Self) {
         let mut graph = self.clone();

@@ -14,22 +14,22 @@
 //! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
 //! is passed by. What even so is not reached comes from the map.
 
-use super::pages::{Graph, Index};
-use super::table::Table;
-use super::waiting::Waiting;
-use crate::graph::Entry;
+use crate::format::graph::Entry;
+use crate::format::store::slot_set::SlotSet;
+use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::{Beam, Node};
-use crate::indexam::column::Column;
-use crate::indexam::emit::{Found, Output};
 use crate::indexam::flat::Rounds;
-use crate::indexam::handed_out;
-use crate::indexam::hints::Hints;
-use crate::indexam::query::Query as ExactQuery;
-use crate::indexam::rows::{Rows, Sight};
-use crate::pg::guc;
+use crate::indexam::hnsw::pages::{Graph, Index};
+use crate::indexam::hnsw::pending::codes::Waiting;
+use crate::indexam::hnsw::table::Table;
+use crate::knn::column::Column;
+use crate::knn::distance_cache;
+use crate::knn::query::Query as ExactQuery;
+use crate::knn::result_queue::{Found, Output};
+use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::scan_hints::Hints;
+use crate::pg::settings;
 use crate::quant::Query;
-use crate::segment::slot_set::SlotSet;
-use crate::segment::{SlotNo, Tid};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -244,12 +244,12 @@ impl Scan {
         if self.hints.nulls_first && self.hints.order.within.is_none() {
             self.stage = Stage::Nulls(0);
         }
-        crate::store::pending::flush();
+        crate::store::deferred_addresses::flush();
         self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
         if query.is_none() {
             return self.go_by_passes();
         }
-        self.ef_search = guc::ef_search() as usize;
+        self.ef_search = settings::ef_search() as usize;
         // what the first rows need at once: going on with a search costs more than a little more of it
         self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead().max(MOST_WANTED / 2));
         for graph in self.index.graphs() {
@@ -575,7 +575,13 @@ impl Scan {
             };
             if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
                 if let Some(query) = &self.query {
-                    handed_out::note(query, self.column.table.to_u32(), found.slot, found.generation, found.distance);
+                    distance_cache::note(
+                        query,
+                        self.column.table.to_u32(),
+                        found.slot,
+                        found.generation,
+                        found.distance,
+                    );
                 }
                 return Some(tid);
             }

@@ -1,12 +1,13 @@
 //! The graph on pages, as searches see it.
 
-use super::pages::{Graph, Whereabouts};
-use crate::graph::entry::{CODE_HEAD_BYTES, decode_links};
-use crate::graph::{Area, CodeHead, NodeEntry};
-use crate::hnsw::{self, NONE, Node};
-use crate::pg::peek;
+use crate::format::graph::entry::{CODE_HEAD_BYTES, decode_links};
+use crate::format::graph::{Area, CodeHead, NodeEntry};
+use crate::format::page::PageBytes;
+use crate::hnsw;
+use crate::hnsw::{NONE, Node};
+use crate::indexam::hnsw::pages::{Graph, Whereabouts};
+use crate::pg::buffer::optimistic;
 use crate::quant::{Head, Query};
-use crate::segment::header::PageBytes;
 
 /// The part of a code's head that distances need.
 #[inline(always)]
@@ -59,8 +60,8 @@ impl Graph {
             if buffer > 0 {
                 // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
                 unsafe {
-                    _mm_prefetch::<_MM_HINT_T0>(peek::descriptor(buffer).cast());
-                    let start = peek::memory(buffer).add(at);
+                    _mm_prefetch::<_MM_HINT_T0>(optimistic::descriptor(buffer).cast());
+                    let start = optimistic::memory(buffer).add(at);
                     for line in (0..bytes).step_by(64) {
                         _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
                     }

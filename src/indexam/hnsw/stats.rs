@@ -1,9 +1,9 @@
 //! What each graph of an index consists of.
 
-use super::pages::Index;
-use super::table::Table;
-use crate::graph::Area;
-use crate::indexam::column::Column;
+use crate::format::graph::Area;
+use crate::indexam::hnsw::pages::Index;
+use crate::indexam::hnsw::table::Table;
+use crate::knn::column::Column;
 use pgrx::pg_sys::{self, Relation};
 
 /// A graph in numbers.

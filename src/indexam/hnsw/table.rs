@@ -1,15 +1,16 @@
 //! What the graph must know of the table: which slots still matter, and their vectors.
 
-use super::pages::Graph;
-use crate::graph::Entry;
-use crate::indexam::column::Column;
-use crate::indexam::exact;
-use crate::indexam::query::Query;
+use crate::format::graph::Entry;
+use crate::format::store::slot::XMIN_FROZEN;
+use crate::format::store::{SegmentTag, Slot, SlotNo, SlotState};
+use crate::indexam::hnsw::pages::Graph;
+use crate::knn::column::Column;
+use crate::knn::exact;
+use crate::knn::query::Query;
 use crate::pg::relation::OpenRelation;
-use crate::pg::xact::{self, Fate};
-use crate::segment::slot::XMIN_FROZEN;
-use crate::segment::{SegmentTag, Slot, SlotNo, SlotState};
-use crate::store::look::{SlotLook, VectorLook};
+use crate::pg::xact;
+use crate::pg::xact::Fate;
+use crate::store::slot_reader::{SlotLook, VectorLook};
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};

@@ -1,0 +1,208 @@
+//! Page headers, and the meta page.
+//!
+//! Every page of a graph index is a server page without items or free space (`pd_lower` = `pd_upper` = `pd_special` = 24)
+//! followed by the index's own header:
+//!
+//! ```text
+//! 24  magic     u32  "ZVGX"
+//! 28  kind      u8   1 meta, 2 root, 3 codes, 4 nodes, 5 upper, 6 map, 7 pending, 8 center
+//! 29  version   u8
+//! 30  reserved  u16
+//! 32  graph     u32  number of the graph (0 on the meta page)
+//! 36  ordinal   u32  number of the page within its area (0 on meta and root pages)
+//! 40  payload
+//! ```
+
+use crate::distance::Metric;
+use crate::format::page;
+use crate::format::page::{Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, Versions, u16_at, u32_at};
+use crate::format::store::SegmentTag;
+
+const MAGIC: u32 = u32::from_le_bytes(*b"ZVGX");
+
+/// Number of a graph within its index, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GraphNo(pub u32);
+
+/// What a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// block 0: parameters, list of graphs
+    Meta = 1,
+    /// one graph's counters and extents
+    Root = 2,
+    /// what scoring needs of nodes
+    Codes = 3,
+    /// links of level 0
+    Nodes = 4,
+    /// links of the levels above
+    Upper = 5,
+    /// from slots to nodes
+    Map = 6,
+    /// slots that wait to be drained
+    Pending = 7,
+    /// what is subtracted from vectors before they are coded
+    Center = 8,
+}
+
+impl Kind {
+    /// The format versions of its pages that this library reads.
+    #[must_use]
+    pub const fn versions(self) -> Versions {
+        match self {
+            Self::Meta
+            | Self::Root
+            | Self::Codes
+            | Self::Nodes
+            | Self::Upper
+            | Self::Map
+            | Self::Pending
+            | Self::Center => Versions { oldest: 1, newest: 1 },
+        }
+    }
+}
+
+/// The index's own header of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// what the page is for
+    pub kind: Kind,
+    /// its graph
+    pub graph: GraphNo,
+    /// its number within its area
+    pub ordinal: u32,
+}
+
+impl Header {
+    /// The 16 bytes from offset 24.
+    #[must_use]
+    pub fn encode(&self) -> [u8; 16] {
+        page::encode(MAGIC, self.kind as u8, self.kind.versions(), self.graph.0, self.ordinal)
+    }
+
+    /// Whether `page` is exactly the page that this header describes.
+    #[inline]
+    #[must_use]
+    pub fn matches(&self, page: &PageBytes) -> bool {
+        page::matches(page, &self.encode(), self.kind.versions())
+    }
+
+    /// `Ok` when `page` is the page that this header describes, otherwise what is wrong with it.
+    ///
+    /// # Errors
+    /// [`Damage`] naming the first field that is off.
+    pub fn check(&self, page: &PageBytes) -> Result<(), Damage> {
+        page::check(page, &self.encode(), self.kind.versions(), "graph")
+    }
+}
+
+/// The meta page's payload.
+///
+/// ```text
+/// 40  m u16 | 42 dims u16 | 44 metric u8 | 45 reserved 3
+/// 48  graphs u32 | 52 reserved 12
+/// 64  graphs: (segment tag u32, root block u32) each
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetaPage {
+    /// links of a node above level 0
+    pub m: u16,
+    /// dimensions of the column
+    pub dims: u16,
+    /// the operator class's metric
+    pub metric: Metric,
+    /// for each graph its segment and its root page's block
+    pub graphs: Vec<(SegmentTag, u32)>,
+}
+
+impl MetaPage {
+    const COUNT: usize = 48;
+    const LIST: usize = 64;
+    /// The most graphs of one index.
+    pub const MOST: usize = (PAGE_BYTES - Self::LIST) / 8;
+    /// Its header.
+    pub const HEADER: Header = Header { kind: Kind::Meta, graph: GraphNo(0), ordinal: 0 };
+
+    /// Reads the page.
+    ///
+    /// # Errors
+    /// [`Damage`] when it is not a sound meta page.
+    pub fn decode(page: &PageBytes) -> Result<Self, Damage> {
+        Self::HEADER.check(page)?;
+        let metric = Metric::of_number(page[44]).ok_or_else(|| Damage(format!("metric {} is not known", page[44])))?;
+        let count = u32_at(page, Self::COUNT) as usize;
+        if count > Self::MOST {
+            return Err(Damage(format!("number of graphs {count} is out of range")));
+        }
+        let (m, dims) = (u16_at(page, 40), u16_at(page, 42));
+        if !(2..=256).contains(&m) || dims == 0 {
+            return Err(Damage(format!("m = {m} or dimensions {dims} are out of range")));
+        }
+        let graphs: Vec<_> = (0..count)
+            .map(|i| (SegmentTag(u32_at(page, Self::LIST + 8 * i)), u32_at(page, Self::LIST + 8 * i + 4)))
+            .collect();
+        if graphs.iter().any(|graph| graph.1 == 0) {
+            return Err(Damage("a graph's block number is 0".into()));
+        }
+        Ok(Self { m, dims, metric, graphs })
+    }
+
+    /// What a new page of no graphs holds.
+    #[must_use]
+    pub fn encode_parameters(&self) -> Vec<Fragment> {
+        let mut bytes = Vec::with_capacity(8);
+        bytes.extend_from_slice(&self.m.to_le_bytes());
+        bytes.extend_from_slice(&self.dims.to_le_bytes());
+        bytes.extend_from_slice(&[self.metric.number(), 0, 0, 0]);
+        vec![(PAYLOAD_START, bytes)]
+    }
+
+    /// The changes that append a graph to a list of `count`.
+    #[must_use]
+    pub fn append(count: usize, tag: SegmentTag, block: u32) -> [Fragment; 2] {
+        let entry = [tag.0.to_le_bytes(), block.to_le_bytes()].concat();
+        [(Self::COUNT, (count as u32 + 1).to_le_bytes().to_vec()), (Self::LIST + 8 * count, entry)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(page: &mut PageBytes, fragments: &[Fragment]) {
+        for (at, bytes) in fragments {
+            page[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+    }
+
+    #[test]
+    fn meta_page_round_trip() {
+        let mut page = [0; PAGE_BYTES];
+        page[24..40].copy_from_slice(&MetaPage::HEADER.encode());
+        let mut meta = MetaPage { m: 16, dims: 784, metric: Metric::Cosine, graphs: Vec::new() };
+        put(&mut page, &meta.encode_parameters());
+        assert_eq!(page[40..48], [16, 0, 0x10, 3, 3, 0, 0, 0]);
+        for (i, graph) in [(SegmentTag(5), 7), (SegmentTag(6), 90)].into_iter().enumerate() {
+            put(&mut page, &MetaPage::append(i, graph.0, graph.1));
+            meta.graphs.push(graph);
+            assert_eq!(MetaPage::decode(&page), Ok(meta.clone()));
+        }
+        page[44] = 9;
+        assert!(MetaPage::decode(&page).is_err());
+    }
+
+    #[test]
+    fn headers_tell_what_is_wrong() {
+        let header = Header { kind: Kind::Codes, graph: GraphNo(3), ordinal: 9 };
+        let mut page = [0; PAGE_BYTES];
+        assert!(header.check(&page).unwrap_err().0.contains("magic"));
+        page[24..40].copy_from_slice(&header.encode());
+        assert!(header.matches(&page) && header.check(&page).is_ok());
+        let other = Header { ordinal: 8, ..header };
+        assert!(other.check(&page).unwrap_err().0.contains("page number 9"));
+        let other = Header { graph: GraphNo(2), ..header };
+        assert!(other.check(&page).unwrap_err().0.contains("graph 3"));
+        let other = Header { kind: Kind::Map, ..header };
+        assert!(other.check(&page).unwrap_err().0.contains("kind 3"));
+    }
+}

@@ -1,0 +1,385 @@
+//! A graph's root page.
+//!
+//! ```text
+//! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 = int8) | 47 metric u8
+//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 learned u8
+//! 55  repair wanted u8 (a background worker is to take the dead out)
+//! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
+//! 68  entry point u32 (u32::MAX = none) | 72 upper blocks given out u32
+//! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
+//! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted
+//! 92  repairs u32: goes up when a repair begins and when it ends
+//! 96  extents u16 for each area (6)
+//! 108 unproven u32: nodes linked since every live node was last known to be reachable (u32::MAX = links half written)
+//! 112 extents: 6 x 168 x (start u32, pages u32)
+//! ```
+
+use crate::distance::Metric;
+use crate::format::graph::area::{Area, CodeShape, MOST_EXTENTS, Shape};
+use crate::format::graph::entry::NO_NODE;
+use crate::format::graph::page::{GraphNo, Header, Kind};
+use crate::format::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
+use crate::format::store::{Extent, ExtentList, SegmentTag};
+
+const START: usize = 40;
+const COUNTERS: usize = 48;
+const LAYOUT: usize = 84;
+const EXTENT_COUNTS: usize = 96;
+const UNPROVEN: usize = 108;
+const EXTENTS: usize = 112;
+const INT8: u8 = 1;
+
+const _: () = assert!(EXTENTS + 6 * MOST_EXTENTS * 8 <= PAGE_BYTES);
+
+/// What changes all the time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Root {
+    /// factor of the codes
+    pub unit: f32,
+    /// whether the codes' parameters are set
+    pub trained: bool,
+    /// [`Root::size_mark`] of the vectors that were there when the codes' parameters were last learned or compared with what
+    /// would be learned anew; 0 = unknown
+    pub learned: u8,
+    /// whether a background worker is to take the dead nodes out
+    pub repair_wanted: bool,
+    /// the entry point and its level
+    pub entry: Option<(u32, u8)>,
+    /// node numbers given out, free ones included
+    pub nodes: u32,
+    /// first free node
+    pub free: Option<u32>,
+    /// how many are free
+    pub free_nodes: u32,
+    /// upper blocks given out
+    pub upper_blocks: u32,
+    /// sequence number of the first pending entry
+    pub pending_start: u32,
+    /// sequence number after the last pending entry
+    pub pending_end: u32,
+    /// dead nodes when last counted
+    pub dead: u32,
+    /// goes up when a repair begins and when it ends
+    pub repairs: u32,
+    /// nodes linked since every live node was last known to be reachable; `u32::MAX` while links are half written
+    pub unproven: u32,
+}
+
+impl Root {
+    /// Of an empty graph.
+    pub const EMPTY: Self = Self {
+        unit: 1.0,
+        trained: false,
+        learned: 0,
+        repair_wanted: false,
+        entry: None,
+        nodes: 0,
+        free: None,
+        free_nodes: 0,
+        upper_blocks: 0,
+        pending_start: 0,
+        pending_end: 0,
+        dead: 0,
+        repairs: 0,
+        unproven: 0,
+    };
+
+    /// Entries in the pending list.
+    #[must_use]
+    pub fn pending(&self) -> u32 {
+        self.pending_end.wrapping_sub(self.pending_start)
+    }
+
+    /// Nodes in use.
+    #[must_use]
+    pub fn nodes_in_use(&self) -> u32 {
+        self.nodes.saturating_sub(self.free_nodes)
+    }
+
+    /// Whether the codes' parameters were learned from so many vectors, and so large a share of them, that they are likely
+    /// to suit those that have come since.
+    #[must_use]
+    pub fn codes_are_proven(&self) -> bool {
+        const LEAST: u32 = 1000;
+        const TIMES: u32 = 4;
+        self.learned >= Self::size_mark(LEAST) && self.learned >= Self::size_mark(self.vectors() / TIMES)
+    }
+
+    /// Nodes in use and entries in the pending list.
+    #[must_use]
+    pub fn vectors(&self) -> u32 {
+        self.nodes_in_use().saturating_add(self.pending())
+    }
+
+    /// A number of vectors, coarsely: goes up by 1 when they have become a fifth more (twice as many: by 4), from 1 on.
+    #[must_use]
+    pub fn size_mark(vectors: u32) -> u8 {
+        1 + (4.0 * f64::from(vectors.max(1)).log2()) as u8
+    }
+
+    /// The bytes from offset 48 to the layout number.
+    #[must_use]
+    pub fn encode(&self) -> Fragment {
+        let mut bytes = Vec::with_capacity(44);
+        bytes.extend_from_slice(&self.unit.to_le_bytes());
+        let (entry, level) = self.entry.unwrap_or((NO_NODE, 0));
+        bytes.extend_from_slice(&[u8::from(self.trained), level, self.learned, u8::from(self.repair_wanted)]);
+        let fields = [
+            self.nodes,
+            self.free.map_or(0, |node| node + 1),
+            self.free_nodes,
+            entry,
+            self.upper_blocks,
+            self.pending_start,
+            self.pending_end,
+        ];
+        bytes.extend(fields.into_iter().flat_map(u32::to_le_bytes));
+        (COUNTERS, bytes)
+    }
+
+    /// The change that notes where the pending list starts and ends.
+    #[must_use]
+    pub fn encode_pending(&self) -> Fragment {
+        let mut bytes = self.pending_start.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&self.pending_end.to_le_bytes());
+        (76, bytes)
+    }
+
+    /// The change that notes how many nodes are dead, and repairs.
+    #[must_use]
+    pub fn encode_dead(&self) -> Fragment {
+        (88, [self.dead.to_le_bytes(), self.repairs.to_le_bytes()].concat())
+    }
+
+    /// The change that notes how many nodes were linked one by one.
+    #[must_use]
+    pub fn encode_unproven(&self) -> Fragment {
+        (UNPROVEN, self.unproven.to_le_bytes().to_vec())
+    }
+
+    /// Reads the counters alone, from a page that was checked before.
+    #[must_use]
+    pub fn decode(page: &PageBytes) -> Self {
+        let entry = u32_at(page, 68);
+        Self {
+            unit: f32::from_bits(u32_at(page, 48)),
+            trained: page[52] == 1,
+            learned: page[54],
+            repair_wanted: page[55] == 1,
+            entry: (entry != NO_NODE).then_some((entry, page[53])),
+            nodes: u32_at(page, 56),
+            free: u32_at(page, 60).checked_sub(1),
+            free_nodes: u32_at(page, 64),
+            upper_blocks: u32_at(page, 72),
+            pending_start: u32_at(page, 76),
+            pending_end: u32_at(page, 80),
+            dead: u32_at(page, 88),
+            repairs: u32_at(page, 92),
+            unproven: u32_at(page, UNPROVEN),
+        }
+    }
+}
+
+/// A root page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RootPage {
+    /// the segment whose slots the graph is over
+    pub tag: SegmentTag,
+    /// dimensions
+    pub dims: u16,
+    /// metric
+    pub metric: Metric,
+    /// counters
+    pub root: Root,
+    /// goes up with every change of the extents
+    pub layout: u32,
+    /// pages of each area, in the order of [`Area::ALL`]
+    pub areas: [ExtentList; 6],
+}
+
+impl RootPage {
+    /// The header of the root page of `graph`.
+    #[must_use]
+    pub fn header(graph: GraphNo) -> Header {
+        Header { kind: Kind::Root, graph, ordinal: 0 }
+    }
+
+    /// An empty graph over the segment `tag`.
+    #[must_use]
+    pub fn new(tag: SegmentTag, dims: u16, metric: Metric) -> Self {
+        Self { tag, dims, metric, root: Root::EMPTY, layout: 1, areas: Default::default() }
+    }
+
+    /// The layout number of a page that was checked before.
+    #[must_use]
+    pub fn layout_of(page: &PageBytes) -> u32 {
+        u32_at(page, LAYOUT)
+    }
+
+    /// The pages of an area.
+    #[must_use]
+    pub fn area(&self, area: Area) -> &ExtentList {
+        &self.areas[area as usize]
+    }
+
+    /// What a new page holds; `None` when an area has too many extents.
+    #[must_use]
+    pub fn encode(&self) -> Option<Vec<Fragment>> {
+        let mut fixed = Vec::with_capacity(8);
+        fixed.extend_from_slice(&self.tag.0.to_le_bytes());
+        fixed.extend_from_slice(&self.dims.to_le_bytes());
+        fixed.extend_from_slice(&[INT8, self.metric.number()]);
+        let mut fragments =
+            vec![(START, fixed), self.root.encode(), self.root.encode_dead(), self.root.encode_unproven()];
+        fragments.extend(self.encode_extents(None)?);
+        Some(fragments)
+    }
+
+    /// The changes that bring the extents from those of `before` to these; `None` when there are too many.
+    #[must_use]
+    pub fn encode_growth(&self, before: &Self) -> Option<Vec<Fragment>> {
+        self.encode_extents(Some(before))
+    }
+
+    fn encode_extents(&self, before: Option<&Self>) -> Option<Vec<Fragment>> {
+        let mut fragments = vec![(LAYOUT, self.layout.to_le_bytes().to_vec())];
+        for (i, list) in self.areas.iter().enumerate() {
+            let extents = list.extents();
+            if extents.len() > MOST_EXTENTS {
+                return None;
+            }
+            fragments.push((EXTENT_COUNTS + 2 * i, (extents.len() as u16).to_le_bytes().to_vec()));
+            let known = before.map_or(&[][..], |page| page.areas[i].extents());
+            let same = extents.iter().zip(known).take_while(|(a, b)| a == b).count();
+            if same < extents.len() {
+                let start = EXTENTS + (i * MOST_EXTENTS + same) * 8;
+                let bytes =
+                    extents[same..].iter().flat_map(|e| [e.start.to_le_bytes(), e.pages.to_le_bytes()].concat());
+                fragments.push((start, bytes.collect()));
+            }
+        }
+        Some(fragments)
+    }
+
+    /// Reads the page of `graph` in an index with `m` links, of `blocks` blocks.
+    ///
+    /// # Errors
+    /// [`Damage`] when it is not a sound root page.
+    pub fn decode(page: &PageBytes, graph: GraphNo, m: u16, blocks: u32) -> Result<Self, Damage> {
+        Self::header(graph).check(page)?;
+        if page[46] != INT8 {
+            return Err(Damage(format!("code kind {} is not known to this version of pg_zvec", page[46])));
+        }
+        let metric = Metric::of_number(page[47]).ok_or_else(|| Damage(format!("metric {} is not known", page[47])))?;
+        let mut areas: [ExtentList; 6] = Default::default();
+        for (i, list) in areas.iter_mut().enumerate() {
+            let count = usize::from(u16_at(page, EXTENT_COUNTS + 2 * i));
+            if count > MOST_EXTENTS {
+                return Err(Damage(format!("number of extents {count} is out of range")));
+            }
+            for at in (0..count).map(|k| EXTENTS + (i * MOST_EXTENTS + k) * 8) {
+                let extent = Extent { start: u32_at(page, at), pages: u32_at(page, at + 4) };
+                let end = extent.start.checked_add(extent.pages);
+                if extent.start == 0 || extent.pages == 0 || end.is_none_or(|end| end > blocks) || !list.push(extent) {
+                    return Err(Damage(format!("the extent at block {} is not within the relation", extent.start)));
+                }
+            }
+        }
+        let decoded = Self {
+            tag: SegmentTag(u32_at(page, START)),
+            dims: u16_at(page, 44),
+            metric,
+            root: Root::decode(page),
+            layout: u32_at(page, LAYOUT),
+            areas,
+        };
+        decoded.check_counters(m)?;
+        Ok(decoded)
+    }
+
+    fn check_counters(&self, m: u16) -> Result<(), Damage> {
+        let root = &self.root;
+        let codes = CodeShape::new(usize::from(self.dims));
+        let center = Shape::CENTER.pages(u32::from(self.dims));
+        let has_center = self.area(Area::Center).pages() >= center;
+        let covered = codes.pages(root.nodes) <= self.area(Area::Codes).pages()
+            && Shape::nodes(m).pages(root.nodes) <= self.area(Area::Nodes).pages()
+            && Shape::upper(m).pages(root.upper_blocks) <= self.area(Area::Upper).pages()
+            && Shape::PENDING.pages(root.pending_end) <= self.area(Area::Pending).pages()
+            && (!root.trained || has_center);
+        let say = |what: &str| Err(Damage(what.into()));
+        if self.dims == 0 || !covered {
+            return say("the extents do not cover what the counters say");
+        }
+        if root.pending_start > root.pending_end {
+            return say("the pending list ends before it starts");
+        }
+        if root.free_nodes > root.nodes || root.free.is_some_and(|node| node >= root.nodes) {
+            return say("the free nodes are out of range");
+        }
+        if root.entry.is_some_and(|(node, _)| node >= root.nodes) {
+            return say("the entry point is out of range");
+        }
+        if !root.unit.is_finite() || root.unit <= 0.0 {
+            return say("the codes' unit is out of range");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trip_and_growth() {
+        let mut page = [0; PAGE_BYTES];
+        let graph = GraphNo(2);
+        page[24..40].copy_from_slice(&RootPage::header(graph).encode());
+        let put = |page: &mut PageBytes, fragments: Vec<Fragment>| {
+            for (at, bytes) in fragments {
+                page[at..at + bytes.len()].copy_from_slice(&bytes);
+            }
+        };
+        let mut root = RootPage::new(SegmentTag(5), 784, Metric::L2);
+        put(&mut page, root.encode().unwrap());
+        assert_eq!(RootPage::decode(&page, graph, 16, 10).unwrap(), root);
+        let before = root.clone();
+        for list in &mut root.areas {
+            assert!(list.push(Extent { start: 3, pages: 4 }) && list.push(Extent { start: 70, pages: 20 }));
+        }
+        root.layout += 1;
+        put(&mut page, root.encode_growth(&before).unwrap());
+        assert!(RootPage::decode(&page, graph, 16, 89).is_err());
+        assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        root.root = Root {
+            unit: 0.5,
+            trained: true,
+            learned: 9,
+            repair_wanted: true,
+            entry: Some((7, 2)),
+            nodes: 40,
+            free: Some(0),
+            free_nodes: 1,
+            upper_blocks: 3,
+            pending_start: 5,
+            pending_end: 9,
+            dead: 6,
+            repairs: 3,
+            unproven: 4,
+        };
+        put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
+        assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        // as design/format.md has it
+        assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 1]);
+        let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
+        assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
+        assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 4, 0, 0, 0]);
+        for area in 0..6 {
+            assert!(words(112 + area * 168 * 8).take(5).eq([3, 4, 70, 20, 0]));
+        }
+        root.root.nodes = 100_000;
+        put(&mut page, vec![root.root.encode()]);
+        assert!(RootPage::decode(&page, graph, 16, 90).is_err());
+    }
+}

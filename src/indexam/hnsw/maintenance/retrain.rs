@@ -1,0 +1,107 @@
+//! Learning the codes' parameters anew.
+//!
+//! A graph's center and unit come from the vectors of its first drain. If those were unlike the later ones - a single outlier,
+//! one tight cluster, nothing but zeros - the codes tell hardly one vector from another, and recall is lost. So they are
+//! compared with what a sample of all vectors would give, each time that the vectors have become a fifth more; where that
+//! would be much better, all nodes are coded and linked anew in memory.
+//!
+//! The result is written onto new pages, and one record lets the root page lead to them. The nodes keep their numbers, so the
+//! map stays as it is, and the pending list too: rows are inserted meanwhile. Scans that are under way read the old pages,
+//! which nobody changes or uses again, until they go on; then they start over, with their query in the new codes. The old
+//! pages stay unused until REINDEX. Since the parameters must have moved much, they are few: mostly those of a first small
+//! graph.
+
+use crate::format::graph::{Entry, NodeEntry, Root};
+use crate::format::store::SlotNo;
+use crate::hnsw::{MemoryGraph, Node};
+use crate::indexam::hnsw::maintenance::build;
+use crate::indexam::hnsw::maintenance::in_memory;
+use crate::indexam::hnsw::maintenance::linking::link;
+use crate::indexam::hnsw::maintenance::memory_budget::{memory_budget, memory_setting_name};
+use crate::indexam::hnsw::maintenance::sample::sample;
+use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::pages::Graph;
+use crate::indexam::hnsw::table::Table;
+use crate::indexam::options::GraphOptions;
+use crate::pg::error::notice;
+use crate::pg::failpoint::hit;
+use crate::pg::relation;
+use crate::quant::{Codec, Head};
+use std::sync::Arc;
+
+/// Vectors that the parameters are compared on.
+const SAMPLE: usize = 1024;
+
+/// Learns the parameters anew if there are clearly more vectors than when they were last learned or looked at, or if
+/// `always`, and only where new ones are much better.
+pub fn if_outgrown(writer: &mut Writer, table: &Table, options: GraphOptions, always: bool) {
+    let graph = writer.graph().now();
+    let mark = Root::size_mark(graph.root.vectors());
+    if graph.root.vectors() == 0 || (!always && mark <= graph.root.learned) {
+        return;
+    }
+    if let Some(codec) = outgrown(&graph, table, writer.codec()) {
+        let needed = in_memory::bytes(&graph, u64::from(graph.root.nodes));
+        if needed <= memory_budget() {
+            relearn(writer, table, options, Arc::new(codec));
+            return;
+        }
+        // SAFETY: open
+        let name = unsafe { relation::name(graph.index.relation()) };
+        let (megabytes, setting) = (needed.div_ceil(1024 * 1024), memory_setting_name());
+        notice(
+            format!("the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into {setting}"),
+            format!("REINDEX the index, or run zvec_optimize() with maintenance_work_mem = '{megabytes}MB'."),
+        );
+    }
+    if graph.root.learned != mark {
+        writer.change(|root| root.learned = mark);
+    }
+}
+
+/// Better parameters than `known`, learned from a sample of all vectors of the graph, those that wait included.
+fn outgrown(graph: &Graph, table: &Table, known: &Codec) -> Option<Codec> {
+    let step = (graph.root.vectors() as usize / SAMPLE).max(1);
+    let mut entries = Vec::with_capacity(SAMPLE);
+    let mut count = 0;
+    graph.each_place(|position, place| {
+        if count % step == 0 {
+            entries.push(Entry { slot: SlotNo::new(graph.map.page.tag, position), generation: place.generation });
+        }
+        count += 1;
+    });
+    let there = entries.into_iter().filter(|&entry| table.slot(entry).is_some());
+    sample(graph, table, there).0.outgrown(known)
+}
+
+/// Codes and links the graph's nodes anew. Dead ones stay in use without links until a repair frees them.
+fn relearn(writer: &mut Writer, table: &Table, options: GraphOptions, codec: Arc<Codec>) {
+    let graph = writer.graph().now();
+    let (alive, newest) = graph.alive(table);
+    if let Some(newest) = newest {
+        // what is dead here is found no more by standbys that may still see it
+        table.announce(newest);
+    }
+    let nodes = graph.root.nodes;
+    crate::pg::memory::ask(in_memory::bytes(&graph, u64::from(nodes)));
+    let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), nodes as usize);
+    let mut known: Vec<NodeEntry> = Vec::with_capacity(nodes as usize);
+    let mut living: Vec<Node> = Vec::new();
+    let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());
+    for node in 0..nodes {
+        pgrx::check_for_interrupts!();
+        let (entry, of) = (graph.pinned_node_entry(node), graph.pinned_code_head(node).entry);
+        let mut head = Head::default();
+        if entry.in_use && alive.contains(node) && table.slot(of).is_some() && table.vector(of, &mut vector) {
+            head = codec.encode(&vector, &mut code);
+            living.push(node);
+        }
+        known.push(entry);
+        memory.push(of.identity(), entry.level, head, &code);
+    }
+    hit("relearn.coded");
+    link(&memory, &living, usize::from(options.ef_construction));
+    build::write(&graph, &memory, &codec, Some(&known));
+    hit("relearn.written");
+    writer.set_codec(codec);
+}

@@ -1,0 +1,360 @@
+//! The rows of a table in the order of a vector column's distances to a query.
+//!
+//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest
+//! [`FIRST_ROUND`], the next, if it comes to that, the nearest [`SECOND_ROUND`] beyond those, and so on, so that memory
+//! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
+//! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
+//!
+//! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
+//! the participants return. Shares are taken in the first pass and kept for the others.
+//!
+//! Where the scan is told so ([`crate::knn::scan_hints`]), rows without a vector come first, and nothing comes that is farther away
+//! than is wanted. Where any order will do, what the first pass did not keep comes page by page in a second one.
+//!
+//! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
+
+use crate::format::store::Tid;
+use crate::format::store::slot_set::SlotSet;
+use crate::knn::column::Column;
+use crate::knn::distance_cache;
+use crate::knn::query::Query;
+use crate::knn::result_queue::{Best, Found, Order};
+use crate::knn::row_lookup::Rows;
+use crate::knn::scan_hints::Hints;
+use crate::knn::vector_scan;
+use crate::knn::vector_scan::{Chunk, Segments};
+use crate::knn::work::Work;
+use crate::pg::error::OrRaise;
+use crate::pg::relation::OpenRelation;
+use crate::store::{Store, deferred_addresses};
+use crate::tableam::vectors::VectorValue;
+use crate::vector::check_same_dims;
+use pgrx::pg_sys::{self, Datum};
+
+/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
+/// distance for each that was ever among them).
+pub const FIRST_ROUND: usize = 256;
+/// Rows that the second pass keeps.
+const SECOND_ROUND: usize = 16_000;
+/// The number of a pass from which on all keep as many as `work_mem` holds.
+const LATE: u32 = 2;
+
+/// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
+const REST_AT_A_TIME: usize = 16;
+
+/// What is to be read when what was collected has been handed out.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// pass number `round`, for what comes after the given one
+    Pass { round: u32, after: Option<Found> },
+    /// what comes after the given one on the slot pages of the share from that one on, where any order will do
+    Rest { after: Found, from: usize },
+    /// a slot page, in the order of storage
+    Slots,
+    /// rows without a vector
+    Nulls,
+    /// nothing
+    Nothing,
+}
+
+/// The first pass.
+const FIRST_PASS: Next = Next::Pass { round: 0, after: None };
+
+/// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
+/// context given to [`Rows::new`].
+pub struct Rounds {
+    column: Column,
+    rows: Rows,
+    segments: Option<Segments>,
+    /// the slot pages that the first pass read
+    share: Vec<Chunk>,
+    work: Work,
+    /// rows that the first pass keeps
+    first: usize,
+    query: Option<Query>,
+    hints: Hints,
+    /// the vectors that are still asked for, where that is known
+    among: Option<SlotSet>,
+    /// of a scan that has begun in the middle of the order: what it began after, until the end is reached
+    begun_after: Option<Found>,
+    /// whether there is anything up to there
+    any_before: bool,
+    /// the pass is over what comes up to this one
+    until: Option<Found>,
+    /// those of a query that vectors cannot be compared with
+    other_dims: Option<u16>,
+    collected: Vec<Found>,
+    handed_out: usize,
+    next: Next,
+}
+
+/// How many rows pass number `round` keeps, of a scan whose first pass keeps `first`.
+#[must_use]
+fn size(round: u32, first: usize) -> usize {
+    // SAFETY: a setting
+    let work_bytes = unsafe { pg_sys::work_mem } as usize * 1024;
+    match round {
+        0 => first,
+        1 => SECOND_ROUND,
+        // twice as many are held while they are collected
+        _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
+    }
+}
+
+/// How many rows a late pass keeps.
+#[must_use]
+pub fn most_rows() -> usize {
+    size(LATE, FIRST_ROUND)
+}
+
+/// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
+/// enough where the expectation is not far off.
+#[must_use]
+pub fn first_round(expected: f64) -> usize {
+    ((2.0 * expected) as usize).clamp(FIRST_ROUND, SECOND_ROUND)
+}
+
+/// How many passes after the first it takes to hand out so many rows, when they were expected.
+#[must_use]
+pub fn passes_after_first(rows: f64) -> f64 {
+    let first = first_round(rows);
+    let (mut passes, mut left) = (0, rows);
+    while passes < 2 && left > size(passes, first) as f64 {
+        left -= size(passes, first) as f64;
+        passes += 1;
+    }
+    f64::from(passes) + (left / size(passes, first) as f64).ceil() - 1.0
+}
+
+impl Rounds {
+    /// Nothing to be handed out yet of `rows`, which are those of `column`'s table. The first pass keeps `first`.
+    #[must_use]
+    pub fn new(column: Column, rows: Rows, first: usize) -> Self {
+        Self {
+            column,
+            rows,
+            segments: None,
+            share: Vec::new(),
+            work: Work::default(),
+            first,
+            query: None,
+            hints: Hints::default(),
+            among: None,
+            begun_after: None,
+            any_before: false,
+            until: None,
+            other_dims: None,
+            collected: Vec::new(),
+            handed_out: 0,
+            next: Next::Nothing,
+        }
+    }
+
+    /// Whether these are the rows under that snapshot.
+    #[must_use]
+    pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
+        self.rows.is_under(snapshot)
+    }
+
+    /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
+    /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
+    /// What `hints` say holds where there is a query of these dimensions.
+    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
+        self.clear(work);
+        self.hints = hints;
+        if let Some(query) = query {
+            // SAFETY: a vector by contract
+            let value = unsafe { VectorValue::of(query) };
+            self.other_dims = Some(value.dims()).filter(|&dims| dims != self.column.dims);
+            if self.other_dims.is_some() {
+                return;
+            }
+            let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
+            self.query = Some(Query::new(self.column.metric, elements));
+            // SAFETY: the table is open
+            let first = hints.nulls_first
+                && hints.order.within.is_none()
+                && unsafe { self.rows.may_lack_vectors(&self.column) };
+            self.next = if first { Next::Nulls } else { FIRST_PASS };
+        }
+    }
+
+    fn clear(&mut self, work: Work) {
+        self.segments = None;
+        self.share.clear();
+        self.work = work;
+        self.collected.clear();
+        self.handed_out = 0;
+        self.query = None;
+        self.hints = Hints::default();
+        self.among = None;
+        self.begun_after = None;
+        self.any_before = false;
+        self.until = None;
+        self.other_dims = None;
+        self.next = Next::Slots;
+    }
+
+    /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
+    /// a vector are the last, unless `hints` say that they were the first. Each pass keeps as many rows as `work_mem` holds.
+    pub fn resume(&mut self, query: Option<Query>, hints: Hints, among: SlotSet, after: Option<Found>) {
+        self.clear(Work::default());
+        // as in the order before, which has NaN last
+        self.hints = Hints { order: Order { nan_first: false, ..hints.order }, any_order: false, ..hints };
+        self.among = Some(among);
+        if query.is_some() {
+            self.query = query;
+            self.begun_after = after;
+            self.next = Next::Pass { round: LATE, after };
+        }
+    }
+
+    /// The rows that they are of.
+    #[must_use]
+    pub fn into_rows(self) -> Rows {
+        self.rows
+    }
+
+    /// Whether another pass is to be made before there is another row, and no pass was narrowed down yet.
+    #[must_use]
+    pub fn is_to_go_on(&self) -> bool {
+        let all_handed_out = self.handed_out >= self.collected.len();
+        all_handed_out && self.among.is_none() && matches!(self.next, Next::Pass { round: 1.., .. })
+    }
+
+    /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
+    pub unsafe fn narrow_down(&mut self, holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool) {
+        let mut among = SlotSet::default();
+        // SAFETY: the server's scan
+        unsafe {
+            self.rows.slots_where(holds, |slot| {
+                among.insert(slot);
+            })
+        };
+        self.among = Some(among);
+    }
+
+    /// Gives back what was taken for looking at rows. Without it (after an error) the server takes it back.
+    pub unsafe fn end(self) {
+        // SAFETY: by contract of `Rows::new`
+        unsafe { self.rows.end() }
+    }
+
+    /// The next row's address; `None` when there is none. Begins with [`Rounds::begin`].
+    pub unsafe fn row(&mut self) -> Option<Tid> {
+        loop {
+            while let Some(found) = self.collected.get(self.handed_out).copied() {
+                self.handed_out += 1;
+                // SAFETY: the server's scan
+                let tid = if found.tid.is_some() { Some(found.tid) } else { unsafe { self.ask(&found) } };
+                if tid.is_some() {
+                    if let (Some(dims), Next::Slots) = (self.other_dims, self.next) {
+                        check_same_dims(usize::from(self.column.dims), usize::from(dims)).or_raise();
+                    }
+                    let known = found.distance > f64::NEG_INFINITY;
+                    if let (Some(query), true) = (&self.query, known) {
+                        let table = self.column.table.to_u32();
+                        distance_cache::note(query, table, found.slot, found.generation, found.distance);
+                    }
+                    return tid;
+                }
+            }
+            if matches!(self.next, Next::Nothing) {
+                return None;
+            }
+            // SAFETY: the server's scan
+            unsafe { self.collect() };
+        }
+    }
+
+    /// Asks the row, of which the slot cannot tell whether it is visible or where it is.
+    unsafe fn ask(&mut self, found: &Found) -> Option<Tid> {
+        pgrx::check_for_interrupts!();
+        // SAFETY: both relations are open
+        unsafe {
+            deferred_addresses::flush();
+            let toast = OpenRelation::open(self.column.toast, pg_sys::AccessShareLock as _);
+            let slot = Store::of(toast.raw()).slot(found.slot)?;
+            drop(toast);
+            self.rows.tid(found.slot, found.generation, &slot)
+        }
+    }
+
+    /// Collects what is next.
+    unsafe fn collect(&mut self) {
+        let (column, rows) = (self.column, &mut self.rows);
+        // SAFETY: the table is open
+        let may_lack_vectors = unsafe { rows.may_lack_vectors(&column) };
+        let at_end = self.query.is_none() || !self.hints.nulls_first && self.hints.order.within.is_none();
+        let nulls = if at_end && may_lack_vectors { Next::Nulls } else { Next::Nothing };
+        self.collected.clear();
+        self.handed_out = 0;
+        let (collected, work) = (&mut self.collected, &mut self.work);
+        let at_address = |tid| Found { tid, ..Found::FIRST };
+        if matches!(self.next, Next::Nulls) {
+            let (start, count) = work.take_blocks();
+            // SAFETY: the table is open
+            if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
+                let is_to_come = self.hints.nulls_first && self.query.is_some();
+                self.next = if is_to_come { FIRST_PASS } else { Next::Nothing };
+            }
+            return;
+        }
+        deferred_addresses::flush();
+        let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+        // SAFETY: both relations are open
+        unsafe {
+            let store = Store::of(toast.raw());
+            let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
+            match (self.next, &self.query) {
+                (Next::Pass { round, after }, Some(query)) => {
+                    let mut best =
+                        Best::new(size(round, self.first), after).ordered(self.hints.order).until(self.until);
+                    let among = self.among.as_ref();
+                    let is_first = self.share.is_empty();
+                    if is_first {
+                        let share = &mut self.share;
+                        let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
+                        vector_scan::nearest(&store, segments, rows, query, &mut best, among, next);
+                        self.any_before = best.met_before();
+                    } else {
+                        let mut again = self.share.iter().copied();
+                        vector_scan::nearest(&store, segments, rows, query, &mut best, among, || again.next());
+                    }
+                    let complete;
+                    (*collected, complete) = best.finish();
+                    let last = collected.last().copied();
+                    self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
+                        (false, _) => match last {
+                            Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                            after => Next::Pass { round: round + 1, after },
+                        },
+                        (true, None) => nulls,
+                        (true, before) => {
+                            (self.begun_after, self.until) = (None, before);
+                            Next::Pass { round, after: None }
+                        }
+                    };
+                }
+                (Next::Rest { after, from }, Some(query)) => {
+                    let to = self.share.len().min(from + REST_AT_A_TIME);
+                    let mut pages = self.share[from..to].iter().copied();
+                    let mut best = Best::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                    vector_scan::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
+                    (*collected, _) = best.finish();
+                    self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
+                }
+                _ => match work.take_chunk(segments) {
+                    Some(n) => {
+                        segments.candidates(&store, n, rows, collected);
+                        if let Some(among) = &self.among {
+                            collected.retain(|found| among.contains(found.slot));
+                        }
+                    }
+                    None => self.next = nulls,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Measuring one vector where it lies.
+
+use crate::format::page::{PAYLOAD_START, PageBytes};
+use crate::format::store::Geometry;
+use crate::knn::query::Measure;
+use crate::knn::result_queue::{Best, Found};
+
+/// The pages that vectors are on.
+pub trait Pages {
+    /// Data page `ordinal`, and the address at which the one after it may be in memory (0 = not known); `None` when only
+    /// the backend's own thread can read it.
+    fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)>;
+}
+
+/// Measures the vector of `found`, which a snapshot may see, and offers it; false when a page of it cannot be read.
+#[inline]
+pub fn offer(measure: Measure<'_>, geometry: Geometry, found: Found, pages: &mut impl Pages, best: &mut Best) -> bool {
+    let (mut sum, mut at) = (measure.begin(), 0);
+    for piece in geometry.pieces(found.slot.position()) {
+        let from = PAYLOAD_START + piece.offset;
+        // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever
+        // they are
+        let Some((page, next)) = pages.page(piece.ordinal) else { return false };
+        let ahead = if next == 0 { 0 } else { next + from };
+        at = measure.add(&mut sum, at, &page[from..from + piece.len], ahead);
+    }
+    if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
+        best.pass();
+        return true;
+    }
+    let distance = sum.finish();
+    if best.bound().is_some_and(|bound| distance > bound) {
+        best.pass();
+        return true;
+    }
+    best.offer(Found { distance, ..found });
+    true
+}

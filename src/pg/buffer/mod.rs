@@ -1,0 +1,254 @@
+//! Buffers: pins and content locks as guards.
+
+pub mod file;
+pub mod hints;
+pub mod optimistic;
+pub mod thread_pin;
+use crate::format::page::PageBytes;
+use crate::pg::error::check_memory;
+use crate::pg::failpoint::hit_as_server;
+use crate::pg::{raw, relation};
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+use std::cell::Cell;
+
+/// A pinned buffer.
+pub struct Pinned(pg_sys::Buffer);
+
+/// A pinned buffer with its content lock held in share mode.
+pub struct Shared(pg_sys::Buffer);
+
+/// A pinned buffer with its content lock held in exclusive mode.
+pub struct Exclusive(pg_sys::Buffer);
+
+unsafe fn page<'a>(buffer: pg_sys::Buffer) -> &'a PageBytes {
+    // SAFETY: the caller holds a pin, so the block's memory stays
+    unsafe { &*pg_sys::BufferGetPage(buffer).cast() }
+}
+
+/// How many blocks' last buffers are remembered; a power of two.
+const RECENT: usize = 64;
+
+thread_local! {
+    /// (file, block, buffer) of blocks that were read lately: the server pins such a buffer, if it still holds the
+    /// block, without a search.
+    static LATELY: [Cell<(u32, u32, pg_sys::Buffer)>; RECENT] = const { [const { Cell::new((0, 0, 0)) }; RECENT] };
+}
+
+/// Reads block `blkno` of `rel`'s main fork and pins it.
+#[must_use]
+pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
+    // SAFETY: by contract; the server checks the block number, and that a buffer holds the very block
+    unsafe {
+        check_memory();
+        if relation::is_temporary(rel) {
+            return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
+        }
+        let node = (*rel).rd_node;
+        let file = node.relNode.to_u32();
+        LATELY.with(|lately| {
+            let entry = &lately[blkno as usize % RECENT];
+            let (known_file, known_block, known) = entry.get();
+            if (known_file, known_block) == (file, blkno)
+                && let Some(pinned) = pin_recent(node, blkno, known)
+            {
+                return pinned;
+            }
+            let buffer = pg_sys::ReadBuffer(rel, blkno);
+            entry.set((file, blkno, buffer));
+            Pinned::adopt(buffer)
+        })
+    }
+}
+
+/// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
+#[inline]
+#[must_use]
+pub unsafe fn pin_recent(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+    // SAFETY: by contract; the closure holds nothing that needs dropping. The server notes the pin in memory that it may have to
+    // allocate, so an error can come of it, and must unwind the callers' frames.
+    let pinned = unsafe { pg_guard_ffi_boundary(|| holds_and_pins(node, block, recent)) };
+    // SAFETY: pinned just now
+    pinned.then(|| unsafe { Pinned::adopt(recent) })
+}
+
+/// As [`pin_recent`], for where no Rust value waits to be dropped and nothing is borrowed: an error jumps over the callers'
+/// frames. The guard costs half as much as the pin.
+#[inline]
+#[must_use]
+pub unsafe fn pin_recent_bare(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+    // SAFETY: by contract
+    unsafe { holds_and_pins(node, block, recent).then(|| Pinned::adopt(recent)) }
+}
+
+#[inline]
+unsafe fn holds_and_pins(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> bool {
+    // SAFETY: the server checks that the buffer holds the very block
+    unsafe {
+        hit_as_server("pin.recent");
+        raw::ReadRecentBuffer(node, pg_sys::ForkNumber::MAIN_FORKNUM, block, recent)
+    }
+}
+
+/// Unless the first of `items` is found, asks the kernel to read the `blocks` of `rel` ahead of all that are not: where one
+/// must be read, others will. effective_io_concurrency = 0 (of the relation's tablespace) switches it off.
+#[inline]
+pub unsafe fn read_ahead<T, B: IntoIterator<Item = u32>>(
+    rel: pg_sys::Relation,
+    mut items: impl Iterator<Item = T>,
+    is_found: impl Fn(&T) -> bool,
+    blocks: impl FnMut(T) -> B,
+) {
+    // SAFETY: rel is open
+    unsafe {
+        let Some(first) = items.next().filter(|first| !relation::is_temporary(rel) && !is_found(first)) else { return };
+        let missing = std::iter::once(first).chain(items.filter(|item| !is_found(item)));
+        ask_for(rel, missing.flat_map(blocks));
+    }
+}
+
+#[cold]
+unsafe fn ask_for(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
+    // SAFETY: rel is open
+    unsafe {
+        if pg_sys::get_tablespace_io_concurrency((*(*rel).rd_rel).reltablespace) > 0 {
+            for block in blocks {
+                pg_sys::PrefetchBuffer(rel, pg_sys::ForkNumber::MAIN_FORKNUM, block);
+            }
+        }
+    }
+}
+
+/// Adds a block to `rel`, zeroed and locked. The caller holds the extension lock.
+#[must_use]
+pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
+    // SAFETY: by contract
+    Exclusive(unsafe {
+        pg_sys::ReadBufferExtended(
+            rel,
+            pg_sys::ForkNumber::MAIN_FORKNUM,
+            pg_sys::InvalidBlockNumber,
+            pg_sys::ReadBufferMode::RBM_ZERO_AND_LOCK,
+            std::ptr::null_mut(),
+        )
+    })
+}
+
+impl Pinned {
+    /// Takes over a pin. On a standby, waits until the page is there.
+    #[inline]
+    #[must_use]
+    pub unsafe fn adopt(buffer: pg_sys::Buffer) -> Self {
+        // SAFETY: by contract, the buffer is pinned
+        unsafe { crate::pg::buffer::optimistic::wait_until_filled(buffer) };
+        Self(buffer)
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+
+    /// Locks for reading.
+    #[must_use]
+    pub fn share(self) -> Shared {
+        // SAFETY: pinned
+        unsafe { raw::LockBuffer(self.0, pg_sys::BUFFER_LOCK_SHARE as i32) };
+        let buffer = self.0;
+        std::mem::forget(self);
+        Shared(buffer)
+    }
+
+    /// Locks for writing.
+    #[must_use]
+    pub fn exclusive(self) -> Exclusive {
+        // SAFETY: pinned
+        unsafe { raw::LockBuffer(self.0, pg_sys::BUFFER_LOCK_EXCLUSIVE as i32) };
+        let buffer = self.0;
+        std::mem::forget(self);
+        Exclusive(buffer)
+    }
+
+    /// The page, without a lock: only for bytes that do not change while the caller may see them.
+    #[must_use]
+    #[inline]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+}
+
+impl Shared {
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+}
+
+impl Exclusive {
+    /// The page.
+    #[must_use]
+    pub fn page(&self) -> &PageBytes {
+        // SAFETY: pinned as long as self lives
+        unsafe { page(self.0) }
+    }
+
+    /// The server's buffer number.
+    #[must_use]
+    pub fn buffer(&self) -> pg_sys::Buffer {
+        self.0
+    }
+
+    /// The block's number.
+    #[must_use]
+    pub fn block(&self) -> u32 {
+        // SAFETY: pinned
+        unsafe { raw::BufferGetBlockNumber(self.0) }
+    }
+
+    /// Changes bytes that need no log record of their own: a lost change is harmless, and so is any mix of old and
+    /// new bytes. Checksums are honoured as for the server's hint bits.
+    pub fn hint(&mut self, change: impl FnOnce(&mut PageBytes)) {
+        // SAFETY: pinned and exclusively locked
+        unsafe {
+            change(&mut *pg_sys::BufferGetPage(self.0).cast());
+            pg_sys::MarkBufferDirtyHint(self.0, false);
+        }
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned by us
+            unsafe { raw::ReleaseBuffer(self.0) }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned and locked by us
+            unsafe { raw::UnlockReleaseBuffer(self.0) }
+        }
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pinned and locked by us
+            unsafe { raw::UnlockReleaseBuffer(self.0) }
+        }
+    }
+}

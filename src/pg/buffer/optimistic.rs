@@ -1,0 +1,213 @@
+//! Looking at pages in the shared buffers without pin or lock.
+//!
+//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more
+//! than scoring a vector's code. A look costs two reads of the buffer's descriptor: one before, which tells that the
+//! buffer holds the block, and one after, which tells that it still does; otherwise what was seen in between is thrown
+//! away. What is seen may change meanwhile, so looks are for bytes that do not change while anything leads to them, or of
+//! which any mix of old and new will do.
+//!
+//! Looks do not count as use when the server chooses what to evict. So every now and then a look is refused, and the
+//! caller pins the page, which counts.
+
+use crate::format::page::{PAGE_BYTES, PageBytes};
+use crate::pg::raw;
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
+
+const BM_LOCKED: u32 = 1 << 22;
+const BM_VALID: u32 = 1 << 24;
+/// One in so many looks is refused.
+const PIN_EVERY: u32 = 32;
+
+thread_local! {
+    static LOOKS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A block of a relation's main fork.
+#[derive(Clone, Copy)]
+pub struct Block {
+    /// the relation's file
+    pub node: pg_sys::RelFileNode,
+    /// the block's number
+    pub number: u32,
+}
+
+/// Whether this process knows that the server does not recover, and is no standby.
+static RECOVERED: AtomicBool = AtomicBool::new(false);
+
+/// Whether what `buffer` holds is there, once it is known to hold a block: a standby that replays a page's image takes a buffer,
+/// fills it with zeros, which it declares valid, and then with the image, all the while with the page's lock.
+#[inline(always)]
+#[must_use]
+pub unsafe fn is_filled(buffer: pg_sys::Buffer) -> bool {
+    // SAFETY: by contract, a buffer's number; negative ones are the backend's own
+    RECOVERED.load(Ordering::Relaxed) || buffer < 0 || unsafe { is_unlocked(buffer) }
+}
+
+/// Waits until what the pinned `buffer` holds is there. For the backend's first thread, without locks of other pages that are
+/// replayed.
+#[inline(always)]
+pub unsafe fn wait_until_filled(buffer: pg_sys::Buffer) {
+    // SAFETY: by contract
+    if !unsafe { is_filled(buffer) } {
+        // SAFETY: by contract
+        unsafe { wait_for_replay(buffer) }
+    }
+}
+
+/// Looks whether the server recovers, where that can be known: when a backend has loaded the library.
+pub unsafe fn learn_of_recovery() {
+    // SAFETY: a backend is attached to the shared memory; the server's first process, which loads libraries too, is not
+    unsafe {
+        if pg_sys::IsUnderPostmaster && !raw::RecoveryInProgress() {
+            RECOVERED.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cold]
+unsafe fn wait_for_replay(buffer: pg_sys::Buffer) {
+    // SAFETY: pinned, and in recovery nobody but the process that replays locks more than one page
+    unsafe {
+        if raw::RecoveryInProgress() {
+            raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+            raw::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
+        } else {
+            RECOVERED.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether `buffer`, a shared buffer's number, holds the block.
+#[inline(always)]
+#[must_use]
+pub unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
+    // locked: the tag may be another's already, and the flag still the former page's
+    // SAFETY: by contract
+    unsafe { is(buffer, block, BM_VALID | BM_LOCKED) }
+}
+
+/// Whether `buffer`, which the caller has pinned, holds the block.
+#[inline(always)]
+#[must_use]
+pub unsafe fn holds_pinned(buffer: pg_sys::Buffer, block: &Block) -> bool {
+    // locked or not: under a pin neither tag nor flag changes of a block that is in use
+    // SAFETY: by contract
+    unsafe { is(buffer, block, BM_VALID) }
+}
+
+/// Whether `buffer` holds the block, and of the flags in `mask` its state has BM_VALID only.
+#[inline(always)]
+unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
+    // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
+    // read once, and any value is fine
+    unsafe {
+        let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+        let state = &*(&raw const (*descriptor).state.value).cast::<AtomicU32>();
+        let tag = std::ptr::read_volatile(&raw const (*descriptor).tag);
+        state.load(Ordering::Acquire) & mask == BM_VALID
+            && tag.blockNum == block.number
+            && tag.rnode.relNode == block.node.relNode
+            && tag.rnode.dbNode == block.node.dbNode
+            && tag.rnode.spcNode == block.node.spcNode
+            && tag.forkNum == pg_sys::ForkNumber::MAIN_FORKNUM
+    }
+}
+
+/// The shared buffer that holds the block just now, if one does. For the backend's first thread.
+#[must_use]
+pub unsafe fn buffer_of(block: &Block) -> Option<pg_sys::Buffer> {
+    let mut tag =
+        pg_sys::BufferTag { rnode: block.node, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block.number };
+    // SAFETY: the server's table, looked at as the server does, with the lock of the part that may have the tag
+    unsafe {
+        let hash = raw::BufTableHashCode(&mut tag);
+        let partition = pg_sys::BUFFER_MAPPING_LWLOCK_OFFSET + hash % pg_sys::NUM_BUFFER_PARTITIONS;
+        let lock = &raw mut (*pg_sys::MainLWLockArray.add(partition as usize)).lock;
+        raw::LWLockAcquire(lock, pg_sys::LWLockMode::LW_SHARED);
+        let found = raw::BufTableLookup(&mut tag, hash);
+        raw::LWLockRelease(lock);
+        (found >= 0).then_some(found + 1)
+    }
+}
+
+/// Whether it is time to pin a page instead of looking at it.
+#[inline(always)]
+#[must_use]
+pub fn is_refused() -> bool {
+    LOOKS.with(|looks| {
+        looks.set(looks.get().wrapping_add(1));
+        looks.get() % PIN_EVERY == 0
+    })
+}
+
+/// The descriptor of `buffer`, a shared buffer's number, for prefetching.
+#[inline(always)]
+#[must_use]
+pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
+    // SAFETY: by contract, a shared buffer's number
+    unsafe { pg_sys::BufferDescriptors.add(buffer as usize - 1).cast() }
+}
+
+/// The memory of `buffer`, for prefetching and for [`look`].
+#[inline(always)]
+#[must_use]
+pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
+    // SAFETY: by contract, a shared buffer's number
+    unsafe { pg_sys::BufferBlocks.cast::<u8>().add((buffer as usize - 1) * PAGE_BYTES) }
+}
+
+/// What `see` makes of the block in `buffer`; `None` when the buffer does not hold the block (0 never does), or ceased to.
+///
+/// `see` must cope with any bytes, and what it answers is used only if the buffer held the block all the time.
+#[inline(always)]
+pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+    // SAFETY: by contract; shared buffers stay mapped
+    unsafe {
+        if buffer <= 0 || !holds(buffer, block) || !is_filled(buffer) {
+            return None;
+        }
+        let seen = see(&*memory(buffer).cast::<PageBytes>());
+        fence(Ordering::Acquire);
+        (holds(buffer, block) && is_filled(buffer)).then_some(seen)
+    }
+}
+
+/// Whether nobody holds the content lock of `buffer` exclusively.
+#[inline(always)]
+unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
+    const LW_VAL_EXCLUSIVE: u32 = 1 << 24;
+    // SAFETY: as in `holds`
+    unsafe {
+        let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+        let state = &*(&raw const (*descriptor).content_lock.state.value).cast::<AtomicU32>();
+        state.load(Ordering::Acquire) & LW_VAL_EXCLUSIVE == 0
+    }
+}
+
+/// `N` bytes of the block in `buffer`, at `at`, as they were together at one moment; `None` as [`look`], and while
+/// somebody writes the page.
+///
+/// They are read twice, and between the two nobody holds the page's lock for writing. A writer that was at work during
+/// the first reading has ended by then, so the second sees all of its work; one that is at work during the second has
+/// begun after. Equal readings are therefore what the page held at that moment.
+#[inline(always)]
+pub unsafe fn snapshot<const N: usize>(buffer: pg_sys::Buffer, block: &Block, at: usize) -> Option<[u8; N]> {
+    // SAFETY: by contract; the bytes lie within the page
+    unsafe {
+        if buffer <= 0 || at + N > PAGE_BYTES || !holds(buffer, block) {
+            return None;
+        }
+        let source = memory(buffer).add(at).cast::<[u8; N]>();
+        let first = std::ptr::read_volatile(source);
+        fence(Ordering::Acquire);
+        if !is_unlocked(buffer) || !holds(buffer, block) {
+            return None;
+        }
+        fence(Ordering::Acquire);
+        let second = std::ptr::read_volatile(source);
+        fence(Ordering::Acquire);
+        (first == second && holds(buffer, block)).then_some(first)
+    }
+}

@@ -1,0 +1,289 @@
+//! From a vector's pointer to its bytes in place, for code that has no open relation at hand: the distance functions.
+//!
+//! What is remembered between calls is a file's locator and its extents, never a pin or a relation reference; it is
+//! dropped whenever the relation cache reports a change. The caller's query holds a lock on the table, so the file
+//! stays what it is.
+
+use crate::error::{Error, SqlState};
+use crate::format::page::PAYLOAD_START;
+use crate::format::store::page::PageKind;
+use crate::format::store::{PageHeader, SegmentTag, SlotNo};
+use crate::pg::buffer;
+use crate::pg::buffer::Pinned;
+use crate::pg::buffer::hints::{Hints, hints_of};
+use crate::pg::buffer::optimistic;
+use crate::pg::error::raise;
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
+use crate::store::segment_cache;
+use crate::store::segment_cache::Store;
+use crate::store::{StoredVector, check_header};
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+struct Resolved {
+    epoch: u64,
+    table: u32,
+    toast: pg_sys::Oid,
+    node: pg_sys::RelFileNode,
+    permanent: bool,
+    temporary: bool,
+    segment: Rc<segment_cache::Segment>,
+    hints: Hints,
+    /// the page that was read last
+    last: u32,
+    /// the extent that it is in
+    last_extent: usize,
+}
+
+thread_local! {
+    static RESOLVED: RefCell<Vec<Resolved>> = const { RefCell::new(Vec::new()) };
+    static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How many (table, segment) pairs are remembered: as many as a table can have.
+const MOST: usize = 1024;
+
+fn missing(table: u32, vector: StoredVector) -> ! {
+    raise(
+        Error::new(
+            SqlState::DataCorrupted,
+            format!(
+                "vector {} of {} is not in its vector store",
+                vector.slot.0,
+                relation::name_of(pg_sys::Oid::from(table))
+            ),
+        )
+        .hint("The value may be older than a TRUNCATE or rewrite of the table; otherwise run zvec_check() on it."),
+    )
+}
+
+/// Opens the TOAST relation of table `table`, with its lock.
+#[must_use]
+pub fn open_toast(table: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
+    let rel = OpenRelation::open(table, lockmode);
+    // SAFETY: rel is open
+    let toast = unsafe { toast_of(rel.raw(), lockmode) };
+    (rel, toast)
+}
+
+/// Opens the TOAST relation of the open table `rel`. An error is raised when it has none.
+#[must_use]
+pub unsafe fn toast_of(rel: pg_sys::Relation, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
+    // SAFETY: rel is open
+    unsafe {
+        let toast = (*(*rel).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            let name = relation::name(rel);
+            raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
+        }
+        OpenRelation::open(toast, lockmode)
+    }
+}
+
+fn resolve(table: u32, vector: StoredVector) -> Resolved {
+    let (rel, toast) = open_toast(pg_sys::Oid::from(table), pg_sys::AccessShareLock as _);
+    // SAFETY: both are open
+    unsafe {
+        let store = Store::of(toast.raw());
+        let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
+            missing(table, vector)
+        };
+        let resolved = Resolved {
+            epoch: segment_cache::epoch(),
+            table,
+            toast: relation::oid(toast.raw()),
+            node: (*toast.raw()).rd_node,
+            permanent: relation::is_permanent(toast.raw()),
+            temporary: relation::is_temporary(toast.raw()),
+            hints: hints_of(toast.raw()),
+            segment,
+            last: u32::MAX,
+            last_extent: 0,
+        };
+        drop(rel);
+        resolved
+    }
+}
+
+impl Resolved {
+    fn covers(&self, vector: StoredVector) -> bool {
+        let geometry = &self.segment.page.geometry;
+        geometry.dims == vector.dims
+            && vector.slot.position().0 < geometry.capacity
+            && geometry.data_pages(vector.slot.position().0 + 1) <= self.segment.page.data.pages()
+    }
+
+    fn is_for(&self, epoch: u64, table: u32, segment: SegmentTag) -> bool {
+        self.epoch == epoch && self.table == table && self.segment.tag == segment
+    }
+
+    /// The address of byte `from` of the page after `ordinal`, which is block `block`, if pages are read one after the other
+    /// and that page was read before; otherwise 0.
+    #[inline]
+    fn ahead(&mut self, ordinal: u32, block: u32, from: usize) -> usize {
+        let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
+        self.last = ordinal;
+        // mostly the block after; at an extent's end nothing is lost
+        match self.hints.get_any(block.wrapping_add(1)) {
+            // SAFETY: the number of a shared buffer
+            buffer if in_order && buffer > 0 => unsafe { optimistic::memory(buffer) as usize + from },
+            _ => 0,
+        }
+    }
+
+    /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
+    #[inline]
+    fn place(&mut self, ordinal: u32, from: usize) -> Option<Place> {
+        let block = self.segment.page.data.block_after(&mut self.last_extent, ordinal)?;
+        Some(Place {
+            node: self.node,
+            permanent: self.permanent,
+            toast: self.toast,
+            header: PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal },
+            block,
+            hints: self.hints,
+            ahead: self.ahead(ordinal, block, from),
+        })
+    }
+}
+
+/// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
+struct Place {
+    node: pg_sys::RelFileNode,
+    permanent: bool,
+    toast: pg_sys::Oid,
+    header: PageHeader,
+    block: u32,
+    hints: Hints,
+    /// see [`Resolved::ahead`]
+    ahead: usize,
+}
+
+impl Place {
+    /// Finds the page, which is not in the buffer where it was, and notes where it is.
+    #[cold]
+    unsafe fn search(&self) -> Pinned {
+        let (main, normal) = (pg_sys::ForkNumber::MAIN_FORKNUM, pg_sys::ReadBufferMode::RBM_NORMAL);
+        let none = std::ptr::null_mut();
+        // SAFETY: the caller's query holds a lock on the table; the server checks the block
+        unsafe {
+            let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, self.block, normal, none, self.permanent);
+            self.hints.set_unseen(self.block, buffer);
+            Pinned::adopt(buffer)
+        }
+    }
+}
+
+/// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
+/// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
+/// otherwise 0. An error is raised when there is no such vector.
+pub fn pieces(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: errors unwind
+    unsafe { each_piece(table, vector, buffer::pin_recent, take) }
+}
+
+/// As [`pieces`], where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
+pub unsafe fn pieces_bare(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: by contract
+    unsafe { each_piece(table, vector, buffer::pin_recent_bare, take) }
+}
+
+#[inline]
+unsafe fn each_piece(
+    table: u32,
+    vector: StoredVector,
+    pin: unsafe fn(pg_sys::RelFileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
+    mut take: impl FnMut(&[u8], usize),
+) {
+    let epoch = segment_cache::epoch();
+    let segment = vector.slot.tag();
+    let fits = |resolved: &Resolved| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
+    let find = |known: &mut Vec<Resolved>| {
+        let at = known.iter().position(fits)?;
+        // the next vector is mostly of the same segment
+        known.swap(0, at);
+        Some((0, known[0].segment.page.geometry, known[0].temporary.then_some(known[0].toast)))
+    };
+    let found = RESOLVED.with_borrow_mut(find).or_else(|| {
+        let resolved = resolve(table, vector);
+        RESOLVED.with_borrow_mut(|known| {
+            known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
+            if known.len() >= MOST {
+                known.remove(0);
+            }
+            let temporary = resolved.temporary.then_some(resolved.toast);
+            let geometry = resolved.segment.page.geometry;
+            known.push(resolved);
+            Some((known.len() - 1, geometry, temporary))
+        })
+    });
+    let Some((at, geometry, temporary)) = found else { missing(table, vector) };
+    if let Some(toast) = temporary {
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
+        // SAFETY: toast is open
+        let found = unsafe {
+            Store::of(toast.raw()).read(vector, |_, piece| {
+                take(piece, 0);
+                true
+            })
+        };
+        if !found {
+            missing(table, vector)
+        }
+        return;
+    }
+    // nothing is borrowed while the server is called, whose errors may jump over this frame
+    for piece in geometry.pieces(vector.slot.position()) {
+        let from = PAYLOAD_START + piece.offset;
+        let place = RESOLVED.with_borrow_mut(|known| {
+            let resolved = known.get_mut(at).filter(|r| r.table == table && r.segment.tag == segment)?;
+            resolved.place(piece.ordinal, from)
+        });
+        let Some(place) = place else { missing(table, vector) };
+        // SAFETY: the server checks that a buffer still holds the very block
+        let page = unsafe {
+            let recent = place.hints.get_any(place.block);
+            let found = if recent > 0 { pin(place.node, place.block, recent) } else { None };
+            found.unwrap_or_else(|| place.search())
+        };
+        if !place.header.matches(page.page()) {
+            let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
+            // SAFETY: toast is open
+            unsafe { check_header(toast.raw(), place.block, page.page(), &place.header) }
+        }
+        take(&page.page()[from..from + piece.len], place.ahead);
+    }
+}
+
+/// Whether relation `oid`, named by an on-disk TOAST pointer, is a table with a vector store. Every other pointer
+/// names a TOAST relation.
+#[inline]
+#[must_use]
+pub fn is_stored_in(oid: u32) -> bool {
+    let epoch = segment_cache::epoch();
+    if let Some((_, _, known)) = KINDS.with_borrow(|kinds| kinds.iter().find(|k| k.0 == epoch && k.1 == oid).copied()) {
+        return known;
+    }
+    segment_cache::watch_relation_cache();
+    let rel = OpenRelation::open(pg_sys::Oid::from(oid), pg_sys::AccessShareLock as _);
+    // SAFETY: rel is open
+    let stored = unsafe { (*(*rel.raw()).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE };
+    drop(rel);
+    let epoch = segment_cache::epoch();
+    KINDS.with_borrow_mut(|kinds| {
+        kinds.retain(|k| k.0 == epoch);
+        if kinds.len() >= MOST {
+            kinds.remove(0);
+        }
+        kinds.push((epoch, oid, stored));
+    });
+    stored
+}
+
+/// A slot number and shape as carried by a pointer.
+#[must_use]
+pub fn stored(slot: u32, dims: u16) -> StoredVector {
+    StoredVector { slot: SlotNo(slot), dims }
+}

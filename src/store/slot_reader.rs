@@ -1,0 +1,151 @@
+//! Single slots, read without pin or lock where the buffer that holds the page is known (see `pg/buffer/optimistic.rs`), and vectors, with
+//! a pin that needs no search.
+
+use crate::format::page::PAYLOAD_START;
+use crate::format::store::page::{PageKind, SlotPage};
+use crate::format::store::slot::SLOT_BYTES;
+use crate::format::store::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
+use crate::pg::buffer;
+use crate::pg::buffer::hints::{Hints, hints_of};
+use crate::pg::buffer::optimistic;
+use crate::store::check_header;
+use crate::store::segment_cache::{Segment, Store};
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+/// One segment's pages of a kind, and hints of the buffers that they are in.
+struct Recent {
+    segment: Rc<Segment>,
+    node: pg_sys::RelFileNode,
+    kind: PageKind,
+    hints: Hints,
+}
+
+impl Recent {
+    fn new(store: &Store, tag: SegmentTag, kind: PageKind) -> Option<Self> {
+        let segment = store.segment(tag)?;
+        let rel = store.relation();
+        // SAFETY: the store's relation is open
+        let (node, hints) = unsafe { ((*rel).rd_node, hints_of(rel)) };
+        Some(Self { segment, node, kind, hints })
+    }
+
+    /// What page `ordinal` is to say of itself.
+    #[inline]
+    fn header(&self, ordinal: u32) -> PageHeader {
+        PageHeader { kind: self.kind, segment: self.segment.no, ordinal }
+    }
+
+    /// Page `ordinal`, which is block `block`, as the server finds it.
+    unsafe fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
+        // SAFETY: the store's relation is open
+        unsafe {
+            let page = buffer::read(store.relation(), block);
+            check_header(store.relation(), block, page.page(), &self.header(ordinal));
+            self.hints.set(block, page.buffer());
+            page
+        }
+    }
+}
+
+/// Reads slots of one segment.
+pub struct SlotLook {
+    /// the segment
+    pub tag: SegmentTag,
+    recent: Recent,
+}
+
+impl SlotLook {
+    /// For slots of segment `tag` of `store`; `None` when the store has no such segment.
+    #[must_use]
+    pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {
+        Some(Self { tag, recent: Recent::new(store, tag, PageKind::Slots)? })
+    }
+
+    /// Slot `number` of the segment as it is now; `None` when the segment has no such slot.
+    #[inline]
+    #[must_use]
+    pub fn slot(&self, store: &Store, number: SlotNo) -> Option<Slot> {
+        let (ordinal, index) = Geometry::slot_at(number.position());
+        let Some(block) = self.recent.segment.page.slots.block(ordinal) else {
+            // beyond what was known when the look was made
+            // SAFETY: the store's relation is open
+            return unsafe { store.slot(number) };
+        };
+        let known = self.recent.hints.get(block);
+        if known > 0 && !optimistic::is_refused() {
+            let block = optimistic::Block { node: self.recent.node, number: block };
+            // SAFETY: a slot lies within its page
+            if let Some(bytes) = unsafe { optimistic::snapshot::<SLOT_BYTES>(known, &block, SlotPage::offset(index)) } {
+                return Some(Slot::decode(&bytes));
+            }
+        }
+        // SAFETY: the store's relation is open
+        let page = unsafe { self.recent.read(store, ordinal, block) }.share();
+        Some(SlotPage::slot(page.page(), index))
+    }
+}
+
+/// Reads vectors of one segment in place, of slots that are LIVE: their bytes do not change.
+pub struct VectorLook {
+    /// the segment
+    pub tag: SegmentTag,
+    recent: Recent,
+}
+
+impl VectorLook {
+    /// For vectors of segment `tag` of `store`; `None` when the store has no such segment.
+    #[must_use]
+    pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {
+        Some(Self { tag, recent: Recent::new(store, tag, PageKind::Data)? })
+    }
+
+    /// Whether the vector in `slot` lies on pages that were known when the look was made.
+    #[inline]
+    #[must_use]
+    pub fn covers(&self, slot: SlotNo) -> bool {
+        let geometry = &self.recent.segment.page.geometry;
+        slot.position().0 < geometry.capacity
+            && geometry.data_pages(slot.position().0 + 1) <= self.recent.segment.page.data.pages()
+    }
+
+    /// Whether the beginning of the vector in `slot`, which is covered, is where it was last found.
+    #[inline]
+    fn is_found(&self, slot: SlotNo) -> bool {
+        let segment = &self.recent.segment;
+        let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
+        let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
+        let (known, block) = (self.recent.hints.get(number), optimistic::Block { node: self.recent.node, number });
+        // SAFETY: remembered are shared buffers only
+        known > 0 && unsafe { optimistic::holds(known, &block) }
+    }
+
+    /// Unless the vector in the first of `slots` is where it was last found, asks the kernel to read the vectors of all
+    /// that are not. The slots are covered.
+    #[inline]
+    pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
+        let page = &self.recent.segment.page;
+        let blocks =
+            |slot: SlotNo| page.geometry.pieces(slot.position()).filter_map(|piece| page.data.block(piece.ordinal));
+        // SAFETY: the store's relation is open
+        unsafe { buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks) }
+    }
+
+    /// Hands the pieces of the vector in `slot` to `take`, first to last. The slot is covered.
+    #[inline]
+    pub fn each_piece(&self, store: &Store, slot: SlotNo, mut take: impl FnMut(&[u8])) {
+        for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
+            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
+            let known = self.recent.hints.get(block);
+            // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
+            // stored vector do not change
+            // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
+            let page = unsafe {
+                let pinned = if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None };
+                pinned.unwrap_or_else(|| self.recent.read(store, piece.ordinal, block))
+            };
+            let from = PAYLOAD_START + piece.offset;
+            take(&page.page()[from..from + piece.len]);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! VACUUM's pass over the slots: 24 bytes a vector, never a vector.
+//!
+//! Runs after the rows' VACUUM. Frees what no snapshot can see, takes TIDs of removed row versions out, and freezes
+//! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is only read.
+
+use crate::format::page::PageBytes;
+use crate::format::store::geometry::SLOTS_PER_PAGE;
+use crate::format::store::page::SlotPage;
+use crate::format::store::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
+use crate::format::store::{Generation, Position, Slot, SlotNo, SlotState, Tid};
+use crate::pg::failpoint::hit;
+use crate::pg::wal;
+use crate::pg::wal::Change;
+use crate::pg::xact;
+use crate::pg::xact::Fate;
+use crate::store::conflict::announce_removal;
+use crate::store::segment_cache::{Segment, Store};
+use crate::store::write::put_slot;
+use pgrx::pg_sys;
+
+/// What a row address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowVersion {
+    /// a version that references the slot and that some snapshot may see
+    Needed,
+    /// nothing that references the slot, or only what is dead to all here
+    Gone {
+        /// snapshots on a standby that do not see this transaction may still see what is dead here; 0 = none
+        removed: u32,
+    },
+}
+
+/// What a pass found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reclaimed {
+    /// slots that were freed
+    pub freed: u64,
+    /// slots that hold a vector
+    pub live: u64,
+    /// whether there are free slots where sessions were told that there are none
+    pub found: bool,
+}
+
+/// What is known of the outside world while a pass decides about slots.
+pub(super) struct Judge<'a> {
+    oldest_xmin: u32,
+    row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
+    /// the newest transaction that a standby's snapshots must see before what was decided is applied
+    must_see: Option<u32>,
+}
+
+impl Judge<'_> {
+    fn needs(&mut self, tid: Tid, slot: &Slot, number: SlotNo) -> bool {
+        match (self.row)(tid, number, slot.generation) {
+            RowVersion::Needed => true,
+            RowVersion::Gone { removed } => {
+                if removed != 0 {
+                    self.must_see(removed);
+                }
+                false
+            }
+        }
+    }
+
+    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
+        [slot.tail, slot.head].into_iter().any(|tid| tid.is_some() && self.needs(tid, slot, number))
+    }
+
+    fn must_see(&mut self, xid: u32) {
+        if self.must_see.is_none_or(|latest| xact::precedes(latest, xid)) {
+            self.must_see = Some(xid);
+        }
+    }
+
+    /// What the slot becomes; `None` = free.
+    fn judge(&mut self, mut slot: Slot, number: SlotNo) -> Option<Slot> {
+        if !slot.has(XMIN_FROZEN) {
+            match xact::fate(slot.xmin) {
+                Fate::Running => return Some(slot),
+                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
+                // transaction runs, the horizon is not past it
+                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
+                Fate::Aborted => return Some(slot),
+                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
+                    self.must_see(slot.xmin);
+                    slot.flags |= XMIN_FROZEN;
+                }
+                Fate::Committed => {}
+                Fate::Unknown if self.asks(&slot, number) => slot.flags |= XMIN_FROZEN,
+                Fate::Unknown => return None,
+            }
+            slot.flags |= XMIN_COMMITTED;
+            if slot.has(XMIN_FROZEN) {
+                slot.xmin = pg_sys::FrozenTransactionId.into_inner();
+            }
+        }
+        if slot.xmax != 0 {
+            match xact::fate(slot.xmax) {
+                Fate::Running => return Some(slot),
+                Fate::Aborted => slot.set_xmax(0),
+                Fate::Committed if xact::precedes(slot.xmax, self.oldest_xmin) => {
+                    self.must_see(slot.xmax);
+                    return None;
+                }
+                Fate::Committed => slot.flags |= XMAX_COMMITTED,
+                Fate::Unknown if self.asks(&slot, number) => slot.set_xmax(0),
+                Fate::Unknown => return None,
+            }
+        }
+        if slot.head.is_some() {
+            if !self.needs(slot.head, &slot, number) {
+                slot.head = Tid::NONE;
+            } else if !self.needs(slot.tail, &slot, number) {
+                slot.tail = std::mem::take(&mut slot.head);
+            }
+        }
+        Some(slot)
+    }
+}
+
+/// Whether there is nothing left to do about a slot until its row is deleted or moved.
+fn settled(slot: &Slot) -> bool {
+    match slot.state() {
+        Some(SlotState::Free) => true,
+        Some(SlotState::Live) => slot.has(XMIN_FROZEN) && slot.xmax == 0 && !slot.head.is_some(),
+        _ => false,
+    }
+}
+
+impl Store {
+    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon that the rows' VACUUM has honoured; `dropped` tells
+    /// whether a column was dropped (its vectors are unreachable); `row` tells what a row address leads to.
+    pub unsafe fn reclaim(
+        &self,
+        oldest_xmin: u32,
+        dropped: &dyn Fn(i16) -> bool,
+        row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
+    ) -> Reclaimed {
+        let mut total = Reclaimed::default();
+        let mut judge = Judge { oldest_xmin, row, must_see: None };
+        let mut announced = None;
+        // SAFETY: rel is open
+        unsafe {
+            self.refresh();
+            for segment in self.segments() {
+                let segment = self.refresh_segment(&segment);
+                let unreachable = dropped(segment.page.attnum);
+                let mut lowest_free = None;
+                for ordinal in 0..segment.page.slot_pages() {
+                    pg_sys::vacuum_delay_point();
+                    hit("reclaim.page");
+                    let free =
+                        self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
+                    if free && lowest_free.is_none() {
+                        lowest_free = Some(ordinal);
+                    }
+                }
+                hit("reclaim.segment");
+                if let Some(ordinal) = lowest_free {
+                    self.set_free_hint(&segment, |now| {
+                        total.found |= now > ordinal;
+                        now.min(ordinal)
+                    });
+                    segment.target.set(segment.target.get().min(ordinal));
+                }
+            }
+        }
+        total
+    }
+
+    /// Treats one page; true when it has free slots now. A hint of the page's that says otherwise is put right: it may be
+    /// older than the slots, since only the slots are logged.
+    unsafe fn reclaim_page(
+        &self,
+        segment: &Segment,
+        ordinal: u32,
+        unreachable: bool,
+        judge: &mut Judge<'_>,
+        announced: &mut Option<u32>,
+        total: &mut Reclaimed,
+    ) -> bool {
+        let header = SlotPage::header(segment.no, ordinal);
+        let number = |index: usize| SlotNo::new(segment.tag, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
+        // SAFETY: rel is open
+        unsafe {
+            let seen = self.slot_page(segment, ordinal);
+            hit("reclaim.seen");
+            let live = |slot: &Slot| u64::from(slot.state() == Some(SlotState::Live));
+            let is_free = |slot: &Slot| slot.state() == Some(SlotState::Free);
+            let slots = segment.page.geometry.slots_on(ordinal);
+            let first_free =
+                |page: &PageBytes| (0..slots).find(|&i| is_free(&SlotPage::slot(page, i))).unwrap_or(slots);
+            let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
+            for index in 0..SLOTS_PER_PAGE {
+                let slot = SlotPage::slot(&seen, index);
+                let free = Slot::free(slot.generation.next());
+                if settled(&slot) && !unreachable {
+                    total.live += live(&slot);
+                    continue;
+                }
+                let new = match slot.state() {
+                    Some(SlotState::Free) | None => continue,
+                    Some(SlotState::Reserved) if xact::fate(slot.xmin) == Fate::Running => continue,
+                    Some(SlotState::Reserved) => free,
+                    Some(SlotState::Live) if unreachable => free,
+                    Some(SlotState::Live) => judge.judge(slot, number(index)).unwrap_or(free),
+                };
+                total.live += live(&new);
+                if new != slot {
+                    turns.push((index, slot, new));
+                }
+            }
+            if let Some(latest) = judge.must_see
+                && announced.is_none_or(|before| xact::precedes(before, latest))
+            {
+                announce_removal(self.rel, latest);
+                *announced = Some(latest);
+                hit("reclaim.announced");
+            }
+            if turns.is_empty() {
+                let free = first_free(&seen);
+                if free < SlotPage::first_free(&seen).min(slots) {
+                    let mut page = self.page(&segment.page.slots, &header).exclusive();
+                    let hint = (SlotPage::first_free(page.page()).min(free) as u16).to_le_bytes();
+                    page.hint(|bytes| bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&hint));
+                    total.found = true;
+                }
+                return free < slots;
+            }
+            let page = self.page(&segment.page.slots, &header).exclusive();
+            turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
+            let freed: Vec<usize> = turns.iter().filter(|t| is_free(&t.2)).map(|t| t.0).collect();
+            total.freed += freed.len() as u64;
+            let hint = SlotPage::first_free(page.page()).min(slots);
+            let free = first_free(page.page()).min(freed.first().copied().unwrap_or(slots));
+            let mut change = Change::new(&page);
+            for (index, _, new) in &turns {
+                put_slot(&mut change, page.page(), *index, new);
+            }
+            if !freed.is_empty() || free < hint {
+                change.put(SlotPage::FIRST_FREE, &(hint.min(free) as u16).to_le_bytes());
+            }
+            hit("reclaim.locked");
+            if !turns.is_empty() {
+                wal::apply(self.rel, &[change]);
+            }
+            free < slots
+        }
+    }
+}
+
+/// Slots of a segment by state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Census {
+    /// hold a vector of a row that is not known to be deleted
+    pub live: u64,
+    /// hold a vector that VACUUM can free now or later: its row was deleted, or its transaction aborted
+    pub dead: u64,
+    /// hold nothing
+    pub free: u64,
+}
+
+impl Store {
+    /// Counts a segment's slots by state.
+    #[must_use]
+    pub unsafe fn census(&self, segment: &Segment) -> Census {
+        let mut census = Census::default();
+        // SAFETY: rel is open
+        unsafe {
+            self.each_slot(segment, |_, slot| {
+                let gone = |xid| matches!(xact::fate(xid), Fate::Aborted);
+                let dead = match slot.state() {
+                    Some(SlotState::Free) => {
+                        census.free += 1;
+                        return;
+                    }
+                    Some(SlotState::Reserved) => xact::fate(slot.xmin) != Fate::Running,
+                    _ => {
+                        let ended = slot.xmax != 0 && matches!(xact::fate(slot.xmax), Fate::Committed);
+                        ended || (!slot.has(XMIN_FROZEN) && gone(slot.xmin))
+                    }
+                };
+                if dead {
+                    census.dead += 1;
+                } else {
+                    census.live += 1;
+                }
+            });
+        }
+        census
+    }
+
+    /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
+    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+        // SAFETY: rel is open
+        unsafe { announce_removal(self.rel, latest_removed) }
+    }
+
+    /// A copy of the segment's slot page `ordinal`.
+    #[must_use]
+    pub unsafe fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
+        // SAFETY: rel is open
+        unsafe {
+            let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+            Box::new(*shared.page())
+        }
+    }
+
+    /// Visits the segment's slots in order; no lock is held during a visit.
+    pub unsafe fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
+        // SAFETY: rel is open
+        unsafe {
+            let capacity = segment.page.geometry.capacity;
+            for ordinal in 0..segment.page.slot_pages() {
+                pgrx::check_for_interrupts!();
+                let seen = self.slot_page(segment, ordinal);
+                for index in 0..SLOTS_PER_PAGE {
+                    let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
+                    if position < capacity {
+                        visit(SlotNo::new(segment.tag, Position(position)), SlotPage::slot(&seen, index));
+                    }
+                }
+            }
+        }
+    }
+}
