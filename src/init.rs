@@ -10,6 +10,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     // SAFETY: the library is being loaded
     unsafe {
         crate::pg::guc::define();
+        crate::pg::compat::check_lock_state();
         crate::pg::peek::learn_of_recovery();
         crate::store::pending::watch_parallel_queries();
         crate::indexam::plan::install();

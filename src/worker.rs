@@ -10,6 +10,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 use crate::indexam::hnsw;
+use crate::pg::compat;
 use crate::pg::relation::{self, OpenRelation};
 use crate::pg::{guc, raw};
 use pgrx::pg_sys::{self, Datum};
@@ -205,9 +206,9 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
     let (database, index) = ((both >> 32) as u32, both as u32);
     // SAFETY: a background worker sets itself up
     unsafe {
-        pg_sys::pqsignal(libc::SIGTERM, Some(raw::die));
-        pg_sys::pqsignal(libc::SIGINT, Some(raw::StatementCancelHandler));
-        pg_sys::pqsignal(libc::SIGHUP, Some(raw::SignalHandlerForConfigReload));
+        compat::on_signal(libc::SIGTERM, raw::die);
+        compat::on_signal(libc::SIGINT, raw::StatementCancelHandler);
+        compat::on_signal(libc::SIGHUP, raw::SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0);
         flag(pg_sys::PROC_IS_AUTOVACUUM);

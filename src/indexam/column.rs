@@ -2,6 +2,7 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation;
 use crate::tableam::{self, vectors::is_vector_type};
@@ -62,7 +63,7 @@ pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
     // SAFETY: open
     let (name, table, index) = unsafe {
-        let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+        let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
         (name, relation::name(heap), index.map(|index| relation::name(index)))
     };
@@ -103,7 +104,7 @@ impl Column {
                     .hint("Make the table with USING zvec, convert it with ALTER TABLE ... SET ACCESS METHOD zvec, or drop the index."),
                 );
             }
-            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
             if !is_vector_type(attribute.atttypid) {
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 refuse(
@@ -121,7 +122,7 @@ impl Column {
     pub unsafe fn in_table(heap: Relation, attnum: i16, metric: Metric) -> Option<Self> {
         // SAFETY: the table is open, and has the column
         unsafe {
-            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
             if !is_vector_type(attribute.atttypid) {
                 return None;
             }
@@ -137,7 +138,7 @@ impl Column {
     #[must_use]
     pub unsafe fn may_be_missing(&self, heap: Relation) -> bool {
         // SAFETY: the table is open, and has the column
-        unsafe { (*(*(*heap).rd_att).attrs.as_ptr().add(self.attnum as usize - 1)).atthasmissing }
+        unsafe { (*compat::attribute((*heap).rd_att, self.attnum as usize - 1)).atthasmissing }
     }
 
     /// As [`Column::of`], for an index that is to be built as `info` says: refuses what only shows then.
@@ -153,7 +154,7 @@ impl Column {
             }
             let column = Self::of(index, heap);
             if column.may_be_missing(heap) {
-                let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
+                let attribute = &*compat::attribute((*heap).rd_att, column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 raise(
                     Error::new(

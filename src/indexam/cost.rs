@@ -7,6 +7,7 @@
 
 use super::column::declared_dims;
 use super::first_key;
+use crate::pg::compat;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -113,6 +114,7 @@ impl Scan {
 
 /// Fills the planner's results; `None` makes sure that the path is not chosen.
 pub unsafe fn tell(
+    path: *mut IndexPath,
     estimate: Option<(&Scan, Estimate)>,
     startup: *mut pg_sys::Cost,
     total: *mut pg_sys::Cost,
@@ -131,6 +133,7 @@ pub unsafe fn tell(
                 *pages = estimate.pages;
             }
             None => {
+                compat::prohibit(&raw mut (*path).path);
                 *startup = PROHIBITIVE;
                 *total = PROHIBITIVE;
                 *selectivity = 1.0;

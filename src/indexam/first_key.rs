@@ -3,9 +3,9 @@
 //! the distance, and the planner puts an incremental sort on it.
 
 use super::plan::elements;
+use crate::pg::compat;
 use pgrx::pg_sys::{
-    self, EquivalenceClass, EquivalenceMember, Expr, IndexOptInfo, Node, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo,
-    Relids,
+    self, EquivalenceClass, Expr, IndexOptInfo, Node, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo, Relids,
 };
 
 /// The distance by which `key` orders rows of a relation, `relids`, if one is among what the key stands for: an operator that
@@ -20,12 +20,10 @@ pub unsafe fn distance_of(
     // SAFETY: the planner's own
     unsafe {
         let class: &EquivalenceClass = &*key.pk_eclass;
-        if key.pk_strategy != pg_sys::BTLessStrategyNumber as i32 || key.pk_nulls_first || class.ec_has_volatile {
+        if !compat::is_ascending(key) || key.pk_nulls_first || class.ec_has_volatile {
             return None;
         }
-        elements::<EquivalenceMember>(class.ec_members)
-            .filter(|&member| pg_sys::bms_equal((*member).em_relids, relids))
-            .find_map(|member| ordered_by((*member).em_expr, &is_column, &orders))
+        compat::members_about(class, relids).find_map(|member| ordered_by((*member).em_expr, &is_column, &orders))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Buffers: pins and content locks as guards.
 
+use super::compat::FileNode;
 use super::{raw, relation, reserve};
 use crate::segment::page::PageBytes;
 use pgrx::pg_sys;
@@ -37,8 +38,8 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
         if relation::is_temporary(rel) {
             return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
         }
-        let node = (*rel).rd_node;
-        let file = node.relNode.to_u32();
+        let node = FileNode::of(rel);
+        let file = node.number();
         LATELY.with(|lately| {
             let entry = &lately[blkno as usize % RECENT];
             let (known_file, known_block, known) = entry.get();

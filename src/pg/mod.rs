@@ -8,6 +8,7 @@
 
 pub mod array;
 pub mod buffer;
+pub mod compat;
 pub mod error;
 pub mod failpoint;
 pub mod file;

@@ -10,6 +10,7 @@
 //! interrupts off ([`InterruptsHeld`]) until they have ended. A background worker that keeps the server's own handler for
 //! SIGTERM ends all the same: so none has such threads.
 
+use super::compat::FileNode;
 use super::peek::{self, Block};
 use super::raw;
 use pgrx::pg_sys;
@@ -72,7 +73,7 @@ impl Owed {
             // beside it, that of the thread is not the last one, and the server's drop wakes whoever waits
             unsafe {
                 let tag = (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc.tag;
-                let pinned = raw::ReadRecentBuffer(tag.rnode, tag.forkNum, tag.blockNum, buffer);
+                let pinned = raw::ReadRecentBuffer(FileNode::of_tag(&tag), tag.forkNum, tag.blockNum, buffer);
                 exchange(state(buffer), |old| Some(old - BUF_REFCOUNT_ONE));
                 if pinned {
                     raw::ReleaseBuffer(buffer);

@@ -3,6 +3,7 @@
 
 use super::check_header;
 use super::map::{Segment, Store};
+use crate::pg::compat::FileNode;
 use crate::pg::{buffer, peek, raw, relation};
 use crate::segment::page::{PAYLOAD_START, PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
@@ -25,7 +26,7 @@ const MOST_PLACES: usize = 32;
 /// One segment's pages of a kind, and the buffers that they were last found in: remembered beyond the value's own life.
 struct Recent {
     segment: Rc<Segment>,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     place: Place,
     buffers: Vec<Cell<pg_sys::Buffer>>,
     temporary: bool,
@@ -36,8 +37,8 @@ impl Recent {
         let segment = store.segment(tag)?;
         let rel = store.relation();
         // SAFETY: the store's relation is open
-        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
-        let place = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32(), segment.no.0, kind);
+        let (node, temporary) = unsafe { (FileNode::of(rel), relation::is_temporary(rel)) };
+        let place = (node.tablespace(), node.database(), node.number(), segment.no.0, kind);
         let mut buffers = RECENT
             .with_borrow_mut(|known| known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1))
             .unwrap_or_default();

@@ -33,17 +33,18 @@ pub use reserve::Reservation;
 pub use write::{NewVector, Turn};
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat::FileNode;
 use crate::pg::{error::raise, failpoint::hit, relation, wal};
 use crate::segment::SegmentNo;
 use crate::segment::page::{Damage, PageHeader, RootPage};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
-pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
+pub unsafe fn create(rel: pg_sys::Relation, node: &FileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
     // SAFETY: by contract
     unsafe {
         hit("create.file");
-        let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
+        let base = RootPage::base_for(node.number()).to_le_bytes().to_vec();
         wal::write_first_page(rel, node, fork, RootPage::HEADER.encode(), &[(RootPage::BASE, base)], log);
         hit("create.root");
     }

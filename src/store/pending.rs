@@ -12,6 +12,7 @@
 //! that has replaced the table's file and aborts, leaves it to the outer one.
 
 use super::map::{Store, epoch};
+use crate::pg::compat::FileNode;
 use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -152,7 +153,7 @@ unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
         if rel.is_null() {
             return false;
         }
-        let same = (*rel).rd_node.relNode.to_u32() == file;
+        let same = FileNode::of(rel).number() == file;
         if same {
             Store::of(rel).move_rows(moves);
         }
@@ -185,7 +186,7 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         // the file that the slots are in; it stays the same as long as the relation cache reports no change
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
         // SAFETY: rel is open
-        let file = unsafe { (*rel.raw()).rd_node.relNode.to_u32() };
+        let file = unsafe { FileNode::of(rel.raw()).number() };
         let marks = vec![0; MARKS / 64];
         PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }

@@ -3,6 +3,7 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::buffer::{self, Pinned};
+use crate::pg::compat::FileNode;
 use crate::pg::file::Files;
 use crate::pg::pin::{Owed, Pin};
 use crate::pg::{peek, raw, relation};
@@ -36,7 +37,7 @@ pub struct Pins<'s> {
     segment: &'s Segment,
     place: Place,
     recent: Vec<AtomicI32>,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     strategy: pg_sys::BufferAccessStrategy,
     temporary: bool,
     /// of a relation that is read through a ring
@@ -50,8 +51,8 @@ impl<'s> Pins<'s> {
         let rel = store.relation();
         // SAFETY: rel is open
         unsafe {
-            let node = (*rel).rd_node;
-            let place = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32(), segment.no);
+            let node = FileNode::of(rel);
+            let place = (node.tablespace(), node.database(), node.number(), segment.no);
             let known = RECENT.with_borrow_mut(|known| {
                 known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1)
             });
@@ -184,7 +185,7 @@ pub struct Places<'p> {
     no: SegmentNo,
     page: &'p SegmentPage,
     recent: &'p [AtomicI32],
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     files: Option<&'p Files>,
 }
 

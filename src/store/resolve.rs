@@ -8,6 +8,7 @@ use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
 use crate::pg::buffer::Pinned;
+use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation::{self, OpenRelation};
 use crate::pg::{peek, raw};
@@ -24,7 +25,7 @@ struct Resolved {
     epoch: u64,
     table: u32,
     toast: pg_sys::Oid,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     permanent: bool,
     temporary: bool,
     segment: Rc<map::Segment>,
@@ -85,7 +86,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             epoch: map::epoch(),
             table,
             toast: relation::oid(toast.raw()),
-            node: (*toast.raw()).rd_node,
+            node: FileNode::of(toast.raw()),
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
             recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
@@ -138,7 +139,8 @@ impl Resolved {
             }
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let none = std::ptr::null_mut();
-            let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, block, normal, none, self.permanent);
+            let buffer =
+                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, block, normal, none, self.permanent);
             if let Some(recent) = self.recent.get_mut(ordinal as usize) {
                 *recent = buffer;
             }

@@ -6,6 +6,7 @@
 
 use super::rows;
 use super::vectors::is_vector_type;
+use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
 use crate::pg::{buffer, raw};
 use pgrx::pg_sys::{self, Datum, Relation, TupleTableSlot};
@@ -52,7 +53,7 @@ unsafe fn look_up(rel: Relation) -> Columns {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
             let condition = pg_sys::RelationGetIndexPredicate(index.raw());
-            let attribute = &*(*(*index.raw()).rd_att).attrs.as_ptr();
+            let attribute = &*compat::attribute((*index.raw()).rd_att, 0);
             if !condition.is_null() && is_vector_type(attribute.atttypid) {
                 pg_sys::pull_varattnos(condition.cast(), 1, &mut attributes);
             }
@@ -88,7 +89,7 @@ pub unsafe fn differ(rel: Relation, at: &pg_sys::ItemPointerData, slot: *mut Tup
         let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
         raw::heap_deform_tuple(&mut tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
         columns.iter().map(|&i| usize::from(i)).any(|i| {
-            let attribute = &*(*desc).attrs.as_ptr().add(i);
+            let attribute = &*compat::attribute(desc, i);
             if attribute.attisdropped {
                 return false;
             }

@@ -5,6 +5,7 @@
 //! nothing is compressed, carry the lowest bits of the slot's generation.
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::symbol_among;
 use crate::segment::reference::REFERENCE_BYTES;
@@ -83,7 +84,7 @@ pub unsafe fn vector_columns(desc: pg_sys::TupleDesc) -> VectorColumns {
     unsafe {
         (0..(*desc).natts as u16)
             .filter(|&i| {
-                let attribute = (*desc).attrs.as_ptr().add(usize::from(i));
+                let attribute = compat::attribute(desc, usize::from(i));
                 (*attribute).attlen == -1 && !(*attribute).attisdropped && is_vector_type((*attribute).atttypid)
             })
             .collect()

@@ -5,6 +5,7 @@ use super::super::plan::{self, elements};
 use super::super::{cost, first_key, flat};
 use super::{METHODS, OPERATORS};
 use crate::distance::Metric;
+use crate::pg::compat;
 use crate::pg::function::symbol_among;
 use crate::pg::guc;
 use crate::pg::relation::OpenRelation;
@@ -52,7 +53,7 @@ unsafe fn is_served(rel: *mut RelOptInfo, key: *mut PathKey) -> bool {
     unsafe {
         elements::<IndexPath>((*rel).pathlist).any(|path| {
             plan::is_of(path, &plan::OURS)
-                && (*path).path.total_cost < pg_sys::disable_cost
+                && !compat::is_disabled(&raw mut (*path).path)
                 && elements::<PathKey>((*path).path.pathkeys).next() == Some(key)
         })
     }
@@ -129,7 +130,7 @@ unsafe fn set_costs(root: *mut PlannerInfo, rel: *mut RelOptInfo, path: &mut Cus
         let pass = flat::threads_cost(scan);
         path.startup_cost = scan.startup + pass + quals.startup + target.startup;
         if !pg_sys::enable_seqscan {
-            path.startup_cost += pg_sys::disable_cost;
+            compat::disable(path);
         }
         if let Some(expected) = expected(root, rel) {
             path.startup_cost += pass * flat::passes_after_first(expected);

@@ -4,6 +4,7 @@ use super::super::column::Column;
 use super::super::{cost, meta};
 use super::crew;
 use crate::error::{Error, SqlState};
+use crate::pg::compat::FileNode;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
 use crate::segment::page::Damage;
@@ -108,7 +109,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut I
 pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: the server's own argument; it has just created the fork
     unsafe {
-        let node = (*index).rd_node;
+        let node = FileNode::of(index);
         wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, meta::HEADER, &[], true);
     }
 }
@@ -199,6 +200,6 @@ pub unsafe extern "C-unwind" fn amcostestimate(
             let each = if scan.partial { pg_sys::cpu_tuple_cost } else { 0.0 } + pg_sys::cpu_index_tuple_cost;
             (scan, cost::Estimate { startup: first, total: first + scan.rows * each, pages: scan.vector_pages() })
         });
-        cost::tell(estimate, startup, total, selectivity, correlation, pages);
+        cost::tell(path, estimate, startup, total, selectivity, correlation, pages);
     }
 }

@@ -2,6 +2,7 @@
 //! be searched for rows without a vector. Each is taken once.
 
 use super::stream::{Chunk, Segments};
+use crate::pg::compat;
 use crate::pg::error::guarded;
 use crate::store::pending;
 use pgrx::pg_sys::{self, IndexScanDesc, Size};
@@ -29,13 +30,13 @@ pub struct Work {
 }
 
 unsafe fn shared_of(scan: IndexScanDesc) -> Option<NonNull<Taken>> {
-    // SAFETY: the server's scan; `ps_offset` leads to the bytes that amestimateparallelscan asked for
+    // SAFETY: the server's scan; `parallel_memory` is where the bytes are that amestimateparallelscan asked for
     unsafe {
         let parallel = (*scan).parallel_scan;
         if parallel.is_null() {
             return None;
         }
-        NonNull::new(parallel.cast::<u8>().add((*parallel).ps_offset).cast())
+        NonNull::new(compat::parallel_memory(parallel).cast())
     }
 }
 
@@ -76,7 +77,20 @@ impl Work {
 }
 
 /// The callback `amestimateparallelscan`.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
 pub unsafe extern "C-unwind" fn amestimateparallelscan() -> Size {
+    size_of::<Taken>()
+}
+
+/// The callback `amestimateparallelscan`.
+#[cfg(feature = "pg17")]
+pub unsafe extern "C-unwind" fn amestimateparallelscan(_keys: i32, _orderbys: i32) -> Size {
+    size_of::<Taken>()
+}
+
+/// The callback `amestimateparallelscan`.
+#[cfg(feature = "pg18")]
+pub unsafe extern "C-unwind" fn amestimateparallelscan(_index: pg_sys::Relation, _keys: i32, _orderbys: i32) -> Size {
     size_of::<Taken>()
 }
 

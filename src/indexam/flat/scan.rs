@@ -47,6 +47,7 @@ pub unsafe extern "C-unwind" fn amrescan(
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
             }
             relation::count_scan((*scan).indexRelation);
+            crate::pg::compat::count_search(scan);
             (*(*scan).opaque.cast::<Scan>()).begin(scan);
         });
     }

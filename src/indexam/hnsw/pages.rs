@@ -6,6 +6,7 @@
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::{buffer, peek, raw, relation};
 use crate::quant::Codec;
@@ -37,7 +38,7 @@ pub struct GraphMap {
     pub page: RootPage,
     /// links above level 0
     pub m: u16,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     temporary: bool,
     /// where codes lie
     pub codes: CodeShape,
@@ -89,7 +90,7 @@ impl Index {
 
     fn key(&self) -> (u32, u32) {
         // SAFETY: open
-        unsafe { (relation::oid(self.rel).to_u32(), (*self.rel).rd_node.relNode.to_u32()) }
+        unsafe { (relation::oid(self.rel).to_u32(), FileNode::of(self.rel).number()) }
     }
 
     /// Runs `with` on what is remembered of the index.
@@ -218,7 +219,7 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, temporary) = unsafe { ((*rel).rd_node, relation::is_temporary(rel)) };
+        let (node, temporary) = unsafe { (FileNode::of(rel), relation::is_temporary(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, temporary, codes, nodes, upper, blocks, buffers, codec }
@@ -246,7 +247,7 @@ impl Graph {
     /// The number of the file that it is in.
     #[must_use]
     pub fn file(&self) -> u32 {
-        self.map.node.relNode.to_u32()
+        self.map.node.number()
     }
 
     /// The metric of its codes.

@@ -12,6 +12,7 @@ use crate::graph::{Entry, Shape};
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
+use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use pgrx::pg_sys;
@@ -78,7 +79,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             steps = (steps + 1).min(u64::from(nodes));
             build::progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
             // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-            unsafe { pg_sys::vacuum_delay_point() };
+            unsafe { compat::vacuum_delay_point() };
             false
         };
         let mut scratch = Scratch::new(writer.codec());
@@ -151,7 +152,7 @@ pub fn reconnect(writer: &Writer, alive: &Nodes) {
     build::enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {
         // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-        unsafe { pg_sys::vacuum_delay_point() };
+        unsafe { compat::vacuum_delay_point() };
         false
     };
     let dead = |node: Node| !alive.contains(node);
