@@ -7,7 +7,8 @@
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
 use pg_zvec::distance::{Accumulator, Metric, distance};
-use pg_zvec::hnsw::build::{Control, insert_all};
+use pg_zvec::hnsw::build::insert_all;
+use pg_zvec::hnsw::workers::Control;
 use pg_zvec::hnsw::{Beam, Graph as _, MemoryGraph, Node, level_of};
 use pg_zvec::quant::Codec;
 use std::hint::black_box;

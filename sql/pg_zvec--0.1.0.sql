@@ -1,7 +1,10 @@
 \echo Use "CREATE EXTENSION pg_zvec" to load this file. \quit
 
--- The type. Functions that share a name with pgvector's differ in their argument types, so that both extensions can
--- live in one schema.
+-- Runs as superuser whoever installs the extension, in a schema that others may write to: names that are not made here are
+-- the server's, which come first in the search path, and nothing is replaced.
+
+-- The type. Functions that share a name with pgvector's or the server's differ in their argument types, so that both
+-- extensions can live in one schema.
 
 CREATE TYPE zvec;
 
@@ -34,7 +37,8 @@ CREATE TYPE zvec (
 );
 COMMENT ON TYPE zvec IS 'vector of 1 to 16,000 single-precision elements';
 
--- Casts. An assignment cast to zvec, so that an array never becomes a vector by accident.
+-- Casts. An assignment cast to zvec, so that an array never becomes a vector by accident; from text[] an explicit one, as
+-- from text to anything.
 
 CREATE FUNCTION zvec(zvec, integer, boolean) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_coerce' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -46,6 +50,12 @@ CREATE FUNCTION array_to_zvec(integer[], integer, boolean) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_from_int4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION array_to_zvec(numeric[], integer, boolean) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_from_numeric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(smallint[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_int2' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(bigint[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_int8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zvec(text[], integer, boolean) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_from_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec_to_float4(zvec, integer, boolean) RETURNS real[]
     AS 'MODULE_PATHNAME', 'zvec_to_float4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec_to_float8(zvec, integer, boolean) RETURNS double precision[]
@@ -54,16 +64,28 @@ CREATE FUNCTION zvec_to_int4(zvec, integer, boolean) RETURNS integer[]
     AS 'MODULE_PATHNAME', 'zvec_to_int4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec_to_numeric(zvec, integer, boolean) RETURNS numeric[]
     AS 'MODULE_PATHNAME', 'zvec_to_numeric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_int2(zvec, integer, boolean) RETURNS smallint[]
+    AS 'MODULE_PATHNAME', 'zvec_to_int2' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_int8(zvec, integer, boolean) RETURNS bigint[]
+    AS 'MODULE_PATHNAME', 'zvec_to_int8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_to_text(zvec, integer, boolean) RETURNS text[]
+    AS 'MODULE_PATHNAME', 'zvec_to_text' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 
 CREATE CAST (zvec AS zvec) WITH FUNCTION zvec(zvec, integer, boolean) AS IMPLICIT;
 CREATE CAST (real[] AS zvec) WITH FUNCTION array_to_zvec(real[], integer, boolean) AS ASSIGNMENT;
 CREATE CAST (double precision[] AS zvec) WITH FUNCTION array_to_zvec(double precision[], integer, boolean) AS ASSIGNMENT;
 CREATE CAST (integer[] AS zvec) WITH FUNCTION array_to_zvec(integer[], integer, boolean) AS ASSIGNMENT;
 CREATE CAST (numeric[] AS zvec) WITH FUNCTION array_to_zvec(numeric[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (smallint[] AS zvec) WITH FUNCTION array_to_zvec(smallint[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (bigint[] AS zvec) WITH FUNCTION array_to_zvec(bigint[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (text[] AS zvec) WITH FUNCTION array_to_zvec(text[], integer, boolean);
 CREATE CAST (zvec AS real[]) WITH FUNCTION zvec_to_float4(zvec, integer, boolean) AS IMPLICIT;
 CREATE CAST (zvec AS double precision[]) WITH FUNCTION zvec_to_float8(zvec, integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zvec AS integer[]) WITH FUNCTION zvec_to_int4(zvec, integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zvec AS numeric[]) WITH FUNCTION zvec_to_numeric(zvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS smallint[]) WITH FUNCTION zvec_to_int2(zvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS bigint[]) WITH FUNCTION zvec_to_int8(zvec, integer, boolean) AS ASSIGNMENT;
+CREATE CAST (zvec AS text[]) WITH FUNCTION zvec_to_text(zvec, integer, boolean) AS ASSIGNMENT;
 
 -- Distances.
 
@@ -98,6 +120,12 @@ CREATE OPERATOR <+> (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = l1_distance, CO
 
 CREATE FUNCTION vector_dims(zvec) RETURNS integer
     AS 'MODULE_PATHNAME', 'zvec_vector_dims' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION array_length(zvec, integer) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_array_length' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION unnest(zvec) RETURNS SETOF real
+    AS 'MODULE_PATHNAME', 'zvec_unnest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10 ROWS 400;
+CREATE FUNCTION vector_norm(zvec) RETURNS double precision
+    AS 'MODULE_PATHNAME', 'zvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION l2_norm(zvec) RETURNS double precision
     AS 'MODULE_PATHNAME', 'zvec_l2_norm' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION l2_normalize(zvec) RETURNS zvec
@@ -110,12 +138,24 @@ CREATE FUNCTION zvec_sub(zvec, zvec) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_sub' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec_mul(zvec, zvec) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_mul' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_mul_float8(zvec, double precision) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_mul_float8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION float8_mul_zvec(double precision, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_float8_mul' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_div_float8(zvec, double precision) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_div_float8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_neg(zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_neg' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec_concat(zvec, zvec) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_concat' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 
 CREATE OPERATOR + (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_add, COMMUTATOR = +);
 CREATE OPERATOR - (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_sub);
 CREATE OPERATOR * (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_mul, COMMUTATOR = *);
+CREATE OPERATOR * (LEFTARG = zvec, RIGHTARG = double precision, FUNCTION = zvec_mul_float8, COMMUTATOR = *);
+CREATE OPERATOR * (LEFTARG = double precision, RIGHTARG = zvec, FUNCTION = float8_mul_zvec, COMMUTATOR = *);
+CREATE OPERATOR / (LEFTARG = zvec, RIGHTARG = double precision, FUNCTION = zvec_div_float8);
+CREATE OPERATOR - (RIGHTARG = zvec, FUNCTION = zvec_neg);
 CREATE OPERATOR || (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_concat);
 
 -- Order: element by element, then by dimensions.
@@ -145,7 +185,7 @@ CREATE OPERATOR <= (
 );
 CREATE OPERATOR = (
     LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_eq, COMMUTATOR = =, NEGATOR = <>,
-    RESTRICT = eqsel, JOIN = eqjoinsel, MERGES
+    RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
 );
 CREATE OPERATOR <> (
     LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = zvec_ne, COMMUTATOR = <>, NEGATOR = =,
@@ -168,7 +208,17 @@ CREATE OPERATOR CLASS zvec_ops DEFAULT FOR TYPE zvec USING btree AS
     OPERATOR 5 >,
     FUNCTION 1 zvec_cmp(zvec, zvec);
 
--- Aggregates. The state is the number of rows and the sum of each element.
+CREATE FUNCTION zvec_hash(zvec) RETURNS integer
+    AS 'MODULE_PATHNAME', 'zvec_hash' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION zvec_hash_extended(zvec, bigint) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'zvec_hash_extended' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE OPERATOR CLASS zvec_ops DEFAULT FOR TYPE zvec USING hash AS
+    OPERATOR 1 =,
+    FUNCTION 1 zvec_hash(zvec),
+    FUNCTION 2 zvec_hash_extended(zvec, bigint);
+
+-- Aggregates. The state of sums is the number of rows and the sum of each element.
 
 CREATE FUNCTION zvec_accum(double precision[], zvec) RETURNS double precision[]
     AS 'MODULE_PATHNAME', 'zvec_accum' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
@@ -197,6 +247,26 @@ CREATE AGGREGATE sum(zvec) (
     PARALLEL = SAFE
 );
 
+CREATE FUNCTION zvec_larger(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_larger' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_smaller(zvec, zvec) RETURNS zvec
+    AS 'MODULE_PATHNAME', 'zvec_smaller' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE AGGREGATE max(zvec) (
+    SFUNC = zvec_larger,
+    STYPE = zvec,
+    COMBINEFUNC = zvec_larger,
+    SORTOP = >,
+    PARALLEL = SAFE
+);
+
+CREATE AGGREGATE min(zvec) (
+    SFUNC = zvec_smaller,
+    STYPE = zvec,
+    COMBINEFUNC = zvec_smaller,
+    SORTOP = <,
+    PARALLEL = SAFE
+);
 
 -- Table access methods. zvec_segment is for the TOAST relations of zvec tables, which hold their vectors.
 
@@ -221,6 +291,16 @@ CREATE FUNCTION zvec_cosine_metric(internal) RETURNS integer
 CREATE FUNCTION zvec_l1_metric(internal) RETURNS integer
     AS 'MODULE_PATHNAME', 'zvec_l1_metric' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- By these the planner tells a scan more than the query: how far it is to go, and which rows come first.
+CREATE FUNCTION zvec_scan_hint(zvec, double precision) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_scan_hint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION zvec_scan_hint(zvec, text) RETURNS boolean
+    AS 'MODULE_PATHNAME', 'zvec_scan_hint' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE OPERATOR @~ (LEFTARG = zvec, RIGHTARG = double precision, FUNCTION = zvec_scan_hint);
+CREATE OPERATOR @~ (LEFTARG = zvec, RIGHTARG = text, FUNCTION = zvec_scan_hint);
+COMMENT ON OPERATOR @~ (zvec, double precision) IS 'what the planner tells an index scan: how far it is to go (internal)';
+COMMENT ON OPERATOR @~ (zvec, text) IS 'what the planner tells an index scan: which rows come first (internal)';
+
 CREATE FUNCTION zvec_flat_handler(internal) RETURNS index_am_handler
     AS 'MODULE_PATHNAME', 'zvec_flat_handler' LANGUAGE C STRICT;
 CREATE ACCESS METHOD zvec_flat TYPE INDEX HANDLER zvec_flat_handler;
@@ -228,15 +308,23 @@ COMMENT ON ACCESS METHOD zvec_flat IS 'exact nearest neighbours in zvec tables; 
 
 CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_ip_metric(internal);
 CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_cosine_metric(internal);
 CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l1_metric(internal);
 
 CREATE FUNCTION zvec_hnsw_handler(internal) RETURNS index_am_handler
@@ -246,15 +334,23 @@ COMMENT ON ACCESS METHOD zvec_hnsw IS 'graphs for nearest neighbours in zvec tab
 
 CREATE OPERATOR CLASS zvec_l2_ops DEFAULT FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS zvec_ip_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <#> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_ip_metric(internal);
 CREATE OPERATOR CLASS zvec_cosine_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <=> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_cosine_metric(internal);
 CREATE OPERATOR CLASS zvec_l1_ops FOR TYPE zvec USING zvec_hnsw AS
     OPERATOR 1 <+> (zvec, zvec) FOR ORDER BY pg_catalog.float_ops,
+    OPERATOR 2 @~ (zvec, double precision),
+    OPERATOR 3 @~ (zvec, text),
     FUNCTION 1 zvec_l1_metric(internal);
 
 -- Inspection.
@@ -304,11 +400,3 @@ CREATE FUNCTION zvec_prewarm(relation regclass) RETURNS bigint
     AS 'MODULE_PATHNAME', 'zvec_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100000;
 COMMENT ON FUNCTION zvec_prewarm(regclass) IS
     'loads an index and its vectors, or a table''s, into the shared buffers; how many pages';
-
--- PostgreSQL notes which access method a table needs, but not which one its TOAST relation needs: without this, the two
--- could be dropped in the wrong order, the tables' storage last.
-INSERT INTO pg_catalog.pg_depend (classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype)
-    SELECT 'pg_catalog.pg_am'::pg_catalog.regclass, tables.oid, 0,
-           'pg_catalog.pg_am'::pg_catalog.regclass, stores.oid, 0, 'n'
-    FROM pg_catalog.pg_am tables, pg_catalog.pg_am stores
-    WHERE tables.amname = 'zvec' AND stores.amname = 'zvec_segment';

@@ -15,6 +15,8 @@ pub enum SqlState {
     DataException,
     /// 22003 numeric_value_out_of_range
     NumericValueOutOfRange,
+    /// 22012 division_by_zero
+    DivisionByZero,
     /// 22004 null_value_not_allowed
     NullValueNotAllowed,
     /// 2202E array_subscript_error
@@ -27,6 +29,8 @@ pub enum SqlState {
     WrongObjectType,
     /// 0A000 feature_not_supported
     FeatureNotSupported,
+    /// 42501 insufficient_privilege
+    InsufficientPrivilege,
     /// 55000 object_not_in_prerequisite_state
     ObjectNotInPrerequisiteState,
     /// 53200 out_of_memory

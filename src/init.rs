@@ -12,6 +12,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
         crate::pg::guc::define();
         crate::pg::compat::check_lock_state();
         crate::pg::peek::learn_of_recovery();
+        crate::store::pending::watch_transactions();
         crate::store::pending::watch_parallel_queries();
         crate::indexam::plan::install();
         crate::indexam::declared::install();

@@ -5,6 +5,8 @@
 //! | module | duty | needs PostgreSQL |
 //! |---|---|---|
 //! | [`error`] | one error type for the pure modules: SQLSTATE class, message, hint | no |
+//! | [`bitset`] | sets of small numbers | no |
+//! | [`hints`] | in which shared buffers blocks were last found | no |
 //! | [`threads`] | what threads of a backend need beside the standard library's | no |
 //! | [`vector`] | vector values: layout, limits, text form | no |
 //! | [`distance`] | metrics and their kernels | no |
@@ -16,12 +18,14 @@
 //! | `store` | segments on pages: read, reserve, write, reclaim, check | yes |
 //! | `tableam` | the table access methods `zvec` and `zvec_segment` | yes |
 //! | [`indexam`] | the index access methods; its query and order of results need no server | most of it |
-//! | `worker` | the background worker that drains an index | yes |
+//! | `worker` | the background workers that drain indexes | yes |
 //! | `sql` | what SQL calls: type, operators, casts, aggregates, inspection | yes |
 
+pub mod bitset;
 pub mod distance;
 pub mod error;
 pub mod graph;
+pub mod hints;
 pub mod hnsw;
 pub mod indexam;
 pub mod quant;

@@ -1,61 +1,69 @@
-//! The background worker that drains the pending list of one index while others insert, and takes dead nodes out.
+//! The background worker that drains pending lists of a database's indexes while others insert, and takes dead nodes out.
 //!
-//! An inserting backend asks for it when many vectors wait and nobody drains them; VACUUM by hand, when a large graph is to be
-//! repaired, and its root page says so. It needs no preloaded library and no configuration; where the server has no free
-//! worker slot, VACUUM and the inserting backends do all that alone.
+//! An inserting backend asks for it when many vectors wait; VACUUM by hand, when a large graph is to be repaired, and its root
+//! page says so. Who asks puts the index on a list in shared memory ([`queue`]), and has the server start a worker if none is at
+//! the database and it may have one more. The worker goes from index to index, and on to the next database that waits. It needs
+//! no preloaded library and no configuration; where the server has no worker slot to spare, VACUUM and the inserting backends do
+//! all that alone.
 //!
-//! It is as unobtrusive as an autovacuum worker: its transactions are short, or keep no row version alive, it gives way to whoever waits for a lock that
-//! it holds or wants to drop the database, and it ends when nothing has been waiting for a while.
+//! What must hold: an index is on the list before it is looked whether there is a worker, and a worker that ends looks at the list
+//! once more after it can be seen no longer. So nothing is left that was asked for.
+//!
+//! It is as unobtrusive as an autovacuum worker: its transactions are short, or keep no row version alive, it gives way to whoever
+//! waits for a lock that it holds ([`give_way`]) or wants to drop the database, and it ends when nothing has been waiting for a
+//! while.
 
 #![allow(clippy::missing_safety_doc)]
 
+mod give_way;
+mod locks;
+mod queue;
+
 use crate::indexam::hnsw;
 use crate::pg::compat;
+use crate::pg::error::caught;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{guc, raw};
+use crate::pg::{guc, process, raw, restricted};
+use locks::Lock;
 use pgrx::pg_sys::{self, Datum};
+use queue::{ALL, Queue, Wish, queue};
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 /// Vectors drained in one transaction.
 const BATCH: u64 = 64;
+/// How long one index is worked at before others have their turn.
+const TURN: Duration = Duration::from_secs(1);
+/// How long one database's indexes are, while those of another wait.
+const STAY: Duration = Duration::from_secs(5);
 /// How long the worker sleeps when nothing waits.
 const NAP: Duration = Duration::from_millis(50);
 /// How long it sleeps when somebody else has the lock, perhaps for a moment only, and how often in a row.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 const MOST_SHORT_NAPS: u32 = 20;
-/// After so many naps in a row the worker ends.
-const MOST_NAPS: u32 = 40;
-/// How often in a row while a repair is wanted and cannot begin: ten minutes.
-const MOST_PATIENT_NAPS: u32 = 12_000;
-/// How often a new worker tries to take its lock, a millisecond apart.
-const LOOKS: u32 = 5;
-/// How often one backend asks for a worker at the most.
+/// How long it looks again and again at what it has drained, and after which it ends.
+const LINGER: Duration = Duration::from_secs(2);
+/// After so many attempts that failed because of others' locks the next ones come less often.
+const SOON: u32 = 40;
+const LATER: Duration = Duration::from_secs(1);
+/// How long an index is come back to that cannot be worked at because of others' locks.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long an index is left alone at which an error was met.
+const AFTER_ERROR: Duration = Duration::from_secs(60);
+/// After how many times that work was given up for others it is done in small steps.
+const MOST_GIVEN_UP: u32 = 2;
+/// How often one backend asks for a worker at the most, while its index is on the list.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Fewer waiting vectors are not worth a worker.
+const LEAST: u32 = 500;
 
 thread_local! {
     static ASKED: Cell<Option<(u32, Instant)>> = const { Cell::new(None) };
     /// when the statement began that last left a repair to a worker, and of which index
     static LEFT: Cell<(i64, u32)> = const { Cell::new((0, 0)) };
 }
-
-/// The lock that an index's worker holds as long as it runs: on a block number that no page has. It is of the method of
-/// user locks, because the end of a process releases only those outside a transaction. With the default method it would
-/// outlive the worker, and no other would ever start for the index.
-fn lock_tag(database: u32, index: u32) -> pg_sys::LOCKTAG {
-    pg_sys::LOCKTAG {
-        locktag_field1: database,
-        locktag_field2: index,
-        locktag_field3: pg_sys::InvalidBlockNumber,
-        locktag_field4: 0,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_PAGE as u8,
-        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-    }
-}
-
-/// Fewer waiting vectors are not worth a worker.
-const LEAST: u32 = 500;
 
 /// From how many waiting vectors on a worker is wanted.
 #[must_use]
@@ -69,19 +77,31 @@ pub fn is_wanted(waiting: u32) -> bool {
     guc::background_drain() && waiting >= wanted_from()
 }
 
-/// Asks for a worker that drains `index`, unless there is one, or this backend has asked for one a moment ago.
+fn this_database() -> u32 {
+    // SAFETY: set when the process connected
+    unsafe { pg_sys::MyDatabaseId }.to_u32()
+}
+
+/// Puts an index on the list, with this session's `maintenance_work_mem`; whether it was not there yet.
+fn note(queue: &Queue, index: u32) -> bool {
+    // SAFETY: a setting
+    queue.add(this_database(), index, unsafe { pg_sys::maintenance_work_mem })
+}
+
+/// Asks for a worker that drains `index`.
 pub unsafe fn ask_for(index: pg_sys::Relation) {
     // SAFETY: index is open
-    unsafe {
-        let oid = relation::oid(index).to_u32();
-        let now = Instant::now();
-        let recently = ASKED.get().is_some_and(|(of, at)| of == oid && now.duration_since(at) < ASK_EVERY);
-        if recently || relation::is_temporary(index) {
-            return;
-        }
-        ASKED.set(Some((oid, now)));
-        // no free slot: others drain
-        let _ = is_taken(oid) || start(oid);
+    let (oid, is_temporary) = unsafe { (relation::oid(index).to_u32(), relation::is_temporary(index)) };
+    if is_temporary || guc::max_drain_workers() == 0 {
+        return;
+    }
+    let Some(queue) = queue() else { return };
+    let is_new = note(queue, oid);
+    let recently = || ASKED.get().is_some_and(|(of, at)| of == oid && at.elapsed() < ASK_EVERY);
+    if is_new || !recently() {
+        ASKED.set(Some((oid, Instant::now())));
+        // no slot to spare: others drain
+        let _ = serve(queue, is_new);
     }
 }
 
@@ -91,15 +111,20 @@ pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
     // SAFETY: index is open
     unsafe {
         let oid = relation::oid(index).to_u32();
-        if relation::is_temporary(index) {
+        let Some(queue) = queue().filter(|_| !relation::is_temporary(index) && guc::max_drain_workers() > 0) else {
             return false;
-        }
+        };
         let statement = pg_sys::GetCurrentStatementStartTimestamp();
         let asked = LEFT.get();
-        if asked == (statement, oid) || is_taken(oid) {
+        if asked == (statement, oid) || Lock::Index(oid).is_taken() {
+            note(queue, oid);
             return true;
         }
-        let may = asked.0 != statement && !is_taken(REPAIRS) && start(oid);
+        if asked.0 == statement || Lock::Repairs.is_taken() {
+            return false;
+        }
+        let is_new = note(queue, oid);
+        let may = serve(queue, is_new);
         if may {
             LEFT.set((statement, oid));
         }
@@ -107,69 +132,75 @@ pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
     }
 }
 
-/// Whether an index has a worker, or this statement has asked for one.
+/// Whether a worker is at an index or will be, or this statement has asked for one.
 #[must_use]
 pub unsafe fn is_at(index: pg_sys::Relation) -> bool {
     // SAFETY: index is open
     unsafe {
         let oid = relation::oid(index).to_u32();
-        LEFT.get() == (pg_sys::GetCurrentStatementStartTimestamp(), oid) || is_taken(oid)
+        LEFT.get() == (pg_sys::GetCurrentStatementStartTimestamp(), oid)
+            || Lock::Index(oid).is_taken()
+            || queue().is_some_and(|queue| queue.has(this_database(), oid) && is_served(queue, this_database()))
     }
 }
 
-/// In the place of an index: whoever repairs one has this lock, so that one is repaired at a time in a database.
-const REPAIRS: u32 = 0;
-
-/// Takes the lock of a worker; false when another has it.
-unsafe fn take(index: u32) -> bool {
-    // SAFETY: a user lock
-    unsafe {
-        let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), index);
-        let mode = pg_sys::ExclusiveLock as pg_sys::LOCKMODE;
-        pg_sys::LockAcquire(&tag, mode, true, true) != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
-    }
+/// Whether a database has a worker, or will in a moment.
+fn is_served(queue: &Queue, database: u32) -> bool {
+    queue.is_starting(database) || Lock::Database(database).is_taken()
 }
 
-/// Gives it back.
-unsafe fn give_back(index: u32) {
-    // SAFETY: a user lock that was taken
-    unsafe {
-        let tag = lock_tag(pg_sys::MyDatabaseId.to_u32(), index);
-        pg_sys::LockRelease(&tag, pg_sys::ExclusiveLock as pg_sys::LOCKMODE, true);
+/// Has this database served, by another worker besides those that it has if there `is_more` to do and the server may have one;
+/// false when there is none, nor will be.
+fn serve(queue: &Queue, is_more: bool) -> bool {
+    let served = is_served(queue, this_database());
+    if served && !(is_more && guc::max_drain_workers() > 1) {
+        return true;
     }
+    served | (is_number_free(None) && start(queue, this_database(), false))
 }
 
-/// Whether a worker has the lock.
-unsafe fn is_taken(index: u32) -> bool {
-    // SAFETY: a lock that is released at once
-    unsafe {
-        let free = take(index);
-        if free {
-            give_back(index);
-        }
-        !free
-    }
+/// Whether the server may have one worker more; this process has the number `own`.
+fn is_number_free(own: Option<u32>) -> bool {
+    (0..guc::max_drain_workers()).any(|number| Some(number) != own && !Lock::Number(number).is_taken())
 }
 
-/// Has the server start a worker for the index; false when it has no room for one. It gets this session's
-/// `maintenance_work_mem`.
-unsafe fn start(oid: u32) -> bool {
+/// Takes the number of a worker; `None` when the server may have no more.
+fn take_number() -> Option<u32> {
+    let mut numbers = 0..guc::max_drain_workers();
+    numbers.clone().find(|&number| Lock::Number(number).take()).or_else(|| {
+        // somebody may have looked just then
+        numbers.find(|&number| Lock::Number(number).take_from_lookers())
+    })
+}
+
+/// Worker slots that are left to others: parallel queries, table syncs of subscriptions.
+fn reserve() -> usize {
+    // SAFETY: a setting
+    (unsafe { pg_sys::max_worker_processes } as usize / 4).max(1)
+}
+
+/// Has the server start a worker for a database; false when it has no slot to spare, or is starting one already. A worker of
+/// ours that is `leaving` leaves its own slot.
+fn start(queue: &Queue, database: u32, leaving: bool) -> bool {
+    if process::free_worker_slots() + usize::from(leaving) <= reserve() || !queue.begin_start(database) {
+        return false;
+    }
     // SAFETY: a worker that describes itself completely
     unsafe {
         let mut worker = pg_sys::BackgroundWorker::default();
-        let name = format!("pg_zvec drain of index {oid}");
-        put(&mut worker.bgw_name, &name);
+        put(&mut worker.bgw_name, &format!("pg_zvec drain of database {database}"));
         put(&mut worker.bgw_type, "pg_zvec drain");
         put(&mut worker.bgw_library_name, "pg_zvec");
         put(&mut worker.bgw_function_name, "zvec_worker_main");
-        let memory = pg_sys::maintenance_work_mem;
-        put(&mut worker.bgw_extra, &memory.to_string());
         worker.bgw_flags = (pg_sys::BGWORKER_SHMEM_ACCESS | pg_sys::BGWORKER_BACKEND_DATABASE_CONNECTION) as i32;
         worker.bgw_start_time = pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished;
         worker.bgw_restart_time = pg_sys::BGW_NEVER_RESTART;
-        let both = u64::from(pg_sys::MyDatabaseId.to_u32()) << 32 | u64::from(oid);
-        worker.bgw_main_arg = Datum::from(both);
-        pg_sys::RegisterDynamicBackgroundWorker(&mut worker, std::ptr::null_mut())
+        worker.bgw_main_arg = Datum::from(database);
+        let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, std::ptr::null_mut());
+        if !registered {
+            queue.end_start(database);
+        }
+        registered
     }
 }
 
@@ -202,98 +233,393 @@ unsafe fn flag(flag: u32) {
 #[pgrx::pg_guard]
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
-    let both = argument.value() as u64;
-    let (database, index) = ((both >> 32) as u32, both as u32);
+    let database = argument.value() as u32;
+    let Some(queue) = queue() else { return };
     // SAFETY: a background worker sets itself up
     unsafe {
+        pg_sys::before_shmem_exit(Some(at_exit), argument);
         compat::on_signal(libc::SIGTERM, raw::die);
         compat::on_signal(libc::SIGINT, raw::StatementCancelHandler);
         compat::on_signal(libc::SIGHUP, raw::SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
-        pg_sys::BackgroundWorkerInitializeConnectionByOid(pg_sys::Oid::from(database), pg_sys::InvalidOid, 0);
+        let (oid, anyway) = (pg_sys::Oid::from(database), pg_sys::BGWORKER_BYPASS_ALLOWCONN);
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, anyway);
         flag(pg_sys::PROC_IS_AUTOVACUUM);
-        // somebody may look just now whether there is a worker
-        if !(0..LOOKS).any(|_| {
-            let taken = take(index);
-            if !taken {
-                pg_sys::pg_usleep(1000);
-            }
-            taken
-        }) {
-            return;
-        }
-        let set = |name: &CStr, value: &CStr| {
-            let (context, source) = (pg_sys::GucContext::PGC_USERSET, pg_sys::GucSource::PGC_S_SESSION);
-            pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source);
-        };
+        STAGE.set(Stage::Seeks);
+        let number = take_number();
+        let is_seen = number.is_some() && Lock::Database(database).take_from_lookers();
+        queue.end_start(database);
+        let Some(number) = number.filter(|_| is_seen) else { return };
+        STAGE.set(Stage::Serves);
         // whoever inserts and searches needs the other processors
         set(c"pg_zvec.optimize_threads", c"1");
-        // as the session has it that asked
-        set(c"maintenance_work_mem", CStr::from_ptr((*pg_sys::MyBgworkerEntry).bgw_extra.as_ptr()));
-        let oid = pg_sys::Oid::from(index);
-        loop {
-            if !until_idle(oid) {
-                break;
+        let memory = background_memory();
+        Worker { queue, database, number, memory, cursor: 0, known: BTreeMap::new() }.serve();
+    }
+}
+
+/// How far a worker is, for its end.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// it connects to its database
+    Connects,
+    /// it looks whether it may work, or has done so
+    Seeks,
+    /// it works
+    Serves,
+}
+
+thread_local! {
+    static STAGE: Cell<Stage> = const { Cell::new(Stage::Connects) };
+}
+
+/// At the worker's end, whatever ends it: DROP DATABASE does, and must not end the service of other databases. Its own gets a
+/// new worker when somebody asks again.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_exit(_status: i32, database: Datum) {
+    let database = database.value() as u32;
+    let Some(queue) = queue() else { return };
+    match STAGE.get() {
+        // it cannot be connected to: it is gone, or soon will be
+        Stage::Connects => {
+            queue.end_start(database);
+            queue.remove_all(database);
+        }
+        Stage::Seeks => return,
+        // the server has released its locks
+        Stage::Serves => {}
+    }
+    STAGE.set(Stage::Seeks);
+    let is_unserved = |&other: &u32| other != database && !is_served(queue, other);
+    if is_number_free(None)
+        && let Some(other) = queue.databases().into_iter().find(is_unserved)
+    {
+        start(queue, other, true);
+    }
+}
+
+/// What may be taken, in kB, where no session asked: as much as autovacuum takes.
+fn background_memory() -> i32 {
+    // SAFETY: settings
+    unsafe { if raw::autovacuum_work_mem >= 0 { raw::autovacuum_work_mem } else { pg_sys::maintenance_work_mem } }
+}
+
+unsafe fn set(name: &CStr, value: &CStr) {
+    let (context, source) = (pg_sys::GucContext::PGC_USERSET, pg_sys::GucSource::PGC_S_SESSION);
+    // SAFETY: the server copies the strings
+    unsafe { pg_sys::SetConfigOption(name.as_ptr(), value.as_ptr(), context, source) };
+}
+
+/// What a worker knows of an index that it has been at.
+struct State {
+    /// not before
+    due: Instant,
+    /// kB that work in memory may take
+    memory: i32,
+    /// since when others' locks have been in the way, and how often
+    blocked: Option<(Instant, u32)>,
+    /// how often work was given up for others
+    given_up: u32,
+    /// when something was done last
+    done: Option<Instant>,
+    /// after an error
+    failed: bool,
+}
+
+/// What came of an index's turn.
+enum Turn {
+    /// there is nothing to do any more
+    Finished,
+    /// there is more to do
+    More,
+    /// others' locks are in the way
+    Blocked,
+    /// an error was met, or the work was cancelled
+    Failed { cancelled: bool },
+}
+
+/// A worker at a database.
+struct Worker {
+    queue: &'static Queue,
+    database: u32,
+    number: u32,
+    /// kB that work in memory may take for who did not ask by a session of its own
+    memory: i32,
+    /// the place in the list of the index that had its turn last
+    cursor: usize,
+    known: BTreeMap<u32, State>,
+}
+
+impl Worker {
+    /// Works until there has been nothing to do for a while.
+    unsafe fn serve(&mut self) {
+        let (arrived, mut idle) = (Instant::now(), Instant::now());
+        // SAFETY: in a background worker, outside a transaction
+        unsafe {
+            loop {
+                if pg_sys::QueryCancelPending != 0 {
+                    // cancelled while it was at nothing: that asks for its end
+                    pg_sys::QueryCancelPending = 0;
+                    return self.leave();
+                }
+                pgrx::check_for_interrupts!();
+                if pg_sys::ConfigReloadPending != 0 {
+                    pg_sys::ConfigReloadPending = 0;
+                    pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+                }
+                if self.number >= guc::max_drain_workers() {
+                    return self.leave();
+                }
+                if guc::background_drain() && self.queue.is_look_due(self.database) {
+                    self.look_at_all();
+                }
+                let worked = self.round();
+                if worked {
+                    idle = Instant::now();
+                }
+                let needed = !self.queue.of(self.database).is_empty();
+                let elsewhere = self.unserved();
+                if let Some(database) = elsewhere {
+                    if is_number_free(Some(self.number)) {
+                        start(self.queue, database, false);
+                    } else if !needed || arrived.elapsed() > STAY {
+                        self.let_go();
+                        if start(self.queue, database, true) || !self.take_again() {
+                            return;
+                        }
+                    }
+                }
+                if worked {
+                    continue;
+                }
+                let waits = needed || elsewhere.is_some();
+                if idle.elapsed() > if waits { PATIENCE } else { LINGER } {
+                    self.let_go();
+                    // who has found this worker there a moment ago asked for no other
+                    let left = !self.queue.of(self.database).is_empty() || self.unserved().is_some();
+                    if waits || !left || !self.take_again() {
+                        return;
+                    }
+                    idle = Instant::now();
+                }
+                sleep(NAP);
             }
-            // who has found this worker running a moment ago asked for no other
-            give_back(index);
-            let left = matches!(run(oid, Work::Look), Round::Done);
-            if !left || !take(index) {
-                break;
+        }
+    }
+
+    /// Gives back by what it is seen.
+    fn let_go(&self) {
+        STAGE.set(Stage::Seeks);
+        Lock::Database(self.database).give_back();
+        Lock::Number(self.number).give_back();
+    }
+
+    /// Ends before everything is done, for another worker if there may be one.
+    unsafe fn leave(&self) {
+        self.let_go();
+        if is_number_free(None)
+            // SAFETY: in a background worker, outside a transaction
+            && let Some(database) = unsafe { self.unserved() }
+        {
+            start(self.queue, database, true);
+        }
+    }
+
+    /// Takes that again; false when another worker has taken its place.
+    fn take_again(&mut self) -> bool {
+        let Some(number) = take_number() else { return false };
+        self.number = number;
+        let is_seen = Lock::Database(self.database).take_from_lookers();
+        if is_seen {
+            STAGE.set(Stage::Serves);
+        }
+        is_seen
+    }
+
+    /// Another database that has asked and has no worker.
+    unsafe fn unserved(&self) -> Option<u32> {
+        let others = self.queue.databases().into_iter().filter(|&database| database != self.database);
+        for database in others {
+            if is_served(self.queue, database) {
+                continue;
+            }
+            // SAFETY: in a background worker, outside a transaction
+            if unsafe { exists(database) } {
+                return Some(database);
+            }
+            self.queue.remove_all(database);
+        }
+        None
+    }
+
+    /// Each index that has asked gets its turn, and those that were drained a moment ago are looked at; whether anything was done.
+    unsafe fn round(&mut self) -> bool {
+        let mut worked = false;
+        let mut wishes = self.queue.of(self.database);
+        let next = wishes.iter().position(|wish| wish.place > self.cursor).unwrap_or(0);
+        wishes.rotate_left(next);
+        for &wish in &wishes {
+            // SAFETY: in a background worker, outside a transaction
+            unsafe {
+                if wish.index == ALL {
+                    self.queue.remove(self.database, wish);
+                    self.look_at_all();
+                    worked = true;
+                } else {
+                    worked |= self.turn(wish.index, wish.memory, Some(wish));
+                }
+            }
+            self.cursor = wish.place;
+        }
+        let lately = |state: &State| state.done.is_some_and(|at| at.elapsed() < LINGER);
+        let is_wished = |index: u32| wishes.iter().any(|wish| wish.index == index);
+        self.known
+            .retain(|&index, state| lately(state) || is_wished(index) || state.failed && state.due > Instant::now());
+        let rest: Vec<(u32, i32)> = self
+            .known
+            .iter()
+            .filter(|&(&index, state)| lately(state) && !is_wished(index))
+            .map(|(&index, state)| (index, state.memory))
+            .collect();
+        for (index, memory) in rest {
+            // SAFETY: as above
+            worked |= unsafe { self.turn(index, memory, None) };
+        }
+        worked
+    }
+
+    /// Works at one index, if it is due; whether anything was done.
+    unsafe fn turn(&mut self, index: u32, memory: i32, wish: Option<Wish>) -> bool {
+        let began = Instant::now();
+        let new = State { due: began, memory, blocked: None, given_up: 0, done: None, failed: false };
+        let mut state = self.known.remove(&index).unwrap_or(new);
+        let forget = || {
+            if let Some(wish) = wish {
+                self.queue.remove(self.database, wish);
+            }
+        };
+        if state.due > began {
+            if state.failed {
+                forget();
+            }
+            self.known.insert(index, state);
+            return false;
+        }
+        (state.memory, state.failed) = (memory, false);
+        let before = state.done;
+        let turn = if Lock::Index(index).take() {
+            // what was asked for comes first, once: a repair may take long, or fail
+            let first = if wish.is_some() { Work::DrainFirst } else { Work::Drain };
+            // SAFETY: in a background worker, outside a transaction
+            let turn = unsafe { at_index(index, first, &mut state) };
+            Lock::Index(index).give_back();
+            turn
+        } else {
+            Turn::Blocked
+        };
+        match turn {
+            Turn::More => state.blocked = None,
+            Turn::Finished => {
+                (state.blocked, state.given_up) = (None, 0);
+                forget();
+                // who has found it on the list a moment ago asked no more
+                // SAFETY: as above
+                if wish.is_some() && matches!(unsafe { attempt(index, Work::Look, true) }, Ok(Round::Done)) {
+                    self.queue.add(self.database, index, memory);
+                }
+            }
+            Turn::Blocked => {
+                let (since, times) = state.blocked.unwrap_or((began, 0));
+                state.blocked = Some((since, times + 1));
+                state.due = Instant::now() + if times < SOON { NAP } else { LATER };
+                if since.elapsed() > PATIENCE {
+                    forget();
+                    return false;
+                }
+            }
+            Turn::Failed { cancelled } => {
+                forget();
+                state.failed = !cancelled;
+                state.due = if cancelled { began } else { began + AFTER_ERROR };
+                state.done = None;
+            }
+        }
+        let worked = state.done != before;
+        self.known.insert(index, state);
+        worked
+    }
+
+    /// Puts on the list what of the database's indexes has something to do, or cannot be looked at now.
+    unsafe fn look_at_all(&mut self) {
+        // SAFETY: in a background worker, outside a transaction
+        unsafe {
+            for index in in_transaction(|| all_indexes()).unwrap_or_default() {
+                pgrx::check_for_interrupts!();
+                if matches!(attempt(index, Work::Look, true), Ok(Round::Done | Round::Locked)) {
+                    self.queue.add(self.database, index, self.memory);
+                }
             }
         }
     }
 }
 
-/// Works until there has been nothing to do for a while; false when the index is gone.
-unsafe fn until_idle(index: pg_sys::Oid) -> bool {
-    let (mut naps, mut short_naps, mut patient_naps) = (0, 0, 0);
-    // what waits comes first, once: a repair may take long, or fail
-    let mut work = Work::DrainFirst;
-    while naps < MOST_NAPS && patient_naps < MOST_PATIENT_NAPS {
-        pgrx::check_for_interrupts!();
-        // SAFETY: in a background worker, outside a transaction
-        unsafe {
-            if pg_sys::ConfigReloadPending != 0 {
-                pg_sys::ConfigReloadPending = 0;
-                pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-            }
-            let round = run(index, work);
+/// Sleeps, or until something happens.
+unsafe fn sleep(time: Duration) {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: this process's own latch
+    unsafe {
+        pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, time.as_millis() as _, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+}
+
+/// Works at an index whose lock is held until its turn is over.
+unsafe fn at_index(index: u32, first: Work, state: &mut State) -> Turn {
+    let began = Instant::now();
+    let in_memory = state.given_up < MOST_GIVEN_UP;
+    let (mut short_naps, mut work) = (0, first);
+    // SAFETY: in a background worker, outside a transaction
+    unsafe {
+        // as the session has it that asked
+        if let Ok(memory) = std::ffi::CString::new(state.memory.to_string()) {
+            set(c"maintenance_work_mem", &memory);
+        }
+        loop {
+            pgrx::check_for_interrupts!();
             let repairs = work == Work::Repair;
-            work = Work::Drain;
-            let nap = match round {
-                Round::Gone => return false,
-                Round::RepairWanted => {
-                    work = Work::Repair;
-                    continue;
+            match attempt(index, work, in_memory) {
+                Err(Trouble::GaveWay) => {
+                    state.given_up += 1;
+                    return Turn::Blocked;
                 }
-                Round::Done => {
-                    (naps, short_naps, patient_naps) = (0, 0, 0);
-                    continue;
+                Err(Trouble::Cancelled) => return Turn::Failed { cancelled: true },
+                Err(Trouble::Error) => return Turn::Failed { cancelled: false },
+                Ok(Round::Gone) => return Turn::Finished,
+                Ok(Round::Nothing) if work == Work::DrainFirst => work = Work::Drain,
+                Ok(Round::Nothing) => return Turn::Finished,
+                Ok(Round::RepairWanted) => work = Work::Repair,
+                Ok(Round::Done) => {
+                    state.done = Some(Instant::now());
+                    work = Work::Drain;
+                    if began.elapsed() > TURN {
+                        return Turn::More;
+                    }
                 }
                 // VACUUM, or whoever else is at the table, will end; meanwhile what waits does not
-                Round::Busy | Round::Locked if repairs => {
-                    run(index, Work::DrainFirst);
-                    work = Work::Repair;
-                    patient_naps += 1;
-                    NAP
+                Ok(Round::Busy | Round::Locked) if repairs => {
+                    if matches!(attempt(index, Work::DrainFirst, in_memory), Ok(Round::Done)) {
+                        state.done = Some(Instant::now());
+                    }
+                    return Turn::Blocked;
                 }
-                Round::Busy if short_naps < MOST_SHORT_NAPS => {
+                Ok(Round::Busy) if short_naps < MOST_SHORT_NAPS => {
                     short_naps += 1;
-                    SHORT_NAP
+                    sleep(SHORT_NAP);
                 }
-                Round::Busy | Round::Locked | Round::Nothing => {
-                    naps += 1;
-                    NAP
-                }
-            };
-            let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-            let wait = pg_sys::PG_WAIT_EXTENSION;
-            pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, nap.as_millis() as _, wait);
-            pg_sys::ResetLatch(pg_sys::MyLatch);
+                Ok(Round::Busy | Round::Locked) => return Turn::Blocked,
+            }
         }
     }
-    true
 }
 
 /// What is to be done in a transaction.
@@ -326,26 +652,125 @@ enum Round {
     RepairWanted,
 }
 
-/// Does it in a transaction of its own.
-unsafe fn run(index: pg_sys::Oid, work: Work) -> Round {
+/// Why nothing came of it.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// somebody waited for a lock
+    GaveWay,
+    /// it was cancelled
+    Cancelled,
+    /// an error, which is in the log
+    Error,
+}
+
+/// Does it in a transaction of its own, in memory where that is faster and `in_memory` allows it.
+unsafe fn attempt(index: u32, work: Work, in_memory: bool) -> Result<Round, Trouble> {
+    if work == Work::Repair && !Lock::Repairs.take() {
+        return Ok(Round::Busy);
+    }
+    // SAFETY: in a background worker, outside a transaction
+    let result = unsafe {
+        in_transaction(|| {
+            if work == Work::Repair {
+                // before there is a snapshot: it may take long, and reads no row
+                flag(pg_sys::PROC_IN_VACUUM);
+            }
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            let done = work_at(pg_sys::Oid::from(index), work, in_memory);
+            pg_sys::PopActiveSnapshot();
+            done
+        })
+    };
+    if work == Work::Repair {
+        Lock::Repairs.give_back();
+    }
+    result
+}
+
+/// Runs `work` in a transaction of its own, which gives way to others; an error is logged.
+unsafe fn in_transaction<R>(work: impl FnOnce() -> R) -> Result<R, Trouble> {
     // SAFETY: in a background worker, outside a transaction
     unsafe {
-        pg_sys::SetCurrentStatementStartTimestamp();
-        pg_sys::StartTransactionCommand();
-        if work == Work::Repair {
-            // before there is a snapshot: it may take long, and reads no row
-            flag(pg_sys::PROC_IN_VACUUM);
-        }
-        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-        let done = work_at(index, work);
-        pg_sys::PopActiveSnapshot();
-        pg_sys::CommitTransactionCommand();
+        give_way::begin();
+        let result = caught(|| {
+            pg_sys::SetCurrentStatementStartTimestamp();
+            pg_sys::StartTransactionCommand();
+            let result = work();
+            pg_sys::CommitTransactionCommand();
+            result
+        });
+        let gave_way = give_way::end();
+        let result = result.map_err(|error| {
+            let is_cancel = error.is_cancel();
+            if !(is_cancel && gave_way) {
+                error.log();
+            }
+            pg_sys::AbortCurrentTransaction();
+            error.forget();
+            match (is_cancel, gave_way) {
+                (true, true) => Trouble::GaveWay,
+                (true, false) => Trouble::Cancelled,
+                (false, _) => Trouble::Error,
+            }
+        });
+        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
         pg_sys::pgstat_report_stat(false);
-        done
+        result
     }
 }
 
-unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
+/// Whether there is a database of that oid.
+unsafe fn exists(database: u32) -> bool {
+    // SAFETY: a look-up in a catalog that all databases share
+    unsafe {
+        let there = in_transaction(|| {
+            let oid = Datum::from(pg_sys::Oid::from(database));
+            let row = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::DATABASEOID as i32, oid);
+            let there = !row.is_null();
+            if there {
+                pg_sys::ReleaseSysCache(row);
+            }
+            there
+        });
+        there.unwrap_or(false)
+    }
+}
+
+/// The `zvec_hnsw` indexes of this database.
+unsafe fn all_indexes() -> Vec<u32> {
+    let mut all = Vec::new();
+    // SAFETY: a scan of a catalog in a transaction; pg_class rows have their fixed part
+    unsafe {
+        let method = pg_sys::get_am_oid(c"zvec_hnsw".as_ptr(), true);
+        if method == pg_sys::InvalidOid {
+            return all;
+        }
+        let classes = OpenRelation::open(pg_sys::RelationRelationId, pg_sys::AccessShareLock as _);
+        let scan = pg_sys::systable_beginscan(
+            classes.raw(),
+            pg_sys::InvalidOid,
+            false,
+            std::ptr::null_mut(),
+            0,
+            std::ptr::null_mut(),
+        );
+        loop {
+            let row = pg_sys::systable_getnext(scan);
+            if row.is_null() {
+                break;
+            }
+            let class = pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
+            let is_plain = (*class).relkind as u8 == pg_sys::RELKIND_INDEX;
+            if is_plain && (*class).relam == method && (*class).relpersistence as u8 != pg_sys::RELPERSISTENCE_TEMP {
+                all.push((*class).oid.to_u32());
+            }
+        }
+        pg_sys::systable_endscan(scan);
+    }
+    all
+}
+
+unsafe fn work_at(index: pg_sys::Oid, work: Work, in_memory: bool) -> Round {
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: the relations are looked at only if they exist
     unsafe {
@@ -373,6 +798,8 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
             return Round::Locked;
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
+        let oids = [relation::oid(heap.raw()), (*(*heap.raw()).rd_rel).reltoastrelid, relation::oid(index.raw())];
+        give_way::at(oids.map(pg_sys::Oid::to_u32));
         let wanted = matches!(work, Work::Drain | Work::Look) && hnsw::is_repair_wanted(index.raw());
         if work == Work::Look {
             let left = wanted || hnsw::most_waiting(index.raw()) >= wanted_from();
@@ -386,16 +813,10 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work) -> Round {
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
         let done = if work == Work::Repair {
-            if !take(REPAIRS) {
-                return Round::Busy;
-            }
-            let done = hnsw::repair_wanted(index.raw(), heap.raw());
-            give_back(REPAIRS);
-            done
+            restricted::as_owner(heap.raw(), || hnsw::repair_wanted(index.raw(), heap.raw()))
         } else {
-            hnsw::drain_some(index.raw(), heap.raw(), BATCH)
+            restricted::as_owner(heap.raw(), || hnsw::drain_some(index.raw(), heap.raw(), BATCH, in_memory))
         };
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
         match done {
             None => Round::Busy,
             Some(0) => Round::Nothing,

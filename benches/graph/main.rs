@@ -31,8 +31,9 @@ mod variants;
 
 use data::{Data, K};
 use pg_zvec::distance::{Metric, distance};
-use pg_zvec::hnsw::build::{Control, insert_all};
+use pg_zvec::hnsw::build::insert_all;
 use pg_zvec::hnsw::repair::repair_all;
+use pg_zvec::hnsw::workers::Control;
 use pg_zvec::hnsw::{Beam, Graph, MemoryGraph, Node, level_of};
 use pg_zvec::quant::{Codec, Query, Trainer};
 use std::cell::Cell;

@@ -51,8 +51,9 @@ pub fn by_cluster(graph: &MemoryGraph) -> Vec<u32> {
 mod tests {
     use super::*;
     use pg_zvec::distance::Metric;
-    use pg_zvec::hnsw::build::{Control, insert_all};
+    use pg_zvec::hnsw::build::insert_all;
     use pg_zvec::hnsw::level_of;
+    use pg_zvec::hnsw::workers::Control;
     use pg_zvec::quant::Codec;
     use std::sync::Arc;
 

@@ -12,23 +12,6 @@ unset ZVEC_BINDIR
 zvec_begin failpoints-test
 . regress/crash/lib.bash
 
-# The library is built from a copy of target/ (hard links), so that the dependencies need not be built again and the
-# normal library stays as it is.
-build() {
-    local from to own
-    from=$(zvec_target) && to=target/failpoints${from#target} || return 1
-    if [ ! -d "$to" ]; then
-        mkdir -p "$to" && cp -al "$from/release" "$to/release" || return 1
-        own=$(find "$to/release" \( -name '*pg_zvec*' -o -name '.cargo-lock' \) -prune -print)
-        # what cargo writes in place must not be shared
-        [ -z "$own" ] || rm -rf $own
-    fi
-    # shellcheck disable=SC2046 # several options
-    CARGO_TARGET_DIR=$to PGRX_PG_CONFIG_PATH=$(zvec_pg_config) cargo build --quiet --release $(zvec_features) \
-        --features failpoints &&
-        install -m 755 "$to/release"/libpg_zvec.so "$("$ZVEC_BINDIR/pg_config" --pkglibdir)/pg_zvec.so"
-}
-
 # The statements: name, preparation, body. @ is the table's name, %am its access method.
 statements() {
     cat <<END
@@ -132,7 +115,7 @@ psql_run() {
     timeout 300 psql -Xq -d "$1" -v VERBOSITY=terse -v SHOW_CONTEXT=never >/dev/null 2>"$2"
 }
 
-build
+build_with_failpoints
 zvec_result $? "failpoints: the library with failpoints is built"
 crash_cluster failpoints "autovacuum = off" "pg_zvec.background_drain = off" "max_prepared_transactions = 10" &&
     psql -Xqb -v ON_ERROR_STOP=1 -f "$ZVEC_CRASH/failpoints.sql"

@@ -86,3 +86,21 @@ is() {
     output=$(psql -XAtq -v ON_ERROR_STOP=1 -c "$1" 2>&1)
     [ "$output" = "$2" ] || { printf '%s\n  returns %s\n  instead of %s\n' "$1" "$output" "$2" && return 1; }
 }
+
+# Installs a library with failpoints. It is built from a copy of target/ (hard links), so that the dependencies need not be
+# built again and the normal library stays as it is.
+build_with_failpoints() {
+    local from to own
+    from=$(zvec_target) && to=target/failpoints${from#target} || return 1
+    if [ ! -d "$to" ]; then
+        mkdir -p "$to" && cp -al "$from/release" "$to/release" || return 1
+        own=$(find "$to/release" \( -name '*pg_zvec*' -o -name '.cargo-lock' \) -prune -print)
+        # what cargo writes in place must not be shared
+        # shellcheck disable=SC2086 # several files
+        [ -z "$own" ] || rm -rf $own
+    fi
+    # shellcheck disable=SC2046 # several options
+    CARGO_TARGET_DIR=$to PGRX_PG_CONFIG_PATH=$(zvec_pg_config) cargo build --quiet --release $(zvec_features) \
+        --features failpoints &&
+        install -m 755 "$to/release/libpg_zvec.so" "$("$ZVEC_BINDIR/pg_config" --pkglibdir)/pg_zvec.so"
+}

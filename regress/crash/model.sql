@@ -215,7 +215,7 @@ BEGIN
                      coalesce(pg_get_expr(i.indpred, i.indrelid), 'true') AS cond
               FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
               JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-              JOIN pg_opclass k ON k.oid = i.indclass[0] JOIN pg_amop p ON p.amopfamily = k.opcfamily
+              JOIN pg_opclass k ON k.oid = i.indclass[0] JOIN pg_amop p ON p.amopfamily = k.opcfamily AND p.amoppurpose = 'o'
               JOIN pg_operator o ON o.oid = p.amopopr
               WHERE i.indrelid = tab AND m.amname IN ('zvec_hnsw', 'zvec_flat') AND i.indisvalid LOOP
         EXECUTE format('SELECT array_agg(v) FROM (SELECT %1$I AS v FROM %2$s WHERE %1$I IS NOT NULL

@@ -99,8 +99,14 @@ CREATE OPERATOR CLASS no_operator FOR TYPE zvec USING zvec_flat AS
     FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS stored FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY float_ops, FUNCTION 1 zvec_l2_metric(internal), STORAGE real;
-CREATE OPERATOR CLASS more FOR TYPE zvec USING zvec_flat AS
+CREATE OPERATOR CLASS bad_hint FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY float_ops, OPERATOR 2 @~ (zvec, text), FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS second FOR TYPE zvec USING zvec_flat AS
     OPERATOR 2 <-> (zvec, zvec) FOR ORDER BY float_ops, FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS more FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 4 <-> (zvec, zvec) FOR ORDER BY float_ops, FUNCTION 1 zvec_l2_metric(internal);
+CREATE OPERATOR CLASS hinted FOR TYPE zvec USING zvec_flat AS
+    OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY float_ops, OPERATOR 3 @~ (zvec, text), FUNCTION 1 zvec_l2_metric(internal);
 CREATE OPERATOR CLASS good FOR TYPE zvec USING zvec_flat AS
     OPERATOR 1 <-> (zvec, zvec) FOR ORDER BY float_ops, FUNCTION 1 zvec_l2_metric(internal);
 SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcnamespace = 'index_errors'::regnamespace ORDER BY opcname;

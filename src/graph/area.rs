@@ -2,11 +2,13 @@
 
 use super::entry::{CODE_HEAD_BYTES, MAP_ENTRY_BYTES, PENDING_ENTRY_BYTES, node_bytes};
 use super::page::Kind;
-use super::root::MOST_EXTENTS;
 use crate::segment::ExtentList;
 use crate::segment::extent::growth_by_extents;
-use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
+use crate::segment::header::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
 use std::ops::Range;
+
+/// The most extents of an area.
+pub const MOST_EXTENTS: usize = 168;
 
 /// A part of a graph that consists of pages of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

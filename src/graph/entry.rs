@@ -9,8 +9,8 @@
 //! pending 0 slot u32 | 4 generation u16 | 6 reserved u16
 //! ```
 
-use crate::segment::page::PageBytes;
-use crate::segment::page::{u16_at, u32_at};
+use crate::segment::header::PageBytes;
+use crate::segment::header::{u16_at, u32_at};
 use crate::segment::{Generation, SlotNo};
 
 /// Bytes of a code's head.

@@ -15,13 +15,9 @@
 
 use crate::distance::Metric;
 use crate::segment::SegmentTag;
-use crate::segment::page::{
-    Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, SERVER_HEADER_BYTES, check_header, encode_header, u16_at,
-    u32_at,
-};
+use crate::segment::header::{self, Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, Versions, u16_at, u32_at};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ZVGX");
-const VERSION: u8 = 1;
 
 /// Number of a graph within its index, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +44,23 @@ pub enum Kind {
     Center = 8,
 }
 
+impl Kind {
+    /// The format versions of its pages that this library reads.
+    #[must_use]
+    pub const fn versions(self) -> Versions {
+        match self {
+            Self::Meta
+            | Self::Root
+            | Self::Codes
+            | Self::Nodes
+            | Self::Upper
+            | Self::Map
+            | Self::Pending
+            | Self::Center => Versions { oldest: 1, newest: 1 },
+        }
+    }
+}
+
 /// The index's own header of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -63,14 +76,14 @@ impl Header {
     /// The 16 bytes from offset 24.
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
-        encode_header(MAGIC, self.kind as u8, VERSION, self.graph.0, self.ordinal)
+        header::encode(MAGIC, self.kind as u8, self.kind.versions(), self.graph.0, self.ordinal)
     }
 
     /// Whether `page` is exactly the page that this header describes.
     #[inline]
     #[must_use]
     pub fn matches(&self, page: &PageBytes) -> bool {
-        page[SERVER_HEADER_BYTES..PAYLOAD_START] == self.encode()
+        header::matches(page, &self.encode(), self.kind.versions())
     }
 
     /// `Ok` when `page` is the page that this header describes, otherwise what is wrong with it.
@@ -78,7 +91,7 @@ impl Header {
     /// # Errors
     /// [`Damage`] naming the first field that is off.
     pub fn check(&self, page: &PageBytes) -> Result<(), Damage> {
-        check_header(page, &self.encode(), "graph")
+        header::check(page, &self.encode(), self.kind.versions(), "graph")
     }
 }
 

@@ -14,11 +14,11 @@
 //! 112 extents: 6 x 168 x (start u32, pages u32)
 //! ```
 
-use super::area::{Area, CodeShape, Shape};
+use super::area::{Area, CodeShape, MOST_EXTENTS, Shape};
 use super::entry::NO_NODE;
 use super::page::{GraphNo, Header, Kind};
 use crate::distance::Metric;
-use crate::segment::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
+use crate::segment::header::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::segment::{Extent, ExtentList, SegmentTag};
 
 const START: usize = 40;
@@ -27,8 +27,6 @@ const LAYOUT: usize = 84;
 const EXTENT_COUNTS: usize = 96;
 const UNPROVEN: usize = 108;
 const EXTENTS: usize = 112;
-/// The most extents of an area.
-pub const MOST_EXTENTS: usize = 168;
 const INT8: u8 = 1;
 
 const _: () = assert!(EXTENTS + 6 * MOST_EXTENTS * 8 <= PAGE_BYTES);

@@ -13,7 +13,6 @@ const ASKED: u64 = 1 << 31;
 /// Every node that was reached is in exactly one of these states: *expanded*; *waiting* to be expanded (`frontier`);
 /// or put *aside*, because enough nearer ones were known. Those waiting or expanded, if not refused, are also in `nearest`
 /// or, when enough nearer ones pushed them out, in `pushed_out`.
-#[derive(Default)]
 pub struct Beam {
     visited: Visited,
     hop: Hop,
@@ -31,11 +30,42 @@ pub struct Beam {
     refused: usize,
 }
 
+impl Default for Beam {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Beam {
     /// A beam without buffers.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            visited: Visited::frugal(),
+            hop: Hop::default(),
+            frontier: BinaryHeap::new(),
+            aside: Vec::new(),
+            nearest: BinaryHeap::new(),
+            pushed_out: Vec::new(),
+            reported: Vec::new(),
+            fresh: Vec::new(),
+            refused: 0,
+        }
+    }
+
+    /// Bytes of memory that it has, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let keys = self.frontier.capacity() + self.nearest.capacity();
+        let lists = [&self.aside, &self.pushed_out, &self.reported, &self.fresh];
+        (keys + lists.map(Vec::capacity).iter().sum::<usize>()) * size_of::<u64>() + self.visited.bytes()
+    }
+
+    /// Bytes that the nodes which the search has reached take, but for their marks.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let keys = self.frontier.len() + self.nearest.len() + self.aside.len() + self.pushed_out.len();
+        (keys + self.reported.len()) * size_of::<u64>()
     }
 
     /// Begins a search: descends to level 0.

@@ -1,7 +1,7 @@
 //! What must hold of a graph.
 
-use super::connect::Marks;
 use super::{Graph, GraphMut, NONE, Node};
+use crate::bitset::Bitset;
 
 /// What a node number is in use for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: 
     let nodes = graph.nodes();
     let twins = twins(graph, state);
     check_chains(graph, state, &twins, &mut findings);
-    let mut chained = Marks::new(nodes);
+    let mut chained = Bitset::below(nodes);
     for node in (0..nodes).filter(|&node| state(node) == State::Live) {
         tick();
         for level in 0..=graph.level(node) {
@@ -128,8 +128,8 @@ pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: 
 }
 
 /// The nodes in use that hang behind another one in use.
-fn twins(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Marks {
-    let mut twins = Marks::new(graph.nodes());
+fn twins(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Bitset {
+    let mut twins = Bitset::below(graph.nodes());
     for node in (0..graph.nodes()).filter(|&node| state(node) != State::Free) {
         twins.insert(graph.twin(node));
     }
@@ -137,9 +137,9 @@ fn twins(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Marks {
 }
 
 /// Each live twin hangs behind a head: a chain that comes back to itself has none.
-fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Marks, findings: &mut Findings) {
+fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Bitset, findings: &mut Findings) {
     let nodes = graph.nodes();
-    let mut hung = Marks::new(nodes);
+    let mut hung = Bitset::below(nodes);
     for head in (0..nodes).filter(|&node| state(node) != State::Free && !twins.contains(node)) {
         let mut twin = graph.twin(head);
         while twin < nodes && !hung.contains(twin) {
@@ -158,7 +158,7 @@ fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Mar
 fn check_list(
     graph: &impl Inspect,
     state: &dyn Fn(Node) -> State,
-    twins: &Marks,
+    twins: &Bitset,
     node: Node,
     level: u8,
     findings: &mut Findings,
@@ -188,7 +188,7 @@ fn check_list(
 /// Live nodes that cannot be reached on level 0 from the entry point. Dead nodes lead on.
 fn unreachable(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut dyn FnMut()) -> Vec<Node> {
     let nodes = graph.nodes();
-    let mut reached = Marks::new(nodes);
+    let mut reached = Bitset::below(nodes);
     let mut waiting = Vec::new();
     let mut links = Vec::new();
     if let Some((entry, _)) = graph.entry() {

@@ -11,6 +11,7 @@
 use super::insert::link_back;
 use super::search::{Visited, descend, search_level};
 use super::{GraphMut, NONE, Node, Scratch};
+use crate::bitset::Bitset;
 
 /// How wide the search is that must find a node. The smaller, the more nodes get links, and the fewer of them are worth it.
 const MISSED_BY: usize = 10;
@@ -22,30 +23,9 @@ const BRIDGES: usize = 4;
 /// Walks over everything, at most. A link that was replaced may leave another node without any.
 const ROUNDS: usize = 16;
 
-/// A set of nodes.
-pub(super) struct Marks(Vec<u64>);
-
-impl Marks {
-    pub fn new(nodes: u32) -> Self {
-        Self(vec![0; (nodes as usize).div_ceil(64)])
-    }
-
-    /// Marks a node; false if it was marked already.
-    pub fn insert(&mut self, node: Node) -> bool {
-        let Some(word) = self.0.get_mut(node as usize / 64) else { return false };
-        let before = *word;
-        *word |= 1 << (node % 64);
-        *word != before
-    }
-
-    pub fn contains(&self, node: Node) -> bool {
-        self.0.get(node as usize / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)
-    }
-}
-
 /// The nodes that hang behind another in a chain.
-pub(super) fn twins(graph: &impl GraphMut) -> Marks {
-    let mut twins = Marks::new(graph.nodes());
+pub(super) fn twins(graph: &impl GraphMut) -> Bitset {
+    let mut twins = Bitset::below(graph.nodes());
     for twin in (0..graph.nodes()).map(|node| graph.twin(node)).filter(|&twin| twin != NONE) {
         twins.insert(twin);
     }
@@ -54,8 +34,8 @@ pub(super) fn twins(graph: &impl GraphMut) -> Marks {
 
 /// The dead heads of chains in which something lives: who is to be reached through them needs them like live ones. Twins that
 /// a repair took out of a chain point into it still, but have no links.
-fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Marks) -> Marks {
-    let mut needed = Marks::new(graph.nodes());
+fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Bitset) -> Bitset {
+    let mut needed = Bitset::below(graph.nodes());
     let mut links = Vec::new();
     for head in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE && dead(node)) {
         let mut twin = graph.twin(head);

@@ -12,6 +12,7 @@
 //! | [`memory`] | the graph in memory |
 //! | [`order`] | numbers by which neighbours lie together |
 //! | [`build`] | many inserts by threads |
+//! | [`workers`] | the threads of builds and repairs |
 //! | [`sequence`] | which of many come first |
 //! | [`connect`] | links for what cannot be reached, or is not found |
 //! | [`repair`] | links around what was deleted |
@@ -45,6 +46,7 @@ pub mod select;
 pub mod sequence;
 #[cfg(test)]
 mod tests;
+pub mod workers;
 
 pub use beam::Beam;
 pub use insert::{Scratch, insert};

@@ -3,8 +3,8 @@
 //! A search reads the codes of a node's neighbours: numbered as they come in from the table they are spread over all pages,
 //! numbered breadth first from the entry point many share one.
 
-use super::connect::Marks;
 use super::{GraphMut, NONE, Node};
+use crate::bitset::Bitset;
 use std::collections::VecDeque;
 
 /// New numbers for the nodes of a graph.
@@ -31,7 +31,7 @@ impl Order {
         // of each level, where to look for the next number
         let mut next: Vec<Node> = vec![0; levels];
         let mut order = Self { nodes: vec![NONE; count as usize], numbers: vec![NONE; count as usize] };
-        let mut seen = Marks::new(count);
+        let mut seen = Bitset::below(count);
         let (mut waiting, mut links) = (VecDeque::new(), Vec::new());
         let starts = graph.entry().map(|(entry, _)| entry).into_iter().chain(0..count);
         for start in starts {

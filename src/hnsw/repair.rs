@@ -14,10 +14,12 @@
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
-use super::build::{Control, FEW_AT_A_TIME, bridge_all, in_chunks, run};
-use super::connect::{Marks, bridge, connect, is_landmark, twins};
+use super::build::bridge_all;
+use super::connect::{bridge, connect, is_landmark, twins};
 use super::search::{descend, search_level};
+use super::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
 use super::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
+use crate::bitset::Bitset;
 use crate::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +31,7 @@ const CANDIDATES: usize = 8;
 
 /// A repair under way.
 pub struct Repair {
-    twins: Marks,
+    twins: Bitset,
 }
 
 impl Repair {
@@ -106,10 +108,10 @@ impl Repair {
 ///
 /// Dead twins that a repair took out of their chains before it was left off still point to others. They have no links,
 /// unlike a head that anything leads to; their pointers are cleared, lest they be taken for heads.
-fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
+fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Bitset {
     let pointed_at = twins(graph);
     let entry = graph.entry().map(|(entry, _)| entry);
-    let mut chained = Marks::new(graph.nodes());
+    let mut chained = Bitset::below(graph.nodes());
     let mut links = Vec::new();
     let pointing = || (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && !pointed_at.contains(node));
     let mut leftovers: Vec<Node> = pointing().filter(|&node| dead(node) && entry != Some(node)).collect();
@@ -121,7 +123,7 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Marks {
     if !leftovers.is_empty() {
         // A head all of whose neighbours died may have no links either, but some lead to it. Links of the dead do not count: a
         // free number keeps its own until it is given out, and they may lead to one that has been, to a twin.
-        let mut led_to = Marks::new(graph.nodes());
+        let mut led_to = Bitset::below(graph.nodes());
         for node in (0..graph.nodes()).filter(|&node| !dead(node)) {
             links.clear();
             graph.own_links(node, 0, &mut links);

@@ -1,18 +1,63 @@
 //! The descent through the upper levels, and the search within one level that inserts use.
 
-use super::{Graph, Node, distance_of, key, node_of};
+use super::{Graph, NONE, Node, distance_of, key, node_of};
 use crate::quant::Query;
 
-/// Which nodes a search has seen. Reusable: starting over costs nothing but every 255th time.
+/// Which nodes a search has seen: a mark for each node of the graph, so that starting over costs nothing but every 255th time.
+/// A frugal one, of a graph of more than [`FEW_NODES`], is a table of those seen until that takes as much memory, so that it
+/// costs what the search visits and not what the graph has.
 #[derive(Default)]
 pub struct Visited {
     marks: Vec<u8>,
     epoch: u8,
+    is_frugal: bool,
+    /// whether the nodes seen are in `table`, not in `marks`
+    in_table: bool,
+    /// a power of two of nodes, each at or after the place of its hash; [`NONE`] is a free place
+    table: Vec<Node>,
+    /// what a hash is shifted by
+    shift: u32,
+    /// how many nodes are in the table
+    count: usize,
+    /// how many there were in searches before, about
+    expected: usize,
+    /// nodes of the graph
+    nodes: u32,
 }
 
+/// Nodes of a graph of which a mark each is no matter.
+const FEW_NODES: u32 = 1 << 16;
+/// Places of the least table.
+const LEAST_PLACES: usize = 1 << 10;
+
 impl Visited {
+    /// A frugal one.
+    #[must_use]
+    pub fn frugal() -> Self {
+        Self { is_frugal: true, ..Self::default() }
+    }
+
+    /// Bytes of memory that it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.marks.capacity() + self.table.capacity() * size_of::<Node>()
+    }
+
     /// Forgets all nodes and makes room for numbers below `nodes`.
     pub fn start(&mut self, nodes: u32) {
+        self.nodes = nodes;
+        self.expected = self.count.max(self.expected - self.expected / 4);
+        self.count = 0;
+        self.in_table = self.is_frugal && nodes > FEW_NODES;
+        if self.in_table {
+            // at the most two places in three are taken by as many as before
+            self.make_table((3 * self.expected / 2).next_power_of_two().max(LEAST_PLACES) * 2);
+        } else {
+            self.start_marks(nodes);
+        }
+    }
+
+    fn start_marks(&mut self, nodes: u32) {
         if self.epoch == u8::MAX {
             self.marks.fill(0);
             self.epoch = 0;
@@ -26,6 +71,11 @@ impl Visited {
     /// Marks a node; false if it was marked already. Nodes that were added meanwhile are taken in.
     #[inline(always)]
     pub fn insert(&mut self, node: Node) -> bool {
+        if self.in_table { self.insert_in_table(node) } else { self.mark(node) }
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, node: Node) -> bool {
         let place = node as usize;
         if place >= self.marks.len() {
             self.grow(place);
@@ -40,10 +90,65 @@ impl Visited {
         self.marks.resize((place + 1).next_multiple_of(1024), 0);
     }
 
+    /// An empty table of so many places, a power of two.
+    fn make_table(&mut self, places: usize) {
+        self.table.clear();
+        self.table.resize(places, NONE);
+        self.shift = u32::BITS - places.trailing_zeros();
+    }
+
+    /// Where a node is in the table, or would be.
+    #[inline(always)]
+    fn place(&self, node: Node) -> usize {
+        let mask = self.table.len() - 1;
+        let mut place = (node.wrapping_mul(0x9E37_79B1) >> self.shift) as usize;
+        while self.table[place & mask] != node && self.table[place & mask] != NONE {
+            place += 1;
+        }
+        place & mask
+    }
+
+    #[inline(never)]
+    fn insert_in_table(&mut self, node: Node) -> bool {
+        let place = self.place(node);
+        if self.table[place] == node {
+            return false;
+        }
+        self.table[place] = node;
+        self.count += 1;
+        if 2 * self.count > self.table.len() {
+            self.outgrow();
+        }
+        true
+    }
+
+    /// Doubles the table, or changes to marks where those take no more memory.
+    #[cold]
+    fn outgrow(&mut self) {
+        let before = std::mem::take(&mut self.table);
+        let seen = before.iter().copied().filter(|&node| node != NONE);
+        if 2 * before.len() * size_of::<Node>() >= self.nodes as usize {
+            self.in_table = false;
+            self.start_marks(self.nodes);
+            seen.for_each(|node| {
+                self.mark(node);
+            });
+        } else {
+            self.make_table(2 * before.len());
+            seen.for_each(|node| {
+                let place = self.place(node);
+                self.table[place] = node;
+            });
+        }
+    }
+
     /// Whether a node is marked.
     #[inline]
     #[must_use]
     pub fn contains(&self, node: Node) -> bool {
+        if self.in_table {
+            return self.table[self.place(node)] == node;
+        }
         self.marks.get(node as usize).is_some_and(|&mark| mark == self.epoch && self.epoch != 0)
     }
 }
@@ -217,5 +322,52 @@ pub(super) fn search_level(
         for (distance, node) in hop.found() {
             pool.offer(distance, node, ef);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    proptest! {
+        #[test]
+        fn a_frugal_one_knows_what_it_has_seen(
+            searches in prop::collection::vec((1u32..4_000_000, 1usize..60_000, any::<u32>()), 1..6),
+        ) {
+            let (mut frugal, mut marks) = (Visited::frugal(), Visited::default());
+            for (nodes, steps, seed) in searches {
+                frugal.start(nodes);
+                marks.start(nodes);
+                let mut known = HashSet::new();
+                let mut node = seed;
+                for _ in 0..steps {
+                    node = node.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    // others join while a search is under way
+                    let next = (node >> 8) % (nodes + 3);
+                    let new = known.insert(next);
+                    prop_assert_eq!(frugal.insert(next), new);
+                    prop_assert_eq!(marks.insert(next), new);
+                    prop_assert!(frugal.contains(next));
+                    prop_assert_eq!(frugal.contains(next ^ 1), known.contains(&(next ^ 1)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_frugal_one_costs_what_a_search_visits() {
+        let mut visited = Visited::frugal();
+        for _ in 0..10 {
+            visited.start(1 << 22);
+            (0..4000).for_each(|node| assert!(visited.insert(node * 1000)));
+        }
+        assert!(visited.bytes() <= 128 << 10, "{}", visited.bytes());
+        // far from the graph's end all is seen: marks take less
+        visited.start(1 << 20);
+        (0..1 << 20).for_each(|node| assert!(visited.insert(node)));
+        assert!(visited.bytes() <= 3 << 20, "{}", visited.bytes());
+        assert!((0..1 << 20).all(|node| visited.contains(node)));
     }
 }

@@ -5,7 +5,7 @@
 //! parts at a time: whole clusters one after the other would know nothing of each other. So there are batches, each drawn
 //! from everywhere, and nearness decides within a batch only.
 
-use super::build::{Control, FEW_AT_A_TIME, in_chunks};
+use super::workers::{Control, FEW_AT_A_TIME, in_chunks};
 use super::{Graph as _, GraphMut as _, MemoryGraph, Node};
 use crate::distance::Metric;
 use crate::error::Result;

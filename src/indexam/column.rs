@@ -4,7 +4,8 @@ use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::pg::compat;
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::relation::{self, OpenRelation};
+use crate::store::Store;
 use crate::tableam::{self, vectors::is_vector_type};
 use pgrx::pg_sys::{self, IndexInfo, Relation};
 
@@ -62,12 +63,17 @@ pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 /// no longer declare those that `index` needs.
 pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
     // SAFETY: open
-    let (name, table, index) = unsafe {
+    let (name, table, is_view, index) = unsafe {
         let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
-        (name, relation::name(heap), index.map(|index| relation::name(index)))
+        let is_view = (*(*heap).rd_rel).relkind as u8 == pg_sys::RELKIND_MATVIEW;
+        (name, relation::name(heap), is_view, index.map(|index| relation::name(index)))
     };
     let (message, hint) = match index {
+        None if is_view => (
+            format!("column \"{name}\" of materialized view \"{table}\" does not declare its dimensions"),
+            "Make the view anew, with a cast to zvec(n) in its query.",
+        ),
         None => (
             format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
             "Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n).",
@@ -128,9 +134,21 @@ impl Column {
             }
             let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
             let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
-            let (not_null, toast) = (attribute.attnotnull, (*(*heap).rd_rel).reltoastrelid);
+            let not_null = compat::has_no_null((*heap).rd_att, attnum as usize - 1);
+            let toast = (*(*heap).rd_rel).reltoastrelid;
             Some(Self { attnum, dims, metric, not_null, table: relation::oid(heap), toast })
         }
+    }
+
+    /// Whether the table has a vector store ([`Store::if_any`]).
+    #[must_use]
+    pub fn has_store(&self) -> bool {
+        if self.toast == pg_sys::InvalidOid {
+            return false;
+        }
+        let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
+        // SAFETY: open
+        unsafe { Store::is_in(toast.raw()) }
     }
 
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing
@@ -153,6 +171,11 @@ impl Column {
                 );
             }
             let column = Self::of(index, heap);
+            if column.toast != pg_sys::InvalidOid {
+                let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+                // raises an error when there is none
+                drop(Store::of(toast.raw()));
+            }
             if column.may_be_missing(heap) {
                 let attribute = &*compat::attribute((*heap).rd_att, column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();

@@ -6,7 +6,8 @@
 //! a sequential scan reads them through the operator. So what is compared is comparable.
 
 use super::column::declared_dims;
-use super::first_key;
+use super::plan::elements;
+use super::{first_key, hints};
 use crate::pg::compat;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
@@ -39,6 +40,10 @@ pub struct Scan {
     pub wanted: f64,
     /// whether the table is temporary, which one thread alone can read
     pub temporary: bool,
+    /// the share of the rows that are near enough, where the scan ends at a bound; 1 where it does not
+    pub within: f64,
+    /// cost of looking for rows without a vector, where they come first
+    pub nulls_first: f64,
 }
 
 /// What a scan costs.
@@ -54,7 +59,8 @@ pub struct Estimate {
 
 impl Scan {
     /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while, and for one by a
-    /// distance that no scan can compute: the server's planner takes what has no column in it for given.
+    /// distance that no scan can compute: the server's planner takes what has no column in it for given; nor for one that would
+    /// reveal what policies hide.
     #[must_use]
     pub unsafe fn of(root: *mut PlannerInfo, path: *mut IndexPath) -> Option<Self> {
         // SAFETY: the planner's own
@@ -68,7 +74,28 @@ impl Scan {
             if !first_key::is_known_to_a_scan(distance) {
                 return None;
             }
+            if reveals_rows(index) {
+                return None;
+            }
             let mut scan = Self::over(root, index.rel, *index.indexkeys as i16, distance);
+            let (mut bounds, mut nulls_first) = (std::ptr::null_mut(), false);
+            for clause in elements::<pg_sys::IndexClause>((*path).indexclauses) {
+                for hint in elements::<pg_sys::RestrictInfo>((*clause).indexquals) {
+                    let hint = (*hint).clause.cast::<pg_sys::OpExpr>();
+                    let strategy = pg_sys::get_op_opfamily_strategy((*hint).opno, *index.opfamily);
+                    if strategy == i32::from(hints::WITHIN) {
+                        bounds = pg_sys::lappend(bounds, (*clause).rinfo.cast());
+                    } else {
+                        nulls_first |=
+                            elements::<Node>((*hint).args).nth(1).is_some_and(|text| hints::has_nulls_first(text));
+                    }
+                }
+            }
+            if !bounds.is_null() {
+                scan.end(root, index.rel, bounds);
+            } else if nulls_first {
+                scan.begin_with_nulls(root, index.rel, *index.indexkeys as i16);
+            }
             if !index.indpred.is_null() {
                 let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
                 scan.partial = true;
@@ -100,6 +127,31 @@ impl Scan {
                 startup: expression.startup,
                 temporary: pg_sys::get_rel_persistence(table) as u8 == pg_sys::RELPERSISTENCE_TEMP,
                 wanted: if limit > 0.0 { limit.min(rows) } else { rows },
+                within: 1.0,
+                nulls_first: 0.0,
+            }
+        }
+    }
+
+    /// The scan ends where these conditions hold no more.
+    pub unsafe fn end(&mut self, root: *mut PlannerInfo, rel: *mut RelOptInfo, bounds: *mut pg_sys::List) {
+        // SAFETY: the planner's own
+        unsafe {
+            let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
+            self.within = pg_sys::clauselist_selectivity(root, bounds, (*rel).relid as i32, inner, none);
+        }
+    }
+
+    /// The table is searched for rows whose column `attnum` is NULL, before anything else.
+    pub unsafe fn begin_with_nulls(&mut self, root: *mut PlannerInfo, rel: *mut RelOptInfo, attnum: i16) {
+        // SAFETY: the planner's own
+        unsafe {
+            let table = (**(*root).simple_rte_array.add((*rel).relid as usize)).relid;
+            let table = crate::pg::relation::OpenRelation::open(table, pg_sys::NoLock as _);
+            if !compat::has_no_null((*table.raw()).rd_att, attnum as usize - 1) {
+                let (mut random, mut sequential) = (0.0, 0.0);
+                pg_sys::get_tablespace_page_costs((*rel).reltablespace, &mut random, &mut sequential);
+                self.nulls_first = f64::from((*rel).pages) * sequential + self.rows * pg_sys::cpu_tuple_cost;
             }
         }
     }
@@ -108,7 +160,20 @@ impl Scan {
     #[must_use]
     pub fn vector_pages(&self) -> f64 {
         let bytes = self.rows * f64::from(self.dims) * 4.0;
-        (bytes / crate::segment::page::PAYLOAD_BYTES as f64).ceil()
+        (bytes / crate::segment::header::PAYLOAD_BYTES as f64).ceil()
+    }
+}
+
+/// Whether a scan of the partial index would show rows that policies hide from the user to functions that may tell of them: the
+/// scan evaluates the index's condition first, and of the query's own conditions the server makes sure that it does not.
+unsafe fn reveals_rows(index: &pg_sys::IndexOptInfo) -> bool {
+    // SAFETY: the planner's own
+    unsafe {
+        let rel = &*index.rel;
+        let mut conditions = elements::<pg_sys::RestrictInfo>(rel.baserestrictinfo);
+        !index.indpred.is_null()
+            && conditions.any(|condition| (*condition).security_level > rel.baserestrict_min_security)
+            && pg_sys::contain_leaked_vars(index.indpred.cast())
     }
 }
 
@@ -129,7 +194,7 @@ pub unsafe fn tell(
             Some((scan, estimate)) => {
                 *startup = estimate.startup;
                 *total = estimate.total;
-                *selectivity = scan.covered;
+                *selectivity = scan.covered * scan.within;
                 *pages = estimate.pages;
             }
             None => {

@@ -22,6 +22,13 @@ impl Found {
     pub const FIRST: Self =
         Self { distance: f64::NEG_INFINITY, slot: SlotNo(0), generation: Generation(0), tid: Tid::NONE };
 
+    /// Before every other of that distance, and after all that are nearer; `None` when nothing can be nearer.
+    #[must_use]
+    pub fn before_all_at(distance: f64) -> Option<Self> {
+        let nearer = if distance.is_nan() { f64::INFINITY } else { distance.next_down() };
+        (distance != f64::NEG_INFINITY).then_some(Self { distance: nearer, slot: SlotNo(u32::MAX), ..Self::FIRST })
+    }
+
     fn order(&self, other: &Self) -> Ordering {
         // unequal only where one of them is NaN, which comes last
         let distance = self.distance.partial_cmp(&other.distance);
@@ -50,34 +57,82 @@ impl Ord for Found {
     }
 }
 
+/// How vectors are ordered, and how far away they may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Order {
+    /// those whose distance is NaN come first, as in a descending order, not last
+    pub nan_first: bool,
+    /// what is farther away is not wanted, nor is NaN, which is farther than any number; but NaN is if it comes first
+    pub within: Option<f64>,
+}
+
+impl Order {
+    /// The distance by which such a one is put in order.
+    #[inline]
+    #[must_use]
+    pub fn place(self, distance: f64) -> f64 {
+        if self.nan_first && distance.is_nan() { f64::NEG_INFINITY } else { distance }
+    }
+
+    /// Whether what is put there is not wanted, nor anything after it.
+    #[inline]
+    #[must_use]
+    pub fn ends_before(self, place: f64) -> bool {
+        self.within.is_some_and(|within| place > within || place.is_nan())
+    }
+}
+
 /// The first so many of what comes after a given one, however much is offered: constant memory and, on average, constant
 /// time an offer (a buffer of twice the size that is halved by selection whenever it is full).
 #[derive(Debug)]
 pub struct Best {
     most: usize,
     after: Option<Found>,
+    order: Order,
+    until: Option<Found>,
     kept: Vec<Found>,
     bound: Option<Found>,
     left_out: bool,
+    met_before: bool,
 }
 
 impl Best {
     /// Keeps the first `most` (at least 1) of those after `after`.
     #[must_use]
     pub fn new(most: usize, after: Option<Found>) -> Self {
-        Self { most: most.max(1), after, kept: Vec::new(), bound: None, left_out: false }
+        let (kept, bound, order) = (Vec::new(), None, Order::default());
+        Self { most: most.max(1), after, until: None, order, kept, bound, left_out: false, met_before: false }
     }
 
-    /// Keeps as many, after the same one, and has none yet.
+    /// In that order; what is not wanted is not offered.
+    #[must_use]
+    pub fn ordered(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Keeps none that comes after `until`, as if it were not offered.
+    #[must_use]
+    pub fn until(self, until: Option<Found>) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Keeps as many, after the same one and until the same one, and has none yet.
     #[must_use]
     pub fn fresh(&self) -> Self {
-        Self::new(self.most, self.after)
+        Self::new(self.most, self.after).ordered(self.order).until(self.until)
+    }
+
+    /// Whether any was offered that does not come after the one that those kept come after.
+    #[must_use]
+    pub fn met_before(&self) -> bool {
+        self.met_before
     }
 
     /// Adds what another kept, which was offered something else.
     pub fn absorb(&mut self, other: Self) {
         other.kept.into_iter().for_each(|found| self.offer(found));
         self.left_out |= other.left_out;
+        self.met_before |= other.met_before;
     }
 
     /// How many are kept.
@@ -90,23 +145,34 @@ impl Best {
     #[inline]
     #[must_use]
     pub fn bound(&self) -> Option<f64> {
-        self.bound.map(|bound| bound.distance)
+        let bound = self.bound.map(|bound| bound.distance);
+        // NaN is less than nothing here
+        bound.map_or(self.order.within, |bound| Some(self.order.within.map_or(bound, |within| within.min(bound))))
     }
 
     /// Notes that something beyond [`Best::bound`] was not offered.
     #[inline]
     pub fn pass(&mut self) {
-        self.left_out = true;
+        // where all that is wanted could have been kept, only the unwanted is passed by
+        self.left_out |= self.bound.is_some_and(|bound| !self.order.ends_before(bound.distance));
     }
 
     /// Offers one.
     #[inline]
     pub fn offer(&mut self, found: Found) {
+        let found = Found { distance: self.order.place(found.distance), ..found };
+        if self.order.ends_before(found.distance) {
+            return;
+        }
         if self.bound.is_some_and(|bound| found >= bound) {
             self.left_out = true;
             return;
         }
         if self.after.is_some_and(|after| found <= after) {
+            self.met_before = true;
+            return;
+        }
+        if self.until.is_some_and(|until| found > until) {
             return;
         }
         self.kept.push(found);
@@ -154,6 +220,24 @@ impl Output {
         self.seen.clear();
     }
 
+    /// How many were collected, those handed out included.
+    #[must_use]
+    pub fn collected(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// How many of them wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The slots of those that were handed out.
+    pub fn handed_out(&self) -> impl Iterator<Item = SlotNo> + '_ {
+        let waiting: HashSet<u32> = self.waiting.iter().map(|found| found.0.slot.0).collect();
+        self.seen.iter().filter(move |slot| !waiting.contains(slot)).map(|&slot| SlotNo(slot))
+    }
+
     /// Whether the slot was collected before.
     #[must_use]
     pub fn knows(&self, slot: SlotNo) -> bool {
@@ -167,6 +251,11 @@ impl Output {
             self.waiting.push(std::cmp::Reverse(found));
         }
         new
+    }
+
+    /// Adds one again that was taken.
+    pub fn add_back(&mut self, found: Found) {
+        self.waiting.push(std::cmp::Reverse(found));
     }
 
     /// The first of those waiting.
@@ -198,7 +287,80 @@ mod tests {
         assert!(found(0.0, 1) < found(-0.0, 2));
     }
 
+    #[test]
+    fn an_order_has_its_first_and_its_end() {
+        let orders = |order: Order, most| {
+            let mut best = Best::new(most, None).ordered(order);
+            for (slot, distance) in [(0, 3.0), (1, f64::NAN), (2, 1.0), (3, 2.0), (4, f64::INFINITY), (5, -1.0)] {
+                if best.bound().is_some_and(|bound| distance > bound) {
+                    best.pass();
+                } else {
+                    best.offer(found(distance, slot));
+                }
+            }
+            let (kept, complete) = best.finish();
+            (kept.iter().map(|one| one.slot.0).collect::<Vec<_>>(), complete)
+        };
+        let order = |nan_first, within| Order { nan_first, within };
+        assert_eq!(orders(order(false, None), 9), (vec![5, 2, 3, 0, 4, 1], true));
+        assert_eq!(orders(order(true, None), 9), (vec![1, 5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(2.0)), 9), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(true, Some(2.0)), 9), (vec![1, 5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(f64::INFINITY)), 9), (vec![5, 2, 3, 0, 4], true));
+        assert_eq!(orders(order(false, Some(f64::NEG_INFINITY)), 9), (vec![], true));
+        // exactly as many as are kept; one more; what is beyond the bound is not missed
+        assert_eq!(orders(order(false, Some(2.0)), 3), (vec![5, 2, 3], true));
+        assert_eq!(orders(order(false, Some(2.0)), 2), (vec![5, 2], false));
+        assert_eq!(orders(order(false, Some(1.0)), 1), (vec![5], false));
+        assert_eq!(orders(order(false, Some(0.0)), 1), (vec![5], true));
+    }
+
+    #[test]
+    fn what_is_before_all_at_a_distance() {
+        for distance in [0.0, -0.0, 1.5, -1.5, f64::MAX, f64::MIN, f64::INFINITY, f64::NAN] {
+            let before = Found::before_all_at(distance).expect("something can be nearer");
+            assert!(before < found(distance, 0), "{distance}");
+            let nearer = if distance.is_nan() { f64::INFINITY } else { distance.next_down() };
+            assert!(found(nearer, u32::MAX) <= before, "{distance}");
+        }
+        assert_eq!(Found::before_all_at(f64::NEG_INFINITY), None);
+    }
+
     proptest! {
+        #[test]
+        fn rounds_from_the_middle_give_the_rest_and_then_what_is_before(
+            distances in prop::collection::vec(prop_oneof![Just(f64::NAN), -2f64..2.0, Just(0.0), Just(-0.0)], 1..100),
+            most in 1usize..20,
+            middle in 0usize..100,
+        ) {
+            let all: Vec<Found> = distances.iter().enumerate().map(|(i, &d)| found(d, i as u32)).collect();
+            let from = Found::before_all_at(all[middle % all.len()].distance);
+            let mut expected = all.clone();
+            expected.sort();
+            let at = expected.partition_point(|one| from.is_some_and(|from| *one <= from));
+            expected.rotate_left(at);
+            let (mut got, mut after, mut until, mut first) = (Vec::new(), from, None, true);
+            let mut before = false;
+            loop {
+                let mut best = Best::new(most, after).until(until);
+                let mut other = best.fresh();
+                all.iter().enumerate().for_each(|(i, &one)| if i % 3 == 0 { &mut other } else { &mut best }.offer(one));
+                best.absorb(other);
+                before |= first && best.met_before();
+                first = false;
+                let (kept, complete) = best.finish();
+                after = kept.last().copied().or(after);
+                got.extend(kept.iter().map(|one| one.slot));
+                if complete {
+                    if !before {
+                        break;
+                    }
+                    (before, after, until) = (false, None, from);
+                }
+            }
+            prop_assert_eq!(got, expected.iter().map(|one| one.slot).collect::<Vec<_>>());
+        }
+
         #[test]
         fn rounds_give_everything_in_order(
             distances in prop::collection::vec(prop_oneof![Just(f64::NAN), -2f64..2.0, Just(0.0), Just(-0.0)], 0..200),

@@ -42,12 +42,13 @@ mod ends {
 
     /// Has the server call what stands here.
     pub fn watch() {
-        if !REGISTERED.replace(true) {
+        if !REGISTERED.get() {
             // SAFETY: the callbacks live as long as the library, which is never unloaded
             unsafe {
                 pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
                 pg_sys::RegisterSubXactCallback(Some(at_subtransaction_event), std::ptr::null_mut());
             }
+            REGISTERED.set(true);
         }
     }
 

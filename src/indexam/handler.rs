@@ -53,15 +53,15 @@ pub struct Parallel {
 
 /// A new routine with these callbacks, as a handler returns it.
 ///
-/// A scan needs no key (`amoptionalkey`): it is the ORDER BY clause that brings one. There is one operator, the distance,
-/// and one support function, which names the metric. Serializable transactions lock the whole index (`ampredlocks` is
+/// A scan needs no key (`amoptionalkey`): it is the ORDER BY clause that brings one. There is one operator that orders, the
+/// distance, two that say more about a scan ([`super::hints`]), and one support function, which names the metric. Serializable transactions lock the whole index (`ampredlocks` is
 /// not set): any new vector may be among the nearest.
 #[must_use]
 pub fn routine(callbacks: &Callbacks) -> Datum {
     let parallel = callbacks.parallel;
     let made = IndexAmRoutine {
         type_: pg_sys::NodeTag::T_IndexAmRoutine,
-        amstrategies: 1,
+        amstrategies: super::hints::FIRST,
         amsupport: 1,
         amcanorderbyop: true,
         amoptionalkey: true,

@@ -9,25 +9,28 @@
 //! 30  reserved  10
 //! ```
 
-use crate::segment::page::{Damage, PAYLOAD_START, PageBytes, SERVER_HEADER_BYTES};
+use crate::segment::header::{self, Damage, PAYLOAD_START, PageBytes, SERVER_HEADER_BYTES, Versions};
 
 /// The 16 bytes after the server's header.
 pub const HEADER: [u8; 16] = *b"ZVFL\x01\x01\0\0\0\0\0\0\0\0\0\0";
+
+/// The format versions that this library reads.
+const VERSIONS: Versions = Versions { oldest: 1, newest: HEADER[5] };
 
 /// `Ok` when `page` is the meta page of a `zvec_flat` index that this version knows.
 ///
 /// # Errors
 /// [`Damage`] naming what is off.
 pub fn check(page: &PageBytes) -> Result<(), Damage> {
-    let header = &page[SERVER_HEADER_BYTES..PAYLOAD_START];
-    if header == HEADER {
+    if header::matches(page, &HEADER, VERSIONS) {
         return Ok(());
     }
+    let header = &page[SERVER_HEADER_BYTES..PAYLOAD_START];
     Err(Damage(if header[..4] != HEADER[..4] {
         "wrong magic number".into()
     } else if header[4] != HEADER[4] {
         format!("page kind {} where {} was expected", header[4], HEADER[4])
-    } else if header[5] != HEADER[5] {
+    } else if !VERSIONS.known(header[5]) {
         format!("format version {} is not known to this version of pg_zvec", header[5])
     } else {
         "reserved bytes are not zero".into()
@@ -37,7 +40,7 @@ pub fn check(page: &PageBytes) -> Result<(), Damage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::page::PAGE_BYTES;
+    use crate::segment::header::PAGE_BYTES;
 
     #[test]
     fn damage_is_named() {

@@ -2,8 +2,8 @@
 //!
 //! Duty of what stands here: all that the access methods share. [`handler`] makes their routines; [`column`] says what an
 //! index is over, and refuses what it cannot be over, as [`declared`] does when the column is changed later; [`rows`] leads from a vector's slot to the row that a snapshot sees;
-//! [`query`] and [`exact`] compute distances as the operators do, who learn by [`handed_out`] what a scan knows already; [`emit`] puts results in order; [`cost`] and [`plan`]
-//! serve the planner; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says which
+//! [`query`] and [`exact`] compute distances as the operators do, who learn by [`handed_out`] what a scan knows already; [`emit`] puts results in order; [`cost`], [`plan`],
+//! [`first_key`] and [`forms`] serve the planner, which tells scans by [`hints`] what goes beyond the order of distances; [`options`] and [`validate`] serve `CREATE INDEX` and `CREATE OPERATOR CLASS`; [`target`] says which
 //! indexes an SQL function's argument stands for; [`recall`] measures one. [`flat`] is the exact one, [`exact_scan`] what it does for a
 //! table without an index.
 //!
@@ -33,9 +33,15 @@ mod first_key;
 #[cfg(feature = "pg")]
 pub mod flat;
 #[cfg(feature = "pg")]
+mod forms;
+#[cfg(feature = "pg")]
 pub mod handler;
 #[cfg(feature = "pg")]
+pub mod hints;
+#[cfg(feature = "pg")]
 pub mod hnsw;
+#[cfg(feature = "pg")]
+mod metrics;
 #[cfg(feature = "pg")]
 pub mod options;
 #[cfg(feature = "pg")]

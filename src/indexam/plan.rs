@@ -6,7 +6,8 @@
 //!
 //! An index orders by one distance. The planner takes an access method that orders by operators for one that orders by
 //! several, so paths by several are made such by the first; it sorts by the others itself. Where the other keys are no
-//! distances, it makes no path, so one is added ([`super::first_key`]).
+//! distances, or the first is written in another way than as the operator, it makes no path, so one is added
+//! ([`super::first_key`]).
 
 use super::handler::Callbacks;
 use super::{cost, exact_scan, first_key, flat, hnsw};
@@ -41,15 +42,11 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
         {
             return;
         }
-        let mut served = Vec::new();
         for path in elements::<IndexPath>((*rel).pathlist).filter(|&path| is_of(path, &OURS)) {
             order_by_first(path);
-            served.push((*path).indexinfo);
         }
-        for index in elements::<IndexOptInfo>((*rel).indexlist) {
-            if is_index_of(index, &OURS) && !served.contains(&index) {
-                first_key::add_path(root, rel, index);
-            }
+        for index in elements::<IndexOptInfo>((*rel).indexlist).filter(|&index| is_index_of(index, &OURS)) {
+            first_key::add_path(root, rel, index);
         }
         exact_scan::add_path(root, rel, &*rte);
         // the server's own parallel paths are taken out, and made anew
@@ -93,7 +90,7 @@ pub unsafe fn is_of(path: *mut IndexPath, methods: &[&Callbacks]) -> bool {
 pub const OURS: [&Callbacks; 2] = [&flat::CALLBACKS, &hnsw::CALLBACKS];
 
 /// Whether it is an index of one of these access methods.
-unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) -> bool {
+pub unsafe fn is_index_of(index: *mut pg_sys::IndexOptInfo, methods: &[&Callbacks]) -> bool {
     // SAFETY: the planner's own
     let estimate = unsafe { (*index).amcostestimate }.map(|callback| callback as usize);
     methods.iter().any(|method| method.amcostestimate.map(|callback| callback as usize) == estimate)

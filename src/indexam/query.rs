@@ -86,7 +86,7 @@ impl Measure<'_> {
 mod tests {
     use super::*;
     use crate::distance::distance;
-    use crate::segment::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
+    use crate::segment::header::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
     use crate::segment::{Geometry, Position};
     use zerocopy::FromBytes;
 

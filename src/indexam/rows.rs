@@ -3,6 +3,7 @@
 use super::column::Column;
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::restricted;
 use crate::segment::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::store::visibility::{Judge, Verdict};
 use crate::tableam::lookup::{Lookup, Whose};
@@ -34,6 +35,10 @@ pub struct Rows {
     judge: Judge,
     context: pg_sys::MemoryContext,
     lookup: Option<Lookup>,
+    /// the block at which the search for rows without a vector goes on, while none was found in all before it
+    none_before: Option<u32>,
+    /// whether the search has come to its end, and found none
+    has_none: bool,
 }
 
 /// The conditions of a partial index, copied into the current memory context; null when there are none.
@@ -66,9 +71,11 @@ impl Rows {
                     .hint("Read the table in another way, with enable_indexscan and zvec.enable_exact_scan off."),
                 );
             }
-            let partial = !predicate(index).is_null();
+            let partial = index.is_some_and(|index| restricted::has_condition(index));
             let judge = Judge::new(heap, snapshot);
-            Self { heap, index, attnum: column.attnum, snapshot, partial, judge, context, lookup: None }
+            let attnum = column.attnum;
+            let (none_before, has_none) = (None, false);
+            Self { heap, index, attnum, snapshot, partial, judge, context, lookup: None, none_before, has_none }
         }
     }
 
@@ -107,13 +114,13 @@ impl Rows {
         }
     }
 
-    /// Whether the snapshot may see rows without a vector: a column that is NOT NULL now need not have been so when an older
+    /// Whether the snapshot may see rows without a vector: not where a search has found none before, and a column that is NOT NULL now need not have been so when an older
     /// snapshot was taken.
     #[must_use]
     pub unsafe fn may_lack_vectors(&self, column: &Column) -> bool {
         const XMIN_FROZEN: u16 = (pg_sys::HEAP_XMIN_COMMITTED | pg_sys::HEAP_XMIN_INVALID) as u16;
-        if !column.not_null {
-            return true;
+        if !column.not_null || self.has_none {
+            return !self.has_none;
         }
         // SAFETY: the table is open, so the column has its entry in the catalog; the snapshot is an MVCC snapshot
         unsafe {
@@ -136,9 +143,17 @@ impl Rows {
 
     /// Calls `take` with the address of each visible row without a vector in the blocks from `start` on, `count` of them
     /// at the most; false when the table has no such blocks.
-    pub unsafe fn without_vector(&mut self, start: u32, count: u32, take: impl FnMut(Tid)) -> bool {
+    pub unsafe fn without_vector(&mut self, start: u32, count: u32, mut take: impl FnMut(Tid)) -> bool {
+        let mut none = start == 0 || self.none_before == Some(start);
+        let take = |tid| {
+            none = false;
+            take(tid);
+        };
         // SAFETY: by contract of `new`
-        unsafe { self.lookup().rows_without_vector(start, count, take) }
+        let goes_on = unsafe { self.lookup().rows_without_vector(start, count, take) };
+        self.none_before = none.then(|| start.saturating_add(count));
+        self.has_none = none && !goes_on;
+        goes_on
     }
 
     /// Calls `take` with the slot number of the vector of each visible row for which `holds`. It reads the whole table.

@@ -3,11 +3,13 @@
 
 use super::{flat, hnsw};
 use crate::error::{Error, SqlState};
+use crate::pg::catalog::oids;
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::raw;
 use crate::pg::relation::{self, OpenRelation};
 use crate::tableam;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid, Relation};
 
 /// The access method of an index.
@@ -100,20 +102,11 @@ fn table_of(oid: Oid) -> Oid {
     unsafe { pg_sys::IndexGetRelation(oid, true) }
 }
 
-/// The oids in a list of the server's.
-unsafe fn oids(list: *const pg_sys::List) -> Vec<Oid> {
-    // SAFETY: a list of oids, or null
-    unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|at| (*list.elements.add(at)).oid_value).collect()
-    }
-}
-
 /// Relation `oid` and all partitions under it.
 fn members(oid: Oid) -> Vec<Oid> {
     // SAFETY: the server makes the list
     unsafe {
-        let list = raw::find_all_inheritors(oid, pg_sys::NoLock as _, std::ptr::null_mut());
+        let list = pg_guard_ffi_boundary(|| raw::find_all_inheritors(oid, pg_sys::NoLock as _, std::ptr::null_mut()));
         oids(list)
     }
 }

@@ -1,6 +1,7 @@
 //! Whether an operator class makes sense for the access methods: one distance operator by which rows are ordered, one
-//! support function that names the metric.
+//! support function that names the metric, and perhaps the operators by which a scan is told more ([`super::hints`]).
 
+use super::hints;
 use pgrx::pg_sys::{self, CatCList, List, Oid};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::ffi::CStr;
@@ -97,6 +98,15 @@ pub unsafe extern "C-unwind" fn amvalidate(opclass: Oid) -> bool {
         }
         for operator in members::<pg_sys::FormData_pg_amop>(operators) {
             let shown = shown(pg_sys::format_operator(operator.amopopr));
+            let (left, right) = (operator.amoplefttype, operator.amoprighttype);
+            let hint = [(hints::WITHIN, pg_sys::FLOAT8OID), (hints::FIRST, pg_sys::TEXTOID)];
+            if hint.contains(&(operator.amopstrategy as u16, right)) {
+                let searching = operator.amoppurpose as u8 == pg_sys::AMOP_SEARCH;
+                if !searching || !check_amop_signature(operator.amopopr, pg_sys::BOOLOID, left, right) {
+                    valid = complain(format!("operator family of {name} contains {shown} with wrong signature"));
+                }
+                continue;
+            }
             if operator.amopstrategy != 1 {
                 let number = operator.amopstrategy;
                 valid = complain(format!("operator family of {name} contains {shown} with strategy number {number}"));
@@ -105,7 +115,6 @@ pub unsafe extern "C-unwind" fn amvalidate(opclass: Oid) -> bool {
             if !ordering || !opfamily_can_sort_type(operator.amopsortfamily, pg_sys::FLOAT8OID) {
                 valid = complain(format!("operator family of {name} must use {shown} FOR ORDER BY float_ops"));
             }
-            let (left, right) = (operator.amoplefttype, operator.amoprighttype);
             if !check_amop_signature(operator.amopopr, pg_sys::FLOAT8OID, left, right) {
                 valid = complain(format!("operator family of {name} contains {shown} with wrong signature"));
             }
@@ -116,6 +125,10 @@ pub unsafe extern "C-unwind" fn amvalidate(opclass: Oid) -> bool {
         if !groups.is_null() {
             for i in 0..(*groups).length as usize {
                 let group = &*(*(*groups).elements.add(i)).ptr_value.cast::<OpFamilyOpFuncGroup>();
+                let hints = 1 << hints::WITHIN | 1 << hints::FIRST;
+                if group.functionset == 0 && group.operatorset & !hints == 0 {
+                    continue;
+                }
                 found |= group.lefttype == input && group.righttype == input;
                 if group.operatorset != 1 << 1 || group.functionset != 1 << 1 {
                     valid = complain(format!("operator family of {name} lacks an operator or a support function"));

@@ -1,4 +1,4 @@
-//! SQL arrays of fixed-width elements, `numeric` and `cstring`.
+//! SQL arrays of fixed-width elements, `numeric`, `text` and `cstring`.
 
 use super::varlena::{Detoasted, Varlena};
 use crate::error::{Error, Result, SqlState};
@@ -28,6 +28,12 @@ pub struct ElementType {
 pub const FLOAT4: ElementType = ElementType { oid: pg_sys::FLOAT4OID, len: 4, by_value: true, align: b'i' };
 /// `double precision`
 pub const FLOAT8: ElementType = ElementType { oid: pg_sys::FLOAT8OID, len: 8, by_value: true, align: b'd' };
+/// `smallint`
+pub const INT2: ElementType = ElementType { oid: pg_sys::INT2OID, len: 2, by_value: true, align: b's' };
+/// `bigint`
+pub const INT8: ElementType = ElementType { oid: pg_sys::INT8OID, len: 8, by_value: true, align: b'd' };
+/// `text`
+pub const TEXT: ElementType = ElementType { oid: pg_sys::TEXTOID, len: -1, by_value: false, align: b'i' };
 /// `integer`
 pub const INT4: ElementType = ElementType { oid: pg_sys::INT4OID, len: 4, by_value: true, align: b'i' };
 /// `numeric`
@@ -195,6 +201,12 @@ pub fn with_numeric_text<T>(numeric: Datum, use_text: impl FnOnce(&[u8]) -> T) -
             None => use_text(b""),
         }
     }
+}
+
+/// Calls `use_text` with the bytes of a `text`.
+pub fn with_text<T>(text: Datum, use_text: impl FnOnce(&[u8]) -> T) -> T {
+    // SAFETY: the datum is an element of an array of text, which outlives the call
+    unsafe { Varlena::of_datum(text) }.with_bytes(use_text)
 }
 
 /// A `real` as `numeric`, as the server's cast makes it.

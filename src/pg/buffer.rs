@@ -1,9 +1,11 @@
 //! Buffers: pins and content locks as guards.
 
 use super::compat::FileNode;
+use super::failpoint::hit_as_server;
 use super::{raw, relation, reserve};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use std::cell::Cell;
 
 /// A pinned buffer.
@@ -43,14 +45,44 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
         LATELY.with(|lately| {
             let entry = &lately[blkno as usize % RECENT];
             let (known_file, known_block, known) = entry.get();
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if (known_file, known_block) == (file, blkno) && raw::ReadRecentBuffer(node, main, blkno, known) {
-                return Pinned::adopt(known);
+            if (known_file, known_block) == (file, blkno)
+                && let Some(pinned) = pin_recent(node, blkno, known)
+            {
+                return pinned;
             }
             let buffer = pg_sys::ReadBuffer(rel, blkno);
             entry.set((file, blkno, buffer));
             Pinned::adopt(buffer)
         })
+    }
+}
+
+/// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
+#[inline]
+#[must_use]
+pub unsafe fn pin_recent(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+    // SAFETY: by contract; the closure holds nothing that needs dropping. The server notes the pin in memory that it may have to
+    // allocate, so an error can come of it, and must unwind the callers' frames.
+    let pinned = unsafe { pg_guard_ffi_boundary(|| holds_and_pins(node, block, recent)) };
+    // SAFETY: pinned just now
+    pinned.then(|| unsafe { Pinned::adopt(recent) })
+}
+
+/// As [`pin_recent`], for where no Rust value waits to be dropped and nothing is borrowed: an error jumps over the callers'
+/// frames. The guard costs half as much as the pin.
+#[inline]
+#[must_use]
+pub unsafe fn pin_recent_bare(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+    // SAFETY: by contract
+    unsafe { holds_and_pins(node, block, recent).then(|| Pinned::adopt(recent)) }
+}
+
+#[inline]
+unsafe fn holds_and_pins(node: FileNode, block: u32, recent: pg_sys::Buffer) -> bool {
+    // SAFETY: the server checks that the buffer holds the very block
+    unsafe {
+        hit_as_server("pin.recent");
+        raw::ReadRecentBuffer(node, pg_sys::ForkNumber::MAIN_FORKNUM, block, recent)
     }
 }
 

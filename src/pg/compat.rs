@@ -283,6 +283,20 @@ pub unsafe fn attribute(desc: pg_sys::TupleDesc, i: usize) -> *mut pg_sys::FormD
     }
 }
 
+/// Whether no row has NULL in column `i`, from 0. Since 18 a constraint may not be valid for rows of before.
+#[inline(always)]
+#[must_use]
+pub unsafe fn has_no_null(desc: pg_sys::TupleDesc, i: usize) -> bool {
+    // SAFETY: by contract, a column of it
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let has_none = (*attribute(desc, i)).attnotnull;
+        #[cfg(feature = "pg18")]
+        let has_none = (*(*desc).compact_attrs.as_ptr().add(i)).attnullability as u8 == pg_sys::ATTNULLABLE_VALID;
+        has_none
+    }
+}
+
 /// The bit of a lock's state that says that somebody holds it exclusively (`LW_VAL_EXCLUSIVE` of lwlock.c).
 #[cfg(not(feature = "pg18"))]
 pub const LOCKED_EXCLUSIVELY: u32 = 1 << 24;
@@ -345,6 +359,18 @@ pub unsafe fn fast_path_locks(process: *mut pg_sys::PGPROC) -> impl Iterator<Ite
                 (held >> (BITS_PER_SLOT * slot) & MODES, relation)
             })
         })
+}
+
+/// The running transaction as a lock's tag names it: the process, and its number among those of the process.
+#[must_use]
+pub fn virtual_transaction() -> (u32, u32) {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    // SAFETY: this process's own
+    let process = unsafe { pg_sys::MyBackendId };
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    // SAFETY: as above
+    let process = unsafe { pg_sys::MyProcNumber };
+    (process as u32, local_transaction())
 }
 
 /// The number of this session's transaction among those of its process.
@@ -487,6 +513,31 @@ pub unsafe fn next_sorted(sort: *mut pg_sys::Tuplesortstate) -> Option<pg_sys::D
     found.then_some(value)
 }
 
+/// Whether a publication sends a generated column, which it lists or which it has no list for. Since 18 it may.
+#[must_use]
+pub fn publishes_generated(publication: &pg_sys::FormData_pg_publication, is_listed: bool) -> bool {
+    #[cfg(not(feature = "pg18"))]
+    let publishes = (publication, is_listed, false).2;
+    #[cfg(feature = "pg18")]
+    let publishes =
+        is_listed || publication.pubgencols as u8 == pg_sys::PublishGencolsType::PUBLISH_GENCOLS_STORED as u8;
+    publishes
+}
+
+/// A library's name in the catalogs as the server looks for it: since 18, where it is just a file of the server's own folder, on
+/// the search path.
+#[must_use]
+pub fn library_name(name: &std::ffi::CStr) -> &std::ffi::CStr {
+    #[cfg(feature = "pg18")]
+    if let Some(file) = name.to_bytes_with_nul().strip_prefix(b"$libdir/")
+        && !file.contains(&b'/')
+        && let Ok(file) = std::ffi::CStr::from_bytes_with_nul(file)
+    {
+        return file;
+    }
+    name
+}
+
 /// Whether a user owns a relation, or may do as its owner.
 #[must_use]
 pub unsafe fn owns(relation: Oid, user: Oid) -> bool {
@@ -511,6 +562,38 @@ pub fn is_ascending(key: &pg_sys::PathKey) -> bool {
     #[cfg(feature = "pg18")]
     let ascending = key.pk_cmptype == pg_sys::CompareType::COMPARE_LT;
     ascending
+}
+
+/// A condition of a relation, for one of our own making that is asked at any place.
+pub unsafe fn condition(root: *mut pg_sys::PlannerInfo, clause: *mut pg_sys::Expr) -> *mut pg_sys::RestrictInfo {
+    let none = std::ptr::null_mut();
+    // SAFETY: the planner's own
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let condition = pg_sys::make_restrictinfo(root, clause, true, false, false, 0, none, none, none);
+        #[cfg(not(feature = "pg15"))]
+        let condition = pg_sys::make_restrictinfo(root, clause, true, false, false, false, 0, none, none, none);
+        condition
+    }
+}
+
+/// Whether a condition holds for no row in which `column` is NULL.
+#[must_use]
+pub unsafe fn is_strict_in(condition: *mut pg_sys::Node, column: &pg_sys::Var) -> bool {
+    // SAFETY: the planner's own; a list of columns, since 16 one of sets of their numbers
+    unsafe {
+        let never_null = pg_sys::find_nonnullable_vars(condition);
+        #[cfg(feature = "pg15")]
+        let is_strict = crate::indexam::plan::elements::<pg_sys::Var>(never_null)
+            .any(|var| (*var).varno == column.varno && (*var).varattno == column.varattno);
+        #[cfg(not(feature = "pg15"))]
+        let is_strict = {
+            let number = i32::from(column.varattno) - pg_sys::FirstLowInvalidHeapAttributeNumber;
+            let mut sets = crate::indexam::plan::elements::<pg_sys::Bitmapset>(never_null);
+            sets.nth(column.varno as usize).is_some_and(|set| pg_sys::bms_is_member(number, set))
+        };
+        is_strict
+    }
 }
 
 /// The members of an equivalence class that are about the relations in `relids` and no others: those of partitions too, which 18
@@ -560,6 +643,7 @@ pub fn int_option(name: &std::ffi::CStr, offset: usize) -> pg_sys::relopt_parse_
 }
 
 /// The statistics target of a column that ANALYZE works on: from now on, where it has none of its own, the server's.
+#[allow(clippy::useless_conversion)]
 pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
     // SAFETY: by contract; up to 16 the description points to the column's own copy of its pg_attribute row
     unsafe {
@@ -582,15 +666,6 @@ pub unsafe fn on_signal(signal: i32, handler: unsafe extern "C-unwind" fn(i32)) 
         pg_sys::pqsignal(signal, Some(handler));
         #[cfg(feature = "pg18")]
         pg_sys::pqsignal_be(signal, Some(handler));
-    }
-}
-
-/// Sets the search path of maintenance, which since 17 is the catalog's alone, to the end of the settings' nest level.
-pub unsafe fn restrict_search_path() {
-    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
-    // SAFETY: within a nest level of the settings
-    unsafe {
-        pg_sys::RestrictSearchPath();
     }
 }
 

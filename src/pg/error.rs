@@ -19,12 +19,14 @@ impl SqlState {
             SqlState::InvalidBinaryRepresentation => ERRCODE_INVALID_BINARY_REPRESENTATION,
             SqlState::DataException => ERRCODE_DATA_EXCEPTION,
             SqlState::NumericValueOutOfRange => ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+            SqlState::DivisionByZero => ERRCODE_DIVISION_BY_ZERO,
             SqlState::NullValueNotAllowed => ERRCODE_NULL_VALUE_NOT_ALLOWED,
             SqlState::ArraySubscriptError => ERRCODE_ARRAY_ELEMENT_ERROR,
             SqlState::InvalidParameterValue => ERRCODE_INVALID_PARAMETER_VALUE,
             SqlState::ProgramLimitExceeded => ERRCODE_PROGRAM_LIMIT_EXCEEDED,
             SqlState::WrongObjectType => ERRCODE_WRONG_OBJECT_TYPE,
             SqlState::FeatureNotSupported => ERRCODE_FEATURE_NOT_SUPPORTED,
+            SqlState::InsufficientPrivilege => ERRCODE_INSUFFICIENT_PRIVILEGE,
             SqlState::ObjectNotInPrerequisiteState => ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             SqlState::OutOfMemory => ERRCODE_OUT_OF_MEMORY,
             SqlState::DataCorrupted => ERRCODE_DATA_CORRUPTED,
@@ -48,6 +50,12 @@ pub fn raise(error: Error) -> ! {
 pub fn notice(message: String, hint: String) {
     let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "pg_zvec").set_hint(hint);
     report.report(PgLogLevel::NOTICE);
+}
+
+/// Warns the client of something that keeps nothing from being done.
+pub fn warning(message: String, hint: &'static str) {
+    let report = ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "pg_zvec").set_hint(hint);
+    report.report(PgLogLevel::WARNING);
 }
 
 /// Turns a pure module's failure into a server ERROR.
@@ -118,6 +126,50 @@ pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
                 super::raw::pg_re_throw()
             }
             Err(payload) => pg_sys::panic::pgrx_extern_c_guard(move || resume_unwind(payload)),
+        }
+    }
+}
+
+/// An error of the server that was caught: it waits on the server's stack.
+#[must_use]
+pub struct Caught(());
+
+impl Caught {
+    /// Whether a statement was cancelled.
+    #[must_use]
+    pub fn is_cancel(&self) -> bool {
+        unsafe extern "C-unwind" {
+            fn geterrcode() -> i32;
+        }
+        // SAFETY: there is an error on the stack
+        unsafe { geterrcode() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED as i32 }
+    }
+
+    /// Sends it to the log.
+    pub fn log(&self) {
+        // SAFETY: there is an error on the stack
+        unsafe { pg_sys::EmitErrorReport() }
+    }
+
+    /// Takes it off the stack. The transaction it happened in must have been aborted, or be of no account to it.
+    pub fn forget(self) {
+        // SAFETY: the error was met in this frame's caller
+        unsafe { pg_sys::FlushErrorState() }
+    }
+}
+
+/// Runs `body` and catches the error that it raises, of whatever kind.
+pub unsafe fn caught<R>(body: impl FnOnce() -> R) -> Result<R, Caught> {
+    // SAFETY: where the error is thrown to, nothing but this frame is left
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        match catch_unwind(AssertUnwindSafe(|| boundary(|| guarded(body)))) {
+            Ok(result) => Ok(result),
+            Err(payload) if payload.is::<ServerError>() => {
+                pg_sys::CurrentMemoryContext = context;
+                Err(Caught(()))
+            }
+            Err(payload) => resume_unwind(payload),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! The relation is open as long as anybody reads here, so its files are neither removed nor cut off.
 
 use super::compat::FileNode;
-use crate::segment::page::{PAGE_BYTES, PageBytes};
+use crate::segment::header::{PAGE_BYTES, PageBytes};
 use pgrx::pg_sys;
 use std::fs::File;
 use std::os::unix::fs::FileExt;

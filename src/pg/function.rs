@@ -78,7 +78,8 @@ pub unsafe fn return_null(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     pg_sys::Datum::from(0)
 }
 
-/// Which of `symbols` the function `oid` is, if it is one in C; so functions are told whatever schema they are in.
+/// Which of `symbols` of this library the function `oid` is, if it is one of them; so functions are told whatever schema they
+/// are in.
 #[must_use]
 pub fn symbol_among(oid: pg_sys::Oid, symbols: &[&CStr]) -> Option<usize> {
     /// the language `c`
@@ -95,15 +96,27 @@ pub fn symbol_among(oid: pg_sys::Oid, symbols: &[&CStr]) -> Option<usize> {
         let mut isnull = false;
         let source = pg_sys::SysCacheGetAttr(cache, tuple, pg_sys::Anum_pg_proc_prosrc as i16, &mut isnull);
         let found = if in_c && !isnull {
-            let text = pg_sys::text_to_cstring(source.cast_mut_ptr());
-            let found = symbols.iter().position(|&symbol| symbol == CStr::from_ptr(text));
-            pg_sys::pfree(text.cast());
-            found
+            with_text(source, |symbol| symbols.iter().position(|&known| known == symbol))
         } else {
             None
         };
+        let found = found.filter(|_| {
+            let library = pg_sys::SysCacheGetAttr(cache, tuple, pg_sys::Anum_pg_proc_probin as i16, &mut isnull);
+            !isnull && with_text(library, super::library::is_this)
+        });
         pg_sys::ReleaseSysCache(tuple);
         found
+    }
+}
+
+/// What `see` makes of a value of type `text`.
+unsafe fn with_text<R>(value: pg_sys::Datum, see: impl FnOnce(&CStr) -> R) -> R {
+    // SAFETY: by contract a text; the copy is ours
+    unsafe {
+        let text = pg_sys::text_to_cstring(value.cast_mut_ptr());
+        let seen = see(CStr::from_ptr(text));
+        pg_sys::pfree(text.cast());
+        seen
     }
 }
 
@@ -169,6 +182,11 @@ impl<'a> Arg<'a> {
     /// An `integer`.
     pub fn i32(self) -> i32 {
         self.datum.value() as i32
+    }
+
+    /// A `double precision`.
+    pub fn f64(self) -> f64 {
+        f64::from_bits(self.datum.value() as u64)
     }
 
     /// A `boolean`.

@@ -9,7 +9,9 @@ static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
 static mut BACKGROUND_DRAIN: bool = true;
+static mut MAX_DRAIN_WORKERS: i32 = 1;
 static mut ENABLE_EXACT_SCAN: bool = true;
+static mut HINT_MEMORY: i32 = 32 << 10;
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -70,6 +72,20 @@ pub fn rebuild_threshold() -> f64 {
 pub fn background_drain() -> bool {
     // SAFETY: as above
     unsafe { BACKGROUND_DRAIN }
+}
+
+/// How many background workers the server may have for that.
+#[must_use]
+pub fn max_drain_workers() -> u32 {
+    // SAFETY: as above
+    unsafe { MAX_DRAIN_WORKERS as u32 }
+}
+
+/// Bytes that a session may take to remember in which buffers pages are.
+#[must_use]
+pub fn hint_memory() -> usize {
+    // SAFETY: as above
+    unsafe { HINT_MEMORY as usize * 1024 }
 }
 
 /// Whether the planner may have a table without a fitting index scanned in order of distance.
@@ -162,6 +178,28 @@ pub unsafe fn define() {
             most: 64,
             context: user,
             flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.max_drain_workers",
+            short: c"Sets how many background workers of the server move new vectors into graphs.",
+            long: c"Each works at one index after the other of a database. 0 means none.",
+            variable: &raw mut MAX_DRAIN_WORKERS,
+            default: 1,
+            least: 0,
+            most: 1024,
+            context: pg_sys::GucContext::PGC_SIGHUP,
+            flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.hint_memory",
+            short: c"Sets the most memory that a session takes to remember in which shared buffers it has found pages.",
+            long: c"16 bytes for each shared buffer are all that is of use. A session keeps the value that it has at its first search.",
+            variable: &raw mut HINT_MEMORY,
+            default: 32 << 10,
+            least: 16,
+            most: 1 << 20,
+            context: user,
+            flags: pg_sys::GUC_UNIT_KB as i32,
         },
     ];
     // SAFETY: called once, when the library is loaded; the strings and the variables live as long as the process

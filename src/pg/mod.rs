@@ -8,12 +8,17 @@
 
 pub mod array;
 pub mod buffer;
+pub mod catalog;
 pub mod compat;
 pub mod error;
 pub mod failpoint;
 pub mod file;
+pub mod frozen;
 pub mod function;
 pub mod guc;
+pub mod hash;
+pub mod hints;
+pub mod library;
 pub mod memory;
 pub mod message;
 pub mod peek;
@@ -22,6 +27,7 @@ pub mod process;
 pub mod raw;
 pub mod relation;
 pub mod reserve;
+pub mod restricted;
 pub mod rewrite;
 pub mod srf;
 pub mod varlena;

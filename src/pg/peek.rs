@@ -11,7 +11,7 @@
 
 use super::compat::{FileNode, LOCKED_EXCLUSIVELY};
 use super::raw;
-use crate::segment::page::{PAGE_BYTES, PageBytes};
+use crate::segment::header::{PAGE_BYTES, PageBytes};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};

@@ -10,14 +10,13 @@
 //! interrupts off ([`InterruptsHeld`]) until they have ended. A background worker that keeps the server's own handler for
 //! SIGTERM ends all the same: so none has such threads.
 
-use super::compat::FileNode;
 use super::peek::{self, Block};
-use super::raw;
 use pgrx::pg_sys;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
 
 const BUF_REFCOUNT_ONE: u32 = 1;
+const BUF_REFCOUNT_MASK: u32 = BUF_USAGECOUNT_ONE - 1;
 const BUF_USAGECOUNT_ONE: u32 = 1 << 18;
 const BUF_USAGECOUNT_MASK: u32 = 0x003C_0000;
 const BM_MAX_USAGE_COUNT: u32 = 5;
@@ -37,7 +36,7 @@ unsafe fn state<'a>(buffer: pg_sys::Buffer) -> &'a AtomicU32 {
 
 /// Replaces the state by what `change` makes of it, when nobody has the header locked. `None` of `change` leaves it; then
 /// false is returned.
-fn exchange(state: &AtomicU32, change: impl Fn(u32) -> Option<u32>) -> bool {
+fn exchange(state: &AtomicU32, mut change: impl FnMut(u32) -> Option<u32>) -> bool {
     let mut spins = 0;
     let mut old = state.load(Ordering::Relaxed);
     loop {
@@ -65,18 +64,25 @@ fn exchange(state: &AtomicU32, change: impl Fn(u32) -> Option<u32>) -> bool {
 pub struct Owed(Mutex<Vec<pg_sys::Buffer>>);
 
 impl Owed {
-    /// Drops them. For the backend's first thread.
+    /// Drops them. For the backend's first thread. Raises no error, so that it may be called while one unwinds.
     pub unsafe fn settle(&self) {
         let owed = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for buffer in owed {
-            // SAFETY: pinned by a thread, so it keeps its block, and is valid, or nobody would wait; with a pin of the server's
-            // beside it, that of the thread is not the last one, and the server's drop wakes whoever waits
+            // SAFETY: pinned by a thread, and the pin is dropped by nobody else
             unsafe {
-                let tag = (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc.tag;
-                let pinned = raw::ReadRecentBuffer(FileNode::of_tag(&tag), tag.forkNum, tag.blockNum, buffer);
-                exchange(state(buffer), |old| Some(old - BUF_REFCOUNT_ONE));
-                if pinned {
-                    raw::ReleaseBuffer(buffer);
+                let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+                let mut waiting = None;
+                exchange(state(buffer), |old| {
+                    let new = old - BUF_REFCOUNT_ONE;
+                    // whoever waits has a pin, and is to be woken when that is the last one
+                    let wakes = new & BM_PIN_COUNT_WAITER != 0 && new & BUF_REFCOUNT_MASK == BUF_REFCOUNT_ONE;
+                    // written before the flag was set, and not again as long as it is
+                    fence(Ordering::Acquire);
+                    waiting = wakes.then(|| (&raw const (*descriptor).wait_backend_pgprocno).read_volatile());
+                    Some(if wakes { new & !BM_PIN_COUNT_WAITER } else { new })
+                });
+                if let Some(process) = waiting {
+                    pg_sys::ProcSendSignal(process);
                 }
             }
         }
@@ -116,7 +122,7 @@ impl<'o> Pin<'o> {
     /// Where the page is in memory.
     #[inline]
     #[must_use]
-    pub fn page(&self) -> &crate::segment::page::PageBytes {
+    pub fn page(&self) -> &crate::segment::header::PageBytes {
         // SAFETY: pinned as long as self lives
         unsafe { &*peek::memory(self.buffer).cast() }
     }

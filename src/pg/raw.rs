@@ -5,8 +5,8 @@
 use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HTSV_Result, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode,
-    List, OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState, Snapshot, TableAmRoutine,
+    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
+    OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState, Snapshot, TableAmRoutine,
     TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
@@ -33,18 +33,12 @@ unsafe extern "C-unwind" {
     pub fn MarkBufferDirty(buffer: Buffer);
     /// The block that a pinned buffer holds.
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
-    /// Pins `recent` if it still holds that block.
+    /// Pins `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer.rs`.
     pub fn ReadRecentBuffer(node: FileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
     /// The horizons that hold for a relation.
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
     /// Whether no snapshot can take `xid` for running.
     pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
-    /// What a row version is to VACUUM; `dead_after` is set for one that is dead to some.
-    pub fn HeapTupleSatisfiesVacuumHorizon(
-        tuple: HeapTuple,
-        buffer: Buffer,
-        dead_after: *mut TransactionId,
-    ) -> HTSV_Result::Type;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
     /// Stores a row. Raises errors.
@@ -76,6 +70,10 @@ unsafe extern "C-unwind" {
     pub fn PredicateLockRelation(relation: Relation, snapshot: Snapshot);
     /// The checksum of a page. Calls nothing else of the server, so threads may call it.
     pub fn pg_checksum_page(page: *mut std::ffi::c_char, block: u32) -> u16;
+    /// Hash of that many bytes.
+    pub fn hash_bytes(bytes: *const u8, len: i32) -> u32;
+    /// Hash of that many bytes and a seed; with seed 0 the lower half is [`hash_bytes`]'s.
+    pub fn hash_bytes_extended(bytes: *const u8, len: i32, seed: u64) -> u64;
     /// The hash of a page's tag in the table of shared buffers.
     pub fn BufTableHashCode(tag: *mut BufferTag) -> u32;
     /// The buffer of a page, from 0, or -1. With the lock of the hash's partition.
@@ -88,8 +86,10 @@ unsafe extern "C-unwind" {
     pub fn LWLockRelease(lock: *mut LWLock);
     /// Starts a query. Raises errors.
     pub fn standard_ExecutorStart(query: *mut QueryDesc, flags: i32);
-    /// The relation, and all that inherit from it: partitions of partitions too. Their oids.
+    /// The relation, and all that inherit from it: partitions of partitions too. Their oids. Raises errors.
     pub fn find_all_inheritors(relation: Oid, lockmode: LOCKMODE, parents: *mut *mut List) -> *mut List;
+    /// The tables that a partition is under, from its parent to the root. Their oids.
+    pub fn get_partition_ancestors(relation: Oid) -> *mut List;
     /// Throws the error on top of the server's error stack on.
     pub fn pg_re_throw() -> !;
     /// Frees a row.
@@ -115,4 +115,6 @@ unsafe extern "C-unwind" {
     pub fn XLogRegisterBufData(id: u8, data: RecordBytes, len: RecordLength);
     /// Writes the record.
     pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
+    /// kB that autovacuum may take; -1: `maintenance_work_mem`.
+    pub static autovacuum_work_mem: i32;
 }

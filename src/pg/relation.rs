@@ -41,7 +41,7 @@ impl OpenRelation {
     pub fn open_if_there(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> Option<Self> {
         // SAFETY: as `open`
         let rel = unsafe { pg_sys::try_relation_open(oid, lockmode) };
-        (!rel.is_null()).then_some(Self { rel })
+        (!rel.is_null()).then(|| Self { rel })
     }
 
     /// Closes it and lets go of the lock that it was opened with.
@@ -99,24 +99,6 @@ pub fn plain_name_of(oid: pg_sys::Oid) -> String {
     }
 }
 
-/// Runs `work` as the owner of the open table `rel`, so that functions in an index's condition can do no more than their
-/// author may. After an error the server restores the user with the (sub)transaction.
-pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe {
-        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
-        pg_sys::SetUserIdAndSecContext((*(*rel).rd_rel).relowner, restricted);
-        let level = pg_sys::NewGUCNestLevel();
-        compat::restrict_search_path();
-        let result = work();
-        pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-        result
-    }
-}
-
 /// Oid of an open relation.
 #[must_use]
 #[inline(always)]
@@ -134,6 +116,13 @@ pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
             && (pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
                 || ((*rel).rd_createSubid == NO_SUBTRANSACTION && compat::refiled_by(rel) == NO_SUBTRANSACTION))
     }
+}
+
+/// Whether the relation's access method is the heap's own.
+#[must_use]
+pub unsafe fn is_plain_heap(rel: pg_sys::Relation) -> bool {
+    // SAFETY: an open relation with storage has its access method's routine; the heap's is a constant of the server
+    unsafe { std::ptr::eq((*rel).rd_tableam, super::raw::GetHeapamTableAmRoutine()) }
 }
 
 /// Whether the relation is neither temporary nor unlogged.

@@ -20,6 +20,17 @@ impl Rows {
         }
     }
 
+    /// As [`Rows::of`], for a function that returns a set of single values.
+    #[must_use]
+    pub unsafe fn of_values(fcinfo: pg_sys::FunctionCallInfo) -> Self {
+        // SAFETY: by contract, the live call's; its caller expects one column
+        unsafe {
+            pg_sys::InitMaterializedSRF(fcinfo, pg_sys::MAT_SRF_USE_EXPECTED_DESC);
+            let result: *mut pg_sys::ReturnSetInfo = (*fcinfo).resultinfo.cast();
+            Self { store: (*result).setResult, desc: (*result).setDesc }
+        }
+    }
+
     /// Adds a row; `None` is NULL.
     pub fn push(&mut self, values: &[Option<Datum>]) {
         let mut datums: Vec<Datum> = values.iter().map(|value| value.unwrap_or(Datum::from(0))).collect();

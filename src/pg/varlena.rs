@@ -39,6 +39,14 @@ impl<'a> Arg<'a> {
 }
 
 impl<'a> Varlena<'a> {
+    /// A value that is no argument of a call.
+    ///
+    /// # Safety
+    /// The datum is of variable length, not NULL, and lives for `'a`.
+    pub unsafe fn of_datum(datum: pg_sys::Datum) -> Self {
+        Self { ptr: datum.cast_mut_ptr(), lives: PhantomData }
+    }
+
     /// Looks at the header only.
     #[inline(always)]
     pub fn form(self) -> Form<'a> {

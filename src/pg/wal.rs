@@ -6,7 +6,8 @@
 use super::buffer::Exclusive;
 use super::compat::FileNode;
 use super::{raw, relation};
-use crate::segment::page::{Fragment, PAGE_BYTES, PageBytes, PageHeader};
+use crate::segment::header::{Fragment, PAGE_BYTES, PageBytes};
+use crate::segment::page::PageHeader;
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.
@@ -58,7 +59,7 @@ impl<'p> Change<'p> {
     }
 }
 
-const PAGE_HEADER: usize = crate::segment::page::SERVER_HEADER_BYTES;
+const PAGE_HEADER: usize = crate::segment::header::SERVER_HEADER_BYTES;
 
 struct CriticalSection;
 

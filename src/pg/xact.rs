@@ -48,10 +48,16 @@ pub fn current_xid() -> u32 {
     unsafe { pg_sys::GetCurrentTransactionId() }.into_inner()
 }
 
+/// Whether `raw` is the id of a transaction, not one of the few that stand for something else.
+#[must_use]
+pub fn is_normal(raw: u32) -> bool {
+    raw >= pg_sys::FirstNormalTransactionId.into_inner()
+}
+
 /// What became of transaction `raw`.
 #[must_use]
 pub fn fate(raw: u32) -> Fate {
-    if raw < pg_sys::FirstNormalTransactionId.into_inner() {
+    if !is_normal(raw) {
         return if raw == 0 { Fate::Aborted } else { Fate::Committed };
     }
     // SAFETY: reads shared state of the transaction log; the oldest id that it still keeps is checked first

@@ -1,6 +1,5 @@
 //! Vectors to codes.
 
-use super::{Query, kernels};
 use crate::distance::{Metric, dot};
 
 /// The largest scale: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need
@@ -58,13 +57,6 @@ impl Head {
 }
 
 impl Codec {
-    /// The codec for a sample of finite vectors of `dims` elements (see [`super::Trainer`]).
-    pub fn train(metric: Metric, dims: usize, sample: &mut dyn Iterator<Item = &[f32]>) -> Self {
-        let mut trainer = super::Trainer::new(metric, dims);
-        sample.for_each(|vector| trainer.add(vector));
-        trainer.finish()
-    }
-
     /// The codec that has these parts: a center of `dims` finite elements and a positive unit.
     #[must_use]
     pub fn from_parts(metric: Metric, dims: usize, center: Vec<f32>, unit: f32) -> Self {
@@ -148,21 +140,5 @@ impl Codec {
             Metric::L1 => unit * (self.dims as f64 / 4.0 + f64::from(head.bias)),
             _ => f64::from(head.scale) / unit,
         }
-    }
-
-    /// A vector of `dims` finite elements as the one to be compared with.
-    #[must_use]
-    pub fn query(&self, vector: &[f32]) -> Query {
-        let mut code = vec![0; self.code_bytes()];
-        let head = self.encode(vector, &mut code);
-        let mut query = self.empty_query();
-        query.assign_code(self, head, &code);
-        query
-    }
-
-    /// Room for a query; it stands for the center until [`Query::assign_code`] fills it.
-    #[must_use]
-    pub fn empty_query(&self) -> Query {
-        Query::new(self, kernels::best())
     }
 }

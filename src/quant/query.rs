@@ -30,6 +30,24 @@ pub struct Query {
     factor: f32,
 }
 
+impl Codec {
+    /// A vector of `dims` finite elements as the one to be compared with.
+    #[must_use]
+    pub fn query(&self, vector: &[f32]) -> Query {
+        let mut code = vec![0; self.code_bytes()];
+        let head = self.encode(vector, &mut code);
+        let mut query = self.empty_query();
+        query.assign_code(self, head, &code);
+        query
+    }
+
+    /// Room for a query; it stands for the center until [`Query::assign_code`] fills it.
+    #[must_use]
+    pub fn empty_query(&self) -> Query {
+        Query::new(self, super::kernels::best())
+    }
+}
+
 impl Query {
     pub(super) fn new(codec: &Codec, kernels: Kernels) -> Self {
         let l1 = codec.metric == Metric::L1;

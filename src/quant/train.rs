@@ -129,6 +129,15 @@ impl Trainer {
     }
 }
 
+impl Codec {
+    /// The codec for a sample of finite vectors of `dims` elements (see [`super::Trainer`]).
+    pub fn train(metric: Metric, dims: usize, sample: &mut dyn Iterator<Item = &[f32]>) -> Self {
+        let mut trainer = Trainer::new(metric, dims);
+        sample.for_each(|vector| trainer.add(vector));
+        trainer.finish()
+    }
+}
+
 fn median(values: &mut [f32]) -> f32 {
     let middle = values.len() / 2;
     *values.select_nth_unstable_by(middle, f32::total_cmp).1

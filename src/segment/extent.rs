@@ -102,6 +102,58 @@ pub fn growth_by_extents(pages: u32, needed: u32, share: u32, extents: usize, mo
     growth(pages, needed, share, u32::MAX).max(least)
 }
 
+/// The blocks of a list's pages, found faster than in the list.
+pub struct Blocks {
+    /// those of the first pages
+    first: Vec<u32>,
+    /// for each [`GROUP`] pages after those the difference of block and ordinal, or [`MIXED`]
+    groups: Vec<u32>,
+}
+
+/// Pages of which the blocks are remembered one by one.
+const FIRST_PAGES: u32 = 1 << 15;
+/// Pages that are remembered together.
+const GROUP: u32 = 64;
+/// Pages that do not follow one another. (No difference of others: there is no block of that number.)
+const MIXED: u32 = u32::MAX;
+
+impl Blocks {
+    /// Those of `list`.
+    #[must_use]
+    pub fn of(list: &ExtentList) -> Self {
+        let first = list.blocks().take(FIRST_PAGES as usize).collect();
+        let group = |start: u32| {
+            let mut last = 0;
+            let mut deltas = (start..start + GROUP)
+                .map(|ordinal| list.block_after(&mut last, ordinal).map_or(MIXED, |block| block.wrapping_sub(ordinal)));
+            let one = deltas.next().unwrap_or(MIXED);
+            if deltas.all(|other| other == one) { one } else { MIXED }
+        };
+        let groups = (FIRST_PAGES..list.pages()).step_by(GROUP as usize).map(group).collect();
+        Self { first, groups }
+    }
+
+    /// The block of the page with `ordinal`, as `list`, of which these are the blocks, has it; `None` past the end.
+    #[inline(always)]
+    #[must_use]
+    pub fn get(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
+        match self.first.get(ordinal as usize) {
+            Some(&block) => Some(block),
+            None => self.get_later(ordinal, list),
+        }
+    }
+
+    #[inline(never)]
+    fn get_later(&self, ordinal: u32, list: &ExtentList) -> Option<u32> {
+        let group = ordinal.checked_sub(FIRST_PAGES)? / GROUP;
+        match self.groups.get(group as usize) {
+            Some(&delta) if delta != MIXED => Some(ordinal.wrapping_add(delta)),
+            Some(_) => list.block(ordinal),
+            None => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +185,24 @@ mod tests {
             prop_assert_eq!(list.blocks().collect::<Vec<_>>(), plain);
             prop_assert!(list.extents().windows(2).all(|w| w[0].start + w[0].pages != w[1].start));
         }
+    }
+
+    #[test]
+    fn blocks_agree_with_their_list() {
+        for last in [1, 7, 5_000, 40_000, 100_001] {
+            let mut list = ExtentList::default();
+            // the second and third lie before those of lower ordinals
+            for (start, pages) in [(900_000, 30_000), (10, 1), (500, 70), (700, 9_000), (200_000, last)] {
+                assert!(list.push(Extent { start, pages }));
+            }
+            let blocks = Blocks::of(&list);
+            for ordinal in 0..list.pages() + 200 {
+                assert_eq!(blocks.get(ordinal, &list), list.block(ordinal), "page {ordinal} of {}", list.pages());
+            }
+            assert_eq!(blocks.get(u32::MAX, &list), None);
+        }
+        let none = ExtentList::default();
+        assert_eq!(Blocks::of(&none).get(0, &none), None);
     }
 
     #[test]

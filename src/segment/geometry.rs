@@ -1,11 +1,23 @@
 //! Where things lie: the arithmetic from a position to its slot's and its vector's bytes.
 
+use super::header::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START};
 use super::ids::{MAX_POSITIONS, Position};
-use super::page::{PAYLOAD_BYTES, SLOTS_PER_PAGE};
+use super::slot::SLOT_BYTES;
 use std::ops::RangeInclusive;
 
 /// The most data pages a segment may have (16 GiB): bounds its extent list to one page.
 pub const MAX_DATA_PAGES: u32 = 1 << 21;
+
+/// Slots on a slot page.
+pub const SLOTS_PER_PAGE: usize = (PAYLOAD_BYTES - SLOT_TRAILER_BYTES) / SLOT_BYTES;
+
+/// Bytes after the slots of a slot page.
+const SLOT_TRAILER_BYTES: usize = 16;
+/// Offset of what follows the slots of a slot page.
+pub(super) const SLOT_TRAILER: usize = PAGE_BYTES - SLOT_TRAILER_BYTES;
+
+const _: () = assert!(SLOTS_PER_PAGE == 339);
+const _: () = assert!(PAYLOAD_START + SLOTS_PER_PAGE * SLOT_BYTES <= SLOT_TRAILER);
 
 /// The shape of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

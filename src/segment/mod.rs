@@ -7,12 +7,14 @@
 
 pub mod extent;
 pub mod geometry;
+pub mod header;
 pub mod ids;
 pub mod page;
 pub mod reference;
 pub mod slot;
+pub mod slot_set;
 
-pub use extent::{Extent, ExtentList};
+pub use extent::{Blocks, Extent, ExtentList};
 pub use geometry::Geometry;
 pub use ids::{Generation, Position, SegmentNo, SegmentTag, SlotNo};
 pub use page::{PageHeader, PageKind, RootPage, SegmentPage, SlotPage};

@@ -15,74 +15,12 @@
 //! ```
 
 use super::extent::{Extent, ExtentList, growth};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, SLOT_TRAILER, SLOTS_PER_PAGE};
+use super::header::{self, Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, Versions, u16_at, u32_at};
 use super::ids::{Generation, MAX_SEGMENTS, SegmentNo};
 use super::slot::{SLOT_BYTES, Slot};
 
-/// Bytes of a page; builds of the server with another block size are refused at load.
-pub const PAGE_BYTES: usize = 8192;
-/// Bytes of the server's page header.
-pub const SERVER_HEADER_BYTES: usize = 24;
-/// Offset of the payload.
-pub const PAYLOAD_START: usize = 40;
-/// Bytes of the payload.
-pub const PAYLOAD_BYTES: usize = PAGE_BYTES - PAYLOAD_START;
-/// Slots on a slot page.
-pub const SLOTS_PER_PAGE: usize = (PAYLOAD_BYTES - SLOT_TRAILER_BYTES) / SLOT_BYTES;
-
-const SLOT_TRAILER_BYTES: usize = 16;
-const SLOT_TRAILER: usize = PAGE_BYTES - SLOT_TRAILER_BYTES;
 const MAGIC: u32 = u32::from_le_bytes(*b"ZVEC");
-const VERSION: u8 = 1;
-
-const _: () = assert!(SLOTS_PER_PAGE == 339);
-const _: () = assert!(PAYLOAD_START + SLOTS_PER_PAGE * SLOT_BYTES <= SLOT_TRAILER);
-
-/// A whole page as bytes.
-pub type PageBytes = [u8; PAGE_BYTES];
-
-/// Bytes to be put at an offset of a page.
-pub type Fragment = (usize, Vec<u8>);
-
-pub(crate) fn u16_at(page: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([page[at], page[at + 1]])
-}
-
-pub(crate) fn u32_at(page: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([page[at], page[at + 1], page[at + 2], page[at + 3]])
-}
-
-/// The 16 bytes from offset 24 of a page of ours: magic number, kind, version, whose page it is, its ordinal.
-pub(crate) fn encode_header(magic: u32, kind: u8, version: u8, owner: u32, ordinal: u32) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[0..4].copy_from_slice(&magic.to_le_bytes());
-    bytes[4] = kind;
-    bytes[5] = version;
-    bytes[8..12].copy_from_slice(&owner.to_le_bytes());
-    bytes[12..16].copy_from_slice(&ordinal.to_le_bytes());
-    bytes
-}
-
-/// `Ok` when `page` has the header `expected`, otherwise the first field that is off. `owner` names what a page is of.
-pub(crate) fn check_header(page: &PageBytes, expected: &[u8; 16], owner: &str) -> Result<(), Damage> {
-    let found = &page[SERVER_HEADER_BYTES..PAYLOAD_START];
-    if found == expected {
-        return Ok(());
-    }
-    Err(Damage(if found[0..4] != expected[0..4] {
-        format!("wrong magic number {:#010x}", u32_at(found, 0))
-    } else if found[5] != expected[5] {
-        format!("format version {} is not known to this version of pg_zvec", found[5])
-    } else if found[4] != expected[4] {
-        format!("page kind {} where {} was expected", found[4], expected[4])
-    } else if found[8..12] != expected[8..12] {
-        format!("page of {owner} {} where {} was expected", u32_at(found, 8), u32_at(expected, 8))
-    } else if found[12..16] != expected[12..16] {
-        format!("page number {} where {} was expected", u32_at(found, 12), u32_at(expected, 12))
-    } else {
-        "reserved bytes are not zero".into()
-    }))
-}
 
 /// What a store page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +35,16 @@ pub enum PageKind {
     Data = 4,
 }
 
+impl PageKind {
+    /// The format versions of its pages that this library reads.
+    #[must_use]
+    pub const fn versions(self) -> Versions {
+        match self {
+            Self::Root | Self::Segment | Self::Slots | Self::Data => Versions { oldest: 1, newest: 1 },
+        }
+    }
+}
+
 /// The store's own header of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageHeader {
@@ -108,22 +56,18 @@ pub struct PageHeader {
     pub ordinal: u32,
 }
 
-/// Why bytes are not the store page they should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage(pub String);
-
 impl PageHeader {
     /// The 16 bytes from offset 24.
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
-        encode_header(MAGIC, self.kind as u8, VERSION, self.segment.0, self.ordinal)
+        header::encode(MAGIC, self.kind as u8, self.kind.versions(), self.segment.0, self.ordinal)
     }
 
     /// Whether `page` is exactly the page that this header describes.
     #[inline]
     #[must_use]
     pub fn matches(&self, page: &PageBytes) -> bool {
-        page[SERVER_HEADER_BYTES..PAYLOAD_START] == self.encode()
+        header::matches(page, &self.encode(), self.kind.versions())
     }
 
     /// `Ok` when `page` is the page that this header describes, otherwise what is wrong with it.
@@ -131,7 +75,7 @@ impl PageHeader {
     /// # Errors
     /// [`Damage`] naming the first field that is off.
     pub fn check(&self, page: &PageBytes) -> Result<(), Damage> {
-        check_header(page, &self.encode(), "segment")
+        header::check(page, &self.encode(), self.kind.versions(), "segment")
     }
 }
 
@@ -393,6 +337,7 @@ impl SlotPage {
 
 #[cfg(test)]
 mod tests {
+    use super::super::header::SERVER_HEADER_BYTES;
     use super::*;
     use proptest::prelude::*;
 

@@ -20,7 +20,20 @@ const SHORT_ELEMENTS: usize = (127 - 1) / layout::ELEMENT_BYTES;
 #[cold]
 fn bare_reference() -> Error {
     Error::new(SqlState::FeatureNotSupported, "cannot decode the vectors of a zvec table from the write-ahead log")
-        .hint("Logical decoding of zvec tables is not supported: use physical replication, or heap tables.")
+        .hint("Logical decoding shows that there is a vector, and no more: use physical replication, or heap tables.")
+}
+
+/// Whether the value is a row's vector reference, and is to be shown by an output plugin of logical decoding. Such a plugin
+/// calls output functions in the past: under a snapshot that is good for catalogs only, so the vector is out of reach.
+#[must_use]
+pub fn is_undecodable(value: Varlena<'_>) -> bool {
+    let is_reference = match value.form() {
+        Form::Plain(payload) => payload.len() + 1 == REFERENCE_BYTES,
+        Form::Short(bytes) => bytes.len() + 1 == REFERENCE_BYTES,
+        _ => false,
+    };
+    // SAFETY: a look at this backend's own state
+    is_reference && unsafe { pgrx::pg_sys::HistoricSnapshotActive() }
 }
 
 /// A contiguous, aligned vector for the time of a call; a copy, if one was needed, is freed on drop.
@@ -111,12 +124,14 @@ pub fn distance_of(call: Call<'_>, metric: Metric) -> Result<f64> {
     if let Some(pointer) = stored::pointer(call.arg(0).datum()) {
         let other = VectorArg::of(call, 1)?;
         check_same_dims(usize::from(pointer.dims), other.len())?;
-        return Ok(stored::distance(metric, &other, pointer));
+        // SAFETY: the arguments' memory is the server's
+        return Ok(unsafe { stored::distance(metric, &other, pointer) });
     }
     if let Some(pointer) = stored::pointer(call.arg(1).datum()) {
         let other = VectorArg::of(call, 0)?;
         check_same_dims(other.len(), usize::from(pointer.dims))?;
-        return Ok(stored::distance(metric, &other, pointer));
+        // SAFETY: the arguments' memory is the server's
+        return Ok(unsafe { stored::distance(metric, &other, pointer) });
     }
     let (a, b) = pair_of(call)?;
     Ok(distance(metric, &a, &b))

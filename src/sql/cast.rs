@@ -4,8 +4,9 @@ use super::arg::{VectorArg, dims_of, new_vector};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::{self, Array};
 use crate::pg::function::Call;
+use crate::pg::srf;
 use crate::sql_function;
-use crate::vector::{check_dims, check_element, check_typmod, out_of_range, text};
+use crate::vector::{check_dims, check_element, check_typmod, decimal, out_of_range, text};
 use pgrx::pg_sys::Datum;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -66,6 +67,31 @@ sql_function! {
 }
 
 sql_function! {
+    /// `array_to_zvec(smallint[], integer, boolean) returns zvec`
+    zvec_from_int2(call) {
+        from_array(call, Array::fixed::<i16>, |element| Ok(f32::from(element)))
+    }
+}
+
+sql_function! {
+    /// `array_to_zvec(bigint[], integer, boolean) returns zvec`
+    zvec_from_int8(call) {
+        from_array(call, Array::fixed::<i64>, |element| Ok(element as f32))
+    }
+}
+
+sql_function! {
+    /// `array_to_zvec(text[], integer, boolean) returns zvec`, of elements as `real` reads them
+    zvec_from_text(call) {
+        from_array(
+            call,
+            |array| array.datums(array::TEXT),
+            |element| array::with_text(element, text::parse_element),
+        )
+    }
+}
+
+sql_function! {
     /// `array_to_zvec(numeric[], integer, boolean) returns zvec`
     zvec_from_numeric(call) {
         from_array(
@@ -105,17 +131,62 @@ sql_function! {
     }
 }
 
+/// An array of integers, which must fit their type: rounded half to even, as the server's cast from `real` does.
+fn to_integers<T: FromBytes + IntoBytes>(
+    call: Call<'_>,
+    element: array::ElementType,
+    name: &'static str,
+    fits: impl Fn(f64) -> bool,
+    convert: impl Fn(f64) -> T,
+) -> Result<Datum> {
+    to_array(call, element, |value| {
+        let rounded = f64::from(value).round_ties_even();
+        if fits(rounded) { Ok(convert(rounded)) } else { Err(integer_out_of_range(name)) }
+    })
+}
+
+#[cold]
+fn integer_out_of_range(name: &str) -> Error {
+    Error::new(SqlState::NumericValueOutOfRange, format!("{name} out of range"))
+        .hint("Cast the zvec to double precision[] or numeric[] instead.")
+}
+
 sql_function! {
-    /// `zvec_to_int4(zvec, integer, boolean) returns integer[]`: rounds half to even, as `real::integer` does
+    /// `zvec_to_int2(zvec, integer, boolean) returns smallint[]`
+    zvec_to_int2(call) {
+        let fits = |value| (f64::from(i16::MIN)..=f64::from(i16::MAX)).contains(&value);
+        to_integers(call, array::INT2, "smallint", fits, |value| value as i16)
+    }
+}
+
+sql_function! {
+    /// `zvec_to_int4(zvec, integer, boolean) returns integer[]`
     zvec_to_int4(call) {
-        to_array(call, array::INT4, |value| {
-            let rounded = f64::from(value).round_ties_even();
-            if rounded < f64::from(i32::MIN) || rounded > f64::from(i32::MAX) {
-                return Err(Error::new(SqlState::NumericValueOutOfRange, "integer out of range")
-                    .hint("Cast the zvec to double precision[] or numeric[] instead."));
-            }
-            Ok(rounded as i32)
-        })
+        let fits = |value| (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value);
+        to_integers(call, array::INT4, "integer", fits, |value| value as i32)
+    }
+}
+
+sql_function! {
+    /// `zvec_to_int8(zvec, integer, boolean) returns bigint[]`
+    zvec_to_int8(call) {
+        // 2^63, which is no bigint itself
+        const BOUND: f64 = -(i64::MIN as f64);
+        to_integers(call, array::INT8, "bigint", |value| (-BOUND..BOUND).contains(&value), |value| value as i64)
+    }
+}
+
+sql_function! {
+    /// `zvec_to_text(zvec, integer, boolean) returns text[]`, of elements as the vector's text form has them
+    zvec_to_text(call) {
+        let vector = VectorArg::of(call, 0)?;
+        let mut text = Vec::with_capacity(decimal::MAX_BYTES);
+        let texts = vector.iter().map(|&value| {
+            text.clear();
+            decimal::write_real(value, &mut text);
+            srf::text(&String::from_utf8_lossy(&text))
+        });
+        Ok(array::from_datums(texts.collect(), array::TEXT))
     }
 }
 

@@ -4,6 +4,7 @@ use crate::indexam::hnsw;
 use crate::indexam::target::{self, Kind, Right};
 use crate::pg::function::Call;
 use crate::pg::relation;
+use crate::pg::restricted;
 use crate::pg::srf::{self, Rows};
 use crate::store::pending;
 use pgrx::pg_sys::{self, Datum};
@@ -29,8 +30,9 @@ crate::guarded_function! {
             for target in target::of(regclass(call, 0), Right::Own) {
                 let Some(opened) = target.open(table_lock, index_lock) else { continue };
                 for (index, kind) in &opened.indexes {
+                    let table = opened.table.raw();
                     let done = match kind {
-                        Kind::Hnsw => hnsw::optimize(index.raw(), opened.table.raw()),
+                        Kind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.raw(), table)),
                         Kind::Flat => hnsw::Done::default(),
                     };
                     rows.push(&[

@@ -5,9 +5,10 @@ use crate::indexam::target::{self, Kind, Right};
 use crate::indexam::{flat, hnsw};
 use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
+use crate::pg::restricted;
 use crate::pg::srf::{self, Rows};
 use crate::sql_function;
-use crate::store::{Store, pending};
+use crate::store::{Store, pending, resolve};
 use crate::tableam;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum};
@@ -25,27 +26,28 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
         }
         tableam::require_zvec_table(rel);
-        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = resolve::toast_of(rel, pg_sys::AccessShareLock as _);
         (table, toast)
     }
 }
 
-/// Name of a column, or what stands for a dropped one.
-unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> String {
+/// Name of a column; `None` for one that was dropped, or that the table never had.
+unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> Option<String> {
     // SAFETY: rel is open; the number is checked
     unsafe {
         let desc = (*rel).rd_att;
         if attnum < 1 || i32::from(attnum) > (*desc).natts {
-            return format!("column {attnum}");
+            return None;
         }
-        let attribute = compat::attribute(desc, attnum as usize - 1);
-        let name = std::ffi::CStr::from_ptr((*attribute).attname.data.as_ptr()).to_string_lossy();
-        name.into_owned()
+        let attribute = &*compat::attribute(desc, attnum as usize - 1);
+        let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+        (!attribute.attisdropped).then(|| name.into_owned())
     }
 }
 
 sql_function! {
-    /// `zvec_segments(regclass)`: a row for each segment, with its slots by state and its size.
+    /// `zvec_segments(regclass)`: a row for each segment, with its slots by state and its size. The column is NULL when it was
+    /// dropped: VACUUM frees the slots.
     zvec_segments(call) {
         // SAFETY: the function manager's own call
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
@@ -67,7 +69,7 @@ sql_function! {
                 let count = |value: u64| Some(Datum::from(value as i64));
                 rows.push(&[
                     Some(Datum::from(segment.no.0 as i32)),
-                    Some(srf::text(&column_name(table.raw(), segment.page.attnum))),
+                    column_name(table.raw(), segment.page.attnum).map(|name| srf::text(&name)),
                     Some(Datum::from(i32::from(segment.page.geometry.dims))),
                     count(total),
                     count(census.live),
@@ -83,17 +85,24 @@ sql_function! {
     }
 }
 
-/// What is wrong with the open zvec `table` and its vector store.
-unsafe fn check_table(table: pg_sys::Relation) -> Vec<Violation> {
+/// Tells what is wrong with the open zvec `table` and its vector store.
+unsafe fn check_table(table: pg_sys::Relation, tell: &mut dyn FnMut(Violation)) {
     // SAFETY: both relations are open; the snapshot is kept until the check is done
     unsafe {
-        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = (*(*table).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            return tableam::check::lacking_store(table, tell);
+        }
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        let store = Store::of(toast.raw());
-        store.refresh_all();
-        let violations = tableam::check::check(table, &store, snapshot);
+        match Store::if_any(toast.raw()) {
+            Some(store) => {
+                store.refresh_all();
+                tableam::check::check(table, &store, snapshot, tell);
+            }
+            None => tableam::check::lacking_store(table, tell),
+        }
         pg_sys::UnregisterSnapshot(snapshot);
-        violations
     }
 }
 
@@ -109,28 +118,29 @@ crate::guarded_function! {
         let standby = unsafe { pg_sys::RecoveryInProgress() };
         let table_lock = if standby { pg_sys::AccessShareLock } else { pg_sys::ShareUpdateExclusiveLock } as _;
         let index_lock = pg_sys::AccessShareLock as _;
-        for target in target::of(regclass(call, 0), Right::Select) {
+        let mut tell = |violation: Violation| {
+            let texts = [violation.invariant, &violation.location, &violation.message].map(srf::text);
+            rows.push(&texts.map(Some));
+            // SAFETY: made above, and copied since
+            texts.into_iter().for_each(|text| unsafe { pg_sys::pfree(text.cast_mut_ptr()) });
+        };
+        for target in target::of(regclass(call, 0), Right::Own) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
             let table = opened.table.raw();
-            let mut violations = Vec::new();
             // SAFETY: what is open stays open
             unsafe {
-                if target.index.is_none() {
-                    violations = check_table(table);
-                }
-                for (index, kind) in &opened.indexes {
-                    violations.extend(match kind {
-                        Kind::Hnsw => hnsw::check(index.raw(), table),
-                        Kind::Flat => flat::violations(index.raw()),
-                    });
-                }
-            }
-            for violation in violations {
-                rows.push(&[
-                    Some(srf::text(violation.invariant)),
-                    Some(srf::text(&violation.location)),
-                    Some(srf::text(&violation.message)),
-                ]);
+                restricted::as_owner(table, || {
+                    if target.index.is_none() {
+                        check_table(table, &mut tell);
+                    }
+                    for (index, kind) in &opened.indexes {
+                        let violations = match kind {
+                            Kind::Hnsw => hnsw::check(index.raw(), table),
+                            Kind::Flat => flat::violations(index.raw()),
+                        };
+                        violations.into_iter().for_each(&mut tell);
+                    }
+                });
             }
             opened.close_and_unlock(table_lock, index_lock);
         }

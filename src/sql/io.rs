@@ -1,6 +1,6 @@
 //! Input and output of the type: text, binary, type modifier.
 
-use super::arg::{VectorArg, new_vector};
+use super::arg::{VectorArg, is_undecodable, new_vector};
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::Array;
 use crate::pg::message::cstring;
@@ -24,6 +24,9 @@ sql_function! {
 sql_function! {
     /// `zvec_out(zvec) returns cstring`
     zvec_out(call) {
+        if is_undecodable(call.arg(0).varlena()) {
+            return Ok(cstring(wire::UNDECODABLE));
+        }
         let vector = VectorArg::of(call, 0)?;
         let mut out = Vec::with_capacity(2 + vector.len() * 12);
         text::print(&vector, &mut out);
@@ -44,6 +47,11 @@ sql_function! {
 sql_function! {
     /// `zvec_send(zvec) returns bytea`
     zvec_send(call) {
+        if is_undecodable(call.arg(0).varlena()) {
+            let mut bytes = NewVarlena::zeroed(wire::UNDECODABLE.len());
+            bytes.payload_mut().copy_from_slice(wire::UNDECODABLE);
+            return Ok(bytes.into_datum());
+        }
         let vector = VectorArg::of(call, 0)?;
         let mut bytes = NewVarlena::zeroed(wire::wire_size_bytes(vector.len()));
         wire::encode(&vector, bytes.payload_mut());

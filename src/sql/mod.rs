@@ -6,7 +6,7 @@
 //! | [`io`] | text, binary and type-modifier input and output |
 //! | [`cast`] | casts from and to arrays, length coercion |
 //! | [`distance`] | the four distances and their operators |
-//! | [`operators`] | arithmetic, comparison, norms and parts |
+//! | [`operators`] | arithmetic, comparison, hashing, norms and parts |
 //! | [`stored`] | distances to stored vectors, in place |
 //! | [`support`] | what the planner asks about distances |
 //! | [`aggregate`] | avg and sum |

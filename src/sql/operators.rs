@@ -1,9 +1,11 @@
-//! Arithmetic, comparison, norms and parts of vectors.
+//! Arithmetic, comparison, hashing, norms and parts of vectors.
 
 use super::arg::{VectorArg, dims_of, new_vector, pair_of};
 use crate::error::Result;
-use crate::pg::array::f64_datum;
+use crate::pg::array::{f32_datum, f64_datum};
 use crate::pg::function::Call;
+use crate::pg::hash;
+use crate::pg::srf::Rows;
 use crate::sql_function;
 use crate::vector::{arith, order};
 use pgrx::pg_sys::Datum;
@@ -29,6 +31,37 @@ sql_function! {
     zvec_mul(call) { element_wise(call, arith::mul) }
 }
 
+fn with_number(call: Call<'_>, vector: usize, op: arith::WithNumber) -> Result<Datum> {
+    let (a, number) = (VectorArg::of(call, vector)?, call.arg(1 - vector).f64());
+    new_vector(a.len(), |out| op(&a, number, out))
+}
+
+sql_function! {
+    /// `zvec_mul_float8(zvec, double precision) returns zvec`, operator `*`
+    zvec_mul_float8(call) { with_number(call, 0, arith::scale) }
+}
+
+sql_function! {
+    /// `float8_mul_zvec(double precision, zvec) returns zvec`, operator `*`
+    zvec_float8_mul(call) { with_number(call, 1, arith::scale) }
+}
+
+sql_function! {
+    /// `zvec_div_float8(zvec, double precision) returns zvec`, operator `/`
+    zvec_div_float8(call) { with_number(call, 0, arith::divide) }
+}
+
+sql_function! {
+    /// `zvec_neg(zvec) returns zvec`, prefix operator `-`
+    zvec_neg(call) {
+        let vector = VectorArg::of(call, 0)?;
+        new_vector(vector.len(), |out| {
+            arith::negate(&vector, out);
+            Ok(())
+        })
+    }
+}
+
 sql_function! {
     /// `zvec_concat(zvec, zvec) returns zvec`, operator `||`
     zvec_concat(call) {
@@ -48,7 +81,27 @@ sql_function! {
 }
 
 sql_function! {
-    /// `l2_norm(zvec) returns double precision`
+    /// `array_length(zvec, integer) returns integer`: NULL but for the first dimension of the array that the vector stands for
+    zvec_array_length(call) {
+        if call.arg(1).i32() == 1 { Ok(Datum::from(dims_of(call, 0)? as i32)) } else { Ok(call.null()) }
+    }
+}
+
+sql_function! {
+    /// `unnest(zvec) returns setof real`
+    zvec_unnest(call) {
+        let vector = VectorArg::of(call, 0)?;
+        // SAFETY: the function manager's own call
+        let mut rows = unsafe { Rows::of_values(call.fcinfo()) };
+        for &element in vector.iter() {
+            rows.push(&[Some(f32_datum(element))]);
+        }
+        Ok(call.null())
+    }
+}
+
+sql_function! {
+    /// `l2_norm(zvec) returns double precision`, also `vector_norm(zvec)`
     zvec_l2_norm(call) { Ok(f64_datum(arith::l2_norm(&VectorArg::of(call, 0)?))) }
 }
 
@@ -112,4 +165,37 @@ sql_function! {
 sql_function! {
     /// `zvec_cmp(zvec, zvec) returns integer`: btree support function 1
     zvec_cmp(call) { Ok(Datum::from(compare(call)? as i32)) }
+}
+
+/// The argument, of both, that compares to the other as `wanted`, or the first of equal ones; as it was passed.
+fn extreme(call: Call<'_>, wanted: Ordering) -> Result<Datum> {
+    let second = compare(call)?.reverse() == wanted;
+    Ok(call.arg(usize::from(second)).datum())
+}
+
+sql_function! {
+    /// `zvec_larger(zvec, zvec) returns zvec`: step of `max(zvec)`
+    zvec_larger(call) { extreme(call, Ordering::Greater) }
+}
+
+sql_function! {
+    /// `zvec_smaller(zvec, zvec) returns zvec`: step of `min(zvec)`
+    zvec_smaller(call) { extreme(call, Ordering::Less) }
+}
+
+sql_function! {
+    /// `zvec_hash(zvec) returns integer`: hash support function 1
+    zvec_hash(call) {
+        let vector = VectorArg::of(call, 0)?;
+        Ok(Datum::from(hash::hash(&order::bytes_to_hash(&vector)) as i32))
+    }
+}
+
+sql_function! {
+    /// `zvec_hash_extended(zvec, bigint) returns bigint`: hash support function 2
+    zvec_hash_extended(call) {
+        let vector = VectorArg::of(call, 0)?;
+        let seed = call.arg(1).datum().value() as u64;
+        Ok(Datum::from(hash::hash_extended(&order::bytes_to_hash(&vector), seed) as i64))
+    }
 }

@@ -3,8 +3,8 @@
 use super::index::regclass;
 use crate::indexam::column::Column;
 use crate::indexam::target::{self, Opened, Right};
-use crate::pg::relation::{self, OpenRelation};
-use crate::store::{Segment, Store, pending};
+use crate::pg::relation;
+use crate::store::{Segment, Store, pending, resolve};
 use pgrx::pg_sys::{self, Datum, Relation};
 
 /// Reads block `block` into a buffer.
@@ -45,7 +45,7 @@ unsafe fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
     // SAFETY: what is open stays open
     unsafe {
         let table = opened.table.raw();
-        let toast = OpenRelation::open((*(*table).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
+        let toast = resolve::toast_of(table, pg_sys::AccessShareLock as _);
         let store = Store::of(toast.raw());
         let mut pages = if whole_table {
             load_segments(&store, |_| true)

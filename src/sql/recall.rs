@@ -5,11 +5,12 @@ use crate::error::{Error, SqlState};
 use crate::indexam::column::Column;
 use crate::indexam::recall::{Request, recall};
 use crate::indexam::target::{self, Right};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::Call;
-use crate::pg::{guc, relation, srf};
+use crate::pg::{guc, relation, restricted, srf};
 use crate::store::pending;
-use pgrx::pg_sys;
+use pgrx::pg_sys::{self, Relation};
 
 /// The most queries and the most neighbours that can be asked for.
 const MOST: i32 = 100_000;
@@ -30,7 +31,8 @@ crate::guarded_function! {
     /// `zvec_recall(regclass, queries integer, k integer, ef_search integer) returns double precision`: the share, from 0
     /// to 1, of the `k` nearest rows to each of `queries` rows drawn at random that a scan of the index finds. Counted by
     /// distance, so of rows equally far any will do. `ef_search` NULL means the current setting. NULL when there are no
-    /// rows. Errors: 22023 for numbers out of range.
+    /// rows. Errors: 22023 for numbers out of range; 42501 for who is not the owner of a table whose policies hide rows from
+    /// them, or where the index has a condition.
     zvec_recall(call) {
         if (0..3).any(|n| call.is_null(n)) {
             return call.null();
@@ -47,6 +49,8 @@ crate::guarded_function! {
         }
         let Some(opened) = target.open(lock, lock) else { refuse(oid) };
         let [(index, _)] = opened.indexes.as_slice() else { refuse(oid) };
+        // SAFETY: the relations are open
+        unsafe { refuse_reader(opened.table.raw(), index.raw()) };
         // SAFETY: the relations are open, the caller's snapshot is active
         let recall = unsafe {
             let column = Column::of(index.raw(), opened.table.raw());
@@ -56,7 +60,7 @@ crate::guarded_function! {
             if let Some(ef_search) = ef_search {
                 guc::set_ef_search(ef_search);
             }
-            let recall = relation::as_owner(opened.table.raw(), || recall(&request));
+            let recall = restricted::as_owner(opened.table.raw(), || recall(&request));
             pg_sys::AtEOXact_GUC(true, level);
             recall
         };
@@ -71,4 +75,27 @@ fn refuse(oid: pg_sys::Oid) -> ! {
         Error::new(SqlState::WrongObjectType, format!("\"{name}\" is not a single index"))
             .hint("Recall is measured for one index at a time, of a table or of a partition."),
     )
+}
+
+/// Raises an error for a caller who may read the table but does not own it, and who would learn of rows that policies hide,
+/// or would have the owner run the functions of the index's condition.
+unsafe fn refuse_reader(table: Relation, index: Relation) {
+    // SAFETY: both are open
+    unsafe {
+        let (oid, user) = (relation::oid(table), pg_sys::GetUserId());
+        if compat::owns(oid, user) {
+            return;
+        }
+        let hides_rows = pg_sys::check_enable_rls(oid, user, true) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;
+        let (why, hint) = if restricted::has_condition(index) {
+            ("which has a condition", "The condition is evaluated as the table's owner, who alone may ask for that.")
+        } else if hides_rows {
+            ("whose table has row-level security", "Recall is measured over all rows, also those that policies hide.")
+        } else {
+            return;
+        };
+        let (table, index) = (relation::name(table), relation::name(index));
+        let message = format!("must be owner of table \"{table}\" to measure index \"{index}\", {why}");
+        raise(Error::new(SqlState::InsufficientPrivilege, message).hint(hint))
+    }
 }

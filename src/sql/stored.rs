@@ -16,16 +16,19 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
 }
 
 /// The distance of `query` and the stored vector, whose dimensions are the same.
+///
+/// # Safety
+/// For SQL functions, whose arguments the server frees after an error: it may jump over the callers' frames.
 #[must_use]
-pub fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
+pub unsafe fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     let is_same = |generation| stored.is_of_generation(generation);
     if let Some(known) = handed_out::distance(metric, query, stored.table, stored.slot, is_same) {
         return known;
     }
     let mut sum = Accumulator::new(metric, query);
     let mut at = 0;
-    resolve::pieces(stored.table, resolve::stored(stored.slot.0, stored.dims), |bytes, ahead| {
-        at = sum.add_piece(query, at, bytes, ahead);
-    });
+    let vector = resolve::stored(stored.slot.0, stored.dims);
+    // SAFETY: by contract, and nothing here waits to be dropped
+    unsafe { resolve::pieces_bare(stored.table, vector, |bytes, ahead| at = sum.add_piece(query, at, bytes, ahead)) }
     sum.finish()
 }

@@ -4,32 +4,20 @@
 use super::check_header;
 use super::map::{Segment, Store};
 use crate::pg::compat::FileNode;
-use crate::pg::{buffer, peek, raw, relation};
-use crate::segment::page::{PAYLOAD_START, PageKind, SlotPage};
+use crate::pg::hints::{Hints, hints_of};
+use crate::pg::{buffer, peek};
+use crate::segment::header::PAYLOAD_START;
+use crate::segment::page::{PageKind, SlotPage};
 use crate::segment::slot::SLOT_BYTES;
 use crate::segment::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
-use pgrx::pg_sys;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// A file (its tablespace, database and number), a segment in it, and which of the segment's pages.
-type Place = (u32, u32, u32, u32, PageKind);
-
-thread_local! {
-    /// the buffers that pages were last found in, by ordinal; 0 = not known
-    static RECENT: RefCell<Vec<(Place, Vec<Cell<pg_sys::Buffer>>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Of how many segments' pages of a kind buffers are remembered.
-const MOST_PLACES: usize = 32;
-
-/// One segment's pages of a kind, and the buffers that they were last found in: remembered beyond the value's own life.
+/// One segment's pages of a kind, and hints of the buffers that they are in.
 struct Recent {
     segment: Rc<Segment>,
     node: FileNode,
-    place: Place,
-    buffers: Vec<Cell<pg_sys::Buffer>>,
-    temporary: bool,
+    kind: PageKind,
+    hints: Hints,
 }
 
 impl Recent {
@@ -37,49 +25,25 @@ impl Recent {
         let segment = store.segment(tag)?;
         let rel = store.relation();
         // SAFETY: the store's relation is open
-        let (node, temporary) = unsafe { (FileNode::of(rel), relation::is_temporary(rel)) };
-        let place = (node.tablespace(), node.database(), node.number(), segment.no.0, kind);
-        let mut buffers = RECENT
-            .with_borrow_mut(|known| known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1))
-            .unwrap_or_default();
-        let pages = if kind == PageKind::Slots { &segment.page.slots } else { &segment.page.data };
-        buffers.resize(pages.pages() as usize, Cell::new(0));
-        Some(Self { segment, node, place, buffers, temporary })
+        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
+        Some(Self { segment, node, kind, hints })
     }
 
-    /// The buffer that page `ordinal` was last found in; 0 = not known.
+    /// What page `ordinal` is to say of itself.
     #[inline]
-    fn buffer(&self, ordinal: u32) -> pg_sys::Buffer {
-        self.buffers.get(ordinal as usize).map_or(0, Cell::get)
+    fn header(&self, ordinal: u32) -> PageHeader {
+        PageHeader { kind: self.kind, segment: self.segment.no, ordinal }
     }
 
     /// Page `ordinal`, which is block `block`, as the server finds it.
     unsafe fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
-        let header = PageHeader { kind: self.place.4, segment: self.segment.no, ordinal };
         // SAFETY: the store's relation is open
         unsafe {
             let page = buffer::read(store.relation(), block);
-            check_header(store.relation(), block, page.page(), &header);
-            if let Some(known) = self.buffers.get(ordinal as usize)
-                && !self.temporary
-            {
-                known.set(page.buffer());
-            }
+            check_header(store.relation(), block, page.page(), &self.header(ordinal));
+            self.hints.set(block, page.buffer());
             page
         }
-    }
-}
-
-impl Drop for Recent {
-    fn drop(&mut self) {
-        let entry = (self.place, std::mem::take(&mut self.buffers));
-        RECENT.with_borrow_mut(|known| {
-            known.retain(|(of, _)| *of != entry.0);
-            if known.len() >= MOST_PLACES {
-                known.remove(0);
-            }
-            known.push(entry);
-        });
     }
 }
 
@@ -102,13 +66,12 @@ impl SlotLook {
     #[must_use]
     pub fn slot(&self, store: &Store, number: SlotNo) -> Option<Slot> {
         let (ordinal, index) = Geometry::slot_at(number.position());
-        if ordinal as usize >= self.recent.buffers.len() {
+        let Some(block) = self.recent.segment.page.slots.block(ordinal) else {
             // beyond what was known when the look was made
             // SAFETY: the store's relation is open
             return unsafe { store.slot(number) };
-        }
-        let block = self.recent.segment.page.slots.block(ordinal)?;
-        let known = self.recent.buffer(ordinal);
+        };
+        let known = self.recent.hints.get(block);
         if known > 0 && !peek::is_refused() {
             let block = peek::Block { node: self.recent.node, number: block };
             // SAFETY: a slot lies within its page
@@ -142,7 +105,7 @@ impl VectorLook {
     pub fn covers(&self, slot: SlotNo) -> bool {
         let geometry = &self.recent.segment.page.geometry;
         slot.position().0 < geometry.capacity
-            && geometry.data_pages(slot.position().0 + 1) as usize <= self.recent.buffers.len()
+            && geometry.data_pages(slot.position().0 + 1) <= self.recent.segment.page.data.pages()
     }
 
     /// Whether the beginning of the vector in `slot`, which is covered, is where it was last found.
@@ -151,7 +114,7 @@ impl VectorLook {
         let segment = &self.recent.segment;
         let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
         let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
-        let (known, block) = (self.recent.buffer(piece.ordinal), peek::Block { node: self.recent.node, number });
+        let (known, block) = (self.recent.hints.get(number), peek::Block { node: self.recent.node, number });
         // SAFETY: remembered are shared buffers only
         known > 0 && unsafe { peek::holds(known, &block) }
     }
@@ -172,17 +135,13 @@ impl VectorLook {
     pub fn each_piece(&self, store: &Store, slot: SlotNo, mut take: impl FnMut(&[u8])) {
         for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
             let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
-            let known = self.recent.buffer(piece.ordinal);
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+            let known = self.recent.hints.get(block);
             // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
             // stored vector do not change
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
-                if known > 0 && raw::ReadRecentBuffer(self.recent.node, main, block, known) {
-                    buffer::Pinned::adopt(known)
-                } else {
-                    self.recent.read(store, piece.ordinal, block)
-                }
+                let pinned = if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None };
+                pinned.unwrap_or_else(|| self.recent.read(store, piece.ordinal, block))
             };
             let from = PAYLOAD_START + piece.offset;
             take(&page.page()[from..from + piece.len]);

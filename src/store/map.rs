@@ -3,10 +3,11 @@
 //! Kept until the relation cache says that the relation changed. An old map is never wrong about what it holds, only
 //! short of what was added since; whoever misses something refreshes.
 
-use super::{check_header, damaged};
+use super::{check_header, damaged, raise_lacking, rootless};
 use crate::pg::compat::FileNode;
 use crate::pg::{buffer, relation};
-use crate::segment::page::{Damage, RootPage, SegmentPage};
+use crate::segment::header::Damage;
+use crate::segment::page::{RootPage, SegmentPage};
 use crate::segment::{SegmentNo, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
@@ -65,9 +66,10 @@ unsafe extern "C-unwind" fn invalidate(_arg: pg_sys::Datum, relid: pg_sys::Oid) 
 
 /// Has the relation cache tell us of changes. Idempotent.
 pub fn watch_relation_cache() {
-    if !REGISTERED.replace(true) {
+    if !REGISTERED.get() {
         // SAFETY: the callback neither allocates server memory nor raises errors
         unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(invalidate), pg_sys::Datum::from(0)) }
+        REGISTERED.set(true);
     }
 }
 
@@ -84,9 +86,25 @@ pub struct Store {
 }
 
 impl Store {
-    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives.
+    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives. An error is raised when
+    /// there is none ([`Store::if_any`]).
     #[must_use]
     pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        // SAFETY: rel is open
+        unsafe { Self::if_any(rel).unwrap_or_else(|| raise_lacking(rel)) }
+    }
+
+    /// Whether there is a store in the open TOAST relation `rel`, sound or not ([`Store::if_any`]).
+    #[must_use]
+    pub unsafe fn is_in(rel: pg_sys::Relation) -> bool {
+        // SAFETY: rel is open
+        unsafe { !relation::is_plain_heap(rel) }
+    }
+
+    /// As [`Store::of`]; `None` when `rel` is an ordinary TOAST relation. A tool that copies a table and swaps the files
+    /// leaves one behind: the table's rows hold their vectors themselves then, as a heap table's do.
+    #[must_use]
+    pub unsafe fn if_any(rel: pg_sys::Relation) -> Option<Self> {
         watch_relation_cache();
         // SAFETY: rel is open
         let (relid, node) = unsafe { (relation::oid(rel).to_u32(), FileNode::of(rel)) };
@@ -95,7 +113,11 @@ impl Store {
             _ => None,
         });
         if let Some(map) = last {
-            return Self { rel, map };
+            return Some(Self { rel, map });
+        }
+        // SAFETY: rel is open
+        if unsafe { !Self::is_in(rel) } {
+            return None;
         }
         let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| m.node == node).cloned());
         let map = known.unwrap_or_else(|| {
@@ -111,7 +133,7 @@ impl Store {
         if !store.map.segments.borrow().is_empty() {
             LAST.with_borrow_mut(|last| *last = Some((relid, epoch(), store.map.clone())));
         }
-        store
+        Some(store)
     }
 
     /// Block numbers of the segments' pages, as the root page has them now.
@@ -119,12 +141,12 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             if relation::blocks(self.rel) == 0 {
-                damaged(self.rel, 0, &Damage("the relation is empty, its root page is missing".into()));
+                rootless(self.rel, &Damage("the relation is empty, its root page is missing".into()));
             }
             let page = buffer::read(self.rel, 0).share();
             let root = RootPage::decode(page.page());
             drop(page);
-            root.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
+            root.unwrap_or_else(|damage| rootless(self.rel, &damage))
         }
     }
 

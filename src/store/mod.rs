@@ -34,9 +34,10 @@ pub use write::{NewVector, Turn};
 
 use crate::error::{Error, SqlState};
 use crate::pg::compat::FileNode;
-use crate::pg::{error::raise, failpoint::hit, relation, wal};
+use crate::pg::{catalog, error::raise, failpoint::hit, relation, wal};
 use crate::segment::SegmentNo;
-use crate::segment::page::{Damage, PageHeader, RootPage};
+use crate::segment::header::Damage;
+use crate::segment::page::{PageHeader, RootPage};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
@@ -75,24 +76,48 @@ pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
     }
 }
 
+fn damage_error(rel: pg_sys::Relation, blkno: u32, damage: &Damage) -> Error {
+    // SAFETY: rel is open
+    let name = unsafe { relation::name(rel) };
+    let what = format!("invalid vector store page in block {blkno} of relation \"{name}\": {}", damage.0);
+    Error::new(SqlState::DataCorrupted, what)
+}
+
 /// Raises the error for a damaged page, naming relation and block.
 pub(crate) unsafe fn damaged(rel: pg_sys::Relation, blkno: u32, damage: &Damage) -> ! {
-    // SAFETY: by contract
-    let name = unsafe { relation::name(rel) };
     raise(
-        Error::new(
-            SqlState::DataCorrupted,
-            format!("invalid vector store page in block {blkno} of relation \"{name}\": {}", damage.0),
-        )
-        .hint("Restore the table from a backup or a replica; rows whose vectors lie elsewhere can still be read."),
+        damage_error(rel, blkno, damage)
+            .hint("Restore the table from a backup or a replica; rows whose vectors lie elsewhere can still be read."),
     )
+}
+
+/// Raises the error for a store without a sound root page.
+pub(crate) unsafe fn rootless(rel: pg_sys::Relation, damage: &Damage) -> ! {
+    raise(damage_error(rel, 0, damage).hint(
+        "Restore the table from a backup or a replica. If a tool has copied the table and swapped its files, the rows \
+         hold their vectors themselves: ALTER TABLE ... SET ACCESS METHOD heap, then zvec, makes a store again.",
+    ))
+}
+
+/// What to do about a table without a vector store.
+pub const LACKING_HINT: &str = "Another program has copied the table and swapped the files, so its rows hold their \
+                                vectors themselves. VACUUM FULL on the table makes a vector store again.";
+
+/// Raises the error for a table whose open TOAST relation `toast` is no vector store.
+pub(crate) unsafe fn raise_lacking(toast: pg_sys::Relation) -> ! {
+    // SAFETY: toast is open
+    let (oid, name) = unsafe { (relation::oid(toast), relation::name(toast)) };
+    let class = pg_sys::RelationRelationId;
+    let owner = catalog::dependencies(class, oid).into_iter().find(|(of, _)| *of == class);
+    let table = owner.map_or_else(|| format!("the table of \"{name}\""), |(_, table)| relation::name_of(table));
+    raise(Error::new(SqlState::ObjectNotInPrerequisiteState, format!("{table} has no vector store")).hint(LACKING_HINT))
 }
 
 /// Checks that a page is the store page it should be.
 pub(crate) unsafe fn check_header(
     rel: pg_sys::Relation,
     blkno: u32,
-    page: &crate::segment::page::PageBytes,
+    page: &crate::segment::header::PageBytes,
     header: &PageHeader,
 ) {
     if let Err(damage) = header.check(page) {

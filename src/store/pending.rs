@@ -7,12 +7,16 @@
 //! comes; they are forgotten when the (sub)transaction that made them aborts, because its row versions are then
 //! nobody's.
 //!
+//! Other extensions may update rows while a transaction commits or is prepared, after we were told of it and before anybody
+//! else is. From that moment on nothing waits any more: each address is written at once.
+//!
 //! Each nesting level of subtransactions has its own, written from the outermost on, so that those of one slot stay in
 //! their order. What an outer level has waiting is dropped only once it is written: an inner one that fails over it, or
 //! that has replaced the table's file and aborts, leaves it to the outer one.
 
 use super::map::{Store, epoch};
-use crate::pg::compat::FileNode;
+use crate::bitset::Bitset;
+use crate::pg::compat::{self, FileNode};
 use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -24,7 +28,7 @@ use std::cell::{Cell, RefCell};
 /// How many addresses wait at the most.
 const MOST: usize = 1024;
 /// Bits by which a slot's number is remembered: a false hit costs an early write, no more.
-const MARKS: usize = 1 << 14;
+const MARKS: u32 = 1 << 14;
 
 /// A row's move from one address to another, its vector staying in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +53,21 @@ struct Pending {
     file: u32,
     epoch: u64,
     moves: Vec<Move>,
-    marks: Vec<u64>,
+    marks: Bitset,
 }
 
 thread_local! {
     /// outermost level first
     static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
-    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+    /// the transaction in which the server was asked to call us, if there was one
+    static REGISTERED_IN: Cell<u32> = const { Cell::new(0) };
+    /// the transaction that is being committed or prepared
+    static ENDING: Cell<u32> = const { Cell::new(0) };
 }
 
-fn mark_of(slot: SlotNo) -> (usize, u64) {
-    let bit = slot.0 as usize % MARKS;
-    (bit / 64, 1 << (bit % 64))
+/// The mark of a slot: slots share marks.
+fn mark_of(slot: SlotNo) -> u32 {
+    slot.0 % MARKS
 }
 
 fn level() -> i32 {
@@ -71,8 +78,16 @@ fn level() -> i32 {
 #[pgrx::pg_guard]
 unsafe extern "C-unwind" fn at_transaction_event(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
     match event {
-        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => flush(),
-        _ => forget(0),
+        pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT
+        | pg_sys::XactEvent::XACT_EVENT_PARALLEL_PRE_COMMIT
+        | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => {
+            ENDING.set(transaction());
+            flush();
+        }
+        _ => {
+            ENDING.set(0);
+            forget(0);
+        }
     }
 }
 
@@ -91,6 +106,8 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
                 flush();
             }
         }
+        // what others have updated since we were called before the commit
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => leave_to_outer(level()),
         pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => forget(level()),
         _ => {}
     }
@@ -99,6 +116,39 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
 /// Forgets what waits at `level` and further in.
 fn forget(level: i32) {
     PENDING.with_borrow_mut(|pending| pending.retain(|of| of.level < level));
+}
+
+/// Makes what waits at `level` wait at the level around it, which it now depends on.
+fn leave_to_outer(level: i32) {
+    PENDING.with_borrow_mut(|pending| pending.iter_mut().for_each(|of| of.level = of.level.min(level - 1)));
+}
+
+/// The transaction that this backend runs, as no other of the same backend is called; 0 when it runs none.
+fn transaction() -> u32 {
+    // SAFETY: a look at this backend's own state; the server's first process, which loads libraries too, has none
+    unsafe { if pg_sys::MyProc.is_null() { 0 } else { compat::local_transaction() } }
+}
+
+/// Whether addresses must be written at once, because we may not be called any more before the transaction has ended.
+///
+/// The server does not call us before the end of a transaction if it was about to when it was asked to call us. What it runs
+/// then, it runs outside of any command, or, where a procedure commits, in one that the transaction's resources have been
+/// taken from.
+fn is_ending() -> bool {
+    let now = transaction();
+    // SAFETY: a look at this backend's own state
+    let commands = || unsafe { pg_sys::ActivePortal.as_ref().is_some_and(|portal| !portal.resowner.is_null()) };
+    ENDING.get() == now || (REGISTERED_IN.get() == now && !commands())
+}
+
+/// Asks the server to call us when transactions end.
+pub unsafe fn watch_transactions() {
+    REGISTERED_IN.set(transaction());
+    // SAFETY: called once, when the library is loaded; the callbacks live as long as the library, which is never unloaded
+    unsafe {
+        pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(at_subtransaction_event), std::ptr::null_mut());
+    }
 }
 
 /// Writes what waits. Does nothing, and fast, when nothing does.
@@ -165,13 +215,6 @@ unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
 /// Has the slot of a vector in the store of TOAST relation `toast` learn of its row's new address before anybody can
 /// see the row there.
 pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
-    if !REGISTERED.replace(true) {
-        // SAFETY: the callbacks live as long as the library, which is never unloaded
-        unsafe {
-            pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
-            pg_sys::RegisterSubXactCallback(Some(at_subtransaction_event), std::ptr::null_mut());
-        }
-    }
     let toast = toast.to_u32();
     let level = level();
     let fits = |p: &Pending| p.level == level && p.toast == toast && p.epoch == epoch();
@@ -187,25 +230,24 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
         // SAFETY: rel is open
         let file = unsafe { FileNode::of(rel.raw()).number() };
-        let marks = vec![0; MARKS / 64];
+        let marks = Bitset::below(MARKS);
         PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }
     let full = PENDING.with_borrow_mut(|pending| {
         let Some(own) = pending.last_mut() else { return false };
-        let (word, bit) = mark_of(moved.slot);
-        own.marks[word] |= bit;
+        own.marks.insert(mark_of(moved.slot));
         own.moves.push(moved);
         own.moves.len() >= MOST
     });
-    if full {
+    if full || is_ending() {
         flush();
     }
 }
 
 /// Makes sure that nothing waits for `slot`.
 pub fn settle(slot: SlotNo) {
-    let (word, bit) = mark_of(slot);
-    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks[word] & bit != 0)) {
+    let mark = mark_of(slot);
+    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks.contains(mark))) {
         flush();
     }
 }

@@ -2,41 +2,28 @@
 
 use super::check_header;
 use super::map::{Segment, Store};
+use crate::bitset::SharedBitset;
 use crate::pg::buffer::{self, Pinned};
 use crate::pg::compat::FileNode;
 use crate::pg::file::Files;
+use crate::pg::hints::{Hints, hints_of};
 use crate::pg::pin::{Owed, Pin};
-use crate::pg::{peek, raw, relation};
-use crate::segment::page::{PageBytes, PageKind, SegmentPage};
+use crate::pg::{peek, relation};
+use crate::segment::header::PageBytes;
+use crate::segment::page::{PageKind, SegmentPage};
 use crate::segment::{PageHeader, SegmentNo};
 use pgrx::pg_sys;
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{Ordering, fence};
 
-/// Of how many pages of a segment the last buffer is remembered at the most (4 bytes each).
-const MOST_PAGES: usize = 1 << 20;
-/// Of how many segments.
-const MOST_SEGMENTS: usize = 8;
-
-/// A file and a segment in it.
-type Place = (u32, u32, u32, SegmentNo);
-
-/// Instead of a buffer's number: the page was looked for in this scan, and is in none.
-const IN_NO_BUFFER: pg_sys::Buffer = -1;
-
-thread_local! {
-    /// the buffers that data pages were last found in, by ordinal; not a positive number = not known
-    static RECENT: RefCell<Vec<(Place, Vec<AtomicI32>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Pins the data pages of one segment, remembering beyond its own life which buffers they were in: the server pins a
+/// Pins the data pages of one segment, by hints of the buffers that they are in: the server pins a
 /// buffer that still holds the block without a search. Scans of a relation that would fill a good part of the shared
 /// buffers read through a ring of few, as the server's sequential scans do.
 pub struct Pins<'s> {
     rel: pg_sys::Relation,
     segment: &'s Segment,
-    place: Place,
-    recent: Vec<AtomicI32>,
+    hints: Hints,
+    /// the pages, by ordinal, that were looked for in this scan, and are in no buffer
+    in_no_buffer: SharedBitset,
     node: FileNode,
     strategy: pg_sys::BufferAccessStrategy,
     temporary: bool,
@@ -52,12 +39,6 @@ impl<'s> Pins<'s> {
         // SAFETY: rel is open
         unsafe {
             let node = FileNode::of(rel);
-            let place = (node.tablespace(), node.database(), node.number(), segment.no);
-            let known = RECENT.with_borrow_mut(|known| {
-                known.iter().position(|(of, _)| *of == place).map(|at| known.swap_remove(at).1)
-            });
-            let mut recent = known.unwrap_or_default();
-            recent.resize_with((segment.page.data.pages() as usize).min(MOST_PAGES), AtomicI32::default);
             let large = relation::blocks(rel) > (pg_sys::NBuffers / 4) as u32;
             let strategy = if large {
                 pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
@@ -66,11 +47,9 @@ impl<'s> Pins<'s> {
             };
             let temporary = relation::is_temporary(rel);
             let files = (large && !temporary).then(|| Files::of(&node));
-            if large {
-                // of an earlier scan: by now they may be in buffers, and changed
-                recent.iter_mut().map(AtomicI32::get_mut).for_each(|known| *known = (*known).max(0));
-            }
-            Self { rel, segment, place, recent, node, strategy, temporary, files }
+            let in_no_buffer = SharedBitset::below(if files.is_some() { segment.page.data.pages() } else { 0 });
+            let hints = hints_of(rel);
+            Self { rel, segment, hints, in_no_buffer, node, strategy, temporary, files }
         }
     }
 
@@ -93,22 +72,26 @@ impl<'s> Pins<'s> {
     /// buffers, but is not, the kernel is asked to read it ahead.
     #[inline]
     pub unsafe fn find(&self, ordinal: u32) {
-        let (Some(known), Some(number)) = (self.recent.get(ordinal as usize), self.segment.page.data.block(ordinal))
-        else {
-            return;
-        };
-        let recent = known.load(Ordering::Relaxed);
+        let Some(number) = self.segment.page.data.block(ordinal) else { return };
+        let recent = self.hints.get_any(number);
         // SAFETY: rel is open, and the block one of its
         unsafe {
             if self.files.is_some() {
                 let block = peek::Block { node: self.node, number };
                 if recent <= 0 || !peek::holds(recent, &block) {
-                    // whoever sees it reads the files after the look
-                    known.store(peek::buffer_of(&block).unwrap_or(IN_NO_BUFFER), Ordering::Release);
+                    match peek::buffer_of(&block) {
+                        Some(buffer) => self.hints.set_unseen(number, buffer),
+                        None => {
+                            // whoever sees it reads the files after the look
+                            fence(Ordering::Release);
+                            return self.in_no_buffer.insert(ordinal);
+                        }
+                    }
                 }
+                self.in_no_buffer.remove(ordinal);
             } else if recent <= 0 {
                 let found = pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, number);
-                known.store(found.recent_buffer, Ordering::Relaxed);
+                self.hints.set_unseen(number, found.recent_buffer);
             }
         }
     }
@@ -116,8 +99,8 @@ impl<'s> Pins<'s> {
     /// What is remembered of the segment, for threads.
     #[must_use]
     pub fn places(&self) -> Places<'_> {
-        let Self { segment, recent, node, files, .. } = self;
-        Places { no: segment.no, page: &segment.page, recent, node: *node, files: files.as_ref() }
+        let Self { segment, hints, in_no_buffer, node, files, .. } = self;
+        Places { no: segment.no, page: &segment.page, hints: *hints, in_no_buffer, node: *node, files: files.as_ref() }
     }
 
     /// Whether the segment's buffers are this backend's own.
@@ -131,13 +114,7 @@ impl<'s> Pins<'s> {
     #[inline]
     #[must_use]
     pub fn last_address(&self, ordinal: u32) -> usize {
-        address(self.recent(ordinal))
-    }
-
-    /// The buffer that data page `ordinal` was last found in; not a positive number when that is not known.
-    #[inline]
-    fn recent(&self, ordinal: u32) -> pg_sys::Buffer {
-        self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed))
+        self.segment.page.data.block(ordinal).map_or(0, |block| address(self.hints.get_any(block)))
     }
 
     /// Pins data page `ordinal`, whatever it is, and says which block it is.
@@ -149,16 +126,16 @@ impl<'s> Pins<'s> {
             if self.temporary {
                 return (buffer::read(self.rel, block), block);
             }
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            let recent = self.recent(ordinal);
-            if recent > 0 && raw::ReadRecentBuffer(self.node, main, block, recent) {
-                return (Pinned::adopt(recent), block);
+            let recent = self.hints.get_any(block);
+            if recent > 0
+                && let Some(pinned) = buffer::pin_recent(self.node, block, recent)
+            {
+                return (pinned, block);
             }
+            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
             let buffer = pg_sys::ReadBufferExtended(self.rel, main, block, normal, self.strategy);
-            if let Some(recent) = self.recent.get(ordinal as usize) {
-                recent.store(buffer, Ordering::Relaxed);
-            }
+            self.hints.set_unseen(block, buffer);
             Pinned::adopt(buffer)
         };
         (pinned, block)
@@ -184,7 +161,8 @@ fn header(segment: SegmentNo, ordinal: u32) -> PageHeader {
 pub struct Places<'p> {
     no: SegmentNo,
     page: &'p SegmentPage,
-    recent: &'p [AtomicI32],
+    hints: Hints,
+    in_no_buffer: &'p SharedBitset,
     node: FileNode,
     files: Option<&'p Files>,
 }
@@ -201,11 +179,12 @@ impl<'p> Places<'p> {
     #[inline]
     #[must_use]
     pub fn pin<'o>(&self, ordinal: u32, owed: &'o Owed) -> Option<(Pin<'o>, usize)> {
-        let recent = |ordinal: u32| self.recent.get(ordinal as usize).map_or(0, |known| known.load(Ordering::Relaxed));
-        let block = peek::Block { node: self.node, number: self.page.data.block(ordinal)? };
+        let number = self.page.data.block(ordinal)?;
+        let block = peek::Block { node: self.node, number };
         // SAFETY: a shared buffer's number, or 0
-        let pin = unsafe { Pin::of(recent(ordinal), &block, self.files.is_some(), owed) }?;
-        header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(recent(ordinal + 1))))
+        let pin = unsafe { Pin::of(self.hints.get_any(number), &block, self.files.is_some(), owed) }?;
+        // mostly the page after it is the block after
+        header(self.no, ordinal).matches(pin.page()).then(|| (pin, address(self.hints.get_any(number.wrapping_add(1)))))
     }
 
     /// The files that threads may read.
@@ -219,8 +198,9 @@ impl<'p> Places<'p> {
     #[must_use]
     pub fn in_files(&self, ordinal: u32, end: u32) -> Option<(u32, u32)> {
         let is_there = |ordinal: u32| {
-            let known = self.recent.get(ordinal as usize);
-            known.is_some_and(|known| known.load(Ordering::Acquire) == IN_NO_BUFFER)
+            let noted = self.in_no_buffer.contains(ordinal);
+            fence(Ordering::Acquire);
+            noted
         };
         let first = self.page.data.block(ordinal).filter(|_| self.files.is_some() && is_there(ordinal))?;
         let follows = |&next: &u32| is_there(next) && self.page.data.block(next) == Some(first + (next - ordinal));
@@ -243,12 +223,5 @@ impl Drop for Pins<'_> {
             // SAFETY: made in `new`
             unsafe { pg_sys::FreeAccessStrategy(self.strategy) }
         }
-        let recent = std::mem::take(&mut self.recent);
-        RECENT.with_borrow_mut(|known| {
-            if known.len() >= MOST_SEGMENTS {
-                known.remove(0);
-            }
-            known.push((self.place, recent));
-        });
     }
 }

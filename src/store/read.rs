@@ -1,7 +1,8 @@
 //! Reading vectors through an open relation.
 
 use super::map::Store;
-use crate::segment::page::{PAYLOAD_START, PageKind};
+use crate::segment::header::PAYLOAD_START;
+use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SlotNo};
 
 /// A stored vector's name and shape.

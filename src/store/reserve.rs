@@ -8,7 +8,9 @@ use crate::pg::buffer::Exclusive;
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, xact};
 use crate::segment::Slot;
-use crate::segment::page::{Damage, PageKind, SLOTS_PER_PAGE, SegmentPage, SlotPage};
+use crate::segment::geometry::SLOTS_PER_PAGE;
+use crate::segment::header::Damage;
+use crate::segment::page::{PageKind, SegmentPage, SlotPage};
 use crate::segment::{Generation, Geometry, Position, SlotNo, SlotState};
 use std::rc::Rc;
 

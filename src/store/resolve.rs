@@ -7,19 +7,18 @@
 use super::map::{self, Store};
 use super::{StoredVector, check_header};
 use crate::error::{Error, SqlState};
-use crate::pg::buffer::Pinned;
+use crate::pg::buffer::{self, Pinned};
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
+use crate::pg::hints::{Hints, hints_of};
+use crate::pg::peek;
 use crate::pg::relation::{self, OpenRelation};
-use crate::pg::{peek, raw};
-use crate::segment::page::{PAYLOAD_START, PageKind};
+use crate::segment::header::PAYLOAD_START;
+use crate::segment::page::PageKind;
 use crate::segment::{PageHeader, SegmentTag, SlotNo};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-/// Of how many data pages the last buffer is remembered at the most (4 bytes each).
-const MOST_RECENT: usize = 1 << 20;
 
 struct Resolved {
     epoch: u64,
@@ -29,8 +28,7 @@ struct Resolved {
     permanent: bool,
     temporary: bool,
     segment: Rc<map::Segment>,
-    /// the buffer that a data page was last found in, by the page's ordinal; 0 = none
-    recent: Vec<pg_sys::Buffer>,
+    hints: Hints,
     /// the page that was read last
     last: u32,
     /// the extent that it is in
@@ -42,8 +40,8 @@ thread_local! {
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many (table, segment) pairs are remembered.
-const MOST: usize = 8;
+/// How many (table, segment) pairs are remembered: as many as a table can have.
+const MOST: usize = 1024;
 
 fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
@@ -64,14 +62,22 @@ fn missing(table: u32, vector: StoredVector) -> ! {
 pub fn open_toast(table: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
     let rel = OpenRelation::open(table, lockmode);
     // SAFETY: rel is open
-    let toast = unsafe { (*(*rel.raw()).rd_rel).reltoastrelid };
-    if toast == pg_sys::InvalidOid {
-        // SAFETY: rel is open
-        let name = unsafe { relation::name(rel.raw()) };
-        raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
-    }
-    let toast = OpenRelation::open(toast, lockmode);
+    let toast = unsafe { toast_of(rel.raw(), lockmode) };
     (rel, toast)
+}
+
+/// Opens the TOAST relation of the open table `rel`. An error is raised when it has none.
+#[must_use]
+pub unsafe fn toast_of(rel: pg_sys::Relation, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
+    // SAFETY: rel is open
+    unsafe {
+        let toast = (*(*rel).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
+            let name = relation::name(rel);
+            raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
+        }
+        OpenRelation::open(toast, lockmode)
+    }
 }
 
 fn resolve(table: u32, vector: StoredVector) -> Resolved {
@@ -89,7 +95,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             node: FileNode::of(toast.raw()),
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
-            recent: vec![0; (segment.page.data.pages() as usize).min(MOST_RECENT)],
+            hints: hints_of(toast.raw()),
             segment,
             last: u32::MAX,
             last_extent: 0,
@@ -111,39 +117,59 @@ impl Resolved {
         self.epoch == epoch && self.table == table && self.segment.tag == segment
     }
 
-    /// The address of byte `from` of the page after `ordinal`, if pages are read one after the other and that page was read
-    /// before; otherwise 0.
+    /// The address of byte `from` of the page after `ordinal`, which is block `block`, if pages are read one after the other
+    /// and that page was read before; otherwise 0.
     #[inline]
-    fn ahead(&mut self, ordinal: u32, from: usize) -> usize {
+    fn ahead(&mut self, ordinal: u32, block: u32, from: usize) -> usize {
         let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
         self.last = ordinal;
-        match self.recent.get(ordinal as usize + 1) {
+        // mostly the block after; at an extent's end nothing is lost
+        match self.hints.get_any(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
-            Some(&buffer) if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
+            buffer if in_order && buffer > 0 => unsafe { peek::memory(buffer) as usize + from },
             _ => 0,
         }
     }
 
-    /// Pins data page `ordinal`, which is block `block`.
+    /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
     #[inline]
-    fn pin(&mut self, ordinal: u32, block: u32) -> Pinned {
-        let recent = self.recent.get_mut(ordinal as usize);
-        // SAFETY: the server checks that the buffer still holds this very block
+    fn place(&mut self, ordinal: u32, from: usize) -> Option<Place> {
+        let block = self.segment.page.data.block_after(&mut self.last_extent, ordinal)?;
+        Some(Place {
+            node: self.node,
+            permanent: self.permanent,
+            toast: self.toast,
+            header: PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal },
+            block,
+            hints: self.hints,
+            ahead: self.ahead(ordinal, block, from),
+        })
+    }
+}
+
+/// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
+struct Place {
+    node: FileNode,
+    permanent: bool,
+    toast: pg_sys::Oid,
+    header: PageHeader,
+    block: u32,
+    hints: Hints,
+    /// see [`Resolved::ahead`]
+    ahead: usize,
+}
+
+impl Place {
+    /// Finds the page, which is not in the buffer where it was, and notes where it is.
+    #[cold]
+    unsafe fn search(&self) -> Pinned {
+        let (main, normal) = (pg_sys::ForkNumber::MAIN_FORKNUM, pg_sys::ReadBufferMode::RBM_NORMAL);
+        let none = std::ptr::null_mut();
+        // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(&mut buffer) = recent
-                && buffer != 0
-                && raw::ReadRecentBuffer(self.node, main, block, buffer)
-            {
-                return Pinned::adopt(buffer);
-            }
-            let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-            let none = std::ptr::null_mut();
             let buffer =
-                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, block, normal, none, self.permanent);
-            if let Some(recent) = self.recent.get_mut(ordinal as usize) {
-                *recent = buffer;
-            }
+                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, self.block, normal, none, self.permanent);
+            self.hints.set_unseen(self.block, buffer);
             Pinned::adopt(buffer)
         }
     }
@@ -152,50 +178,82 @@ impl Resolved {
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
 /// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
 /// otherwise 0. An error is raised when there is no such vector.
-pub fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
+pub fn pieces(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: errors unwind
+    unsafe { each_piece(table, vector, buffer::pin_recent, take) }
+}
+
+/// As [`pieces`], where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
+pub unsafe fn pieces_bare(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
+    // SAFETY: by contract
+    unsafe { each_piece(table, vector, buffer::pin_recent_bare, take) }
+}
+
+#[inline]
+unsafe fn each_piece(
+    table: u32,
+    vector: StoredVector,
+    pin: unsafe fn(FileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
+    mut take: impl FnMut(&[u8], usize),
+) {
     let epoch = map::epoch();
     let segment = vector.slot.tag();
-    RESOLVED.with_borrow_mut(|known| {
-        let mut at = known.iter().position(|r| r.is_for(epoch, table, segment) && r.covers(vector));
-        if at.is_none() {
-            let resolved = resolve(table, vector);
+    let fits = |resolved: &Resolved| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
+    let find = |known: &mut Vec<Resolved>| {
+        let at = known.iter().position(fits)?;
+        // the next vector is mostly of the same segment
+        known.swap(0, at);
+        Some((0, known[0].segment.page.geometry, known[0].temporary.then_some(known[0].toast)))
+    };
+    let found = RESOLVED.with_borrow_mut(find).or_else(|| {
+        let resolved = resolve(table, vector);
+        RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
             if known.len() >= MOST {
                 known.remove(0);
             }
+            let temporary = resolved.temporary.then_some(resolved.toast);
+            let geometry = resolved.segment.page.geometry;
             known.push(resolved);
-            at = Some(known.len() - 1);
-        }
-        let Some(resolved) = at.and_then(|at| known.get_mut(at)) else { missing(table, vector) };
-        if resolved.temporary {
-            let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
-            // SAFETY: toast is open
-            let found = unsafe {
-                Store::of(toast.raw()).read(vector, |_, piece| {
-                    take(piece, 0);
-                    true
-                })
-            };
-            if !found {
-                missing(table, vector)
-            }
-            return;
-        }
-        let geometry = resolved.segment.page.geometry;
-        for piece in geometry.pieces(vector.slot.position()) {
-            let block = resolved.segment.page.data.block_after(&mut resolved.last_extent, piece.ordinal);
-            let Some(block) = block else { missing(table, vector) };
-            let header = PageHeader { kind: PageKind::Data, segment: resolved.segment.no, ordinal: piece.ordinal };
-            let page = resolved.pin(piece.ordinal, block);
-            if !header.matches(page.page()) {
-                let toast = OpenRelation::open(resolved.toast, pg_sys::AccessShareLock as _);
-                // SAFETY: toast is open
-                unsafe { check_header(toast.raw(), block, page.page(), &header) }
-            }
-            let from = PAYLOAD_START + piece.offset;
-            take(&page.page()[from..from + piece.len], resolved.ahead(piece.ordinal, from));
-        }
+            Some((known.len() - 1, geometry, temporary))
+        })
     });
+    let Some((at, geometry, temporary)) = found else { missing(table, vector) };
+    if let Some(toast) = temporary {
+        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
+        // SAFETY: toast is open
+        let found = unsafe {
+            Store::of(toast.raw()).read(vector, |_, piece| {
+                take(piece, 0);
+                true
+            })
+        };
+        if !found {
+            missing(table, vector)
+        }
+        return;
+    }
+    // nothing is borrowed while the server is called, whose errors may jump over this frame
+    for piece in geometry.pieces(vector.slot.position()) {
+        let from = PAYLOAD_START + piece.offset;
+        let place = RESOLVED.with_borrow_mut(|known| {
+            let resolved = known.get_mut(at).filter(|r| r.table == table && r.segment.tag == segment)?;
+            resolved.place(piece.ordinal, from)
+        });
+        let Some(place) = place else { missing(table, vector) };
+        // SAFETY: the server checks that a buffer still holds the very block
+        let page = unsafe {
+            let recent = place.hints.get_any(place.block);
+            let found = if recent > 0 { pin(place.node, place.block, recent) } else { None };
+            found.unwrap_or_else(|| place.search())
+        };
+        if !place.header.matches(page.page()) {
+            let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
+            // SAFETY: toast is open
+            unsafe { check_header(toast.raw(), place.block, page.page(), &place.header) }
+        }
+        take(&page.page()[from..from + piece.len], place.ahead);
+    }
 }
 
 /// Whether relation `oid`, named by an on-disk TOAST pointer, is a table with a vector store. Every other pointer

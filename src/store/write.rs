@@ -34,12 +34,12 @@ pub enum Turn {
     Into(Slot),
 }
 
-fn damage_of_missing(slot: SlotNo) -> crate::segment::page::Damage {
-    crate::segment::page::Damage(format!("slot {} is not in any segment", slot.0))
+fn damage_of_missing(slot: SlotNo) -> crate::segment::header::Damage {
+    crate::segment::header::Damage(format!("slot {} is not in any segment", slot.0))
 }
 
 /// Puts `slot` at `index`, keeping the page's hint true.
-pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::page::PageBytes, index: usize, slot: &Slot) {
+pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::segment::header::PageBytes, index: usize, slot: &Slot) {
     change.put(SlotPage::offset(index), &slot.encode());
     if slot.state() == Some(SlotState::Free) && index < SlotPage::first_free(page) {
         change.put(SlotPage::FIRST_FREE, &(index as u16).to_le_bytes());
@@ -110,7 +110,7 @@ impl Store {
             let mut at = 0;
             for (page, piece) in data.iter().zip(pieces) {
                 let mut change = Change::new(page);
-                change.put(crate::segment::page::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
+                change.put(crate::segment::header::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
                 at += piece.len;
                 changes.push(change);
             }
@@ -164,7 +164,7 @@ impl Store {
             hit("data.locked");
             let mut change = Change::new(&page);
             for (offset, bytes) in fragments {
-                change.put(crate::segment::page::PAYLOAD_START + offset, bytes);
+                change.put(crate::segment::header::PAYLOAD_START + offset, bytes);
             }
             wal::apply(self.rel, &[change]);
         }

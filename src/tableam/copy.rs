@@ -9,6 +9,7 @@ use super::rows::{item_pointer, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::{self, VectorColumns, VectorValue, columns_of};
 use crate::error::{Error, SqlState};
+use crate::pg::catalog;
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
@@ -38,8 +39,10 @@ struct Copier {
     new: Relation,
     old: Relation,
     columns: VectorColumns,
-    old_store: Store,
-    new_store: Store,
+    /// `None` where the old table has no store, and its rows hold their vectors themselves
+    old_store: Option<Store>,
+    /// `None` where the tables have no TOAST relation, and no vector column either
+    new_store: Option<Store>,
     rewrite: Option<Rewrite>,
     oldest_xmin: u32,
     batch: Vec<Row>,
@@ -48,10 +51,19 @@ struct Copier {
     isnull: Vec<bool>,
     /// slots whose row's address was not known when it was handed over
     unplaced: HashSet<u32>,
-    _open: [OpenRelation; 2],
+    /// the TOAST relations, old and new
+    open: [Option<OpenRelation>; 2],
 }
 
 impl Copier {
+    fn new_store(&self) -> &Store {
+        self.new_store.as_ref().unwrap_or_else(|| {
+            // SAFETY: the new table is open
+            let name = unsafe { relation::name(self.new) };
+            raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no TOAST relation")))
+        })
+    }
+
     /// Takes a row version along. `tuple` is copied.
     unsafe fn take(&mut self, tuple: HeapTuple, recently_dead: bool) {
         // SAFETY: tuple is a row of the old table
@@ -88,15 +100,16 @@ impl Copier {
         unsafe {
             let mut bytes = Vec::with_capacity(usize::from(reference.dims) * 4);
             let vector = StoredVector { slot: reference.slot, dims: reference.dims };
-            let there = self
-                .old_store
-                .slot(reference.slot)
-                .is_some_and(|slot| slot.state() == Some(SlotState::Live) && slot.generation == reference.generation);
-            let found = there
-                && self.old_store.read(vector, |_, piece| {
+            let is_there = |store: &&Store| {
+                let slot = store.slot(reference.slot);
+                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && s.generation == reference.generation)
+            };
+            let found = self.old_store.as_ref().filter(is_there).is_some_and(|store| {
+                store.read(vector, |_, piece| {
                     bytes.extend_from_slice(piece);
                     true
-                });
+                })
+            });
             if !found && !recently_dead {
                 let name = relation::name(self.old);
                 raise(
@@ -129,7 +142,7 @@ impl Copier {
                     .collect();
                 wanted.sort_unstable();
                 for group in wanted.chunk_by(|a, b| a.0 == b.0) {
-                    let reserved = self.new_store.reserve(column as i16 + 1, group[0].0, group.len());
+                    let reserved = self.new_store().reserve(column as i16 + 1, group[0].0, group.len());
                     for ((_, row), reservation) in group.iter().zip(reserved) {
                         placed[*row].push(reservation);
                     }
@@ -143,7 +156,9 @@ impl Copier {
                 }
             }
             data.sort_by_key(|vector| vector.reservation.slot);
-            self.new_store.write_data(&data);
+            if !data.is_empty() {
+                self.new_store().write_data(&data);
+            }
             drop(data);
             hit("rewrite.data");
             let mut slots: Vec<(SlotNo, Slot)> = Vec::new();
@@ -159,7 +174,9 @@ impl Copier {
                 hit("rewrite.row");
             }
             slots.sort_by_key(|(number, _)| *number);
-            self.new_store.write_slots(&slots);
+            if !slots.is_empty() {
+                self.new_store().write_slots(&slots);
+            }
             hit("rewrite.slots");
         }
     }
@@ -250,8 +267,8 @@ impl Copier {
             pg_sys::heap_endscan(scan);
             for (number, at) in found {
                 hit("rewrite.place");
-                if let Some(slot) = self.new_store.slot(number) {
-                    self.new_store.write_slots(&[(number, Slot { tail: at, ..slot })]);
+                if let Some(slot) = self.new_store().slot(number) {
+                    self.new_store().write_slots(&[(number, Slot { tail: at, ..slot })]);
                 }
             }
         }
@@ -333,10 +350,12 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
     // SAFETY: the server's own arguments; what is opened here is closed at the end, or by the server after an error
     unsafe {
         crate::store::pending::flush();
-        let open = [
-            OpenRelation::open((*(*old).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _),
-            OpenRelation::open((*(*new).rd_rel).reltoastrelid, pg_sys::RowExclusiveLock as _),
-        ];
+        // a heap copy without columns of variable length, put in the table's place by another program, has none
+        let toast_of = |rel: Relation, lockmode: u32| {
+            let toast = (*(*rel).rd_rel).reltoastrelid;
+            (toast != pg_sys::InvalidOid).then(|| OpenRelation::open(toast, lockmode as _))
+        };
+        let open = [toast_of(old, pg_sys::AccessShareLock), toast_of(new, pg_sys::RowExclusiveLock)];
         let columns = columns_of(old);
         let natts = (*(*old).rd_att).natts as usize;
         let sort = use_sort && !index.is_null() && sorts_stored_rows(index, &columns);
@@ -344,8 +363,8 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             new,
             old,
             columns,
-            old_store: Store::of(open[0].raw()),
-            new_store: Store::of(open[1].raw()),
+            old_store: open[0].as_ref().and_then(|toast| Store::if_any(toast.raw())),
+            new_store: open[1].as_ref().map(|toast| Store::of(toast.raw())),
             rewrite: Some(Rewrite::begin(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff)),
             oldest_xmin: oldest_xmin.into_inner(),
             batch: Vec::new(),
@@ -353,7 +372,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             values: vec![Datum::from(0); natts],
             isnull: vec![true; natts],
             unplaced: HashSet::new(),
-            _open: open,
+            open,
         };
         let sorter = sort.then(|| {
             let memory = pg_sys::maintenance_work_mem;
@@ -455,5 +474,13 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         hit("rewrite.ended");
         copier.place_rest();
         hit("rewrite.placed");
+        if copier.old_store.is_none()
+            && let [Some(old_toast), Some(new_toast)] = &copier.open
+        {
+            // The server swaps the TOAST relations' files next, and their access methods with them, but cannot swap
+            // dependencies on these, which they do not have. So the two are made alike. What was read is not read again.
+            let method = (*(*new_toast.raw()).rd_rel).relam;
+            catalog::set_access_method(relation::oid(old_toast.raw()), method);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, SqlState};
 use crate::pg::compat::{self, ServersFileNode};
 use crate::pg::error::raise;
-use crate::pg::relation;
+use crate::pg::{catalog, relation};
 use crate::store;
 use pgrx::pg_sys::{self, ForkNumber, MultiXactId, Relation, TransactionId};
 
@@ -31,6 +31,9 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
     // SAFETY: the server's own arguments
     unsafe {
         if (*(*rel).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE {
+            if let Some(store) = store_to_rewrite(&relation::name(rel)) {
+                refuse_rewrite(&store);
+            }
             raise(
                 Error::new(
                     SqlState::WrongObjectType,
@@ -48,6 +51,26 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
         if persistence == pg_sys::RELPERSISTENCE_UNLOGGED {
             store::create(rel, &(*node).into(), ForkNumber::INIT_FORKNUM, true);
         }
+        tie_access_methods((*(*rel).rd_rel).relam);
+    }
+}
+
+/// Notes that access method `zvec` depends on `zvec_segment`, whose oid is `segment`, unless that is noted already.
+///
+/// The server notes which access method a table needs, but not which one its TOAST relation needs, and a TOAST relation
+/// may have no dependency but the one on its table. Without this, DROP EXTENSION could drop `zvec_segment` before the
+/// tables. It is noted here and not when the extension is made, because pg_dump does not carry it along.
+unsafe fn tie_access_methods(segment: pg_sys::Oid) {
+    let class = pg_sys::AccessMethodRelationId;
+    // SAFETY: catalog look-ups, and a row of a catalog
+    unsafe {
+        let zvec = pg_sys::get_table_am_oid(c"zvec".as_ptr(), true);
+        if zvec == pg_sys::InvalidOid || catalog::dependencies(class, zvec).contains(&(class, segment)) {
+            return;
+        }
+        let address = |method| pg_sys::ObjectAddress { classId: class, objectId: method, objectSubId: 0 };
+        let (depender, referenced) = (address(zvec), address(segment));
+        pg_sys::recordDependencyOn(&depender, &referenced, pg_sys::DependencyType::DEPENDENCY_NORMAL);
     }
 }
 
@@ -88,7 +111,18 @@ pub unsafe extern "C-unwind" fn segment_copy_for_cluster(
     _tups_recently_dead: *mut f64,
 ) {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(old) };
+    refuse_rewrite(&unsafe { relation::name(old) })
+}
+
+/// The TOAST relation that the server is about to rewrite into a relation called `name`, if that is such a name.
+fn store_to_rewrite(name: &str) -> Option<String> {
+    let oid = pg_sys::Oid::from(name.strip_prefix("pg_temp_")?.parse::<u32>().ok()?);
+    // SAFETY: a catalog look-up
+    let is_store = unsafe { pg_sys::get_rel_relkind(oid) } as u8 == pg_sys::RELKIND_TOASTVALUE;
+    is_store.then(|| relation::plain_name_of(oid))
+}
+
+fn refuse_rewrite(name: &str) -> ! {
     raise(
         Error::new(
             SqlState::FeatureNotSupported,

@@ -1,10 +1,8 @@
 //! Inserting rows, one by one, speculatively and in batches.
 
 use super::heap;
-use super::modify::{
-    Incoming, Writer, Written, attnum, form_stored, incoming, keep_given, keep_stored, reference, refuse_published,
-    slot_values,
-};
+use super::modify::{Incoming, Writer, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values};
+use super::publication;
 use super::rows::{self, item_pointer, tid};
 use super::slot::{self, as_heap_slot};
 use super::vectors::columns_of;
@@ -14,7 +12,7 @@ use crate::pg::raw;
 use crate::pg::relation;
 use crate::segment::{Reference, Tid};
 use crate::store::{NewVector, Reservation};
-use pgrx::pg_sys::{self, BulkInsertState, CommandId, Relation, TupleTableSlot};
+use pgrx::pg_sys::{self, BulkInsertState, CommandId, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 
 unsafe fn insert(
@@ -25,14 +23,10 @@ unsafe fn insert(
     bistate: BulkInsertState,
     token: Option<u32>,
 ) {
-    const SPECULATIVE_OFFSET: u16 = 0xfffe;
     // SAFETY: the server's own arguments
     unsafe {
         (*slot).tts_tableOid = relation::oid(rel);
         let columns = columns_of(rel);
-        if !columns.is_empty() {
-            refuse_published(rel, Written::Insert);
-        }
         let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
         if vectors.is_empty() {
             return as_heap_slot(slot, || match token {
@@ -46,7 +40,13 @@ unsafe fn insert(
                 }
             });
         }
-        let writer = Writer::open(rel);
+        let Some(writer) = Writer::if_any(rel) else {
+            drop(vectors);
+            let tuple = form_stored(rel, slot, &[]);
+            insert_row(rel, tuple, cid, options, bistate, token);
+            return keep(slot, tuple, token);
+        };
+        publication::inserted(rel, vectors.iter().map(|vector| vector.column));
         let reserved: SmallVec<[Reservation; 2]> = vectors
             .iter()
             .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.dims(), 1)[0])
@@ -58,12 +58,7 @@ unsafe fn insert(
             .collect();
         let tuple = form_stored(rel, slot, &references);
         hit("insert.reserved");
-        let mut heap_options = options;
-        if let Some(token) = token {
-            (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
-            heap_options |= pg_sys::HEAP_INSERT_SPECULATIVE as i32;
-        }
-        boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
+        insert_row(rel, tuple, cid, options, bistate, token);
         let at = tid(&(*tuple).t_self);
         hit("insert.row");
         let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
@@ -73,6 +68,35 @@ unsafe fn insert(
             hit("insert.published");
         }
         drop(vectors);
+        keep(slot, tuple, token);
+    }
+}
+
+/// Inserts a row as formed; with a token, speculatively.
+unsafe fn insert_row(
+    rel: Relation,
+    tuple: HeapTuple,
+    cid: CommandId,
+    options: i32,
+    bistate: BulkInsertState,
+    token: Option<u32>,
+) {
+    const SPECULATIVE_OFFSET: u16 = 0xfffe;
+    // SAFETY: the server's own arguments, and a tuple of the table
+    unsafe {
+        let mut heap_options = options;
+        if let Some(token) = token {
+            (*(*tuple).t_data).t_ctid = item_pointer(Tid { block: token, offset: SPECULATIVE_OFFSET });
+            heap_options |= pg_sys::HEAP_INSERT_SPECULATIVE as i32;
+        }
+        boundary(|| raw::heap_insert(rel, tuple, cid, heap_options, bistate));
+    }
+}
+
+/// Leaves in the slot what a row that was inserted has.
+unsafe fn keep(slot: *mut TupleTableSlot, tuple: HeapTuple, token: Option<u32>) {
+    // SAFETY: the tuple was formed of the slot's values, in its memory context
+    unsafe {
         if token.is_some() {
             hit("speculative.inserted");
             keep_given(slot, tuple);
@@ -154,9 +178,6 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
         unsafe {
             let slots = std::slice::from_raw_parts(slots, nslots as usize);
             let columns = columns_of(rel);
-            if !columns.is_empty() {
-                refuse_published(rel, Written::Insert);
-            }
             if !slots.iter().all(|&slot| slot::is_ours(slot)) {
                 for &slot in slots {
                     insert(rel, slot, cid, options, bistate, None);
@@ -174,11 +195,16 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             if batch.is_empty() {
                 return heap_multi_insert(rel, slots, cid, options, bistate);
             }
-            let writer = Writer::open(rel);
+            let writer = Writer::if_any(rel);
+            if writer.is_none() {
+                batch.clear();
+            }
+            publication::inserted(rel, batch.iter().map(|batched| batched.vector.column));
             let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
             batch.sort_by_key(|b| (shape(b), b.row));
             for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
                 let (column, dims) = shape(&group[0]);
+                let Some(writer) = &writer else { break };
                 let reserved = writer.store.reserve(attnum(column), dims, group.len());
                 for (batched, reservation) in group.iter_mut().zip(reserved) {
                     batched.reservation = reservation;
@@ -209,7 +235,9 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                     bytes: b.vector.value.bytes(),
                 })
                 .collect();
-            writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+            if let Some(writer) = &writer {
+                writer.store.publish(&new, options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0);
+            }
             hit("batch.published");
             drop(new);
             drop(batch);

@@ -18,6 +18,7 @@ mod insert;
 pub mod lookup;
 mod modify;
 mod partial;
+mod publication;
 mod rows;
 mod scan;
 mod slot;

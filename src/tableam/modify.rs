@@ -35,60 +35,35 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// The store of a table whose row references it.
     pub(super) unsafe fn open(rel: Relation) -> Self {
         // SAFETY: rel is open
         unsafe {
-            let toast = (*(*rel).rd_rel).reltoastrelid;
-            if toast == pg_sys::InvalidOid {
-                let name = relation::name(rel);
-                raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no vector store")));
-            }
-            let toast = OpenRelation::open_for_writing(toast);
+            let toast = open_toast(rel);
             Self { store: Store::of(toast.raw()), _toast: toast }
+        }
+    }
+
+    /// The store, if the table has one ([`Store::if_any`]). Where it has none, vectors are written as they are, and the
+    /// heap's code lays them into the row or its TOAST relation.
+    pub(super) unsafe fn if_any(rel: Relation) -> Option<Self> {
+        // SAFETY: rel is open
+        unsafe {
+            let toast = open_toast(rel);
+            Store::if_any(toast.raw()).map(|store| Self { store, _toast: toast })
         }
     }
 }
 
-/// What is written to a row.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    Insert,
-    Update,
-    Delete,
-}
-
-/// Raises an error if the write would be published: logical decoding reads rows from WAL, where vectors are not, and
-/// its subscribers would get references in their place.
-pub(super) unsafe fn refuse_published(rel: Relation, written: Written) {
+unsafe fn open_toast(rel: Relation) -> OpenRelation {
     // SAFETY: rel is open
     unsafe {
-        if pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32 || !relation::needs_wal(rel) {
-            return;
-        }
-        // the new table of a rewrite: decoding passes its rows by, whatever is published
-        if (*(*rel).rd_rel).relrewrite != pg_sys::InvalidOid {
-            return;
-        }
-        let mut desc = pg_sys::PublicationDesc::default();
-        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
-        let published = match written {
-            Written::Insert => desc.pubactions.pubinsert,
-            Written::Update => desc.pubactions.pubupdate,
-            Written::Delete => desc.pubactions.pubdelete,
-        };
-        if published {
+        let toast = (*(*rel).rd_rel).reltoastrelid;
+        if toast == pg_sys::InvalidOid {
             let name = relation::name(rel);
-            raise(
-                Error::new(
-                    SqlState::FeatureNotSupported,
-                    format!("cannot write to table \"{name}\": it is published, and its vectors cannot be replicated logically"),
-                )
-                .hint(
-                    "Take it out of the publication (also of those FOR ALL TABLES), or convert it with ALTER TABLE \
-                     ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
-                ),
-            );
+            raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no TOAST relation")));
         }
+        OpenRelation::open_for_writing(toast)
     }
 }
 
@@ -102,6 +77,13 @@ impl Lazy<'_> {
     pub(super) unsafe fn get(&self) -> &Writer {
         // SAFETY: rel is open
         self.opened.get_or_init(|| unsafe { Writer::open(self.rel) })
+    }
+
+    /// Whether the table has one.
+    pub(super) unsafe fn is_there(&self) -> bool {
+        // SAFETY: rel is open
+        self.opened.get().is_some()
+            || unsafe { Writer::if_any(self.rel) }.is_some_and(|writer| self.opened.set(writer).is_ok())
     }
 }
 

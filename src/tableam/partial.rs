@@ -8,7 +8,7 @@ use super::rows;
 use super::vectors::is_vector_type;
 use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
-use crate::pg::{buffer, raw};
+use crate::pg::{buffer, raw, restricted};
 use pgrx::pg_sys::{self, Datum, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -30,14 +30,15 @@ pub unsafe fn condition_columns(rel: Relation) -> Columns {
     crate::store::watch_relation_cache();
     // SAFETY: rel is open
     unsafe {
-        let key = || ((*rel).rd_id.to_u32(), (*rel).rd_att as usize, crate::store::epoch());
+        // of the time before the look-up, which may be told of changes that it has not seen
+        let key = ((*rel).rd_id.to_u32(), (*rel).rd_att as usize, crate::store::epoch());
         let known = LAST.with_borrow(|last| match last {
-            Some((of, columns)) if *of == key() => Some(columns.clone()),
+            Some((of, columns)) if *of == key => Some(columns.clone()),
             _ => None,
         });
         known.unwrap_or_else(|| {
             let columns = look_up(rel);
-            LAST.with_borrow_mut(|last| *last = Some((key(), columns.clone())));
+            LAST.with_borrow_mut(|last| *last = Some((key, columns.clone())));
             columns
         })
     }
@@ -52,10 +53,10 @@ unsafe fn look_up(rel: Relation) -> Columns {
         for i in 0..count {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
-            let condition = pg_sys::RelationGetIndexPredicate(index.raw());
             let attribute = &*compat::attribute((*index.raw()).rd_att, 0);
-            if !condition.is_null() && is_vector_type(attribute.atttypid) {
-                pg_sys::pull_varattnos(condition.cast(), 1, &mut attributes);
+            if is_vector_type(attribute.atttypid) && restricted::has_condition(index.raw()) {
+                let condition = restricted::stored_condition(index.raw());
+                pg_sys::pull_varattnos(condition, 1, &mut attributes);
             }
         }
         pg_sys::list_free(indexes);

@@ -263,7 +263,7 @@ pub unsafe fn row_version(
                 return false;
             }
             let mut dead_after = pg_sys::InvalidTransactionId;
-            match raw::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
+            match pg_sys::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut dead_after) {
                 pg_sys::HTSV_Result::HEAPTUPLE_DEAD => false,
                 pg_sys::HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => {
                     let xid = dead_after.into_inner();

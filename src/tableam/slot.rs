@@ -218,7 +218,7 @@ unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) 
             }
             let value = (*slot).tts_values.add(index as usize);
             let table = (*(*ours).base.base.tuple).t_tableOid;
-            if let Some(reference) = vectors::reference_at(table, *value) {
+            if let Some(reference) = vectors::reference_at_unguarded(table, *value) {
                 vectors::write_pointer(&mut (*column).pointer, table.to_u32(), reference);
                 *value = pg_sys::Datum::from(&raw mut (*column).pointer);
             }

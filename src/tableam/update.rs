@@ -1,8 +1,7 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
-use super::modify::{
-    Lazy, Writer, Written, attnum, form_stored, keep_stored, reference, refuse_published, slot_values, value,
-};
+use super::modify::{Lazy, Writer, attnum, form_stored, keep_stored, reference, slot_values, value};
+use super::publication;
 use super::rows::{self, OldRow, tid};
 use super::slot::as_heap_slot;
 use super::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
@@ -34,9 +33,6 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
         // SAFETY: the server's own arguments
         unsafe {
             let columns = columns_of(rel);
-            if !columns.is_empty() {
-                refuse_published(rel, Written::Delete);
-            }
             let at = *at;
             let mut target = at;
             let delete = heap().tuple_delete.unwrap_unchecked();
@@ -47,6 +43,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 && let Some(row) = rows::old_row(rel, &at, &columns)
                 && row.references.iter().any(Option::is_some)
             {
+                publication::deleted(rel, with_references(&columns, &row));
                 let writer = Writer::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.delete(reference.slot, reference.generation);
@@ -58,6 +55,11 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
     };
     // SAFETY: called by the server
     unsafe { guarded(body) }
+}
+
+/// The columns of which the row has a reference.
+fn with_references<'r>(columns: &'r VectorColumns, row: &'r OldRow) -> impl Iterator<Item = u16> + use<'r> {
+    columns.iter().zip(&row.references).filter_map(|(&column, reference)| reference.map(|_| column))
 }
 
 /// What an update does with one vector column.
@@ -150,7 +152,6 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             let columns = columns_of(rel);
             let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns) };
             if !columns.is_empty() {
-                refuse_published(rel, Written::Update);
                 slot_values(slot);
             }
             let involved = |old: &OldRow| {
@@ -168,7 +169,15 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             let opened = OnceCell::new();
             let writer = Lazy { rel, opened: &opened };
             (*slot).tts_tableOid = relation::oid(rel);
-            let plans = plan(rel, slot, &columns, &old, &writer);
+            // a row with a reference has a store; one without may be of a table that has none
+            let stores = old.references.iter().any(Option::is_some) || writer.is_there();
+            let plans = if stores {
+                let new = columns.iter().copied().filter(|&column| value(slot, column).is_some());
+                publication::updated(rel, with_references(&columns, &old), new);
+                plan(rel, slot, &columns, &old, &writer)
+            } else {
+                SmallVec::new()
+            };
             let references: SmallVec<[_; 2]> = columns
                 .iter()
                 .zip(&plans)

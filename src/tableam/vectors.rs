@@ -49,12 +49,12 @@ pub fn is_vector_type(typid: pg_sys::Oid) -> bool {
     if let Some(known) = TYPES.with_borrow(|types| types.get(&typid.to_u32()).copied()) {
         return known;
     }
-    if !WATCHING.replace(true) {
-        // SAFETY: the callback neither allocates server memory nor raises errors
-        unsafe {
-            let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
-            pg_sys::CacheRegisterSyscacheCallback(cache, Some(forget_types), pg_sys::Datum::from(0));
+    if !WATCHING.get() {
+        for cache in [pg_sys::SysCacheIdentifier::TYPEOID, pg_sys::SysCacheIdentifier::PROCOID] {
+            // SAFETY: the callback neither allocates server memory nor raises errors
+            unsafe { pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(forget_types), pg_sys::Datum::from(0)) }
         }
+        WATCHING.set(true);
     }
     let answer = look_up(typid);
     TYPES.with_borrow_mut(|types| types.insert(typid.to_u32(), answer));
@@ -116,6 +116,26 @@ pub unsafe fn columns_of(rel: pg_sys::Relation) -> VectorColumns {
 #[inline(always)]
 #[must_use]
 pub unsafe fn reference_at(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<Reference> {
+    // SAFETY: by contract
+    unsafe { reference_or(value, || unknown_reference(table)) }
+}
+
+/// As [`reference_at`], for callbacks of the server that have no guard around them.
+#[inline(always)]
+#[must_use]
+pub unsafe fn reference_at_unguarded(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<Reference> {
+    #[cold]
+    #[pgrx::pg_guard]
+    unsafe extern "C-unwind" fn unknown(table: pg_sys::Oid) {
+        unknown_reference(table)
+    }
+    // SAFETY: by contract
+    unsafe { reference_or(value, || unknown(table)) }
+}
+
+/// The reference at `value`; `unknown` raises the error for one of a format that this version does not know.
+#[inline(always)]
+unsafe fn reference_or(value: pg_sys::Datum, unknown: impl FnOnce()) -> Option<Reference> {
     // SAFETY: a varlena has at least one byte, and as many as its header says
     unsafe {
         let bytes: *const u8 = value.cast_mut_ptr();
@@ -124,7 +144,7 @@ pub unsafe fn reference_at(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<R
         }
         let reference = Reference::decode(&*bytes.cast::<[u8; REFERENCE_BYTES]>());
         if reference.is_none() {
-            unknown_reference(table);
+            unknown();
         }
         reference
     }
@@ -132,8 +152,7 @@ pub unsafe fn reference_at(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<R
 
 /// Raises the error for a reference of a format that this version does not know.
 #[cold]
-#[pgrx::pg_guard]
-unsafe extern "C-unwind" fn unknown_reference(table: pg_sys::Oid) {
+fn unknown_reference(table: pg_sys::Oid) -> ! {
     let name = crate::pg::relation::name_of(table);
     raise(
         Error::new(SqlState::DataCorrupted, format!("a row of {name} holds a vector reference of an unknown format"))

@@ -75,11 +75,12 @@ pub fn print(values: &[f32], out: &mut Vec<u8>) {
     out.push(b']');
 }
 
-/// Reads the text form of one element.
+/// Reads the text form of one element, which white space may stand around.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_element(number: &[u8]) -> Result<f32> {
+    let number = trim_space(number);
     match number_of(number) {
         Some(value) => check_number(number, value),
         None => Err(Error::new(
@@ -106,10 +107,20 @@ fn is_number_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
 }
 
-/// Skips what the server counts as white space in arrays.
+/// What the server counts as white space in arrays.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
+}
+
 fn skip_space(text: &[u8]) -> &[u8] {
-    let start = text.iter().position(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c));
+    let start = text.iter().position(|&b| !is_space(b));
     &text[start.unwrap_or(text.len())..]
+}
+
+fn trim_space(text: &[u8]) -> &[u8] {
+    let text = skip_space(text);
+    let end = text.iter().rposition(|&b| !is_space(b));
+    &text[..end.map_or(0, |last| last + 1)]
 }
 
 /// The beginning of `text` in plain ASCII, whatever the database's encoding.
@@ -191,6 +202,9 @@ mod tests {
     #[test]
     fn one_element() {
         assert_eq!(parse_element(b"-2.50"), Ok(-2.5));
+        assert_eq!(parse_element(b" \t2.5\n"), Ok(2.5));
+        assert_eq!(parse_element(b"  ").unwrap_err().state, SqlState::InvalidTextRepresentation);
+        assert_eq!(parse_element(b"1 2").unwrap_err().state, SqlState::InvalidTextRepresentation);
         assert_eq!(parse_element(b"1e39").unwrap_err().state, SqlState::NumericValueOutOfRange);
         assert_eq!(parse_element(b"NaN").unwrap_err().state, SqlState::DataException);
         assert_eq!(parse_element(b"").unwrap_err().state, SqlState::InvalidTextRepresentation);

@@ -6,6 +6,10 @@ use crate::error::{Error, Result, SqlState};
 /// Bytes before the first element.
 pub const WIRE_HEADER_BYTES: usize = 4;
 
+/// What logical decoding shows, as text and in binary, in the place of a vector that it cannot read: what test_decoding says
+/// of any value that is stored elsewhere. No reader takes it for a vector. An error would stop the slot for good.
+pub const UNDECODABLE: &[u8] = b"unchanged-toast-datum";
+
 /// Bytes of the binary form of a vector of `dims` dimensions.
 pub const fn wire_size_bytes(dims: usize) -> usize {
     WIRE_HEADER_BYTES + 4 * dims
@@ -82,6 +86,12 @@ mod tests {
         encode(&[1.0, -2.5], &mut out);
         assert_eq!(out, message);
         assert_eq!(decode(&message), Ok(vec![1.0, -2.5]));
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_no_vector() {
+        assert!(decode(UNDECODABLE).is_err());
+        assert!(crate::vector::text::parse(UNDECODABLE).is_err());
     }
 
     #[test]

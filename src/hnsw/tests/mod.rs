@@ -6,8 +6,9 @@ mod recall;
 mod threads;
 mod twins;
 
-use super::build::{Control, insert_all};
+use super::build::insert_all;
 use super::check::{State, check};
+use super::workers::Control;
 use super::{Beam, Graph, GraphMut, MemoryGraph, Node, level_of};
 use crate::distance::{Metric, distance};
 use crate::quant::{Codec, Query};

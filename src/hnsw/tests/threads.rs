@@ -1,6 +1,6 @@
 use super::*;
-use crate::hnsw::build::{in_chunks, run};
 use crate::hnsw::repair::repair_all;
+use crate::hnsw::workers::{in_chunks, run};
 use crate::hnsw::{Scratch, insert};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

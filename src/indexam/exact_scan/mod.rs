@@ -8,7 +8,6 @@ mod path;
 
 pub use path::add_path;
 
-use crate::distance::Metric;
 use pgrx::pg_sys::{self, CustomExecMethods, CustomPathMethods, CustomScanMethods};
 use std::ffi::CStr;
 
@@ -54,11 +53,3 @@ pub unsafe fn register() {
     // SAFETY: the methods live as long as the process
     unsafe { pg_sys::RegisterCustomScanMethods(&raw const METHODS.scan) }
 }
-
-/// What the operators are in C, and the metrics that they stand for.
-const OPERATORS: [(&CStr, Metric); 4] = [
-    (c"zvec_l2_distance", Metric::L2),
-    (c"zvec_negative_inner_product", Metric::InnerProduct),
-    (c"zvec_cosine_distance", Metric::Cosine),
-    (c"zvec_l1_distance", Metric::L1),
-];

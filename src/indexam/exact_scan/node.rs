@@ -4,10 +4,13 @@
 //! rows as the table has them.
 
 use super::super::column::Column;
+use super::super::emit::Order;
 use super::super::flat::{Rounds, Work};
+use super::super::hints::{self, Hints};
+use super::super::plan::elements;
 use super::super::rows::Rows;
 use super::METHODS;
-use super::path::parts_of;
+use super::path::{Private, parts_of};
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{raw, relation};
@@ -25,14 +28,15 @@ struct ExactScan {
     custom: CustomScanState,
     /// what the rows are compared with
     query: *mut ExprState,
+    /// beyond which no row is wanted: a list of [`ExprState`]
+    bounds: *mut List,
     /// looks up rows; null before the first
     fetch: *mut IndexFetchTableData,
     /// made for the first row
     rounds: *mut Option<Rounds>,
     /// whether the rounds are those of the present query
     begun: bool,
-    /// whether the conditions may be asked about rows whose turn has not come
-    may_narrow_down: bool,
+    private: Private,
 }
 
 /// The callback `CreateCustomScanState`.
@@ -72,7 +76,11 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
         ss.ps.qual = pg_sys::ExecInitQual(plan.scan.plan.qual, &mut ss.ps);
         let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
         (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);
-        (*own).may_narrow_down = (*(*plan.custom_private).elements.add(1)).int_value != 0;
+        for bound in elements::<pg_sys::Expr>(plan.custom_exprs).skip(1) {
+            let bound = pg_sys::ExecInitExpr(bound, &mut ss.ps);
+            (*own).bounds = pg_sys::lappend((*own).bounds, bound.cast());
+        }
+        (*own).private = Private::of(plan);
         (*own).rounds = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
     }
 }
@@ -134,6 +142,12 @@ impl ExactScan {
             let snapshot = (*estate).es_snapshot;
             let (query, econtext) = (self.query, self.custom.ss.ps.ps_ExprContext);
             let given = boundary(|| evaluate(query, econtext));
+            let Private { first, nulls_first, nan_first, is_ordered, .. } = self.private;
+            let mut hints = Hints { nulls_first, order: Order { nan_first, within: None }, any_order: !is_ordered };
+            for bound in elements::<ExprState>(self.bounds) {
+                let bound = boundary(|| evaluate(bound, econtext));
+                hints.bound(bound.map(|bound| f64::from_bits(bound.value() as u64)));
+            }
             if self.fetch.is_null() {
                 let begin = (*(*rel).rd_tableam).index_fetch_begin.unwrap_unchecked();
                 self.fetch = boundary(|| begin(rel));
@@ -147,10 +161,9 @@ impl ExactScan {
                 let parts = parts_of(distance, plan.scan.scanrelid);
                 let column = parts.and_then(|(attnum, metric)| Column::in_table(rel, attnum, metric));
                 let Some(column) = column else { changed(rel) };
-                let first = (*(*plan.custom_private).elements).int_value;
-                Rounds::new(column, Rows::new(rel, None, &column, snapshot, context), first as usize)
+                Rounds::new(column, Rows::new(rel, None, &column, snapshot, context), first)
             });
-            rounds.begin(given, Work::default());
+            rounds.begin(given, hints, Work::default());
             self.begun = true;
         }
     }
@@ -163,7 +176,7 @@ impl ExactScan {
         // SAFETY: between the node's beginning and its end
         unsafe {
             let rounds = (*self.rounds).as_mut()?;
-            if self.may_narrow_down && rounds.is_to_go_on() {
+            if self.private.may_narrow_down && rounds.is_to_go_on() {
                 let (conditions, econtext) = (self.custom.ss.ps.qual, self.custom.ss.ps.ps_ExprContext);
                 rounds.narrow_down(|row| {
                     boundary(|| {
@@ -243,7 +256,7 @@ pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
     }
 }
 
-/// The callback `ExplainCustomScan`: names the order, as EXPLAIN does for an index scan.
+/// The callback `ExplainCustomScan`: names the order, as EXPLAIN does for an index scan, what comes first and where it ends.
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn explain_custom_scan(
     node: *mut CustomScanState,
@@ -253,7 +266,16 @@ pub unsafe extern "C-unwind" fn explain_custom_scan(
     // SAFETY: the server's own arguments
     unsafe {
         let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, (*node).ss.ps.plan, ancestors);
-        let distance = pg_sys::deparse_expression(distance_of(node).cast(), context, (*es).verbose, false);
-        pg_sys::ExplainPropertyText(c"Order By".as_ptr(), distance, es);
+        let shown = |node| pg_sys::deparse_expression(node, context, (*es).verbose, false);
+        let private = (*node.cast::<ExactScan>()).private;
+        let label = if private.is_ordered { c"Order By" } else { c"Distance" };
+        pg_sys::ExplainPropertyText(label.as_ptr(), shown(distance_of(node).cast()), es);
+        if let Some(first) = hints::shown(private.nulls_first, private.nan_first).filter(|_| private.is_ordered) {
+            pg_sys::ExplainPropertyText(c"Order".as_ptr(), first.as_ptr(), es);
+        }
+        let plan = (*node).ss.ps.plan.cast::<CustomScan>();
+        for bound in elements::<Node>((*plan).custom_exprs).skip(1) {
+            pg_sys::ExplainPropertyText(c"Within".as_ptr(), shown(bound), es);
+        }
     }
 }

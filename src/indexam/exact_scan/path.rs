@@ -1,26 +1,29 @@
 //! The planner's part: a path that is ordered by a distance.
 
 use super::super::column::Column;
+use super::super::forms::{self, Served, Wanted};
+use super::super::metrics::metric_of;
 use super::super::plan::{self, elements};
-use super::super::{cost, first_key, flat};
-use super::{METHODS, OPERATORS};
+use super::super::{cost, flat};
+use super::METHODS;
 use crate::distance::Metric;
 use crate::pg::compat;
-use crate::pg::function::symbol_among;
 use crate::pg::guc;
 use crate::pg::relation::OpenRelation;
 use crate::tableam::{is_zvec_table, vectors::is_vector_type};
 use pgrx::pg_sys::{
-    self, CustomPath, CustomScan, IndexPath, List, Node, NodeTag, Oid, OpExpr, PathKey, Plan, PlannerInfo,
-    RangeTblEntry, RelOptInfo, Var,
+    self, CustomPath, CustomScan, Expr, IndexPath, List, Node, NodeTag, OpExpr, PathKey, Plan, PlannerInfo,
+    RangeTblEntry, RelOptInfo, RestrictInfo, Var,
 };
-
-/// The operator family by which distances, of type double precision, are sorted.
-const FLOAT_OPS: u32 = 1970;
+use std::ffi::c_void;
 
 /// What it costs to look a row up by its address, in what the planner charges for one of a sequential scan. (Measured: 0.9
 /// microseconds and 0.03.)
 const LOOKED_UP: f64 = 20.0;
+
+/// The share of the rows that is taken to be near enough for a condition that asks for those below a bound, and not for their
+/// order: the server has no statistics of distances, and takes a third for any bound.
+const NEAR: f64 = 0.01;
 
 /// The column of the relation number `relid` that `side` is, if it is one of vectors.
 unsafe fn column_of(side: *mut Node, relid: u32) -> Option<i16> {
@@ -40,13 +43,6 @@ unsafe fn column_of(side: *mut Node, relid: u32) -> Option<i16> {
     }
 }
 
-/// The metric that an operator stands for.
-fn metric_of(operator: Oid) -> Option<Metric> {
-    // SAFETY: a catalog look-up
-    let function = unsafe { pg_sys::get_opcode(operator) };
-    symbol_among(function, &OPERATORS.map(|(symbol, _)| symbol)).map(|found| OPERATORS[found].1)
-}
-
 /// Whether an index has the order: then the choice between approximate and exact was the user's.
 unsafe fn is_served(rel: *mut RelOptInfo, key: *mut PathKey) -> bool {
     // SAFETY: the planner's own
@@ -59,7 +55,40 @@ unsafe fn is_served(rel: *mut RelOptInfo, key: *mut PathKey) -> bool {
     }
 }
 
-/// Adds a path of the table by the first sort key, if that is a distance of a column of vectors whose dimensions are declared.
+/// What is in a path's and a plan's private list, after what they must compute.
+#[derive(Clone, Copy, Debug)]
+pub struct Private {
+    /// rows that the first pass keeps
+    pub first: usize,
+    /// whether the conditions may be asked about rows whose turn has not come
+    pub may_narrow_down: bool,
+    /// whether rows come in the order of the distance
+    pub is_ordered: bool,
+    /// whether rows without a vector come first
+    pub nulls_first: bool,
+    /// whether rows whose distance is NaN come first
+    pub nan_first: bool,
+}
+
+impl Private {
+    unsafe fn list(self) -> *mut List {
+        let flags = [self.may_narrow_down, self.is_ordered, self.nulls_first, self.nan_first];
+        let numbers = std::iter::once(self.first as i32).chain(flags.map(i32::from));
+        // SAFETY: memory of the planner
+        numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
+    }
+
+    /// What a plan's list says.
+    pub unsafe fn of(plan: &CustomScan) -> Self {
+        // SAFETY: as `list` made it
+        let number = |at| unsafe { (*(*plan.custom_private).elements.add(at)).int_value };
+        let [may_narrow_down, is_ordered, nulls_first, nan_first] = [1, 2, 3, 4].map(|at| number(at) != 0);
+        Self { first: number(0) as usize, may_narrow_down, is_ordered, nulls_first, nan_first }
+    }
+}
+
+/// Adds paths of the table: by the first sort key, if that orders as a distance of a column of vectors whose dimensions are
+/// declared; and for a condition that keeps such a distance below a bound, in any order.
 pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &RangeTblEntry) {
     // SAFETY: the planner's own
     unsafe {
@@ -67,18 +96,49 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         if !guc::enable_exact_scan() || rte.inh || !kinds.contains(&(rte.relkind as u8)) {
             return;
         }
-        let Some(key) = elements::<PathKey>((*root).query_pathkeys).next() else { return };
-        if (*key).pk_opfamily.to_u32() != FLOAT_OPS || is_served(rel, key) {
-            return;
+        let served = Served {
+            is_column: |side| column_of(side, (*rel).relid).is_some(),
+            orders: |operator| metric_of(operator).is_some(),
+        };
+        let key = elements::<PathKey>((*root).query_pathkeys).next();
+        let wanted = key.filter(|&key| !is_served(rel, key)).and_then(|key| Some((key, served.wanted(&*key, &*rel)?)));
+        let mut distance = None;
+        if let Some((key, wanted)) = wanted {
+            let bounds = served.bounds(root, &*rel, wanted.distance, wanted.nan_first);
+            add(root, rel, rte, &wanted, Some(key), &bounds);
+            distance = Some(wanted.distance);
         }
-        let is_column = |side| column_of(side, (*rel).relid).is_some();
-        let orders = |operator| metric_of(operator).is_some();
-        let Some(distance) = first_key::distance_of(&*key, (*rel).relids, is_column, orders) else { return };
+        // what is in order and ends is as good in any order
+        let bounded = elements::<RestrictInfo>((*rel).baserestrictinfo)
+            .find_map(|condition| served.bound(root, condition))
+            .map(|(form, _)| form.distance)
+            .filter(|&bounded| !distance.is_some_and(|distance| pg_sys::equal(bounded.cast(), distance.cast())));
+        if let Some(distance) = bounded {
+            let nan_first = forms::may_be_nan(distance);
+            let wanted = Wanted { distance, is_plain: true, nulls_first: false, nan_first };
+            let bounds = served.bounds(root, &*rel, distance, nan_first);
+            add(root, rel, rte, &wanted, None, &bounds);
+        }
+    }
+}
+
+/// Adds a path of the table.
+unsafe fn add(
+    root: *mut PlannerInfo,
+    rel: *mut RelOptInfo,
+    rte: &RangeTblEntry,
+    wanted: &Wanted,
+    key: Option<*mut PathKey>,
+    bounds: &[(*mut RestrictInfo, *mut Expr)],
+) {
+    // SAFETY: the planner's own
+    unsafe {
+        let distance = wanted.distance;
         let Some((attnum, metric)) = parts_of(distance, (*rel).relid) else { return };
         let table = OpenRelation::open(rte.relid, pg_sys::NoLock as _);
         let fits = is_zvec_table(table.raw())
             && Column::in_table(table.raw(), attnum, metric)
-                .is_some_and(|column| column.toast != pg_sys::InvalidOid && !column.may_be_missing(table.raw()));
+                .is_some_and(|column| column.has_store() && !column.may_be_missing(table.raw()));
         drop(table);
         if !fits {
             return;
@@ -89,11 +149,37 @@ pub unsafe fn add_path(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &Range
         (*path).path.parent = rel;
         (*path).path.pathtarget = (*rel).reltarget;
         (*path).path.param_info = pg_sys::get_baserel_parampathinfo(root, rel, (*rel).lateral_relids);
-        (*path).path.pathkeys = pg_sys::lappend(std::ptr::null_mut(), key.cast());
+        if let Some(key) = key {
+            (*path).path.pathkeys = pg_sys::lappend(std::ptr::null_mut(), key.cast());
+        }
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
-        (*path).custom_private = pg_sys::lappend(std::ptr::null_mut(), distance.cast());
         (*path).methods = &raw const METHODS.path;
-        set_costs(root, rel, &mut *path, &cost::Scan::over(root, rel, attnum, distance.cast()));
+        let mut scan = cost::Scan::over(root, rel, attnum, distance.cast());
+        let list = |list, element: *mut c_void| pg_sys::lappend(list, element);
+        if !bounds.is_empty() {
+            let conditions = bounds.iter().fold(std::ptr::null_mut(), |to, &(condition, _)| list(to, condition.cast()));
+            scan.end(root, rel, conditions);
+            if key.is_none() {
+                scan.within = scan.within.min(NEAR);
+            }
+        } else if wanted.nulls_first {
+            scan.begin_with_nulls(root, rel, attnum);
+        }
+        let expected = expected(root, rel, scan.within, key.is_some());
+        let conditions = (*rel).baserestrictinfo.as_ref().map_or(0, |list| list.length as usize);
+        let private = Private {
+            first: flat::first_round(expected.unwrap_or(0.0)),
+            // a bound is asked about by the passes
+            may_narrow_down: conditions > bounds.len(),
+            is_ordered: key.is_some(),
+            nulls_first: wanted.nulls_first && bounds.is_empty(),
+            nan_first: wanted.nan_first,
+        };
+        // what is to be computed, and the rest
+        let computed =
+            bounds.iter().fold(list(std::ptr::null_mut(), distance.cast()), |to, &(_, bound)| list(to, bound.cast()));
+        (*path).custom_private = list(list(std::ptr::null_mut(), computed.cast()), private.list().cast());
+        set_costs(root, rel, &mut *path, &scan, expected);
         pg_sys::add_path(rel, path.cast());
     }
 }
@@ -108,18 +194,28 @@ pub unsafe fn parts_of(distance: *mut OpExpr, relid: u32) -> Option<(i16, Metric
 }
 
 /// How many rows the node is to look at before those that the query wants have been found, if the planner knows how many those
-/// are.
-unsafe fn expected(root: *mut PlannerInfo, rel: *mut RelOptInfo) -> Option<f64> {
+/// are, or where the scan ends.
+unsafe fn expected(root: *mut PlannerInfo, rel: *mut RelOptInfo, within: f64, is_ordered: bool) -> Option<f64> {
     // SAFETY: the planner's own
     unsafe {
         let (limit, all) = ((*root).limit_tuples, (*rel).tuples.max(1.0));
-        (limit > 0.0).then(|| (limit * all / (*rel).rows.max(1.0)).min(all))
+        let most = all * within;
+        if limit > 0.0 && is_ordered {
+            return Some((limit * all / (*rel).rows.max(1.0)).min(most));
+        }
+        (within < 1.0).then_some(most)
     }
 }
 
 /// A pass comes before the first row. Each row is looked at when its turn comes, wherever it is; where all are wanted there
 /// are more passes.
-unsafe fn set_costs(root: *mut PlannerInfo, rel: *mut RelOptInfo, path: &mut CustomPath, scan: &cost::Scan) {
+unsafe fn set_costs(
+    root: *mut PlannerInfo,
+    rel: *mut RelOptInfo,
+    path: &mut CustomPath,
+    scan: &cost::Scan,
+    expected: Option<f64>,
+) {
     // SAFETY: the planner's own
     unsafe {
         let path = &mut path.path;
@@ -128,24 +224,27 @@ unsafe fn set_costs(root: *mut PlannerInfo, rel: *mut RelOptInfo, path: &mut Cus
         let (quals, target) = (&(*rel).baserestrictcost, &(*(*rel).reltarget).cost);
         path.rows = if path.param_info.is_null() { (*rel).rows } else { (*path.param_info).ppi_rows };
         let pass = flat::threads_cost(scan);
-        path.startup_cost = scan.startup + pass + quals.startup + target.startup;
+        path.startup_cost = scan.startup + scan.nulls_first + pass + quals.startup + target.startup;
         if !pg_sys::enable_seqscan {
             compat::disable(path);
         }
-        if let Some(expected) = expected(root, rel) {
+        if let Some(expected) = expected
+            && !path.pathkeys.is_null()
+        {
             path.startup_cost += pass * flat::passes_after_first(expected);
         }
-        let fetched = pg_sys::index_pages_fetched(scan.rows, (*rel).pages, 0.0, root);
-        let more = pass * flat::passes_after_first(scan.rows);
+        let rows = scan.rows * scan.within;
+        let fetched = pg_sys::index_pages_fetched(rows, (*rel).pages, 0.0, root);
+        let more = if path.pathkeys.is_null() { 0.0 } else { pass * flat::passes_after_first(rows) };
         let each = LOOKED_UP * pg_sys::cpu_tuple_cost + quals.per_tuple;
-        path.total_cost = path.startup_cost + more + fetched * random + scan.rows * each + path.rows * target.per_tuple;
+        path.total_cost = path.startup_cost + more + fetched * random + rows * each + path.rows * target.per_tuple;
     }
 }
 
 /// The callback `PlanCustomPath`.
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn plan_custom_path(
-    root: *mut PlannerInfo,
+    _root: *mut PlannerInfo,
     rel: *mut RelOptInfo,
     path: *mut CustomPath,
     tlist: *mut List,
@@ -160,17 +259,19 @@ pub unsafe extern "C-unwind" fn plan_custom_path(
         (*plan).scan.plan.qual = pg_sys::extract_actual_clauses(clauses, false);
         (*plan).scan.scanrelid = (*rel).relid;
         (*plan).flags = (*path).flags;
-        // the distance
-        (*plan).custom_exprs = (*path).custom_private;
-        let first = flat::first_round(expected(root, rel).unwrap_or(0.0));
+        let [computed, private] =
+            [0, 1].map(|at| (*(*(*path).custom_private).elements.add(at)).ptr_value.cast::<List>());
+        // the distance, and the bounds
+        (*plan).custom_exprs = computed;
+        (*plan).custom_private = private;
         let conditions = (*plan).scan.plan.qual.cast::<Node>();
-        let may_narrow_down = !conditions.is_null()
+        let may_narrow_down = (*(*private).elements.add(1)).int_value != 0
+            && !conditions.is_null()
             && !pg_sys::contain_volatile_functions(conditions)
             // what is in them does not show any more
             && !pg_sys::contain_subplans(conditions)
             && (*rel).baserestrictcost.per_tuple <= LOOKED_UP * pg_sys::cpu_tuple_cost;
-        let none = std::ptr::null_mut();
-        (*plan).custom_private = pg_sys::lappend_int(pg_sys::lappend_int(none, first as i32), may_narrow_down.into());
+        (*(*private).elements.add(1)).int_value = may_narrow_down.into();
         (*plan).methods = &raw const METHODS.scan;
         plan.cast()
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, SqlState};
 use crate::pg::compat::FileNode;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
-use crate::segment::page::Damage;
+use crate::segment::header::Damage;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 
@@ -195,10 +195,17 @@ pub unsafe extern "C-unwind" fn amcostestimate(
     unsafe {
         let scan = cost::Scan::of(root, path);
         let estimate = scan.as_ref().map(|scan| {
-            let first = scan.startup + threads_cost(scan);
+            let first = scan.startup + scan.nulls_first + threads_cost(scan);
             // each row of a partial index is looked at before it is handed out
             let each = if scan.partial { pg_sys::cpu_tuple_cost } else { 0.0 } + pg_sys::cpu_index_tuple_cost;
-            (scan, cost::Estimate { startup: first, total: first + scan.rows * each, pages: scan.vector_pages() })
+            (
+                scan,
+                cost::Estimate {
+                    startup: first,
+                    total: first + scan.rows * scan.within * each,
+                    pages: scan.vector_pages(),
+                },
+            )
         });
         cost::tell(path, estimate, startup, total, selectivity, correlation, pages);
     }

@@ -15,7 +15,7 @@ use crate::pg::error::{OrRaise, contained};
 use crate::pg::file::{self, Reader};
 use crate::pg::pin::{self, InterruptsHeld, Owed, Pin};
 use crate::pg::{process, reserve};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use crate::store::Places;
 use crate::threads::{self, Processors};
 use pgrx::pg_sys;

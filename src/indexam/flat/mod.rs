@@ -15,7 +15,7 @@ pub mod stream;
 
 pub use build::{pass_cost, threads_cost};
 pub use parallel::Work;
-pub use rounds::{Rounds, first_round, passes_after_first};
+pub use rounds::{Rounds, first_round, most_rows, passes_after_first};
 
 use super::handler::{Callbacks, Parallel};
 

@@ -8,18 +8,23 @@
 //! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
 //! the participants return. Shares are taken in the first pass and kept for the others.
 //!
+//! Where the scan is told so ([`super::super::hints`]), rows without a vector come first, and nothing comes that is farther away
+//! than is wanted. Where any order will do, what the first pass did not keep comes page by page in a second one.
+//!
 //! Without a distance to order by (none asked for, or a NULL query) the rows come as they are stored.
 
 use super::super::column::Column;
-use super::super::emit::{Best, Found};
+use super::super::emit::{Best, Found, Order};
 use super::super::handed_out;
+use super::super::hints::Hints;
 use super::super::query::Query;
 use super::super::rows::Rows;
 use super::parallel::Work;
-use super::stream::{self, Chunk, Segments, Slots};
+use super::stream::{self, Chunk, Segments};
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
 use crate::segment::Tid;
+use crate::segment::slot_set::SlotSet;
 use crate::store::{Store, pending};
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
@@ -30,12 +35,19 @@ use pgrx::pg_sys::{self, Datum};
 pub const FIRST_ROUND: usize = 256;
 /// Rows that the second pass keeps.
 const SECOND_ROUND: usize = 16_000;
+/// The number of a pass from which on all keep as many as `work_mem` holds.
+const LATE: u32 = 2;
+
+/// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
+const REST_AT_A_TIME: usize = 16;
 
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// pass number `round`, for what comes after the given one
     Pass { round: u32, after: Option<Found> },
+    /// what comes after the given one on the slot pages of the share from that one on, where any order will do
+    Rest { after: Found, from: usize },
     /// a slot page, in the order of storage
     Slots,
     /// rows without a vector
@@ -43,6 +55,9 @@ enum Next {
     /// nothing
     Nothing,
 }
+
+/// The first pass.
+const FIRST_PASS: Next = Next::Pass { round: 0, after: None };
 
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
 /// context given to [`Rows::new`].
@@ -56,8 +71,15 @@ pub struct Rounds {
     /// rows that the first pass keeps
     first: usize,
     query: Option<Query>,
+    hints: Hints,
     /// the vectors that are still asked for, where that is known
-    among: Option<Slots>,
+    among: Option<SlotSet>,
+    /// of a scan that has begun in the middle of the order: what it began after, until the end is reached
+    begun_after: Option<Found>,
+    /// whether there is anything up to there
+    any_before: bool,
+    /// the pass is over what comes up to this one
+    until: Option<Found>,
     /// those of a query that vectors cannot be compared with
     other_dims: Option<u16>,
     collected: Vec<Found>,
@@ -76,6 +98,12 @@ fn size(round: u32, first: usize) -> usize {
         // twice as many are held while they are collected
         _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
     }
+}
+
+/// How many rows a late pass keeps.
+#[must_use]
+pub fn most_rows() -> usize {
+    size(LATE, FIRST_ROUND)
 }
 
 /// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
@@ -109,7 +137,11 @@ impl Rounds {
             work: Work::default(),
             first,
             query: None,
+            hints: Hints::default(),
             among: None,
+            begun_after: None,
+            any_before: false,
+            until: None,
             other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
@@ -125,16 +157,10 @@ impl Rounds {
 
     /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
-    pub unsafe fn begin(&mut self, query: Option<Datum>, work: Work) {
-        self.segments = None;
-        self.share.clear();
-        self.work = work;
-        self.collected.clear();
-        self.handed_out = 0;
-        self.query = None;
-        self.among = None;
-        self.other_dims = None;
-        self.next = Next::Slots;
+    /// What `hints` say holds where there is a query of these dimensions.
+    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
+        self.clear(work);
+        self.hints = hints;
         if let Some(query) = query {
             // SAFETY: a vector by contract
             let value = unsafe { VectorValue::of(query) };
@@ -144,8 +170,49 @@ impl Rounds {
             }
             let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
             self.query = Some(Query::new(self.column.metric, elements));
-            self.next = Next::Pass { round: 0, after: None };
+            // SAFETY: the table is open
+            let first = hints.nulls_first
+                && hints.order.within.is_none()
+                && unsafe { self.rows.may_lack_vectors(&self.column) };
+            self.next = if first { Next::Nulls } else { FIRST_PASS };
         }
+    }
+
+    fn clear(&mut self, work: Work) {
+        self.segments = None;
+        self.share.clear();
+        self.work = work;
+        self.collected.clear();
+        self.handed_out = 0;
+        self.query = None;
+        self.hints = Hints::default();
+        self.among = None;
+        self.begun_after = None;
+        self.any_before = false;
+        self.until = None;
+        self.other_dims = None;
+        self.next = Next::Slots;
+    }
+
+    /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
+    /// a vector are the last, unless `hints` say that they were the first. Each pass keeps as many rows as `work_mem` holds.
+    pub fn resume(&mut self, query: Option<Query>, hints: Hints, among: SlotSet, after: Option<Found>) {
+        self.clear(Work::default());
+        // as in the order before, which has NaN last
+        self.hints = Hints { order: Order { nan_first: false, ..hints.order }, any_order: false, ..hints };
+        self.among = Some(among);
+        if query.is_some() {
+            self.query = query;
+            self.begun_after = after;
+            self.next = Next::Pass { round: LATE, after };
+        }
+    }
+
+    /// The rows that they are of.
+    #[must_use]
+    pub fn into_rows(self) -> Rows {
+        self.rows
     }
 
     /// Whether another pass is to be made before there is another row, and no pass was narrowed down yet.
@@ -157,9 +224,13 @@ impl Rounds {
 
     /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
     pub unsafe fn narrow_down(&mut self, holds: impl FnMut(*mut pg_sys::TupleTableSlot) -> bool) {
-        let mut among = Slots::default();
+        let mut among = SlotSet::default();
         // SAFETY: the server's scan
-        unsafe { self.rows.slots_where(holds, |slot| among.add(slot)) };
+        unsafe {
+            self.rows.slots_where(holds, |slot| {
+                among.insert(slot);
+            })
+        };
         self.among = Some(among);
     }
 
@@ -213,7 +284,9 @@ impl Rounds {
     unsafe fn collect(&mut self) {
         let (column, rows) = (self.column, &mut self.rows);
         // SAFETY: the table is open
-        let nulls = if unsafe { rows.may_lack_vectors(&column) } { Next::Nulls } else { Next::Nothing };
+        let may_lack_vectors = unsafe { rows.may_lack_vectors(&column) };
+        let at_end = self.query.is_none() || !self.hints.nulls_first && self.hints.order.within.is_none();
+        let nulls = if at_end && may_lack_vectors { Next::Nulls } else { Next::Nothing };
         self.collected.clear();
         self.handed_out = 0;
         let (collected, work) = (&mut self.collected, &mut self.work);
@@ -222,7 +295,8 @@ impl Rounds {
             let (start, count) = work.take_blocks();
             // SAFETY: the table is open
             if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
-                self.next = Next::Nothing;
+                let is_to_come = self.hints.nulls_first && self.query.is_some();
+                self.next = if is_to_come { FIRST_PASS } else { Next::Nothing };
             }
             return;
         }
@@ -234,22 +308,49 @@ impl Rounds {
             let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { round, after }, Some(query)) => {
-                    let mut best = Best::new(size(round, self.first), after);
-                    if round == 0 {
+                    let mut best =
+                        Best::new(size(round, self.first), after).ordered(self.hints.order).until(self.until);
+                    let among = self.among.as_ref();
+                    let is_first = self.share.is_empty();
+                    if is_first {
                         let share = &mut self.share;
                         let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        stream::nearest(&store, segments, rows, query, &mut best, None, next);
+                        stream::nearest(&store, segments, rows, query, &mut best, among, next);
+                        self.any_before = best.met_before();
                     } else {
-                        let (mut again, among) = (self.share.iter().copied(), self.among.as_ref());
+                        let mut again = self.share.iter().copied();
                         stream::nearest(&store, segments, rows, query, &mut best, among, || again.next());
                     }
                     let complete;
                     (*collected, complete) = best.finish();
                     let last = collected.last().copied();
-                    self.next = if complete { nulls } else { Next::Pass { round: round + 1, after: last } };
+                    self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
+                        (false, _) => match last {
+                            Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                            after => Next::Pass { round: round + 1, after },
+                        },
+                        (true, None) => nulls,
+                        (true, before) => {
+                            (self.begun_after, self.until) = (None, before);
+                            Next::Pass { round, after: None }
+                        }
+                    };
+                }
+                (Next::Rest { after, from }, Some(query)) => {
+                    let to = self.share.len().min(from + REST_AT_A_TIME);
+                    let mut pages = self.share[from..to].iter().copied();
+                    let mut best = Best::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                    stream::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
+                    (*collected, _) = best.finish();
+                    self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
                 }
                 _ => match work.take_chunk(segments) {
-                    Some(n) => segments.candidates(&store, n, rows, collected),
+                    Some(n) => {
+                        segments.candidates(&store, n, rows, collected);
+                        if let Some(among) = &self.among {
+                            collected.retain(|found| among.contains(found.slot));
+                        }
+                    }
                     None => self.next = nulls,
                 },
             }

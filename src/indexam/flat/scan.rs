@@ -2,6 +2,7 @@
 
 use super::super::column::Column;
 use super::super::handler::descriptor;
+use super::super::hints::Hints;
 use super::super::rows::Rows;
 use super::build;
 use super::parallel::Work;
@@ -35,8 +36,8 @@ pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, nkeys: i32, norderb
 /// The callback `amrescan`.
 pub unsafe extern "C-unwind" fn amrescan(
     scan: IndexScanDesc,
-    _keys: ScanKey,
-    _nkeys: i32,
+    keys: ScanKey,
+    nkeys: i32,
     orderbys: ScanKey,
     norderbys: i32,
 ) {
@@ -45,6 +46,9 @@ pub unsafe extern "C-unwind" fn amrescan(
         guarded(|| {
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
+            }
+            if !keys.is_null() && nkeys > 0 {
+                std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
             relation::count_scan((*scan).indexRelation);
             crate::pg::compat::count_search(scan);
@@ -97,7 +101,8 @@ impl Scan {
             });
             let key = (*scan).orderByData;
             let asked = (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0;
-            rounds.begin(asked.then(|| (*key).sk_argument), Work::of(scan));
+            let hints = Hints::of((*scan).keyData, (*scan).numberOfKeys);
+            rounds.begin(asked.then(|| (*key).sk_argument), hints, Work::of(scan));
         }
     }
 }

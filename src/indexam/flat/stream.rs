@@ -7,10 +7,12 @@ use super::super::rows::{Rows, Sight};
 use super::crew::{self, Task};
 use crate::pg::buffer::Pinned;
 use crate::pg::pin::interrupt_waits;
-use crate::segment::page::{PAYLOAD_START, PageBytes, SLOTS_PER_PAGE, SlotPage};
+use crate::segment::geometry::SLOTS_PER_PAGE;
+use crate::segment::header::{PAYLOAD_START, PageBytes};
+use crate::segment::page::SlotPage;
+use crate::segment::slot_set::SlotSet;
 use crate::segment::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::store::{Pins, Segment, Store};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
@@ -182,34 +184,6 @@ impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
     }
 }
 
-/// A set of vectors.
-#[derive(Debug, Default)]
-pub struct Slots(HashMap<u32, Vec<u64>>);
-
-impl Slots {
-    fn place(slot: SlotNo) -> (u32, usize, u64) {
-        let position = slot.position().0;
-        (slot.tag().0, (position / u64::BITS) as usize, 1 << (position % u64::BITS))
-    }
-
-    /// Adds one.
-    pub fn add(&mut self, slot: SlotNo) {
-        let (tag, word, bit) = Self::place(slot);
-        let words = self.0.entry(tag).or_default();
-        if words.len() <= word {
-            words.resize(word + 1, 0);
-        }
-        words[word] |= bit;
-    }
-
-    /// Whether it is in the set.
-    #[must_use]
-    pub fn has(&self, slot: SlotNo) -> bool {
-        let (tag, word, bit) = Self::place(slot);
-        self.0.get(&tag).and_then(|words| words.get(word)).is_some_and(|bits| bits & bit != 0)
-    }
-}
-
 /// Bytes of vectors that are one task, at the most. Those of a slot page mostly are fewer.
 const TASK_BYTES: usize = 2 << 20;
 
@@ -220,7 +194,7 @@ pub unsafe fn nearest(
     rows: &mut Rows,
     query: &Query,
     best: &mut Best,
-    among: Option<&Slots>,
+    among: Option<&SlotSet>,
     next: impl FnMut() -> Option<Chunk>,
 ) {
     let measure = query.measure();
@@ -250,7 +224,7 @@ pub unsafe fn nearest(
                 // SAFETY: the store's relation is open
                 unsafe { segments.candidates(store, n, rows, &mut seen) };
                 if let Some(among) = among {
-                    seen.retain(|found| among.has(found.slot));
+                    seen.retain(|found| among.contains(found.slot));
                 }
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };

@@ -10,45 +10,22 @@ use super::writer::{Maintenance, Writer};
 use crate::error::{Error, Result, SqlState};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::graph::{Area, CodeHead, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
-use crate::hnsw::build::{Control, insert_list, link_again as link_again_all};
+use crate::hnsw::build::{insert_list, link_again as link_again_all};
 use crate::hnsw::order::Order;
+use crate::hnsw::workers::Control;
 use crate::hnsw::{self, Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{OrRaise, notice, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
-use crate::pg::{buffer, guc, relation, reserve};
+use crate::pg::{buffer, guc, process, raw, relation, reserve};
 use crate::quant::{Codec, Trainer};
-use crate::segment::page::PageBytes;
-use crate::segment::{Extent, ExtentList, Position, SegmentTag, SlotNo};
+use crate::segment::header::PageBytes;
+use crate::segment::slot_set::{Positions, SlotSet};
+use crate::segment::{Extent, ExtentList, SegmentTag, SlotNo};
 use pgrx::pg_sys;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// The slots of a table's rows, a bit each.
-#[derive(Default)]
-pub struct Slots {
-    segments: BTreeMap<SegmentTag, Vec<u64>>,
-}
-
-impl Slots {
-    /// Adds a slot.
-    pub fn insert(&mut self, slot: SlotNo) {
-        let bits = self.segments.entry(slot.tag()).or_default();
-        let (word, bit) = (slot.position().0 as usize / 64, slot.position().0 % 64);
-        if bits.len() <= word {
-            bits.resize(word + 1, 0);
-        }
-        bits[word] |= 1 << bit;
-    }
-}
-
-fn positions(bits: &[u64]) -> impl Iterator<Item = Position> + '_ {
-    bits.iter().enumerate().flat_map(|(word, &bits)| {
-        (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| Position(word as u32 * 64 + bit))
-    })
-}
 
 /// What a build, and `zvec_optimize`, report to `pg_stat_progress_create_index`.
 #[derive(Clone, Copy)]
@@ -69,10 +46,18 @@ pub enum Phase {
     Free = 8,
 }
 
-/// Sets a counter that `pg_stat_progress_create_index` shows.
+/// Sets a counter that `pg_stat_progress_create_index` shows, where the command at hand is one that it shows: the counters of
+/// others (VACUUM, CLUSTER) are numbered in the same way and mean other things.
 pub fn progress(parameter: u32, value: u64) {
-    // SAFETY: a counter of this backend
-    unsafe { pg_sys::pgstat_progress_update_param(parameter as i32, value as i64) }
+    // SAFETY: counters of this backend
+    unsafe {
+        let shown = pg_sys::MyBEEntry.as_ref().is_some_and(|entry| {
+            entry.st_progress_command == pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX
+        });
+        if shown {
+            pg_sys::pgstat_progress_update_param(parameter as i32, value as i64);
+        }
+    }
 }
 
 /// Begins a phase of so many steps.
@@ -98,27 +83,52 @@ pub fn phase_name(phase: i64) -> Option<&'static std::ffi::CStr> {
     }
 }
 
-/// Bytes that a build may use.
+/// The setting that says what work in memory may take here, and its value in bytes.
+fn memory_setting() -> (&'static str, u64) {
+    // SAFETY: settings, and what this process is
+    unsafe {
+        let (name, kilobytes) = match raw::autovacuum_work_mem {
+            own if own >= 0 && process::is_autovacuum_worker() => ("autovacuum_work_mem", own),
+            _ => ("maintenance_work_mem", pg_sys::maintenance_work_mem),
+        };
+        (name, kilobytes as u64 * 1024)
+    }
+}
+
+/// Bytes that work in memory may take.
 pub fn memory_budget() -> u64 {
-    // SAFETY: a setting
-    unsafe { pg_sys::maintenance_work_mem as u64 * 1024 }
+    memory_setting().1
+}
+
+/// The name of the setting behind [`memory_budget`].
+pub fn memory_setting_name() -> &'static str {
+    memory_setting().0
+}
+
+/// Bytes a node for what there is besides the graph while nodes are linked and written: in which sequence, what has changed,
+/// what a search has seen, new numbers, upper blocks.
+const WORK_BYTES: u64 = 16;
+
+/// Bytes that a graph of so many nodes takes while it is linked and written.
+pub fn bytes(nodes: u64, dims: usize, m: usize) -> u64 {
+    MemoryGraph::bytes(nodes, dims, m) + nodes * WORK_BYTES
 }
 
 /// Most nodes whose graph fits into `budget` bytes.
 fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
-    let each = (MemoryGraph::bytes(10_000, dims, m) / 10_000).max(1);
+    let each = (bytes(10_000, dims, m) / 10_000).max(1);
     budget / each
 }
 
 /// Builds the graphs over `slots` in the empty index `index`; returns how many vectors are in it.
-pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions) -> u64 {
+pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOptions) -> u64 {
     let meta = index.meta();
     let (dims, m) = (usize::from(meta.dims), usize::from(meta.m));
     let budget = memory_budget();
     let fit = most_nodes(budget, dims, m);
-    let largest = slots.segments.values().map(|bits| positions(bits).count() as u64).max().unwrap_or(0);
+    let largest = slots.segments().map(|(_, positions)| u64::from(positions.count())).max().unwrap_or(0);
     if largest > fit {
-        let needed = MemoryGraph::bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
+        let needed = bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
         // SAFETY: open
         let name = unsafe { relation::name(index.relation()) };
         notice(
@@ -129,22 +139,29 @@ pub fn build(index: &Index, table: &Table, slots: &Slots, options: GraphOptions)
         );
     }
     let mut total = 0;
-    for (&tag, bits) in &slots.segments {
-        total += build_graph(index, table, tag, bits, fit as usize, options);
+    for (tag, positions) in slots.segments() {
+        total += build_graph(index, table, tag, positions, fit as usize, options);
     }
     total
 }
 
-fn build_graph(index: &Index, table: &Table, tag: SegmentTag, bits: &[u64], fit: usize, options: GraphOptions) -> u64 {
+fn build_graph(
+    index: &Index,
+    table: &Table,
+    tag: SegmentTag,
+    positions: Positions<'_>,
+    fit: usize,
+    options: GraphOptions,
+) -> u64 {
     let graph = index.graph_for(tag);
     let lock = Maintenance::acquire(&graph);
-    let entries = || positions(bits).filter_map(|position| table.entry(SlotNo::new(tag, position)));
-    let count = positions(bits).count();
+    let entries = || positions.iter().filter_map(|position| table.entry(SlotNo::new(tag, position)));
+    let count = positions.count() as usize;
     enter(Phase::Load, count as u64);
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());
     drop(trainer);
-    reserve::ask(MemoryGraph::bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
+    reserve::ask(bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());

@@ -4,7 +4,7 @@
 //! nodes that have their codes already, and to no node that is not there yet, since readers pass over numbers that the
 //! root page does not count.
 
-use super::build::{code_head, level};
+use super::build::{self, code_head, level};
 use super::pages::{Graph, damaged};
 use super::writer::Writer;
 use crate::graph::entry::{NO_NODE, decode_links, encode_links};
@@ -13,7 +13,7 @@ use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, Node};
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::Head;
-use crate::segment::page::{Damage, PageBytes};
+use crate::segment::header::{Damage, PageBytes};
 use std::collections::VecDeque;
 
 /// A graph in memory, with what its pages say besides.
@@ -33,8 +33,7 @@ pub struct Loaded {
 /// Bytes that `nodes` of a graph take when they are loaded.
 #[must_use]
 pub fn bytes(graph: &Graph, nodes: u64) -> u64 {
-    MemoryGraph::bytes(nodes, usize::from(graph.dims()), usize::from(graph.map.m))
-        + nodes * size_of::<NodeEntry>() as u64
+    build::bytes(nodes, usize::from(graph.dims()), usize::from(graph.map.m)) + nodes * size_of::<NodeEntry>() as u64
 }
 
 impl Graph {
@@ -72,7 +71,7 @@ impl Loaded {
         crate::pg::reserve::ask(bytes(&graph, u64::from(nodes) + more as u64));
         let mut memory = MemoryGraph::with_capacity(writer.codec().clone(), m, nodes as usize + more);
         let mut entries = Vec::with_capacity(nodes as usize + more);
-        let mut links: Vec<Vec<Node>> = Vec::new();
+        let mut own = Vec::new();
         let shape = graph.map.nodes;
         for ordinal in 0..shape.pages(nodes) {
             pgrx::check_for_interrupts!();
@@ -80,7 +79,7 @@ impl Loaded {
             for node in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
                 let at = shape.at(node).1;
                 let entry = NodeEntry::decode(&image[at..at + NodeEntry::LINKS]);
-                let mut own = Vec::new();
+                own.clear();
                 if entry.in_use {
                     if entry.level != level(&graph, node) {
                         graph.damage(Area::Nodes, ordinal, format!("node {node} has a level that is not its number's"));
@@ -88,28 +87,24 @@ impl Loaded {
                     decode_links(&image[at + NodeEntry::LINKS..at + shape.entry_bytes], &mut own);
                     own.retain(|&link| link < nodes);
                 }
+                let (head, code) = graph.code(node);
+                let quant = Head { scale: head.scale, bias: head.bias, sum: head.sum };
+                memory.push(head.entry.identity(), entry.level, quant, &code);
+                memory.set_links(node, 0, &own);
+                if entry.in_use && entry.next < nodes {
+                    memory.set_twin(node, entry.next);
+                }
                 entries.push(entry);
-                links.push(own);
             }
         }
+        let mut on_level = Vec::new();
         for node in 0..nodes {
             if node % 1024 == 0 {
                 pgrx::check_for_interrupts!();
             }
-            let (head, code) = graph.code(node);
-            let quant = Head { scale: head.scale, bias: head.bias, sum: head.sum };
-            memory.push(head.entry.identity(), entries[node as usize].level, quant, &code);
-        }
-        let mut on_level = Vec::new();
-        for (node, own) in links.iter().enumerate() {
-            let node = node as Node;
             let entry = entries[node as usize];
             if !entry.in_use {
                 continue;
-            }
-            memory.set_links(node, 0, own);
-            if entry.next < nodes {
-                memory.set_twin(node, entry.next);
             }
             for level in 1..=entry.level {
                 on_level.clear();

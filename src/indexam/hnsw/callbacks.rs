@@ -1,6 +1,6 @@
 //! The callbacks of the access method `zvec_hnsw`.
 
-use super::build::{self, Slots};
+use super::build;
 use super::pages::{Graph, Index};
 use super::scan::Scan;
 use super::table::Table;
@@ -11,11 +11,13 @@ use crate::error::{Error, SqlState};
 use crate::graph::{Entry, MetaPage};
 use crate::indexam::column::Column;
 use crate::indexam::handler::{Callbacks, descriptor, routine};
+use crate::indexam::hints::Hints;
 use crate::indexam::options;
 use crate::pg::compat::{self, FileNode};
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, guc, process, relation, wal};
+use crate::segment::slot_set::SlotSet;
 use crate::tableam::item_pointer;
 use crate::tableam::vectors::{Pointer, VectorValue};
 use crate::vector::check_same_dims;
@@ -60,7 +62,7 @@ unsafe extern "C-unwind" fn collect(
     // SAFETY: called by the build's scan with one value and our collection
     unsafe {
         if !*isnull && let Some(pointer) = Pointer::read(*values) {
-            (*slots.cast::<Slots>()).insert(pointer.slot);
+            (*slots.cast::<SlotSet>()).insert(pointer.slot);
         }
     }
 }
@@ -95,7 +97,7 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
                 pg_sys::log_newpage_range(index, pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
             }
             hit("build.meta");
-            let mut slots = Slots::default();
+            let mut slots = SlotSet::default();
             let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
             let collection = (&raw mut slots).cast();
             let none = std::ptr::null_mut();
@@ -213,9 +215,9 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
     }
 }
 
-/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait, all in memory; returns
-/// how many, or `None` when something waits that somebody else is at.
-pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u64> {
+/// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
+/// in memory; returns how many, or `None` when something waits that somebody else is at.
+pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: bool) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
@@ -229,7 +231,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64) -> Option<u
             };
             if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
                 relearn::if_outgrown(&mut writer, &table, options, false);
-                let drained = if u64::from(graph.root.pending()) > 16 * most {
+                let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
                     drain::all(&mut writer, &table, options, &mut || {})
                 } else {
                     writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
@@ -340,8 +342,8 @@ unsafe extern "C-unwind" fn ambeginscan(index: Relation, keys: i32, orderbys: i3
 
 unsafe extern "C-unwind" fn amrescan(
     scan: IndexScanDesc,
-    _keys: pg_sys::ScanKey,
-    _nkeys: i32,
+    keys: pg_sys::ScanKey,
+    nkeys: i32,
     orderbys: pg_sys::ScanKey,
     norderbys: i32,
 ) {
@@ -350,6 +352,9 @@ unsafe extern "C-unwind" fn amrescan(
         guarded(|| {
             if !orderbys.is_null() && norderbys > 0 {
                 std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
+            }
+            if !keys.is_null() && nkeys > 0 {
+                std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
             relation::count_scan((*scan).indexRelation);
             compat::count_search(scan);
@@ -369,6 +374,7 @@ unsafe extern "C-unwind" fn amrescan(
                 state.scan = Some(Scan::new(index, heap, snapshot, state.context));
             }
             let Some(running) = &mut state.scan else { return };
+            running.set_hints(Hints::of((*scan).keyData, (*scan).numberOfKeys));
             let key = (*scan).orderByData;
             if (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0 {
                 let value = VectorValue::of((*key).sk_argument);

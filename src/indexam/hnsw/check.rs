@@ -7,8 +7,8 @@
 use super::build::level;
 use super::pages::{Graph, Index};
 use super::table::{Table, is_dead};
-use super::vacuum::Nodes;
 use super::writer::Maintenance;
+use crate::bitset::{Bitset, SharedBitset};
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
 use crate::graph::{Area, CodeHead, Entry, GraphNo, Header, MapEntry, MetaPage, NodeEntry, Place, RootPage};
 use crate::hnsw::check::{Inspect, State, check_watched};
@@ -17,9 +17,9 @@ use crate::indexam::column::Column;
 use crate::indexam::flat::stream::Segments;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::buffer;
-use crate::pg::relation::{self, as_owner};
+use crate::pg::relation;
 use crate::quant::Query;
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 use crate::segment::{Position, SegmentTag, SlotNo};
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Relation};
@@ -54,8 +54,9 @@ impl Report {
     }
 }
 
-/// Checks the open `index` of the open table `heap`, which is locked against VACUUM unless this is a standby. An error is
-/// raised when a standby replays changes of the index all the time.
+/// Checks the open `index` of the open table `heap`, which is locked against VACUUM unless this is a standby. A partial index's
+/// condition is evaluated: to be run as the table's owner. An error is raised when a standby replays changes of the index
+/// all the time.
 #[must_use]
 pub unsafe fn check(index: Relation, heap: Relation) -> Vec<Violation> {
     // SAFETY: looks at shared state
@@ -99,8 +100,8 @@ unsafe fn look(index: Relation, heap: Relation) -> Vec<Violation> {
                 report.page(0, "dimensions or metric are not the column's");
             }
             Ok(meta) => {
-                let mut used = Blocks::default();
-                used.take(0);
+                let mut used = Bitset::default();
+                used.add(0);
                 let mut sound = Vec::new();
                 for (no, &(tag, block)) in meta.graphs.iter().enumerate() {
                     if meta.graphs[..no].iter().any(|&(other, _)| other == tag) {
@@ -115,29 +116,12 @@ unsafe fn look(index: Relation, heap: Relation) -> Vec<Violation> {
                     }
                 }
                 if sound.len() == meta.graphs.len() && (*(*index).rd_index).indisvalid {
-                    as_owner(heap, || check_rows(index, heap, &column, &table, &sound, snapshot, &mut report));
+                    check_rows(index, heap, &column, &table, &sound, snapshot, &mut report);
                 }
             }
         }
         pg_sys::UnregisterSnapshot(snapshot);
         report.violations
-    }
-}
-
-/// A set of blocks.
-#[derive(Default)]
-struct Blocks(Vec<u64>);
-
-impl Blocks {
-    /// Adds a block; false when it is there already.
-    fn take(&mut self, block: u32) -> bool {
-        let (word, bit) = (block as usize / 64, 1 << (block % 64));
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        let is_new = self.0[word] & bit == 0;
-        self.0[word] |= bit;
-        is_new
     }
 }
 
@@ -151,7 +135,7 @@ unsafe fn check_pages(
     meta: &MetaPage,
     no: GraphNo,
     block: u32,
-    used: &mut Blocks,
+    used: &mut Bitset,
     report: &mut Report,
 ) -> Option<Lock> {
     // SAFETY: index is open
@@ -182,7 +166,7 @@ unsafe fn check_pages(
         if !root.root.trained && root.root.nodes > 0 {
             say(block, "there are nodes, but no parameters of their codes".into());
         }
-        if !used.take(block) {
+        if !used.add(block) {
             say(block, "the page belongs to two graphs or areas".into());
         }
         for area in Area::ALL {
@@ -192,7 +176,7 @@ unsafe fn check_pages(
                 let header = Header { kind: area.kind(), graph: no, ordinal };
                 if let Err(damage) = header.check(buffer::read(index, block).share().page()) {
                     say(block, damage.0);
-                } else if !used.take(block) {
+                } else if !used.add(block) {
                     say(block, "the page belongs to two graphs or areas".into());
                 }
             }
@@ -305,7 +289,7 @@ fn read_entries(graph: &Graph, report: &mut Report) -> Option<Vec<NodeEntry>> {
     let nodes = graph.root.nodes;
     let shape = graph.map.nodes;
     let mut entries = Vec::with_capacity(nodes as usize);
-    let mut upper = Blocks::default();
+    let mut upper = Bitset::default();
     let mut is_sound = true;
     let mut say = |node: Node, what: &str| {
         report.graph(INVARIANT, graph.map.no, format!("node {node} {what}"));
@@ -324,7 +308,7 @@ fn read_entries(graph: &Graph, report: &mut Report) -> Option<Vec<NodeEntry>> {
                 let end = entry.upper.checked_add(u32::from(entry.level));
                 if end.is_none_or(|end| end > graph.root.upper_blocks) {
                     say(node, "has upper links beyond the last");
-                } else if !(entry.upper..entry.upper + u32::from(entry.level)).all(|block| upper.take(block)) {
+                } else if !(entry.upper..entry.upper + u32::from(entry.level)).all(|block| upper.add(block)) {
                     say(node, "shares upper links with another");
                 }
             }
@@ -374,7 +358,7 @@ fn check_free(view: &View<'_>, report: &mut Report) {
 
 /// Links of nodes that the map names lead to nodes that exist. (Those of a node that was given a free number by a drain that was
 /// left off may lead to others that were never counted; nothing leads to it, and the next repair frees it.)
-fn check_ranges(view: &View<'_>, named: &Nodes, report: &mut Report) {
+fn check_ranges(view: &View<'_>, named: &SharedBitset, report: &mut Report) {
     let (graph, nodes) = (view.graph, view.graph.root.nodes);
     let mut check = |bytes: &[u8], whose: &dyn Fn() -> String| {
         let links = bytes.as_chunks::<4>().0.iter().map(|&link| u32::from_le_bytes(link));
@@ -440,10 +424,10 @@ fn read_heads(view: &View<'_>, report: &mut Report) -> Vec<Entry> {
 
 /// The map names nodes that have the codes of those very vectors, and the pending list and the map agree. Returns the nodes
 /// that the map names.
-fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Report) -> Nodes {
+fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Report) -> SharedBitset {
     let graph = view.graph;
     let (no, tag) = (graph.map.no, graph.map.page.tag);
-    let named = Nodes::none(graph.root.nodes);
+    let named = SharedBitset::below(graph.root.nodes);
     let mut waiting: HashSet<Entry> = HashSet::new();
     // the map before the list: what is appended meanwhile is in the list only
     graph.each_place(|position: Position, known: MapEntry| {

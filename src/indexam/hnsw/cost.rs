@@ -3,8 +3,9 @@
 //! The start is a search for `ef_search` neighbours; each row makes the search go on. The unit is the cost of
 //! a distance in place ([`cost::Scan::distance`]): comparing codes is a share of it.
 
-use super::scan::SWEPT_SHARE;
+use super::scan::{COLLECTED_BYTES, SWEPT_SHARE, WAITING_BYTES};
 use crate::indexam::cost;
+use crate::indexam::flat::most_rows;
 use crate::indexam::options::GraphOptions;
 use crate::indexam::plan::elements;
 use crate::pg::guc;
@@ -67,10 +68,15 @@ pub unsafe extern "C-unwind" fn amcostestimate(
             } else {
                 scan.startup + scored * code + ef * scan.distance
             };
+            let first = first + scan.nulls_first;
             let each = ROW * scan.distance + LOOK_UP * pg_sys::cpu_tuple_cost;
+            let is_kept = vectors * (COLLECTED_BYTES + WAITING_BYTES) as f64 <= f64::from(pg_sys::work_mem) * 1024.0;
+            // who reads all of what is not kept makes so many passes, each over all
+            let passes = if is_kept { 0.0 } else { (vectors / most_rows() as f64).ceil() };
+            let each = each + passes * scan.distance;
             let each = if scan.partial { each + pg_sys::cpu_tuple_cost } else { each };
             let read = (ef * 2.0).min((*(*path).indexinfo).pages.into());
-            (scan, cost::Estimate { startup: first, total: first + vectors * each, pages: read })
+            (scan, cost::Estimate { startup: first, total: first + vectors * scan.within * each, pages: read })
         });
         cost::tell(path, estimate, startup, total, selectivity, correlation, pages);
     }

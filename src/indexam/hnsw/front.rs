@@ -51,13 +51,19 @@ impl Writer {
             }
         }
         hit("pending.copied");
+        // the pages that will be wanted are read before the root page is locked, which everybody wants
+        let known = graph.map.page.area(Area::Pending).pages() * Shape::PENDING.per_page;
+        let read_from = |from: u32| -> Vec<_> {
+            let places = from..(from + Shape::PENDING.per_page).min(known);
+            Shape::PENDING.portions(places).map(|at| graph.pin(Area::Pending, at.ordinal)).collect()
+        };
+        let read = (read_from(count), read_from(start + count));
         // nobody adds while the root page is locked
         // SAFETY: open; pages in the order root, pending
         unsafe {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());
             let added = root.pending() - count;
-            let known = graph.map.page.area(Area::Pending).pages() * Shape::PENDING.per_page;
             if added > Shape::PENDING.per_page || root.pending_end > known {
                 // too many for one record, or on pages that are not known yet: next time
                 return;
@@ -79,6 +85,7 @@ impl Writer {
             }
             wal::apply(rel, &changes);
         }
+        drop(read);
         hit("pending.moved");
         self.refresh();
     }

@@ -23,24 +23,31 @@ impl Graph {
             return None;
         }
         let rel = graph.index.relation();
+        // The root page is everybody's: while it is locked no page is read that may have to come from the disk. So the others
+        // are pinned before, the list's by where it ended when it was looked at.
+        let mut end = graph.root.pending_end;
         loop {
             pgrx::check_for_interrupts!();
+            let expected = Shape::PENDING.at(end).0;
+            graph = graph.with_pages(Area::Pending, expected + 1);
+            let (map, pending) = (graph.pin(Area::Map, map_page), graph.pin(Area::Pending, expected));
+            hit("index.append_read");
             // SAFETY: open; pages in the order root, map, pending
             unsafe {
                 let root_page = buffer::read(rel, graph.map.block).exclusive();
                 let mut root = Root::decode(root_page.page());
                 let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);
-                if pending_page >= graph.map.page.area(Area::Pending).pages() {
-                    drop(root_page);
-                    graph = graph.with_pages(Area::Pending, pending_page + 1);
+                if pending_page != expected {
+                    // meanwhile others have filled it, or the list has begun anew
+                    end = root.pending_end;
                     continue;
                 }
-                let map = graph.pin(Area::Map, map_page).exclusive();
+                let map = map.exclusive();
                 let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
                 if known.place != Place::None && known.generation == entry.generation {
                     return None;
                 }
-                let pending = graph.pin(Area::Pending, pending_page).exclusive();
+                let pending = pending.exclusive();
                 hit("index.append");
                 root.pending_end += 1;
                 let mut on_root = Change::new(&root_page);

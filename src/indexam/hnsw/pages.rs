@@ -1,6 +1,6 @@
 //! A graph's pages: what a backend remembers of them, and how it reads them.
 //!
-//! Remembered are block numbers and the buffers that pages were last found in, never a pin. The root page's layout number
+//! Remembered are block numbers and hints of the buffers that pages were last found in, never a pin. The root page's layout number
 //! tells when extents were added. Areas only grow, so an old map is never wrong, only short.
 
 use crate::distance::Metric;
@@ -8,12 +8,13 @@ use crate::error::{Error, SqlState};
 use crate::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
-use crate::pg::{buffer, peek, raw, relation};
+use crate::pg::hints::{Hints, hints_of};
+use crate::pg::{buffer, memory, peek, relation};
 use crate::quant::Codec;
-use crate::segment::page::{Damage, PageBytes};
-use crate::segment::{Position, SegmentTag};
+use crate::segment::header::{Damage, PageBytes};
+use crate::segment::{Blocks, Position, SegmentTag};
 use pgrx::pg_sys;
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,17 +40,14 @@ pub struct GraphMap {
     /// links above level 0
     pub m: u16,
     node: FileNode,
-    temporary: bool,
+    hints: Hints,
     /// where codes lie
     pub codes: CodeShape,
     /// where nodes lie
     pub nodes: Shape,
     /// where upper links lie
     pub upper: Shape,
-    /// the block of each page
-    blocks: [Vec<u32>; 6],
-    /// the buffer that each page was last found in, 0 = none
-    buffers: [Vec<Cell<pg_sys::Buffer>>; 6],
+    blocks: [Blocks; 6],
     codec: OnceCell<Arc<Codec>>,
 }
 
@@ -62,12 +60,11 @@ struct IndexMap {
 }
 
 thread_local! {
-    /// the indexes used last, the last one last
     static MAPS: RefCell<Vec<IndexMap>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How many indexes are remembered.
-const MOST: usize = 16;
+const MOST: usize = 64;
 
 /// An open index.
 #[derive(Clone, Copy)]
@@ -96,20 +93,19 @@ impl Index {
     /// Runs `with` on what is remembered of the index.
     fn remembered<R>(&self, with: impl FnOnce(&mut IndexMap) -> R) -> R {
         let (relid, file) = self.key();
-        MAPS.with_borrow_mut(|maps| {
-            let at = match maps.iter().rposition(|map| map.relid == relid && map.file == file) {
-                Some(at) => at,
-                None => {
-                    maps.retain(|map| map.relid != relid);
-                    if maps.len() >= MOST {
-                        maps.remove(0);
-                    }
-                    maps.push(IndexMap { relid, file, meta: self.read_meta(), graphs: Vec::new() });
-                    maps.len() - 1
+        let find = |maps: &Vec<IndexMap>| maps.iter().rposition(|map| map.relid == relid && map.file == file);
+        let at = MAPS.with_borrow(find).unwrap_or_else(|| {
+            let meta = self.read_meta();
+            MAPS.with_borrow_mut(|maps| {
+                maps.retain(|map| map.relid != relid);
+                if maps.len() >= MOST {
+                    maps.swap_remove(memory::victim(maps.len()));
                 }
-            };
-            with(&mut maps[at])
-        })
+                maps.push(IndexMap { relid, file, meta, graphs: Vec::new() });
+                maps.len() - 1
+            })
+        });
+        MAPS.with_borrow_mut(|maps| with(&mut maps[at]))
     }
 
     /// Forgets what is remembered of the index: it is built anew, perhaps in the same file, after a TRUNCATE of a table that
@@ -205,12 +201,7 @@ impl GraphMap {
         m: u16,
         before: Option<&Self>,
     ) -> Self {
-        let buffers = std::array::from_fn(|area| {
-            let pages = page.areas[area].pages() as usize;
-            let known = before.map_or(&[][..], |map| &map.buffers[area]);
-            (0..pages).map(|ordinal| known.get(ordinal).cloned().unwrap_or_default()).collect()
-        });
-        let blocks = std::array::from_fn(|area| page.areas[area].blocks().collect());
+        let blocks = std::array::from_fn(|area| Blocks::of(&page.areas[area]));
         // parameters that are learned anew get pages of their own
         let center = Area::Center as usize;
         let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
@@ -219,11 +210,20 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, temporary) = unsafe { (FileNode::of(rel), relation::is_temporary(rel)) };
+        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
-        Self { no, block, page, m, node, temporary, codes, nodes, upper, blocks, buffers, codec }
+        Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
     }
+}
+
+/// A block, and the shared buffer that it may be in; 0 when that is not known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whereabouts {
+    /// the block
+    pub block: u32,
+    /// the buffer
+    pub buffer: pg_sys::Buffer,
 }
 
 /// A graph with its counters as of when it was looked up.
@@ -256,9 +256,15 @@ impl Graph {
         self.map.page.metric
     }
 
+    #[inline(always)]
+    fn known_block(&self, area: Area, ordinal: u32) -> Option<u32> {
+        self.map.blocks[area as usize].get(ordinal, &self.map.page.areas[area as usize])
+    }
+
+    #[inline(always)]
     fn block(&self, area: Area, ordinal: u32) -> u32 {
-        match self.map.blocks[area as usize].get(ordinal as usize) {
-            Some(&block) => block,
+        match self.known_block(area, ordinal) {
+            Some(block) => block,
             None => {
                 let what = format!("page {ordinal} of an area of graph {} does not exist", self.map.no.0);
                 damaged(self.index.rel, self.map.block, &Damage(what))
@@ -273,15 +279,10 @@ impl Graph {
         let rel = self.index.rel;
         // SAFETY: open; the server checks that a remembered buffer still holds the block
         unsafe {
-            let known = self.map.buffers[area as usize].get(ordinal as usize);
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            if let Some(known) = known
-                && known.get() > 0
-                && raw::ReadRecentBuffer(self.map.node, main, block, known.get())
-            {
-                return buffer::Pinned::adopt(known.get());
-            }
-            let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
+            let known = self.map.hints.get(block);
+            let found = if known > 0 { buffer::pin_recent(self.map.node, block, known) } else { None };
+            let is_known = found.is_some();
+            let pinned = found.unwrap_or_else(|| buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block)));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
             if !header.matches(pinned.page())
                 && let Err(damage) = header.check(pinned.page())
@@ -289,20 +290,19 @@ impl Graph {
                 drop(pinned);
                 damaged(rel, block, &damage);
             }
-            if !self.map.temporary
-                && let Some(known) = known
-            {
-                known.set(pinned.buffer());
+            if !is_known {
+                self.map.hints.set(block, pinned.buffer());
             }
             pinned
         }
     }
 
-    /// The buffer that page `ordinal` of `area` was last found in; 0 when it is not known.
+    /// Where page `ordinal` of `area` may be.
     #[inline(always)]
     #[must_use]
-    pub fn last_buffer(&self, area: Area, ordinal: u32) -> pg_sys::Buffer {
-        self.map.buffers[area as usize].get(ordinal as usize).map_or(0, Cell::get)
+    pub fn whereabouts(&self, area: Area, ordinal: u32) -> Whereabouts {
+        let place = |block| Whereabouts { block, buffer: self.map.hints.get(block) };
+        self.known_block(area, ordinal).map_or(Whereabouts::default(), place)
     }
 
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`peek`]). It may be
@@ -318,21 +318,27 @@ impl Graph {
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`peek`]).
     #[inline(always)]
     pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-        let buffer = self.last_buffer(area, ordinal);
-        if buffer <= 0 || peek::is_refused() {
+        self.glance_at(self.whereabouts(area, ordinal), see)
+    }
+
+    /// As [`Graph::glance`], of the page that may be there.
+    #[inline(always)]
+    pub fn glance_at<R>(&self, at: Whereabouts, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+        if at.buffer <= 0 || peek::is_refused() {
             return None;
         }
-        let block = peek::Block { node: self.map.node, number: self.block(area, ordinal) };
+        let block = peek::Block { node: self.map.node, number: at.block };
         // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-        unsafe { peek::look(buffer, &block, see) }
+        unsafe { peek::look(at.buffer, &block, see) }
     }
 
     /// Whether page `ordinal` of `area` is where it was last found.
     #[inline]
     fn is_found(&self, area: Area, ordinal: u32) -> bool {
-        let (buffer, number) = (self.last_buffer(area, ordinal), self.block(area, ordinal));
+        let at = self.whereabouts(area, ordinal);
+        let block = peek::Block { node: self.map.node, number: at.block };
         // SAFETY: buffers of this index are shared ones, or none is remembered
-        buffer > 0 && unsafe { peek::holds(buffer, &peek::Block { node: self.map.node, number }) }
+        at.buffer > 0 && unsafe { peek::holds(at.buffer, &block) }
     }
 
     /// Unless the first of these pages of `area` is where it was last found, asks the kernel to read all ahead that are not.

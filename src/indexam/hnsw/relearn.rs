@@ -45,11 +45,9 @@ pub fn if_outgrown(writer: &mut Writer, table: &Table, options: GraphOptions, al
         }
         // SAFETY: open
         let name = unsafe { relation::name(graph.index.relation()) };
-        let megabytes = needed.div_ceil(1024 * 1024);
+        let (megabytes, setting) = (needed.div_ceil(1024 * 1024), build::memory_setting_name());
         notice(
-            format!(
-                "the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into maintenance_work_mem"
-            ),
+            format!("the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into {setting}"),
             format!("REINDEX the index, or run zvec_optimize() with maintenance_work_mem = '{megabytes}MB'."),
         );
     }

@@ -6,8 +6,8 @@
 
 use super::build::{self, Phase, watched};
 use super::bulk::{self, Loaded};
-use super::vacuum::Nodes;
 use super::writer::Writer;
+use crate::bitset::SharedBitset;
 use crate::graph::{Entry, Shape};
 use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
@@ -25,14 +25,14 @@ const ANEW: u64 = 4;
 
 /// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has told
 /// standbys of their removal.
-pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
+pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
     build::enter(Phase::Repair, u64::from(nodes));
     // Scans that are under way start over. Until it is through, a node may be left that only the dead lead to.
     writer.change(|root| (root.repairs, root.unproven) = (root.repairs.wrapping_add(1), u32::MAX));
-    let complete = if alive.len() == 0 {
+    let complete = if alive.count() == 0 {
         // nothing to lead around
         writer.set_entry(None);
         // lest one that is not free yet leads to one that is, and soon another vector's
@@ -50,7 +50,7 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
             alive.insert(head);
             alive.remove(twin);
         };
-        if u64::from(alive.len()) * ANEW < u64::from(graph.root.nodes_in_use()) {
+        if u64::from(alive.count()) * ANEW < u64::from(graph.root.nodes_in_use()) {
             Repair::begin(memory, &dead, &mut adopt);
             link_anew(memory, alive);
             loaded.write_back(writer, &dead);
@@ -93,8 +93,8 @@ pub fn repair(writer: &Writer, alive: &Nodes) -> u32 {
 
 /// Links the nodes that are `alive` as if they were new; but twins stay in the chains that they are in, and heads stay heads,
 /// so that old lists and new ones go together while they are written.
-fn link_anew(memory: &MemoryGraph, alive: &Nodes) {
-    let twins = Nodes::none(memory.nodes());
+fn link_anew(memory: &MemoryGraph, alive: &SharedBitset) {
+    let twins = SharedBitset::below(memory.nodes());
     for node in 0..memory.nodes() {
         if alive.contains(node) {
             twins.insert(memory.twin(node));
@@ -147,7 +147,7 @@ fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
 
 /// Links to every live node that nothing leads to any more: a node that is linked by itself may take the place of the last
 /// link to another.
-pub fn reconnect(writer: &Writer, alive: &Nodes) {
+pub fn reconnect(writer: &Writer, alive: &SharedBitset) {
     let nodes = writer.graph().root.nodes;
     build::enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {

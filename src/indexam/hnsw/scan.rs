@@ -6,6 +6,10 @@
 //! late for its place; one that does is kept for the very end: no row is lost, and no other is out of place. Where a good
 //! part of a graph is wanted, the rest of it is read from the map.
 //!
+//! What was collected takes `work_mem` at the most. Where more is wanted, the scan goes on with passes over the vectors that
+//! the maps name, less those handed out, as the exact scan does ([`Rounds`]): from the distance handed out last on, and with
+//! what is nearer at the end.
+//!
 //! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
 //! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
 //! is passed by. What even so is not reached comes from the map.
@@ -13,15 +17,18 @@
 use super::pages::{Graph, Index};
 use super::table::Table;
 use super::waiting::Waiting;
-use crate::graph::{Entry, Place};
+use crate::graph::Entry;
 use crate::hnsw::{Beam, Node};
 use crate::indexam::column::Column;
 use crate::indexam::emit::{Found, Output};
+use crate::indexam::flat::Rounds;
 use crate::indexam::handed_out;
+use crate::indexam::hints::Hints;
 use crate::indexam::query::Query as ExactQuery;
 use crate::indexam::rows::{Rows, Sight};
 use crate::pg::guc;
 use crate::quant::Query;
+use crate::segment::slot_set::SlotSet;
 use crate::segment::{SlotNo, Tid};
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -61,12 +68,31 @@ struct Search {
 }
 
 thread_local! {
-    /// memory of searches that ended, for the next ones
-    static BEAMS: RefCell<Vec<Beam>> = const { RefCell::new(Vec::new()) };
+    /// memory of searches that ended, for the next ones, and its bytes
+    static BEAMS: RefCell<(Vec<Beam>, usize)> = const { RefCell::new((Vec::new(), 0)) };
 }
 
-/// How many idle beams are kept.
-const MOST_BEAMS: usize = 4;
+/// Bytes of idle beams that are kept: a beam takes what its last searches visited, mostly less than a tenth of a megabyte.
+const MOST_IDLE: usize = 16 << 20;
+
+/// A beam for a search.
+fn take_beam() -> Beam {
+    BEAMS.with_borrow_mut(|(beams, bytes)| {
+        let beam = beams.pop().unwrap_or_default();
+        *bytes -= beam.bytes().min(*bytes);
+        beam
+    })
+}
+
+/// Keeps a beam for the next search.
+fn keep_beam(beam: Beam) {
+    BEAMS.with_borrow_mut(|(beams, bytes)| {
+        if *bytes + beam.bytes() <= MOST_IDLE {
+            *bytes += beam.bytes();
+            beams.push(beam);
+        }
+    });
+}
 
 /// Where a scan is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +103,8 @@ enum Stage {
     Late,
     /// handing out rows without a vector, from this block of the table on
     Nulls(u32),
+    /// handing out what the passes give, rows without a vector included
+    Passes,
 }
 
 /// A running scan.
@@ -92,6 +120,7 @@ pub struct Scan {
     late: Vec<Found>,
     nulls: Vec<Tid>,
     stage: Stage,
+    hints: Hints,
     last: Found,
     handed_out: usize,
     ef: usize,
@@ -99,7 +128,19 @@ pub struct Scan {
     reported: Vec<(f32, Node)>,
     /// calls of [`Scan::add_exact`]
     added: u32,
+    /// what `rows` became for the passes
+    passes: Option<Rounds>,
+    /// bytes that the beams held when the scan had begun
+    held_first: usize,
+    /// more was found than `work_mem` holds
+    is_full: bool,
 }
+
+/// Bytes that a vector takes which was collected, until the scan ends, and while it waits to be handed out; with the room that
+/// lists and sets have for growth.
+pub const COLLECTED_BYTES: usize = 16;
+/// See [`COLLECTED_BYTES`].
+pub const WAITING_BYTES: usize = 2 * size_of::<Found>();
 
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
@@ -143,12 +184,16 @@ impl Scan {
                 late: Vec::new(),
                 nulls: Vec::new(),
                 stage: Stage::Nearest,
+                hints: Hints::default(),
                 last: Found::FIRST,
                 handed_out: 0,
                 ef: 0,
                 ef_search: 0,
                 reported: Vec::new(),
                 added: 0,
+                passes: None,
+                held_first: 0,
+                is_full: false,
             }
         }
     }
@@ -163,30 +208,47 @@ impl Scan {
     #[must_use]
     pub fn is_under(&self, snapshot: pg_sys::Snapshot) -> bool {
         self.rows.as_ref().is_some_and(|rows| rows.is_under(snapshot))
+            || self.passes.as_ref().is_some_and(|passes| passes.is_under(snapshot))
+    }
+
+    /// What the next start is told beside the query.
+    pub fn set_hints(&mut self, hints: Hints) {
+        self.hints = hints;
     }
 
     fn clear(&mut self) {
-        BEAMS.with_borrow_mut(|beams| {
-            for search in self.searches.drain(..) {
-                if beams.len() < MOST_BEAMS {
-                    beams.push(search.beam);
-                }
-            }
-        });
-        self.candidates.clear();
-        self.output.clear();
-        self.late.clear();
+        self.forget_collected();
         self.nulls.clear();
+        if let Some(passes) = self.passes.take() {
+            self.rows = Some(passes.into_rows());
+        }
+        (self.held_first, self.is_full) = (0, false);
         self.stage = Stage::Nearest;
         self.last = Found::FIRST;
         self.handed_out = 0;
     }
 
+    fn forget_collected(&mut self) {
+        self.searches.drain(..).for_each(|search| keep_beam(search.beam));
+        self.candidates.clear();
+        self.output.clear();
+        self.late.clear();
+    }
+
     /// Starts over with `query`, of the column's dimensions; without one, rows come in any order.
     pub fn start(&mut self, query: Option<&[f32]>) {
         self.clear();
+        if query.is_none() {
+            self.hints = Hints::default();
+        }
+        if self.hints.nulls_first && self.hints.order.within.is_none() {
+            self.stage = Stage::Nulls(0);
+        }
         crate::store::pending::flush();
         self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
+        if query.is_none() {
+            return self.go_by_passes();
+        }
         self.ef_search = guc::ef_search() as usize;
         // what the first rows need at once: going on with a search costs more than a little more of it
         self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead().max(MOST_WANTED / 2));
@@ -197,7 +259,7 @@ impl Scan {
             match (query, &self.table) {
                 (Some(query), Some(table)) if graph.root.entry.is_some() => {
                     let query = graph.codec().query(query);
-                    let mut beam = BEAMS.with_borrow_mut(Vec::pop).unwrap_or_default();
+                    let mut beam = take_beam();
                     beam.start(&graph, &query);
                     let mut waiting = Waiting::default();
                     if graph.root.codes_are_proven() {
@@ -205,12 +267,66 @@ impl Scan {
                     }
                     self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
                 }
-                (Some(_), _) => {}
-                (None, _) => self.add_all(&graph),
+                _ => {}
             }
-            pending[pending.len() - exact..].iter().for_each(|&entry| self.add_exact(entry));
+            self.add_all_exact(pending[pending.len() - exact..].iter().copied());
         }
         self.go_on();
+        self.held_first = self.held_by_beams();
+    }
+
+    fn held_by_beams(&self) -> usize {
+        self.searches.iter().map(|search| search.beam.held()).sum()
+    }
+
+    /// Bytes that the scan has collected since it began.
+    fn held(&self) -> usize {
+        let waiting = self.output.waiting() + self.late.len() + self.candidates.len();
+        let by_beams = self.held_by_beams().saturating_sub(self.held_first);
+        by_beams + self.output.collected() * COLLECTED_BYTES + waiting * WAITING_BYTES
+    }
+
+    /// Whether there is room for so many vectors more. What there is no room for is left to the passes.
+    fn has_room(&mut self, vectors: usize) -> bool {
+        // SAFETY: a setting
+        let most = unsafe { pg_sys::work_mem } as usize * 1024;
+        self.is_full |= self.held() + vectors * (COLLECTED_BYTES + WAITING_BYTES) > most;
+        !self.is_full
+    }
+
+    /// Adds vectors with their exact distances, as far as there is room and the snapshot may see them.
+    fn add_all_exact(&mut self, entries: impl Iterator<Item = Entry>) {
+        for (at, entry) in entries.enumerate() {
+            if at.is_multiple_of(ASKED_UNINTERRUPTED as usize) && !self.has_room(0) {
+                return;
+            }
+            self.add_exact(entry);
+        }
+    }
+
+    /// Leaves what was not handed out yet to passes over all vectors that the maps name.
+    fn go_by_passes(&mut self) {
+        let mut returned = SlotSet::default();
+        self.late.drain(..).for_each(|found| self.output.add_back(found));
+        self.output.handed_out().for_each(|slot| {
+            returned.insert(slot);
+        });
+        self.forget_collected();
+        (self.candidates, self.output, self.late) = (BinaryHeap::new(), Output::new(), Vec::new());
+        let mut among = SlotSet::default();
+        for graph in self.index.graphs() {
+            graph.each_place(|position, _| {
+                let slot = SlotNo::new(graph.map.page.tag, position);
+                if !returned.contains(slot) {
+                    among.insert(slot);
+                }
+            });
+        }
+        let Some(rows) = self.rows.take() else { return };
+        let mut passes = Rounds::new(self.column, rows, 1);
+        passes.resume(self.query.take(), self.hints, among, Found::before_all_at(self.last.distance));
+        self.passes = Some(passes);
+        self.stage = Stage::Passes;
     }
 
     /// Adds a vector with its exact distance, if the snapshot may see it.
@@ -228,18 +344,6 @@ impl Scan {
             None => f64::NAN,
         };
         self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
-    }
-
-    /// Adds every vector of a graph.
-    fn add_all(&mut self, graph: &Graph) {
-        let mut entries = Vec::new();
-        graph.each_place(|position, known| {
-            if known.place != Place::Pending {
-                let slot = SlotNo::new(graph.map.page.tag, position);
-                entries.push(Entry { slot, generation: known.generation });
-            }
-        });
-        entries.into_iter().for_each(|entry| self.add_exact(entry));
     }
 
     /// Searches on until the nearest `ef` of each graph are known.
@@ -329,9 +433,12 @@ impl Scan {
             && self.searches.iter().any(|search| !search.exhausted)
     }
 
-    /// The next vector in order.
+    /// The next vector in order; `None` when there is none, or the rest is for passes.
     fn next_found(&mut self) -> Option<Found> {
         loop {
+            if self.is_full {
+                return None;
+            }
             if self.must_extend() {
                 // a quarter more at a time: the work stays in proportion to what is handed out
                 self.ef = (self.ef + self.ef / 4).max(self.handed_out + 2 * self.ahead());
@@ -379,6 +486,9 @@ impl Scan {
                 self.sweep(at);
             }
         }
+        if !self.has_room(0) {
+            return;
+        }
         self.extend();
         for at in 0..self.searches.len() {
             let search = &self.searches[at];
@@ -390,13 +500,25 @@ impl Scan {
 
     /// Adds what a search has not reached, and ends it.
     fn sweep(&mut self, at: usize) {
+        let search = &self.searches[at];
+        let graph = search.graph.clone();
+        // of a search that has come to its end hardly any is left
+        let expected = if search.exhausted { 0 } else { graph.root.nodes_in_use() as usize };
+        if !self.has_room(expected) {
+            return;
+        }
         let search = &mut self.searches[at];
         (search.exhausted, search.swept) = (true, true);
-        let graph = search.graph.clone();
+        let mut portion = Vec::new();
+        let mut take = |portion: &mut Vec<Entry>| self.add_all_exact(portion.drain(..));
         graph.each_place(|position, known| {
             let slot = SlotNo::new(graph.map.page.tag, position);
-            self.add_exact(Entry { slot, generation: known.generation });
+            portion.push(Entry { slot, generation: known.generation });
+            if portion.len() >= ASKED_UNINTERRUPTED as usize {
+                take(&mut portion);
+            }
         });
+        take(&mut portion);
     }
 
     /// The next row's address.
@@ -404,11 +526,16 @@ impl Scan {
         loop {
             pgrx::check_for_interrupts!();
             let found = match self.stage {
-                Stage::Nearest => match self.next_found() {
+                // a row that turns up too late may be near enough all the same
+                Stage::Nearest => match self.next_found().filter(|next| !self.hints.order.ends_before(next.distance)) {
                     Some(found) => {
                         self.last = found;
                         self.handed_out += 1;
                         found
+                    }
+                    None if self.is_full => {
+                        self.go_by_passes();
+                        continue;
                     }
                     None => {
                         self.late.sort_unstable_by(|a, b| b.cmp(a));
@@ -418,22 +545,27 @@ impl Scan {
                 },
                 Stage::Late => match self.late.pop() {
                     Some(found) => found,
+                    None if self.hints.nulls_first || self.hints.order.within.is_some() => return None,
                     None => {
                         self.stage = Stage::Nulls(0);
                         continue;
                     }
                 },
+                // SAFETY: the scan's relations are open
+                Stage::Passes => return unsafe { self.passes.as_mut()?.row() },
                 Stage::Nulls(block) => match self.nulls.pop() {
                     Some(tid) => return Some(tid),
                     None => {
                         let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
                         // SAFETY: the scan's relations are open
-                        if block == 0 && !unsafe { rows.may_lack_vectors(&self.column) } {
-                            return None;
-                        }
+                        let has_none = block == 0 && !unsafe { rows.may_lack_vectors(&self.column) };
                         // SAFETY: the scan's relations are open
-                        if !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
-                            return None;
+                        if has_none || !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
+                            if !self.hints.nulls_first {
+                                return None;
+                            }
+                            self.stage = Stage::Nearest;
+                            continue;
                         }
                         nulls.reverse();
                         self.stage = Stage::Nulls(block + NULL_BLOCKS);

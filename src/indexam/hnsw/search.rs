@@ -1,12 +1,12 @@
 //! The graph on pages, as searches see it.
 
-use super::pages::Graph;
+use super::pages::{Graph, Whereabouts};
 use crate::graph::entry::{CODE_HEAD_BYTES, decode_links};
 use crate::graph::{Area, CodeHead, NodeEntry};
 use crate::hnsw::{self, NONE, Node};
 use crate::pg::peek;
 use crate::quant::{Head, Query};
-use crate::segment::page::PageBytes;
+use crate::segment::header::PageBytes;
 
 /// The part of a code's head that distances need.
 #[inline(always)]
@@ -41,20 +41,21 @@ impl Graph {
         (query.finish(quant_head(&head), sum), head)
     }
 
-    /// Starts loading a node's code.
+    /// Starts loading a node's code; returns where its page may be.
     #[inline(always)]
-    fn prefetch(&self, node: Node) {
+    fn prefetch(&self, node: Node) -> Whereabouts {
         let (ordinal, at) = self.map.codes.at(node);
-        self.prefetch_at(Area::Codes, ordinal, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+        let whereabouts = self.whereabouts(Area::Codes, ordinal);
+        self.prefetch_at(whereabouts.buffer, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+        whereabouts
     }
 
-    /// Starts loading bytes of a page, if its buffer is known.
+    /// Starts loading bytes of the page in a buffer, if its number is known.
     #[inline(always)]
-    fn prefetch_at(&self, area: Area, ordinal: u32, at: usize, bytes: usize) {
+    fn prefetch_at(&self, buffer: i32, at: usize, bytes: usize) {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let buffer = self.last_buffer(area, ordinal);
             if buffer > 0 {
                 // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
                 unsafe {
@@ -109,6 +110,8 @@ impl Graph {
 
 /// Bytes of the codes that are prefetched together, about.
 const BYTES_AHEAD: usize = 3200;
+/// Codes that are prefetched together are fewer.
+const MOST_AHEAD: usize = 16;
 /// How much of a code is prefetched while the ones before it are scored.
 const PREFETCH_BYTES: usize = 2048;
 
@@ -144,8 +147,9 @@ impl hnsw::Graph for Graph {
     fn expect_links(&self, node: Node, level: u8) {
         if level == 0 {
             let (ordinal, at) = self.map.nodes.at(node);
-            if self.last_buffer(Area::Nodes, ordinal) > 0 {
-                self.prefetch_at(Area::Nodes, ordinal, at, self.map.nodes.entry_bytes);
+            let buffer = self.whereabouts(Area::Nodes, ordinal).buffer;
+            if buffer > 0 {
+                self.prefetch_at(buffer, at, self.map.nodes.entry_bytes);
             } else {
                 self.read_ahead(Area::Nodes, std::iter::once(ordinal));
             }
@@ -160,12 +164,13 @@ impl hnsw::Graph for Graph {
             return;
         }
         let ahead = (BYTES_AHEAD / shape.stride_bytes).clamp(4, 10);
-        for &node in nodes.iter().take(ahead) {
-            self.prefetch(node);
+        let mut places = [Whereabouts::default(); MOST_AHEAD];
+        for (&node, place) in nodes.iter().take(ahead).zip(&mut places) {
+            *place = self.prefetch(node);
         }
         for (i, &node) in nodes.iter().enumerate() {
             if let Some(&next) = nodes.get(i + ahead) {
-                self.prefetch(next);
+                places[(i + ahead) % MOST_AHEAD] = self.prefetch(next);
             }
             let (ordinal, at) = shape.at(node);
             let see = |page: &PageBytes| {
@@ -173,7 +178,7 @@ impl hnsw::Graph for Graph {
                 let start = at + CODE_HEAD_BYTES;
                 query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
             };
-            let seen = self.glance(Area::Codes, ordinal, see);
+            let seen = self.glance_at(places[i % MOST_AHEAD], see);
             out.push(seen.unwrap_or_else(|| {
                 // where one page must be read, others will
                 self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));

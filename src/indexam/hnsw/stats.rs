@@ -47,7 +47,7 @@ pub unsafe fn stats(index: Relation, heap: Relation) -> Vec<Stats> {
                 Stats {
                     segment: table.store.number_of(graph.map.page.tag).0,
                     nodes,
-                    dead: nodes.saturating_sub(graph.alive(&table).0.len()),
+                    dead: nodes.saturating_sub(graph.alive(&table).0.count()),
                     levels: graph.root.entry.map_or(0, |(_, level)| u32::from(level) + 1),
                     pending: graph.root.pending(),
                     bytes: (u64::from(pages) + 1) * u64::from(pg_sys::BLCKSZ),

@@ -22,8 +22,10 @@ pub struct Table {
     /// its vector store
     pub store: Store,
     dims: u16,
-    looks: RefCell<Vec<SlotLook>>,
-    vectors: RefCell<Vec<VectorLook>>,
+    /// by number of the segment
+    looks: RefCell<Vec<Option<SlotLook>>>,
+    /// by number of the segment
+    vectors: RefCell<Vec<Option<VectorLook>>>,
     /// the newest transaction that standbys were told of by [`Table::announce`]
     announced: Cell<Option<u32>>,
 }
@@ -91,15 +93,8 @@ impl Table {
         sum.finish()
     }
 
-    fn vector_look<'l>(&self, looks: &'l mut Vec<VectorLook>, tag: SegmentTag) -> Option<&'l VectorLook> {
-        let at = match looks.iter().rposition(|look| look.tag == tag) {
-            Some(at) => at,
-            None => {
-                looks.push(VectorLook::new(&self.store, tag)?);
-                looks.len() - 1
-            }
-        };
-        looks.get(at)
+    fn vector_look<'l>(&self, looks: &'l mut Vec<Option<VectorLook>>, tag: SegmentTag) -> Option<&'l VectorLook> {
+        of_segment(looks, &self.store, tag, || VectorLook::new(&self.store, tag))
     }
 
     /// Has the kernel read vectors of segment `tag` ahead, of which the distances will be wanted.
@@ -122,14 +117,7 @@ impl Table {
     fn look(&self, number: SlotNo) -> Option<Slot> {
         let tag = number.tag();
         let mut looks = self.looks.borrow_mut();
-        let at = match looks.iter().rposition(|look| look.tag == tag) {
-            Some(at) => at,
-            None => {
-                looks.push(SlotLook::new(&self.store, tag)?);
-                looks.len() - 1
-            }
-        };
-        looks[at].slot(&self.store, number)
+        of_segment(&mut looks, &self.store, tag, || SlotLook::new(&self.store, tag))?.slot(&self.store, number)
     }
 
     /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose
@@ -168,6 +156,24 @@ impl Table {
             })
         }
     }
+}
+
+/// The look among `looks` at segment `tag`, made if it is missing; `None` when there is no such segment.
+#[inline]
+fn of_segment<'l, L>(
+    looks: &'l mut Vec<Option<L>>,
+    store: &Store,
+    tag: SegmentTag,
+    make: impl FnOnce() -> Option<L>,
+) -> Option<&'l L> {
+    let at = store.number_of(tag).0 as usize;
+    if looks.get(at).is_none_or(Option::is_none) {
+        // where there is none, the number may be any
+        let made = make()?;
+        looks.resize_with(looks.len().max(at + 1), || None);
+        looks[at] = Some(made);
+    }
+    looks[at].as_ref()
 }
 
 /// Whether no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts. Where the

@@ -10,9 +10,9 @@ use super::relearn;
 use super::repair;
 use super::table::{Table, deleted_by, is_dead};
 use super::writer::{Maintenance, Writer};
+use crate::bitset::SharedBitset;
 use crate::graph::entry::MAP_ENTRY_BYTES;
 use crate::graph::{Area, MapEntry, Place, Shape};
-use crate::hnsw::Node;
 use crate::indexam::column::Column;
 use crate::indexam::options::{self, GraphOptions};
 use crate::pg::failpoint::hit;
@@ -20,44 +20,6 @@ use crate::pg::relation;
 use crate::pg::xact;
 use crate::segment::{Generation, Position, SlotState};
 use pgrx::pg_sys::{self, Relation};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A bit for each node; threads may look while one changes it.
-pub struct Nodes(Vec<AtomicU64>);
-
-impl Nodes {
-    /// None of `count`.
-    #[must_use]
-    pub fn none(count: u32) -> Self {
-        Self((0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    /// Adds a node.
-    pub fn insert(&self, node: Node) {
-        if let Some(word) = self.0.get(node as usize / 64) {
-            word.fetch_or(1 << (node % 64), Ordering::Relaxed);
-        }
-    }
-
-    /// Takes a node out.
-    pub fn remove(&self, node: Node) {
-        if let Some(word) = self.0.get(node as usize / 64) {
-            word.fetch_and(!(1 << (node % 64)), Ordering::Relaxed);
-        }
-    }
-
-    /// Whether the node is among them.
-    #[must_use]
-    pub fn contains(&self, node: Node) -> bool {
-        self.0.get(node as usize / 64).is_some_and(|word| word.load(Ordering::Relaxed) >> (node % 64) & 1 == 1)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> u32 {
-        self.0.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
-    }
-}
 
 impl Graph {
     /// Calls `visit` for each entry of the map that names a node or the pending list.
@@ -78,9 +40,9 @@ impl Graph {
 
     /// The nodes that some snapshot may need, and the newest transaction that has deleted one of the others' vectors.
     #[must_use]
-    pub fn alive(&self, table: &Table) -> (Nodes, Option<u32>) {
+    pub fn alive(&self, table: &Table) -> (SharedBitset, Option<u32>) {
         let horizon = table.horizon();
-        let alive = Nodes::none(self.root.nodes);
+        let alive = SharedBitset::below(self.root.nodes);
         let mut newest: Option<u32> = None;
         let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, None) };
         // what may be needed, by position: the slot's generation
@@ -242,7 +204,7 @@ fn clean(writer: &Writer, table: &Table, threshold: f64, repairs: Repairs) -> (u
     let graph = writer.graph().clone();
     build::enter(Phase::Count, 0);
     let (alive, newest) = graph.alive(table);
-    let (live, used) = (alive.len(), graph.root.nodes_in_use());
+    let (live, used) = (alive.count(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);
     if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
         if repairs == Repairs::ByWorker && used >= LARGE {

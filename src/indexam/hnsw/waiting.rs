@@ -9,16 +9,15 @@ use super::pages::Graph;
 use super::table::Table;
 use crate::graph::Entry;
 use crate::hnsw::{Node, key, node_of};
+use crate::pg::memory;
 use crate::quant::{Codec, Head, Query};
 use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Codes are made for so many vectors in one query at the most; what is left is scored exactly this time.
 const MOST_NEW: usize = 1000;
-/// Bytes of entries and codes that are kept of one graph at the most.
+/// Bytes of entries and codes that are kept of all graphs at the most.
 const MOST_BYTES: usize = 32 << 20;
-/// Of how many graphs codes are kept.
-const MOST_GRAPHS: usize = 8;
 
 /// The codes of the first entries of one graph's pending list.
 struct Codes {
@@ -56,12 +55,17 @@ impl Codes {
         })
     }
 
+    fn bytes(&self) -> usize {
+        self.codes.capacity() + self.entries.capacity() * size_of::<Entry>() + self.heads.capacity() * size_of::<Head>()
+    }
+
     fn keep(self) {
         KNOWN.with_borrow_mut(|known| {
-            if known.len() >= MOST_GRAPHS {
-                known.remove(0);
-            }
             known.push(self);
+            let mut bytes: usize = known.iter().map(Self::bytes).sum();
+            while bytes > MOST_BYTES && known.len() > 1 {
+                bytes -= known.swap_remove(memory::victim(known.len())).bytes();
+            }
         });
     }
 

@@ -5,7 +5,7 @@
 //! change the root page, the map and the pending list beside it.
 
 use super::pages::{Graph, Index};
-use super::vacuum::Nodes;
+use crate::bitset::SharedBitset;
 use crate::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
 use crate::hnsw::{self, GraphMut, NONE, Node};
@@ -13,7 +13,7 @@ use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal::{self, Change};
 use crate::quant::{Codec, Head, Query};
-use crate::segment::page::Fragment;
+use crate::segment::header::Fragment;
 use pgrx::pg_sys;
 use std::cell::{Ref, RefCell};
 use std::sync::Arc;
@@ -110,17 +110,18 @@ impl Writer {
     fn change_root(&self, change: impl FnOnce(&mut Root), others: &[(Area, u32, Vec<Fragment>)]) {
         let mut graph = self.graph.borrow_mut();
         let rel = graph.index.relation();
+        // read before the root page is locked, which everybody wants
+        let others: Vec<_> = others.iter().map(|other| (graph.pin(other.0, other.1), &other.2)).collect();
         // SAFETY: open; the root page first
         unsafe {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());
             change(&mut root);
-            let pages: Vec<_> =
-                others.iter().map(|(area, ordinal, ..)| graph.pin(*area, *ordinal).exclusive()).collect();
+            let pages: Vec<_> = others.into_iter().map(|(page, fragments)| (page.exclusive(), fragments)).collect();
             let mut on_root = Change::new(&root_page);
             on_root.put_all(&[root.encode(), root.encode_dead(), root.encode_unproven()]);
             let mut changes = vec![on_root];
-            for (page, (.., fragments)) in pages.iter().zip(others) {
+            for (page, fragments) in &pages {
                 let mut change = Change::new(page);
                 change.put_all(fragments);
                 changes.push(change);
@@ -266,10 +267,12 @@ impl Writer {
         hit("drain.settle");
         let mut graph = self.graph.borrow_mut();
         let rel = graph.index.relation();
+        // read before the root page is locked, which everybody wants
+        let map = graph.pin(Area::Map, ordinal);
         // SAFETY: open; pages in the order root, map
         unsafe {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
-            let map = graph.pin(Area::Map, ordinal).exclusive();
+            let map = map.exclusive();
             let mut root = Root::decode(root_page.page());
             root.pending_start += 1;
             if root.pending_start >= root.pending_end {
@@ -348,9 +351,9 @@ impl Writer {
 
     /// The nodes on the free list.
     #[must_use]
-    pub fn free_list(&self) -> Nodes {
+    pub fn free_list(&self) -> SharedBitset {
         let graph = self.graph();
-        let listed = Nodes::none(graph.root.nodes);
+        let listed = SharedBitset::below(graph.root.nodes);
         let mut next = graph.root.free;
         while let Some(node) = next.filter(|&node| node < graph.root.nodes && !listed.contains(node)) {
             listed.insert(node);

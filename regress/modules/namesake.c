@@ -1,0 +1,35 @@
+/*
+ * A library that has nothing to do with vectors but some of its functions' names: a type that holds text, and a
+ * "distance" that is the first vector's first element, negated.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(zvec_in);
+PG_FUNCTION_INFO_V1(zvec_out);
+PG_FUNCTION_INFO_V1(zvec_l2_distance);
+
+Datum
+zvec_in(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(PG_GETARG_CSTRING(0)));
+}
+
+Datum
+zvec_out(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_CSTRING(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+}
+
+Datum
+zvec_l2_distance(PG_FUNCTION_ARGS)
+{
+	char	   *vector = (char *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+
+	/* after the header, the dimensions and a reserved field */
+	PG_RETURN_FLOAT8(-(float8) *(float4 *) (vector + 8));
+}

@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Files that a released version wrote are read, searched and changed by this one, without dump, rewrite or REINDEX
+# (design/format.md, "Versions"). regress/format/N has those of format N, each fork of each relation as it was.
+#
+# WRITE=N regress/server/format.sh writes regress/format/N anew: once, by the version that releases it.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. regress/cluster.sh
+zvec_begin format-test
+relations="old old_toast old_l2 old_cosine old_l1 old_flat"
+
+# What the table is made of, and a table of the same rows made now.
+schema="
+CREATE EXTENSION IF NOT EXISTS pg_zvec;
+CREATE FUNCTION e(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
+    'SELECT array_agg(round(sin(\$1 * k + \$1 / 97.0)::numeric, 4) ORDER BY k)::zvec FROM generate_series(1, 24) k';
+CREATE FUNCTION f(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
+    'SELECT CASE WHEN \$1 % 13 > 0 THEN ARRAY[\$1 % 7, \$1 % 11, 1 + \$1 % 5]::zvec END';
+CREATE VIEW wanted AS SELECT i AS id, i % 10 AS kind, e(i + i % 3) AS e, f(i) AS f
+    FROM generate_series(1, 900) i WHERE i % 9 > 0;
+CREATE TABLE old (id integer NOT NULL, kind integer, e zvec(24) NOT NULL, f zvec(3)) USING zvec;
+ALTER TABLE old SET (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+CREATE INDEX old_l2 ON old USING zvec_hnsw (e);
+CREATE INDEX old_cosine ON old USING zvec_hnsw (f zvec_cosine_ops) WITH (m = 8) WHERE kind < 5;
+CREATE INDEX old_l1 ON old USING zvec_hnsw (e zvec_l1_ops);
+CREATE INDEX old_flat ON old USING zvec_flat (e zvec_ip_ops);"
+
+# Deleted and replaced vectors, free slots and nodes, duplicates, several segments, and a pending list that is not empty.
+fill="
+INSERT INTO old SELECT i, i % 10, e(i), f(i) FROM generate_series(1, 850) i;
+SELECT zvec_optimize('old');
+UPDATE old SET e = e(id + id % 3) WHERE id % 3 > 0;
+DELETE FROM old WHERE id % 9 = 0;
+VACUUM old;
+INSERT INTO old SELECT i, i % 10, e(i + i % 3), f(i) FROM generate_series(851, 900) i WHERE i % 9 > 0;
+VACUUM (FREEZE, INDEX_CLEANUP off) old;
+CHECKPOINT;"
+
+path_of() {
+    local name=$1
+    [ "$name" != old_toast ] || name=$(psql -XAtqc "SELECT reltoastrelid::regclass FROM pg_class WHERE relname = 'old'")
+    psql -XAtqc "SELECT pg_relation_filepath('$name')"
+}
+
+settings=("autovacuum = off" "pg_zvec.background_drain = off" "pg_zvec.segment_capacity = 500")
+if [ -n "${WRITE:-}" ]; then
+    zvec_start make "${settings[@]}" && psql -Xq -v ON_ERROR_STOP=1 -c "$schema" && psql -Xq -v ON_ERROR_STOP=1 <<<"$fill" ||
+        exit 1
+    psql -XAtc "SELECT index, segment, nodes, dead, pending FROM zvec_index_stats('old')" \
+        -c "SELECT * FROM zvec_segments('old')"
+    declare -A paths
+    for name in $relations; do paths[$name]=$(path_of $name); done
+    zvec_stop make
+    rm -rf "regress/format/$WRITE" && mkdir -p "regress/format/$WRITE" || exit 1
+    for name in $relations; do
+        for fork in "" _vm _fsm; do
+            file=$ZVEC_SCRATCH/make/data/${paths[$name]}$fork
+            [ ! -e "$file" ] || gzip -9nc "$file" >"regress/format/$WRITE/$name$fork.gz"
+        done
+    done
+    exit
+fi
+
+# says QUERY ANSWER
+says() {
+    local answer
+    answer=$(psql -XAtqc "$1" 2>&1)
+    [ "$answer" = "$2" ] || { printf '%s\nwanted: %s\nfound:  %s\n' "$1" "$2" "$answer" && return 1; }
+}
+
+# nearest OPERATOR COLUMN QUERY CONDITION: an index scan finds at least 98 of the 100 nearest rows that are there, by distance.
+nearest() {
+    psql -XAtqc "
+        SET enable_seqscan = off; SET zvec.enable_exact_scan = off; SET enable_sort = off; SET zvec.ef_search = 200;
+        CREATE TEMP TABLE found AS SELECT $2 $1 $3 AS d FROM old WHERE $4 ORDER BY $2 $1 $3 LIMIT 100;
+        CREATE TEMP TABLE exact AS SELECT d FROM (SELECT $2 $1 $3 AS d FROM wanted WHERE $4) w ORDER BY d LIMIT 100;
+        SELECT count(*) >= 0.98 * (SELECT count(*) FROM exact) FROM found WHERE d <= (SELECT max(d) FROM exact)" | grep -qx t
+}
+
+for format in regress/format/*/; do
+    number=$(basename "$format")
+    cluster=format-$number
+    zvec_start "$cluster" "${settings[@]}" && psql -Xq -v ON_ERROR_STOP=1 -c "$schema"
+    zvec_result $? "format $number: a new server"
+    declare -A paths=()
+    for name in $relations; do paths[$name]=$(path_of $name); done
+    zvec_stop "$cluster"
+    data=$ZVEC_SCRATCH/$cluster/data
+    for name in $relations; do
+        for fork in "" _vm _fsm; do
+            file=$data/${paths[$name]}$fork
+            rm -f "$file"
+            [ ! -e "$format$name$fork.gz" ] || gzip -dc "$format$name$fork.gz" | zvec_as_server tee "$file" >/dev/null
+        done
+    done
+    # the pages were written at positions of another server's log
+    zvec_as_server "$ZVEC_BINDIR/pg_resetwal" -l 000000010000001000000000 "$data" >/dev/null && zvec_start "$cluster"
+    zvec_result $? "format $number: its files are in place"
+
+    says "SELECT count(*), (SELECT count(*) FROM wanted) FROM old JOIN wanted w USING (id)
+        WHERE (old.kind, old.e) = (w.kind, w.e) AND old.f IS NOT DISTINCT FROM w.f" "800|800" &&
+        says "SELECT zvec_check('old')" ""
+    zvec_result $? "format $number: rows and vectors are as they were"
+    nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true && nearest '<#>' e 'e(444)' true &&
+        nearest '<=>' f "'[3,1,2]'" "kind < 5 AND f IS NOT NULL"
+    zvec_result $? "format $number: its indexes are searched"
+    says "SELECT sum(pending) > 0, max(segment) > 0 FROM zvec_index_stats('old')" "t|t" &&
+        psql -Xq -v ON_ERROR_STOP=1 -c "
+            UPDATE old SET e = e(id), f = f(id + 1) WHERE id % 4 = 0;
+            UPDATE old SET e = e(id + id % 3), f = f(id) WHERE id % 4 = 0;
+            DELETE FROM old WHERE id % 5 = 0;
+            INSERT INTO old SELECT * FROM wanted WHERE id % 5 = 0" -c "VACUUM old" &&
+        says "SELECT zvec_check('old')" "" && nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true &&
+        says "SELECT count(*) FROM old JOIN wanted w USING (id) WHERE old.e = w.e" 800
+    zvec_result $? "format $number: it is changed and vacuumed"
+    zvec_stop "$cluster" && zvec_log_is_clean "$cluster"
+    zvec_result $? "format $number: the server's log is clean"
+done

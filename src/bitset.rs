@@ -1,0 +1,144 @@
+//! Sets of small numbers, a bit each: nodes, blocks, positions of slots. `bitvec` keeps the bits.
+
+use bitvec::order::Lsb0;
+use bitvec::vec::BitVec;
+use std::sync::atomic::AtomicUsize;
+
+/// A set of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bitset(BitVec<usize, Lsb0>);
+
+impl Bitset {
+    /// An empty set with room for the numbers below `limit`.
+    #[must_use]
+    pub fn below(limit: u32) -> Self {
+        Self(BitVec::repeat(false, limit as usize))
+    }
+
+    /// Adds a number for which there is room; false when it is there already, or when there is none.
+    #[inline]
+    pub fn insert(&mut self, number: u32) -> bool {
+        let at = number as usize;
+        at < self.0.len() && !self.0.replace(at, true)
+    }
+
+    /// Adds a number, making room for it; false when it is there already.
+    #[inline]
+    pub fn add(&mut self, number: u32) -> bool {
+        let at = number as usize;
+        if self.0.len() <= at {
+            // in large steps, as a vector grows
+            let room = (at + 1).max(self.0.len() * 2);
+            self.0.resize(room, false);
+        }
+        self.insert(number)
+    }
+
+    /// Whether the number is there.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, number: u32) -> bool {
+        self.0.get(number as usize).is_some_and(|bit| *bit)
+    }
+
+    /// The numbers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter_ones().map(|at| at as u32)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.count_ones() as u32
+    }
+}
+
+/// A set of the numbers below a limit that threads may look at while others change it. Each change is atomic; nothing orders
+/// two of them.
+#[derive(Debug)]
+pub struct SharedBitset(BitVec<AtomicUsize, Lsb0>);
+
+impl SharedBitset {
+    /// An empty set of numbers below `limit`.
+    #[must_use]
+    pub fn below(limit: u32) -> Self {
+        Self(BitVec::repeat(false, limit as usize))
+    }
+
+    /// Adds a number; one that is not below the limit is left out.
+    #[inline]
+    pub fn insert(&self, number: u32) {
+        self.set(number, true);
+    }
+
+    /// Takes a number out.
+    #[inline]
+    pub fn remove(&self, number: u32) {
+        self.set(number, false);
+    }
+
+    #[inline]
+    fn set(&self, number: u32, value: bool) {
+        if (number as usize) < self.0.len() {
+            self.0.set_aliased(number as usize, value);
+        }
+    }
+
+    /// Whether the number is there.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, number: u32) -> bool {
+        self.0.get(number as usize).is_some_and(|bit| *bit)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.count_ones() as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn as_a_set_of_numbers(numbers in prop::collection::vec((0u32..3000, any::<bool>()), 0..200), room in 0u32..100) {
+            let (mut set, shared, mut plain) = (Bitset::below(room), SharedBitset::below(2000), BTreeSet::new());
+            let mut bounded = Bitset::below(2000);
+            let mut kept = BTreeSet::new();
+            for (number, goes_in) in numbers {
+                prop_assert_eq!(bounded.insert(number), number < 2000 && !plain.contains(&number));
+                prop_assert_eq!(set.add(number), plain.insert(number));
+                if goes_in {
+                    shared.insert(number);
+                    kept.insert(number);
+                } else {
+                    shared.remove(number);
+                    kept.remove(&number);
+                }
+            }
+            kept.retain(|&number| number < 2000);
+            prop_assert!((0..3100).all(|number| set.contains(number) == plain.contains(&number)));
+            prop_assert!((0..3100).all(|number| shared.contains(number) == kept.contains(&number)));
+            prop_assert_eq!(set.count() as usize, plain.len());
+            prop_assert_eq!(shared.count() as usize, kept.len());
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), plain.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn threads_lose_no_bit() {
+        let set = SharedBitset::below(100_000);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let set = &set;
+                scope.spawn(move || (0..25_000).for_each(|number| set.insert(4 * number + thread)));
+            }
+        });
+        assert_eq!(set.count(), 100_000);
+    }
+}

@@ -1,0 +1,67 @@
+//! Code that others wrote, and how it is run.
+//!
+//! Outside the statements that name it, the one code of others that this library comes to run is that of functions in
+//! conditions of partial indexes. The server itself says as whom for statements of its own: a query, an INSERT as whoever
+//! runs it; VACUUM, ANALYZE, CREATE INDEX, REINDEX and CLUSTER as the table's owner, in a security-restricted operation.
+//! Our SQL functions and workers run what they must with [`as_owner`]. `design/privileges.md` goes through all of them.
+//!
+//! [`has_condition`] and [`stored_condition`] look at a condition without running anything; the server's
+//! `RelationGetIndexPredicate` evaluates what is constant in it.
+
+use pgrx::pg_sys;
+
+/// Runs `work`, which may call functions in conditions of indexes of the open table `rel`, as the table's owner, so that they
+/// can do no more than their author may; in a security-restricted operation, so that what they leave behind does not
+/// run as anybody else; and with a search path on which nobody can put functions, so that a caller cannot have the owner
+/// run others than were meant. Settings that they change are set back. After an error the server restores all of that
+/// with the (sub)transaction.
+pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
+    // SAFETY: an open relation has a valid pg_class row; the server copies the strings
+    unsafe {
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
+        let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
+        pg_sys::SetUserIdAndSecContext((*(*rel).rd_rel).relowner, restricted);
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        let result = work();
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+        result
+    }
+}
+
+/// Whether the open index has a condition.
+#[must_use]
+pub unsafe fn has_condition(index: pg_sys::Relation) -> bool {
+    let condition = pg_sys::Anum_pg_index_indpred as i32;
+    // SAFETY: an open index has its pg_index row
+    unsafe { !pg_sys::heap_attisnull((*index).rd_indextuple, condition, std::ptr::null_mut()) }
+}
+
+/// The open index's condition as it is stored, in the current memory context; null when it has none.
+#[must_use]
+pub unsafe fn stored_condition(index: pg_sys::Relation) -> *mut pg_sys::Node {
+    // SAFETY: an open index has its pg_index row; the attribute is the text of an expression
+    unsafe {
+        let mut is_null = false;
+        let (cache, attnum) = (pg_sys::SysCacheIdentifier::INDEXRELID as i32, pg_sys::Anum_pg_index_indpred as i16);
+        let text = pg_sys::SysCacheGetAttr(cache, (*index).rd_indextuple, attnum, &raw mut is_null);
+        if is_null {
+            return std::ptr::null_mut();
+        }
+        let text = pg_sys::text_to_cstring(text.cast_mut_ptr());
+        let condition = pg_sys::stringToNode(text);
+        pg_sys::pfree(text.cast());
+        condition.cast()
+    }
+}

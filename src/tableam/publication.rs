@@ -1,0 +1,336 @@
+//! Publications: none may send a row that has a vector in it.
+//!
+//! Logical decoding reads rows from WAL, where a vector is a reference, which means nothing elsewhere. So a write is
+//! refused when a publication would send a reference, and only then: the columns that are published, those that have a
+//! vector, and what the replica identity has sent of the old row are looked at.
+//!
+//! A transaction does not notice a publication that others make while it writes. What it wrote is therefore looked at
+//! once more before it commits. A publication that is made after that, or after PREPARE TRANSACTION, has the reference
+//! decoded as `sql/io.rs` says; a subscriber does not take that for a vector.
+
+use super::vectors::VectorColumns;
+use crate::error::{Error, SqlState};
+use crate::pg::compat;
+use crate::pg::error::raise;
+use crate::pg::relation::{self, OpenRelation};
+use crate::pg::{catalog, raw};
+use crate::store;
+use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+/// What was done to a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// What all publications together send of a table. A subscriber may combine them: then it gets the rows of one and the
+/// columns of another.
+#[derive(Clone, Default)]
+struct Published {
+    insert: bool,
+    update: bool,
+    delete: bool,
+    /// indexes of the vector columns among the columns
+    columns: VectorColumns,
+}
+
+impl Published {
+    fn sends(&self, written: Written, vectors: &[u16]) -> bool {
+        let is_sent = match written {
+            Written::Insert => self.insert,
+            Written::Update => self.update,
+            Written::Delete => self.delete,
+        };
+        is_sent && vectors.iter().any(|column| self.columns.contains(column))
+    }
+}
+
+thread_local! {
+    /// what is known of published tables, and the relation cache's epoch in which it was learnt
+    static KNOWN: RefCell<(u64, HashMap<u32, Published>)> = RefCell::new((0, HashMap::new()));
+    /// what the transaction has written: the table, what was done, the columns whose vectors may be sent
+    static DONE: RefCell<Vec<(u32, Written, VectorColumns)>> = const { RefCell::new(Vec::new()) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether rows that are written to the open table `rel` reach logical decoding.
+unsafe fn is_decoded(rel: Relation) -> bool {
+    // SAFETY: rel is open
+    unsafe {
+        pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32
+            && relation::needs_wal(rel)
+            // the new table of a rewrite: decoding passes its rows by, whatever is published
+            && (*(*rel).rd_rel).relrewrite == pg_sys::InvalidOid
+    }
+}
+
+/// Raises an error if a publication would send the new row, whose vectors in columns `vectors` are references.
+pub(super) unsafe fn inserted(rel: Relation, vectors: impl Iterator<Item = u16>) {
+    // SAFETY: rel is open
+    unsafe {
+        if is_decoded(rel) {
+            check(rel, Written::Insert, vectors.collect());
+        }
+    }
+}
+
+/// As [`inserted`], for an update of a row with references in columns `old` to one with references in `new`.
+pub(super) unsafe fn updated(rel: Relation, old: impl Iterator<Item = u16>, new: impl Iterator<Item = u16>) {
+    // SAFETY: rel is open
+    unsafe {
+        if is_decoded(rel) {
+            let identity = sent_of_old(rel, old.collect());
+            check(rel, Written::Update, new.chain(identity).collect());
+        }
+    }
+}
+
+/// As [`inserted`], for the deletion of a row with references in columns `old`.
+pub(super) unsafe fn deleted(rel: Relation, old: impl Iterator<Item = u16>) {
+    // SAFETY: rel is open
+    unsafe {
+        if is_decoded(rel) {
+            check(rel, Written::Delete, sent_of_old(rel, old.collect()));
+        }
+    }
+}
+
+/// Those of `columns` whose old values are sent when the row goes: the replica identity's.
+unsafe fn sent_of_old(rel: Relation, mut columns: VectorColumns) -> VectorColumns {
+    // SAFETY: rel is open; the set is ours to free
+    unsafe {
+        if columns.is_empty() || (*(*rel).rd_rel).relreplident as u8 == pg_sys::REPLICA_IDENTITY_FULL {
+            return columns;
+        }
+        let kind = pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_IDENTITY_KEY;
+        let identity = pg_sys::RelationGetIndexAttrBitmap(rel, kind);
+        columns.retain(|column| {
+            let member = i32::from(*column) + 1 - pg_sys::FirstLowInvalidHeapAttributeNumber;
+            pg_sys::bms_is_member(member, identity)
+        });
+        pg_sys::bms_free(identity);
+        columns
+    }
+}
+
+unsafe fn check(rel: Relation, written: Written, vectors: VectorColumns) {
+    // SAFETY: rel is open
+    unsafe {
+        if vectors.is_empty() {
+            return;
+        }
+        let mut desc = pg_sys::PublicationDesc::default();
+        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
+        let actions = &desc.pubactions;
+        if (actions.pubinsert || actions.pubupdate || actions.pubdelete) && known(rel).sends(written, &vectors) {
+            refuse(rel, false);
+        }
+        let table = relation::oid(rel).to_u32();
+        DONE.with_borrow_mut(|done| {
+            if !done.iter().rev().any(|(of, what, columns)| *of == table && *what == written && *columns == vectors) {
+                done.push((table, written, vectors));
+            }
+        });
+        if !REGISTERED.replace(true) {
+            // the callback lives as long as the library, which is never unloaded
+            pg_sys::RegisterXactCallback(Some(at_transaction_event), std::ptr::null_mut());
+        }
+    }
+}
+
+fn refuse(rel: Relation, at_commit: bool) -> ! {
+    // SAFETY: rel is open
+    let name = unsafe { relation::name(rel) };
+    let (message, hint) = if at_commit {
+        (
+            format!("cannot commit: vectors were written to table \"{name}\", which has been published meanwhile"),
+            "Vectors cannot be replicated logically. Publish the table without its vector columns, and repeat the \
+             transaction.",
+        )
+    } else {
+        (
+            format!("cannot write to table \"{name}\": its vectors are published, and cannot be replicated logically"),
+            "Publish the table without its vector columns, as in FOR TABLE t (id, title), and with a replica identity \
+             that has none; take it out of publications FOR ALL TABLES or of its schema; or convert it with ALTER \
+             TABLE ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
+        )
+    };
+    raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))
+}
+
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn at_transaction_event(event: pg_sys::XactEvent::Type, _arg: *mut std::ffi::c_void) {
+    let done = DONE.take();
+    if !matches!(event, pg_sys::XactEvent::XACT_EVENT_PRE_COMMIT | pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE) {
+        return;
+    }
+    // SAFETY: a transaction's end, at which catalogs can still be read
+    unsafe {
+        if !done.is_empty() {
+            // a lock that is held already brings no news
+            pg_sys::AcceptInvalidationMessages();
+        }
+        for (table, written, vectors) in done {
+            let Some(rel) = OpenRelation::open_if_there(table.into(), pg_sys::AccessShareLock as _) else { continue };
+            if is_decoded(rel.raw()) && published(rel.raw(), true).sends(written, &vectors) {
+                refuse(rel.raw(), true);
+            }
+        }
+    }
+}
+
+/// What is published of the open table `rel`.
+unsafe fn known(rel: Relation) -> Published {
+    store::watch_relation_cache();
+    let (table, epoch) = unsafe {
+        // SAFETY: rel is open
+        (relation::oid(rel).to_u32(), store::epoch())
+    };
+    let before = KNOWN.with_borrow(|known| (known.0 == epoch).then(|| known.1.get(&table).cloned()).flatten());
+    before.unwrap_or_else(|| {
+        // SAFETY: rel is open
+        let published = unsafe { published(rel, false) };
+        KNOWN.with_borrow_mut(|known| {
+            if known.0 != epoch {
+                *known = (epoch, HashMap::new());
+            }
+            known.1.insert(table, published.clone());
+        });
+        published
+    })
+}
+
+/// A row of a system cache.
+struct Row(HeapTuple);
+
+impl Row {
+    unsafe fn find(cache: SysCacheIdentifier::Type, first: Oid, second: Oid) -> Option<Self> {
+        // SAFETY: a look-up with keys of the cache's types
+        let row = unsafe {
+            if second == pg_sys::InvalidOid {
+                pg_sys::SearchSysCache1(cache as i32, Datum::from(first))
+            } else {
+                pg_sys::SearchSysCache2(cache as i32, Datum::from(first), Datum::from(second))
+            }
+        };
+        (!row.is_null()).then(|| Self(row))
+    }
+
+    /// Whether our own transaction has written it.
+    unsafe fn is_own(&self) -> bool {
+        // SAFETY: a valid tuple
+        unsafe { pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::htup::HeapTupleHeaderGetXmin((*self.0).t_data)) }
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: found by `find`
+            unsafe { pg_sys::ReleaseSysCache(self.0) }
+        }
+    }
+}
+
+/// What is published of the open table `rel`, as the server's own plugin decides it; with `by_others`, what our own
+/// transaction has published counts for nothing: its rows of before are not sent.
+unsafe fn published(rel: Relation, by_others: bool) -> Published {
+    let mut sum = Published::default();
+    // SAFETY: rel is open; catalog look-ups
+    unsafe {
+        if !pg_sys::is_publishable_relation(rel) {
+            return sum;
+        }
+        let table = relation::oid(rel);
+        let ancestors =
+            if (*(*rel).rd_rel).relispartition { raw::get_partition_ancestors(table) } else { std::ptr::null_mut() };
+        // whose publication is the table's too, each with its schema
+        let mut family: SmallVec<[(Oid, Oid); 4]> = SmallVec::new();
+        family.push((table, (*(*rel).rd_rel).relnamespace));
+        family.extend(catalog::oids(ancestors).into_iter().map(|oid| (oid, pg_sys::get_rel_namespace(oid))));
+        let mut publications = catalog::oids(pg_sys::GetAllTablesPublications());
+        for &(member, schema) in &family {
+            publications.extend(catalog::oids(pg_sys::GetRelationPublications(member)));
+            publications.extend(catalog::oids(pg_sys::GetSchemaPublications(schema)));
+        }
+        publications.sort_unstable_by_key(|publication| publication.to_u32());
+        publications.dedup();
+        for publication in publications {
+            let none = pg_sys::InvalidOid;
+            let Some(row) = Row::find(SysCacheIdentifier::PUBLICATIONOID, publication, none) else { continue };
+            let form = &*pg_sys::GETSTRUCT(row.0).cast::<pg_sys::FormData_pg_publication>();
+            if by_others && (row.is_own() || (!form.puballtables && !is_member_by_others(publication, &family))) {
+                continue;
+            }
+            sum.insert |= form.pubinsert;
+            sum.update |= form.pubupdate;
+            sum.delete |= form.pubdelete;
+            // a partition's rows may be sent as rows of the topmost table that is published
+            let mut sent_as = table;
+            if !ancestors.is_null() && form.pubviaroot && !form.puballtables {
+                let top = pg_sys::GetTopMostAncestorInPublication(publication, ancestors, std::ptr::null_mut());
+                sent_as = if top == none { table } else { top };
+            }
+            let listed = if form.puballtables { None } else { listed_columns(publication, sent_as) };
+            for column in super::vectors::columns_of(rel) {
+                let attribute = compat::attribute((*rel).rd_att, usize::from(column));
+                let number = if sent_as == table {
+                    column as i16 + 1
+                } else {
+                    pg_sys::get_attnum(sent_as, (*attribute).attname.data.as_ptr())
+                };
+                let is_listed = listed.as_ref().is_none_or(|listed| listed.contains(&number));
+                let is_published =
+                    (*attribute).attgenerated == 0 || compat::publishes_generated(form, listed.is_some());
+                if is_listed && is_published && !sum.columns.contains(&column) {
+                    sum.columns.push(column);
+                }
+            }
+        }
+    }
+    sum
+}
+
+/// Whether the table or one of its ancestors, or a schema of theirs, is in the publication by what others have done.
+unsafe fn is_member_by_others(publication: Oid, family: &[(Oid, Oid)]) -> bool {
+    let is = |cache, member| {
+        // SAFETY: a look-up with keys of the cache's types
+        unsafe { Row::find(cache, member, publication).is_some_and(|row| !row.is_own()) }
+    };
+    family.iter().any(|&(member, schema)| {
+        is(SysCacheIdentifier::PUBLICATIONRELMAP, member) || is(SysCacheIdentifier::PUBLICATIONNAMESPACEMAP, schema)
+    })
+}
+
+/// The numbers of the columns that `publication` lists for `table`; `None` when it publishes all.
+unsafe fn listed_columns(publication: Oid, table: Oid) -> Option<Vec<i16>> {
+    /// column `prattrs` of `pg_publication_rel`
+    const ATTRIBUTES: i16 = 5;
+    let cache = SysCacheIdentifier::PUBLICATIONRELMAP;
+    // SAFETY: an int2vector, which is an array of one dimension without NULLs, is not stored elsewhere
+    unsafe {
+        let row = Row::find(cache, table, publication)?;
+        let mut is_null = false;
+        let list = pg_sys::SysCacheGetAttr(cache as i32, row.0, ATTRIBUTES, &mut is_null);
+        if is_null {
+            return None;
+        }
+        let members = pg_sys::pub_collist_to_bitmapset(std::ptr::null_mut(), list, std::ptr::null_mut());
+        let mut numbers = Vec::new();
+        let mut at = -1;
+        loop {
+            at = pg_sys::bms_next_member(members, at);
+            if at < 0 {
+                break;
+            }
+            numbers.push(at as i16);
+        }
+        pg_sys::bms_free(members);
+        Some(numbers)
+    }
+}
