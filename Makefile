@@ -1,30 +1,33 @@
 # pg_zvec: build, install, try and test. `make help` lists the targets.
 
-# PostgreSQL 15's, unless the environment or the command line says otherwise.
-PG_CONFIG ?= $(shell bash -c '. regress/cluster.sh && zvec_pg_config')
+# The version of PostgreSQL: 15, or 16, 17 or 18. Or the pg_config of any of them, which comes first.
+PG ?= 15
+PG_CONFIG ?= $(shell PG='$(PG)' bash -c '. regress/cluster.sh && zvec_pg_config')
 DESTDIR ?=
 # Where rustup puts cargo, in case the shell has not heard of it.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-LIBRARY = target/release/libpg_zvec.so
-CARGO = PGRX_PG_CONFIG_PATH='$(PG_CONFIG)' cargo
-# Read when an install recipe runs, not before: PostgreSQL may not be there yet.
+# Asked when a recipe runs, not before: PostgreSQL may not be there yet.
+ask = $(shell PG_CONFIG='$(PG_CONFIG)' bash -c '. regress/cluster.sh && $(1)')
+LIBRARY = $(call ask,zvec_target)/release/libpg_zvec.so
+CARGO = PGRX_PG_CONFIG_PATH='$(PG_CONFIG)' CARGO_TARGET_DIR='$(call ask,zvec_target)' cargo
+FEATURES = $(call ask,zvec_features)
 PKGLIBDIR = $(shell '$(PG_CONFIG)' --pkglibdir)
 EXTENSIONDIR = $(shell '$(PG_CONFIG)' --sharedir)/extension
 PG_REGRESS = $(dir $(shell '$(PG_CONFIG)' --pgxs))../test/regress/pg_regress
 
-.PHONY: all help setup install install-files installcheck check stress demo bench lint clean
+.PHONY: all help setup install install-files installcheck check check-all stress demo bench lint clean
 
 all: ## build the release library (the default)
 	@test -x '$(PG_CONFIG)' || \
 		{ echo "no pg_config at $(PG_CONFIG): run 'make setup', or give PG_CONFIG=..." >&2; exit 1; }
-	$(CARGO) build --release
+	$(CARGO) build --release $(FEATURES)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: ## install what is missing to build and test (Debian; says what and why)
-	@PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
+	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
 
 install: all install-files ## install into the PostgreSQL of PG_CONFIG (honours DESTDIR)
 
@@ -39,24 +42,27 @@ installcheck: ## run the SQL tests against a running server (after make install;
 		--dbname=pg_zvec_regression --load-extension=pg_zvec --schedule=regress/schedule
 	@rm -rf .scratch/installcheck; rmdir .scratch 2>/dev/null || true
 
-check: ## set up, build, then run every test; ends with "N passed, N failed"
-	@PG_CONFIG='$(PG_CONFIG)' regress/check.sh
+check: ## set up, build, then run every test (PG=15|16|17|18); ends with "N passed, N failed"
+	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' regress/check.sh
+
+check-all: ## the same for each version, one after another
+	@regress/check-all.sh
 
 stress: ## sessions at random against zvec tables in a private server (MINUTES=10 SEED=... SESSIONS=8)
-	@PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
+	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' regress/setup.sh
 	@$(MAKE) --no-print-directory all
 	@PG_CONFIG='$(PG_CONFIG)' MINUTES='$(or $(MINUTES),10)' SEED='$(SEED)' SESSIONS='$(SESSIONS)' regress/server/stress.sh
 
 demo: ## set up, build, and show 5,000 Debian packages in a private server (KEEP=1 leaves it running)
-	@PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
+	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
 
 bench: ## measure tables and searches in private servers (PART=tables|search DATA=folder RESULTS=file FULL=1 ARGS=...)
-	@PG_CONFIG='$(PG_CONFIG)' PART='$(PART)' DATA='$(DATA)' RESULTS='$(RESULTS)' OUT='$(OUT)' FULL='$(FULL)' \
+	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' PART='$(PART)' DATA='$(DATA)' RESULTS='$(RESULTS)' OUT='$(OUT)' FULL='$(FULL)' \
 		ARGS='$(ARGS)' benches/bench.sh
 
 lint: ## formatting, and clippy with warnings denied, with and without the server part, and of the test drivers
 	cargo fmt --check
-	$(CARGO) clippy --release --all-targets -- -D warnings
+	$(CARGO) clippy --release $(FEATURES) --all-targets -- -D warnings
 	cargo clippy --release --no-default-features --all-targets -- -D warnings
 	cargo clippy --no-default-features --features drivers --bins -- -D warnings
 

@@ -138,16 +138,17 @@ if ! regress/setup.sh 2>&1; then
 fi
 one "build" make --no-print-directory all
 one "cargo fmt --check" cargo fmt --check
-for features in "" --no-default-features; do
+TARGET=$(zvec_target)
+for features in "$(zvec_features)" --no-default-features; do
     # The release profile, so that the build scripts of the release build serve here too.
     # shellcheck disable=SC2086
-    one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" \
+    one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" CARGO_TARGET_DIR="$TARGET" \
         cargo clippy --release $features --all-targets -- -D warnings
 done
 one "clippy of the test drivers" cargo clippy --no-default-features --features drivers --bins -- -D warnings
 one "every test is scheduled" everything_is_scheduled
 
-if [ ! -f target/release/libpg_zvec.so ]; then
+if [ ! -f "$TARGET/release/libpg_zvec.so" ]; then
     ZVEC_LOGS=$(mktemp -d)
     trap 'rm -rf "$ZVEC_LOGS"' EXIT
     rust_tests

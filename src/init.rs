@@ -10,6 +10,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     // SAFETY: the library is being loaded
     unsafe {
         crate::pg::settings::define();
+        crate::pg::compat::check_lock_state();
         crate::pg::buffer::optimistic::learn_of_recovery();
         crate::store::deferred_addresses::watch_transactions();
         crate::store::deferred_addresses::watch_parallel_queries();

@@ -90,13 +90,17 @@ is() {
 # Installs a library with failpoints. It is built from a copy of target/ (hard links), so that the dependencies need not be
 # built again and the normal library stays as it is.
 build_with_failpoints() {
-    local to=target/failpoints own
-    if [ ! -d $to ]; then
-        mkdir -p $to && cp -al target/release $to/release || return 1
-        own=$(find $to/release \( -name '*pg_zvec*' -o -name '.cargo-lock' \) -prune -print)
+    local from to own
+    from=$(zvec_target) && to=target/failpoints${from#target} || return 1
+    if [ ! -d "$to" ]; then
+        mkdir -p "$to" && cp -al "$from/release" "$to/release" || return 1
+        own=$(find "$to/release" \( -name '*pg_zvec*' -o -name '.cargo-lock' \) -prune -print)
         # what cargo writes in place must not be shared
+        # shellcheck disable=SC2086 # several files
         [ -z "$own" ] || rm -rf $own
     fi
-    CARGO_TARGET_DIR=$to PGRX_PG_CONFIG_PATH=$(zvec_pg_config) cargo build --quiet --release --features failpoints &&
-        install -m 755 $to/release/libpg_zvec.so "$("$ZVEC_BINDIR/pg_config" --pkglibdir)/pg_zvec.so"
+    # shellcheck disable=SC2046 # several options
+    CARGO_TARGET_DIR=$to PGRX_PG_CONFIG_PATH=$(zvec_pg_config) cargo build --quiet --release $(zvec_features) \
+        --features failpoints &&
+        install -m 755 "$to/release/libpg_zvec.so" "$("$ZVEC_BINDIR/pg_config" --pkglibdir)/pg_zvec.so"
 }

@@ -1,6 +1,7 @@
 //! Options of `CREATE INDEX ... WITH (...)`.
 
-use pgrx::pg_sys::{self, Datum, relopt_kind, relopt_type};
+use crate::pg::compat;
+use pgrx::pg_sys::{self, Datum, relopt_kind};
 use std::cell::Cell;
 use std::ffi::CStr;
 
@@ -58,13 +59,10 @@ pub fn define() {
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn graph_options(given: Datum, validate: bool) -> *mut pg_sys::bytea {
     define();
-    let int = |name: &CStr, offset: usize| pg_sys::relopt_parse_elt {
-        optname: name.as_ptr(),
-        opttype: relopt_type::RELOPT_TYPE_INT,
-        offset: offset as i32,
-    };
-    let known =
-        [int(M, std::mem::offset_of!(Stored, m)), int(EF_CONSTRUCTION, std::mem::offset_of!(Stored, ef_construction))];
+    let known = [
+        compat::int_option(M, std::mem::offset_of!(Stored, m)),
+        compat::int_option(EF_CONSTRUCTION, std::mem::offset_of!(Stored, ef_construction)),
+    ];
     // SAFETY: the offsets are those of `Stored`, whose size is given
     unsafe {
         let kind = KIND.get().unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::knn::result_queue::Best;
 use crate::knn::row_lookup::{Rows, Sight};
 use crate::knn::vector_scan;
 use crate::knn::vector_scan::Segments;
+use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
 use crate::pg::varlena::NewVarlena;
@@ -166,7 +167,7 @@ impl IndexScan {
         unsafe {
             let Request { heap, index, column, .. } = *request;
             let slot = pg_sys::table_slot_create(heap, std::ptr::null_mut());
-            let scan = pg_sys::index_beginscan(heap, index, snapshot, 0, 1);
+            let scan = compat::index_beginscan(heap, index, snapshot, 0, 1);
             let (family, input) = (*(*index).rd_opfamily, *(*index).rd_opcintype);
             let operator = pg_sys::get_opcode(pg_sys::get_opfamily_member(family, input, input, 1));
             Self { column, scan, slot, operator }

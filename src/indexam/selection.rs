@@ -3,6 +3,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::indexam::{flat, hnsw};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
@@ -78,8 +79,8 @@ fn require(oid: Oid, table: Oid, right: Right) {
     unsafe {
         let user = pg_sys::GetUserId();
         let answer = match right {
-            Right::Select => pg_sys::pg_class_aclcheck(table, user, pg_sys::ACL_SELECT),
-            Right::Own if pg_sys::pg_class_ownercheck(table, user) => AclResult::ACLCHECK_OK,
+            Right::Select => pg_sys::pg_class_aclcheck(table, user, compat::ACL_SELECT),
+            Right::Own if compat::owns(table, user) => AclResult::ACLCHECK_OK,
             Right::Own => AclResult::ACLCHECK_NOT_OWNER,
         };
         if answer != AclResult::ACLCHECK_OK {

@@ -2,6 +2,7 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation;
 use crate::pg::relation::OpenRelation;
@@ -65,7 +66,7 @@ pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
     // SAFETY: open
     let (name, table, is_view, index) = unsafe {
-        let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+        let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
         let is_view = (*(*heap).rd_rel).relkind as u8 == pg_sys::RELKIND_MATVIEW;
         (name, relation::name(heap), is_view, index.map(|index| relation::name(index)))
@@ -111,7 +112,7 @@ impl Column {
                     .hint("Make the table with USING zvec, convert it with ALTER TABLE ... SET ACCESS METHOD zvec, or drop the index."),
                 );
             }
-            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
             if !is_vector_type(attribute.atttypid) {
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 refuse(
@@ -129,13 +130,14 @@ impl Column {
     pub unsafe fn in_table(heap: Relation, attnum: i16, metric: Metric) -> Option<Self> {
         // SAFETY: the table is open, and has the column
         unsafe {
-            let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(attnum as usize - 1);
+            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
             if !is_vector_type(attribute.atttypid) {
                 return None;
             }
             let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
             let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
-            let (not_null, toast) = (attribute.attnotnull, (*(*heap).rd_rel).reltoastrelid);
+            let not_null = compat::has_no_null((*heap).rd_att, attnum as usize - 1);
+            let toast = (*(*heap).rd_rel).reltoastrelid;
             Some(Self { attnum, dims, metric, not_null, table: relation::oid(heap), toast })
         }
     }
@@ -156,7 +158,7 @@ impl Column {
     #[must_use]
     pub unsafe fn may_be_missing(&self, heap: Relation) -> bool {
         // SAFETY: the table is open, and has the column
-        unsafe { (*(*(*heap).rd_att).attrs.as_ptr().add(self.attnum as usize - 1)).atthasmissing }
+        unsafe { (*compat::attribute((*heap).rd_att, self.attnum as usize - 1)).atthasmissing }
     }
 
     /// As [`Column::of`], for an index that is to be built as `info` says: refuses what only shows then.
@@ -177,7 +179,7 @@ impl Column {
                 drop(Store::of(toast.raw()));
             }
             if column.may_be_missing(heap) {
-                let attribute = &*(*(*heap).rd_att).attrs.as_ptr().add(column.attnum as usize - 1);
+                let attribute = &*compat::attribute((*heap).rd_att, column.attnum as usize - 1);
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
                 raise(
                     Error::new(

@@ -7,6 +7,7 @@
 
 use crate::knn::column::declared_dims;
 use crate::knn::{distance_clause, scan_hints};
+use crate::pg::compat;
 use crate::pg::list::elements;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
@@ -147,8 +148,7 @@ impl Scan {
         unsafe {
             let table = (**(*root).simple_rte_array.add((*rel).relid as usize)).relid;
             let table = crate::pg::relation::OpenRelation::open(table, pg_sys::NoLock as _);
-            let attribute = &*(*(*table.raw()).rd_att).attrs.as_ptr().add(attnum as usize - 1);
-            if !attribute.attnotnull {
+            if !compat::has_no_null((*table.raw()).rd_att, attnum as usize - 1) {
                 let (mut random, mut sequential) = (0.0, 0.0);
                 pg_sys::get_tablespace_page_costs((*rel).reltablespace, &mut random, &mut sequential);
                 self.nulls_first = f64::from((*rel).pages) * sequential + self.rows * pg_sys::cpu_tuple_cost;
@@ -179,6 +179,7 @@ unsafe fn reveals_rows(index: &pg_sys::IndexOptInfo) -> bool {
 
 /// Fills the planner's results; `None` makes sure that the path is not chosen.
 pub unsafe fn tell(
+    path: *mut IndexPath,
     estimate: Option<(&Scan, Estimate)>,
     startup: *mut pg_sys::Cost,
     total: *mut pg_sys::Cost,
@@ -197,6 +198,7 @@ pub unsafe fn tell(
                 *pages = estimate.pages;
             }
             None => {
+                compat::prohibit(&raw mut (*path).path);
                 *startup = PROHIBITIVE;
                 *total = PROHIBITIVE;
                 *selectivity = 1.0;

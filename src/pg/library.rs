@@ -4,6 +4,7 @@
 //! the first time, and loads what is there. Here the same path is made, and the loader is asked whether this very library
 //! is what it has loaded from there. No library is loaded for that.
 
+use super::compat;
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, OsStr, c_void};
@@ -112,6 +113,7 @@ unsafe extern "C-unwind" fn forget(_arg: pg_sys::Datum, _cache: i32, _hash: u32)
 /// Whether `name`, which the catalogs have as a C function's library, leads to this library.
 #[must_use]
 pub fn is_this(name: &CStr) -> bool {
+    let name = compat::library_name(name);
     let search_path = match name.to_bytes().contains(&b'/') {
         true => c"",
         // SAFETY: a setting of the server's, never null once the server has started

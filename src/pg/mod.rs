@@ -9,6 +9,7 @@
 pub mod array;
 pub mod buffer;
 pub mod catalog;
+pub mod compat;
 pub mod error;
 pub mod failpoint;
 pub mod frozen;

@@ -1,5 +1,6 @@
 //! The server's processes, by what each notes of itself in shared memory. Hints: nothing is locked to look at that.
 
+use super::compat;
 use pgrx::pg_sys::{self, PGPROC};
 
 /// The entries of all others, those not in use included. They lie in shared memory that is never unmapped, and change at any
@@ -19,7 +20,14 @@ pub unsafe fn is_like_autovacuum(process: *mut PGPROC) -> bool {
     unsafe { u32::from((&raw const (*process).statusFlags).read_volatile()) & pg_sys::PROC_IS_AUTOVACUUM != 0 }
 }
 
-/// Whether this process is.
+/// Whether this process is an autovacuum worker.
+#[must_use]
+pub fn is_autovacuum_worker() -> bool {
+    // SAFETY: what the process is, since it started
+    unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_AUTOVAC_WORKER }
+}
+
+/// Whether this process is one, or behaves like one.
 #[must_use]
 pub fn is_autovacuum() -> bool {
     // SAFETY: this process's own entry
@@ -72,8 +80,7 @@ pub unsafe fn waits_for_this(process: *mut PGPROC, relations: &impl Fn(u32) -> b
                 && relations(tag.locktag_field2)
         } else {
             tag.locktag_type == pg_sys::LockTagType::LOCKTAG_VIRTUALTRANSACTION as u8
-                && tag.locktag_field1 == pg_sys::MyBackendId as u32
-                && tag.locktag_field2 == (*pg_sys::MyProc).lxid
+                && (tag.locktag_field1, tag.locktag_field2) == compat::virtual_transaction()
         }
     }
 }

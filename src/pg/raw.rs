@@ -2,12 +2,12 @@
 //! much as they do; and such as raise errors whose every field must reach the client (the guard keeps only some),
 //! called only where no Rust value waits to be dropped.
 
+use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
     GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
-    LockTupleMode, OffsetNumber, Oid, Page, QueryDesc, RelFileNode, Relation, RmgrId, ScanDirection, ScanState,
-    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
-    XLogRecPtr,
+    OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState, Snapshot, TableAmRoutine,
+    TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {
@@ -34,7 +34,7 @@ unsafe extern "C-unwind" {
     /// The block that a pinned buffer holds.
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
     /// Pins `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer/mod.rs`.
-    pub fn ReadRecentBuffer(node: RelFileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
+    pub fn ReadRecentBuffer(node: FileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
     /// The horizons that hold for a relation.
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;
     /// Whether no snapshot can take `xid` for running.
@@ -52,17 +52,6 @@ unsafe extern "C-unwind" {
         options: i32,
         bistate: BulkInsertState,
     );
-    /// Replaces a row version. Raises errors, and waits for others.
-    pub fn heap_update(
-        rel: Relation,
-        at: ItemPointer,
-        tuple: HeapTuple,
-        cid: CommandId,
-        crosscheck: Snapshot,
-        wait: bool,
-        tmfd: *mut TM_FailureData,
-        lockmode: *mut LockTupleMode::Type,
-    ) -> TM_Result::Type;
     /// The keys of an index entry. Runs users' functions.
     pub fn FormIndexDatum(
         info: *mut IndexInfo,
@@ -123,11 +112,9 @@ unsafe extern "C-unwind" {
     /// Names a block of the record.
     pub fn XLogRegisterBuffer(id: u8, buffer: Buffer, flags: u8);
     /// Adds bytes that belong to a block of the record.
-    pub fn XLogRegisterBufData(id: u8, data: *mut std::ffi::c_char, len: i32);
+    pub fn XLogRegisterBufData(id: u8, data: RecordBytes, len: RecordLength);
     /// Writes the record.
     pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
-    /// Whether this process is one of autovacuum's.
-    pub fn IsAutoVacuumWorkerProcess() -> bool;
     /// kB that autovacuum may take; -1: `maintenance_work_mem`.
     pub static autovacuum_work_mem: i32;
 }

@@ -1,5 +1,6 @@
 //! Open relations.
 
+use crate::pg::compat;
 use crate::pg::process;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -28,7 +29,7 @@ impl OpenRelation {
             static LOCKED: Cell<(u32, u32, u32)> = const { Cell::new((0, 0, 0)) };
         }
         // SAFETY: reads of this backend's own state
-        let now = unsafe { (oid.to_u32(), (*pg_sys::MyProc).lxid, pg_sys::GetCurrentSubTransactionId()) };
+        let now = unsafe { (oid.to_u32(), compat::local_transaction(), pg_sys::GetCurrentSubTransactionId()) };
         let mode = if LOCKED.get() == now { pg_sys::NoLock } else { pg_sys::RowExclusiveLock };
         let opened = Self::open(oid, mode as _);
         LOCKED.set(now);
@@ -113,7 +114,7 @@ pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
     unsafe {
         is_permanent(rel)
             && (pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
-                || ((*rel).rd_createSubid == NO_SUBTRANSACTION && (*rel).rd_firstRelfilenodeSubid == NO_SUBTRANSACTION))
+                || ((*rel).rd_createSubid == NO_SUBTRANSACTION && compat::refiled_by(rel) == NO_SUBTRANSACTION))
     }
 }
 
@@ -144,49 +145,42 @@ pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
 pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
     /// a slot has a bit for each mode of lock that a session can note; this one is AccessShareLock's
     const READS: u64 = 1;
-    const BITS_PER_SLOT: usize = 3;
     // SAFETY: rel is open; processes' entries may hold any value
     unsafe {
         let wanted = oid(rel);
         process::others().any(|other| {
-            let bits = std::ptr::read_volatile(&raw const (*other).fpLockBits);
-            let slots = &raw const (*other).fpRelId;
-            bits != 0
-                // which reads what it analyses
-                && !process::is_like_autovacuum(other)
+            // which reads what it analyses
+            !process::is_like_autovacuum(other)
                 && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
-                && std::ptr::read_volatile(slots)
-                    .iter()
-                    .enumerate()
-                    .any(|(slot, &held)| held == wanted && bits >> (BITS_PER_SLOT * slot) & READS != 0)
+                && compat::fast_path_locks(other).any(|(modes, held)| held == wanted && modes & READS != 0)
         })
     }
 }
 
 /// The relation's counts for the server's statistics, if the server keeps them.
-unsafe fn counts<'r>(rel: pg_sys::Relation) -> Option<&'r mut pg_sys::PgStat_TableCounts> {
+unsafe fn counts<'r>(rel: pg_sys::Relation) -> Option<(&'r mut i64, &'r mut i64)> {
     // SAFETY: rel is open
     unsafe {
         if (*rel).pgstat_info.is_null() && (*rel).pgstat_enabled {
             pg_sys::pgstat_assoc_relation(rel);
         }
-        (*rel).pgstat_info.as_mut().map(|info| &mut info.t_counts)
+        (*rel).pgstat_info.as_mut().map(compat::table_counts)
     }
 }
 
 /// Counts a scan of the relation.
 pub unsafe fn count_scan(rel: pg_sys::Relation) {
     // SAFETY: rel is open
-    if let Some(counts) = unsafe { counts(rel) } {
-        counts.t_numscans += 1;
+    if let Some((scans, _)) = unsafe { counts(rel) } {
+        *scans += 1;
     }
 }
 
 /// Counts a row that a scan of the relation has read.
 pub unsafe fn count_row(rel: pg_sys::Relation) {
     // SAFETY: rel is open
-    if let Some(counts) = unsafe { counts(rel) } {
-        counts.t_tuples_returned += 1;
+    if let Some((_, rows)) = unsafe { counts(rel) } {
+        *rows += 1;
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::format::page::{Fragment, PAGE_BYTES, PageBytes};
 use crate::format::store::page::PageHeader;
 use crate::pg::buffer::Exclusive;
+use crate::pg::compat::FileNode;
 use crate::pg::{raw, relation};
 use pgrx::pg_sys;
 
@@ -198,7 +199,7 @@ pub unsafe fn set_all_frozen(rel: pg_sys::Relation, page: &Exclusive) {
 /// The write comes before the record: a checkpoint between the two already knows the file must be synced.
 pub unsafe fn write_first_page(
     rel: pg_sys::Relation,
-    node: &pg_sys::RelFileNode,
+    node: &FileNode,
     fork: pg_sys::ForkNumber::Type,
     header: [u8; 16],
     fragments: &[Fragment],
@@ -215,10 +216,10 @@ pub unsafe fn write_first_page(
         }
         let page: pg_sys::Page = image.0.as_mut_ptr().cast();
         pg_sys::PageSetChecksumInplace(page, 0);
-        let smgr = pg_sys::smgropen(*node, (*rel).rd_backend);
-        pg_sys::smgrextend(smgr, fork, 0, page, false);
+        let smgr = pg_sys::smgropen(node.servers(), (*rel).rd_backend);
+        pg_sys::smgrextend(smgr, fork, 0, page as _, false);
         if log {
-            let mut node = *node;
+            let mut node = node.servers();
             pg_sys::log_newpage(&mut node, fork, 0, page, false);
         }
         if fork == pg_sys::ForkNumber::INIT_FORKNUM {

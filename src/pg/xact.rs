@@ -65,8 +65,7 @@ pub fn fate(raw: u32) -> Fate {
         if pg_sys::TransactionIdIsCurrentTransactionId(xid(raw)) || pg_sys::TransactionIdIsInProgress(xid(raw)) {
             return Fate::Running;
         }
-        let oldest = (*pg_sys::ShmemVariableCache).oldestClogXid;
-        let next = (*pg_sys::ShmemVariableCache).nextXid.value as u32;
+        let (oldest, next) = super::compat::kept_transactions();
         if pg_sys::TransactionIdPrecedes(xid(raw), oldest) || !pg_sys::TransactionIdPrecedes(xid(raw), xid(next)) {
             return Fate::Unknown;
         }

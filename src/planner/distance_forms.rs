@@ -8,11 +8,12 @@
 use crate::distance::Metric;
 use crate::knn::distance_clause::{METRICS, is_given, metric_of, turned};
 use crate::knn::scan_hints;
+use crate::pg::compat;
 use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
 use pgrx::pg_sys::{
-    self, Const, EquivalenceClass, EquivalenceMember, Expr, FuncExpr, List, Node, NodeTag, Oid, OpExpr, PathKey,
-    PlannerInfo, RelOptInfo, RestrictInfo,
+    self, Const, EquivalenceClass, Expr, FuncExpr, List, Node, NodeTag, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo,
+    RestrictInfo,
 };
 
 /// The operator family by which distances, of type double precision, are sorted, and what is cast to real.
@@ -304,12 +305,11 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
         // SAFETY: the planner's own
         unsafe {
             let class: &EquivalenceClass = &*key.pk_eclass;
-            let descending = key.pk_strategy == pg_sys::BTGreaterStrategyNumber as i32;
+            let descending = !compat::is_ascending(key);
             if key.pk_opfamily.to_u32() != FLOAT_OPS || class.ec_has_volatile || key.pk_nulls_first && !descending {
                 return None;
             }
-            let form = elements::<EquivalenceMember>(class.ec_members)
-                .filter(|&member| pg_sys::bms_equal((*member).em_relids, rel.relids))
+            let form = compat::members_about(class, rel.relids)
                 .find_map(|member| self.form((*member).em_expr.cast()))
                 .filter(|form| form.falls == descending)?;
             Some(Wanted {
@@ -418,15 +418,12 @@ pub unsafe fn may_be_nan(distance: *mut OpExpr) -> bool {
 unsafe fn has_vector(rel: &RelOptInfo, distance: *mut OpExpr) -> bool {
     // SAFETY: the planner's own
     unsafe {
-        let columns =
-            pg_sys::pull_var_clause(elements::<Node>((*distance).args).next().unwrap_or(std::ptr::null_mut()), 0);
+        let column = elements::<Node>((*distance).args).next().unwrap_or(std::ptr::null_mut());
+        let columns = pg_sys::pull_var_clause(column, pg_sys::PVC_RECURSE_PLACEHOLDERS as i32);
         let mut columns = elements::<pg_sys::Var>(columns);
         let Some(column) = columns.next() else { return false };
-        elements::<RestrictInfo>(rel.baserestrictinfo).any(|condition| {
-            let vars = pg_sys::find_nonnullable_vars((*condition).clause.cast());
-            elements::<pg_sys::Var>(vars)
-                .any(|var| (*var).varno == (*column).varno && (*var).varattno == (*column).varattno)
-        })
+        elements::<RestrictInfo>(rel.baserestrictinfo)
+            .any(|condition| compat::is_strict_in((*condition).clause.cast(), &*column))
     }
 }
 
@@ -447,8 +444,7 @@ pub unsafe fn conditions(
             let column = elements::<Node>((*wanted.distance).args).next();
             let (false, Some(column)) = (operator == pg_sys::InvalidOid, column) else { return false };
             let hint = call(operator, pg_sys::BOOLOID, pg_sys::copyObjectImpl(column.cast()).cast(), argument);
-            let none = std::ptr::null_mut();
-            let hint = pg_sys::make_restrictinfo(root, hint, true, false, false, 0, none, none, none);
+            let hint = compat::condition(root, hint);
             let clause = pg_sys::palloc0(size_of::<pg_sys::IndexClause>()).cast::<pg_sys::IndexClause>();
             (*clause).type_ = NodeTag::T_IndexClause;
             (*clause).rinfo = if condition.is_null() { hint } else { condition };

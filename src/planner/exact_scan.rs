@@ -5,6 +5,7 @@ use crate::indexam::flat;
 use crate::knn::column::Column;
 use crate::knn::cost;
 use crate::knn::distance_clause::{column_of, metric_of, parts_of};
+use crate::pg::compat;
 use crate::pg::list::elements;
 use crate::pg::relation::OpenRelation;
 use crate::pg::settings;
@@ -38,7 +39,7 @@ unsafe fn is_served(rel: *mut RelOptInfo, key: *mut PathKey) -> bool {
     unsafe {
         elements::<IndexPath>((*rel).pathlist).any(|path| {
             is_of(path, &OURS)
-                && (*path).path.total_cost < pg_sys::disable_cost
+                && !compat::is_disabled(&raw mut (*path).path)
                 && elements::<PathKey>((*path).path.pathkeys).next() == Some(key)
         })
     }
@@ -174,7 +175,7 @@ unsafe fn set_costs(
         let pass = cost::threads_cost(scan);
         path.startup_cost = scan.startup + scan.nulls_first + pass + quals.startup + target.startup;
         if !pg_sys::enable_seqscan {
-            path.startup_cost += pg_sys::disable_cost;
+            compat::disable(path);
         }
         if let Some(expected) = expected
             && !path.pathkeys.is_null()

@@ -1,8 +1,9 @@
 //! ANALYZE of a zvec column: null fraction and average width, which need no vector to be read, and how many different values
 //! there are, which is assumed. No planner estimate for vectors could use a histogram or a list of common values.
 
+use crate::pg::compat;
 use crate::sql_function;
-use pgrx::pg_sys::{self, AnalyzeAttrFetchFunc, Datum, VacAttrStats, VacAttrStatsP, ffi::pg_guard_ffi_boundary};
+use pgrx::pg_sys::{AnalyzeAttrFetchFunc, Datum, VacAttrStats, VacAttrStatsP, ffi::pg_guard_ffi_boundary};
 
 /// Rows to sample for each unit of the statistics target, as the server's own functions ask for.
 const ROWS_PER_TARGET: i32 = 300;
@@ -19,14 +20,8 @@ sql_function! {
 /// # Safety
 /// `stats` is the description of a column that ANALYZE works on.
 unsafe fn prepare(stats: &mut VacAttrStats) {
-    // SAFETY: the description points to the column's own copy of its pg_attribute row
-    unsafe {
-        let attribute = &mut *stats.attr;
-        if attribute.attstattarget < 0 {
-            attribute.attstattarget = pg_sys::default_statistics_target;
-        }
-        stats.minrows = ROWS_PER_TARGET * attribute.attstattarget;
-    }
+    // SAFETY: the description of a column
+    stats.minrows = ROWS_PER_TARGET * unsafe { compat::statistics_target(stats) };
     stats.compute_stats = Some(zvec_compute_stats);
 }
 
@@ -44,7 +39,7 @@ unsafe extern "C-unwind" fn zvec_compute_stats(
     for row in 0..sample_rows {
         // SAFETY: the row is in the sample; a width is read from the value's header, or its TOAST pointer's
         unsafe {
-            pg_sys::vacuum_delay_point();
+            compat::analyze_delay_point();
             let mut is_null = false;
             let value = pg_guard_ffi_boundary(|| fetch(stats, row, &mut is_null));
             if is_null {

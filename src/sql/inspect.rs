@@ -3,6 +3,7 @@
 use crate::indexam::selection;
 use crate::indexam::selection::{Kind, Right};
 use crate::indexam::{flat, hnsw};
+use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
 use crate::pg::restricted;
 use crate::pg::srf;
@@ -21,7 +22,7 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
     // SAFETY: the table is open
     unsafe {
         let rel = table.raw();
-        let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), pg_sys::ACL_SELECT);
+        let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), compat::ACL_SELECT);
         if granted != pg_sys::AclResult::ACLCHECK_OK {
             let name = (*(*rel).rd_rel).relname.data.as_ptr();
             pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
@@ -40,7 +41,7 @@ unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> Option<String> {
         if attnum < 1 || i32::from(attnum) > (*desc).natts {
             return None;
         }
-        let attribute = &*(*desc).attrs.as_ptr().add(attnum as usize - 1);
+        let attribute = &*compat::attribute(desc, attnum as usize - 1);
         let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
         (!attribute.attisdropped).then(|| name.into_owned())
     }

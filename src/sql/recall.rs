@@ -5,6 +5,7 @@ use crate::indexam::recall::{Request, recall};
 use crate::indexam::selection;
 use crate::indexam::selection::Right;
 use crate::knn::column::Column;
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::Call;
 use crate::pg::{relation, restricted, settings, srf};
@@ -83,7 +84,7 @@ unsafe fn refuse_reader(table: Relation, index: Relation) {
     // SAFETY: both are open
     unsafe {
         let (oid, user) = (relation::oid(table), pg_sys::GetUserId());
-        if pg_sys::pg_class_ownercheck(oid, user) {
+        if compat::owns(oid, user) {
             return;
         }
         let hides_rows = pg_sys::check_enable_rls(oid, user, true) == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32;

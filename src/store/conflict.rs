@@ -1,5 +1,6 @@
 //! What standbys are told before something goes that their snapshots may need.
 
+use crate::pg::compat::{FileNode, ReusePage};
 use crate::pg::relation;
 use pgrx::pg_sys;
 
@@ -7,14 +8,7 @@ use pgrx::pg_sys;
 /// next, or would take slots frozen next for visible, so that they settle the conflict as they do for removed rows. It is
 /// the record by which index pages are given back, whose replay does just that and touches no page.
 pub unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
-    #[repr(C)]
-    struct ReusePage {
-        node: pg_sys::RelFileNode,
-        block: u32,
-        latest_removed_full_xid: u64,
-    }
     const XLOG_BTREE_REUSE_PAGE: u8 = 0xD0;
-    const _: () = assert!(size_of::<ReusePage>() == 24);
     // SAFETY: the record's bytes outlive the call; the layout is that of xl_btree_reuse_page
     unsafe {
         if !relation::needs_wal(rel) || pg_sys::wal_level < pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32 {
@@ -22,10 +16,9 @@ pub unsafe fn announce_removal(rel: pg_sys::Relation, latest_removed: u32) {
         }
         let next = pg_sys::ReadNextFullTransactionId().value;
         let age = (next as u32).wrapping_sub(latest_removed);
-        let mut record =
-            ReusePage { node: (*rel).rd_node, block: 0, latest_removed_full_xid: next.saturating_sub(u64::from(age)) };
+        let mut record = ReusePage::first(FileNode::of(rel), next.saturating_sub(u64::from(age)));
         pg_sys::XLogBeginInsert();
-        pg_sys::XLogRegisterData((&raw mut record).cast(), size_of::<ReusePage>() as _);
+        pg_sys::XLogRegisterData((&raw mut record).cast(), ReusePage::BYTES as _);
         pg_sys::XLogInsert(pg_sys::RmgrIds::RM_BTREE_ID as _, XLOG_BTREE_REUSE_PAGE);
     }
 }

@@ -10,6 +10,7 @@ use crate::pg::buffer::file::Files;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::thread_pin::{Owed, Pin};
+use crate::pg::compat::FileNode;
 use crate::pg::relation;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};
@@ -25,7 +26,7 @@ pub struct Pins<'s> {
     hints: Hints,
     /// the pages, by ordinal, that were looked for in this scan, and are in no buffer
     in_no_buffer: SharedBitset,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     strategy: pg_sys::BufferAccessStrategy,
     temporary: bool,
     /// of a relation that is read through a ring
@@ -39,7 +40,7 @@ impl<'s> Pins<'s> {
         let rel = store.relation();
         // SAFETY: rel is open
         unsafe {
-            let node = (*rel).rd_node;
+            let node = FileNode::of(rel);
             let large = relation::blocks(rel) > (pg_sys::NBuffers / 4) as u32;
             let strategy = if large {
                 pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
@@ -164,7 +165,7 @@ pub struct Places<'p> {
     page: &'p SegmentPage,
     hints: Hints,
     in_no_buffer: &'p SharedBitset,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     files: Option<&'p Files>,
 }
 

@@ -16,6 +16,7 @@
 
 use crate::bitset::Bitset;
 use crate::format::store::{Generation, SlotNo, Tid};
+use crate::pg::compat::{self, FileNode};
 use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -125,7 +126,7 @@ fn leave_to_outer(level: i32) {
 /// The transaction that this backend runs, as no other of the same backend is called; 0 when it runs none.
 fn transaction() -> u32 {
     // SAFETY: a look at this backend's own state; the server's first process, which loads libraries too, has none
-    unsafe { pg_sys::MyProc.as_ref().map_or(0, |own| own.lxid) }
+    unsafe { if pg_sys::MyProc.is_null() { 0 } else { compat::local_transaction() } }
 }
 
 /// Whether addresses must be written at once, because we may not be called any more before the transaction has ended.
@@ -202,7 +203,7 @@ unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
         if rel.is_null() {
             return false;
         }
-        let same = (*rel).rd_node.relNode.to_u32() == file;
+        let same = FileNode::of(rel).number() == file;
         if same {
             Store::of(rel).move_rows(moves);
         }
@@ -228,7 +229,7 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         // the file that the slots are in; it stays the same as long as the relation cache reports no change
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
         // SAFETY: rel is open
-        let file = unsafe { (*rel.raw()).rd_node.relNode.to_u32() };
+        let file = unsafe { FileNode::of(rel.raw()).number() };
         let marks = Bitset::below(MARKS);
         PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }

@@ -37,17 +37,18 @@ use crate::error::{Error, SqlState};
 use crate::format::page::Damage;
 use crate::format::store::SegmentNo;
 use crate::format::store::page::{PageHeader, RootPage};
+use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::{catalog, relation, wal};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
-pub unsafe fn create(rel: pg_sys::Relation, node: &pg_sys::RelFileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
+pub unsafe fn create(rel: pg_sys::Relation, node: &FileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
     // SAFETY: by contract
     unsafe {
         hit("create.file");
-        let base = RootPage::base_for(node.relNode.to_u32()).to_le_bytes().to_vec();
+        let base = RootPage::base_for(node.number()).to_le_bytes().to_vec();
         wal::write_first_page(rel, node, fork, RootPage::HEADER.encode(), &[(RootPage::BASE, base)], log);
         hit("create.root");
     }

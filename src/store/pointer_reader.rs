@@ -12,6 +12,7 @@ use crate::pg::buffer;
 use crate::pg::buffer::Pinned;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation;
 use crate::pg::relation::OpenRelation;
@@ -26,7 +27,7 @@ struct Resolved {
     epoch: u64,
     table: u32,
     toast: pg_sys::Oid,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     permanent: bool,
     temporary: bool,
     segment: Rc<segment_cache::Segment>,
@@ -94,7 +95,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
             epoch: segment_cache::epoch(),
             table,
             toast: relation::oid(toast.raw()),
-            node: (*toast.raw()).rd_node,
+            node: FileNode::of(toast.raw()),
             permanent: relation::is_permanent(toast.raw()),
             temporary: relation::is_temporary(toast.raw()),
             hints: hints_of(toast.raw()),
@@ -151,7 +152,7 @@ impl Resolved {
 
 /// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
 struct Place {
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     permanent: bool,
     toast: pg_sys::Oid,
     header: PageHeader,
@@ -169,7 +170,8 @@ impl Place {
         let none = std::ptr::null_mut();
         // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
-            let buffer = pg_sys::ReadBufferWithoutRelcache(self.node, main, self.block, normal, none, self.permanent);
+            let buffer =
+                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, self.block, normal, none, self.permanent);
             self.hints.set_unseen(self.block, buffer);
             Pinned::adopt(buffer)
         }
@@ -194,7 +196,7 @@ pub unsafe fn pieces_bare(table: u32, vector: StoredVector, take: impl FnMut(&[u
 unsafe fn each_piece(
     table: u32,
     vector: StoredVector,
-    pin: unsafe fn(pg_sys::RelFileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
+    pin: unsafe fn(FileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
     mut take: impl FnMut(&[u8], usize),
 ) {
     let epoch = segment_cache::epoch();

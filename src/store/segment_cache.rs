@@ -6,6 +6,7 @@
 use crate::format::page::Damage;
 use crate::format::store::page::{RootPage, SegmentPage};
 use crate::format::store::{SegmentNo, SegmentTag, SlotNo};
+use crate::pg::compat::FileNode;
 use crate::pg::{buffer, relation};
 use crate::store::{check_header, damaged, raise_lacking, rootless};
 use pgrx::pg_sys;
@@ -30,7 +31,7 @@ pub struct Segment {
 }
 
 pub(super) struct Map {
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     base: Cell<u32>,
     segments: RefCell<Vec<Rc<Segment>>>,
 }
@@ -84,10 +85,6 @@ pub struct Store {
     map: Rc<Map>,
 }
 
-fn same_node(a: &pg_sys::RelFileNode, b: &pg_sys::RelFileNode) -> bool {
-    a.spcNode == b.spcNode && a.dbNode == b.dbNode && a.relNode == b.relNode
-}
-
 impl Store {
     /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives. An error is raised when
     /// there is none ([`Store::if_any`]).
@@ -110,9 +107,9 @@ impl Store {
     pub unsafe fn if_any(rel: pg_sys::Relation) -> Option<Self> {
         watch_relation_cache();
         // SAFETY: rel is open
-        let (relid, node) = unsafe { (relation::oid(rel).to_u32(), (*rel).rd_node) };
+        let (relid, node) = unsafe { (relation::oid(rel).to_u32(), FileNode::of(rel)) };
         let last = LAST.with_borrow(|last| match last {
-            Some((of, at, map)) if (*of, *at) == (relid, epoch()) && same_node(&map.node, &node) => Some(map.clone()),
+            Some((of, at, map)) if (*of, *at) == (relid, epoch()) && map.node == node => Some(map.clone()),
             _ => None,
         });
         if let Some(map) = last {
@@ -122,7 +119,7 @@ impl Store {
         if unsafe { !Self::is_in(rel) } {
             return None;
         }
-        let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| same_node(&m.node, &node)).cloned());
+        let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| m.node == node).cloned());
         let map = known.unwrap_or_else(|| {
             let map = Rc::new(Map { node, base: Cell::new(0), segments: RefCell::new(Vec::new()) });
             MAPS.with_borrow_mut(|maps| maps.insert(relid, map.clone()));

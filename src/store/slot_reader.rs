@@ -8,15 +8,15 @@ use crate::format::store::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
 use crate::pg::buffer;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::compat::FileNode;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};
-use pgrx::pg_sys;
 use std::rc::Rc;
 
 /// One segment's pages of a kind, and hints of the buffers that they are in.
 struct Recent {
     segment: Rc<Segment>,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     kind: PageKind,
     hints: Hints,
 }
@@ -26,7 +26,7 @@ impl Recent {
         let segment = store.segment(tag)?;
         let rel = store.relation();
         // SAFETY: the store's relation is open
-        let (node, hints) = unsafe { ((*rel).rd_node, hints_of(rel)) };
+        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
         Some(Self { segment, node, kind, hints })
     }
 

@@ -8,6 +8,7 @@ use crate::format::store::geometry::SLOTS_PER_PAGE;
 use crate::format::store::page::SlotPage;
 use crate::format::store::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
 use crate::format::store::{Generation, Position, Slot, SlotNo, SlotState, Tid};
+use crate::pg::compat::{self};
 use crate::pg::failpoint::hit;
 use crate::pg::wal;
 use crate::pg::wal::Change;
@@ -147,7 +148,7 @@ impl Store {
                 let unreachable = dropped(segment.page.attnum);
                 let mut lowest_free = None;
                 for ordinal in 0..segment.page.slot_pages() {
-                    pg_sys::vacuum_delay_point();
+                    compat::vacuum_delay_point();
                     hit("reclaim.page");
                     let free =
                         self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);

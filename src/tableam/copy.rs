@@ -10,6 +10,7 @@ use crate::format::store::reference::REFERENCE_BYTES;
 use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
 use crate::format::store::{Reference, Slot, SlotNo, SlotState, Tid};
 use crate::pg::catalog;
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
@@ -194,7 +195,7 @@ impl Copier {
             pg_sys::heap_deform_tuple(row.tuple, (*self.old).rd_att, values.as_mut_ptr(), isnull.as_mut_ptr());
             for (i, isnull) in isnull.iter_mut().enumerate().take(natts) {
                 // a dropped column's value is not carried along
-                *isnull |= (*(*desc).attrs.as_ptr().add(i)).attisdropped;
+                *isnull |= (*compat::attribute(desc, i)).attisdropped;
             }
             for &column in &self.columns {
                 isnull[usize::from(column)] = true;
@@ -387,7 +388,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         if by_index {
             progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_INDEX_SCAN_HEAP.into());
             progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, relation::oid(index).to_u32().into());
-            index_scan = pg_sys::index_beginscan(old, index, any, 0, 0);
+            index_scan = compat::index_beginscan(old, index, any, 0, 0);
             pg_sys::index_rescan(index_scan, std::ptr::null_mut(), 0, std::ptr::null_mut(), 0);
         } else {
             progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SEQ_SCAN_HEAP.into());

@@ -1,10 +1,11 @@
 //! Storage of tables and of their vector stores: created, truncated, refused.
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat::{self, ServersFileNode};
 use crate::pg::error::raise;
 use crate::pg::{catalog, relation};
 use crate::store;
-use pgrx::pg_sys::{self, ForkNumber, MultiXactId, RelFileNode, Relation, TransactionId};
+use pgrx::pg_sys::{self, ForkNumber, MultiXactId, Relation, TransactionId};
 
 /// A zvec table always has a TOAST relation: it holds the vector store.
 pub unsafe extern "C-unwind" fn relation_needs_toast_table(_rel: Relation) -> bool {
@@ -22,7 +23,7 @@ pub unsafe extern "C-unwind" fn relation_toast_am(_rel: Relation) -> pg_sys::Oid
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn segment_set_new_filenode(
     rel: Relation,
-    node: *const RelFileNode,
+    node: *const ServersFileNode,
     persistence: std::ffi::c_char,
     freeze_xid: *mut TransactionId,
     minmulti: *mut MultiXactId,
@@ -41,14 +42,14 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
                 .hint("Create the table USING zvec; its vector store is made along with it."),
             );
         }
-        let create = super::heap().relation_set_new_filenode.unwrap_unchecked();
+        let create = compat::create_files(super::heap()).unwrap_unchecked();
         pg_sys::ffi::pg_guard_ffi_boundary(|| create(rel, node, persistence, freeze_xid, minmulti));
         let persistence = persistence as u8;
         let permanent = persistence == pg_sys::RELPERSISTENCE_PERMANENT;
         let log = permanent && pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
-        store::create(rel, &*node, ForkNumber::MAIN_FORKNUM, log);
+        store::create(rel, &(*node).into(), ForkNumber::MAIN_FORKNUM, log);
         if persistence == pg_sys::RELPERSISTENCE_UNLOGGED {
-            store::create(rel, &*node, ForkNumber::INIT_FORKNUM, true);
+            store::create(rel, &(*node).into(), ForkNumber::INIT_FORKNUM, true);
         }
         tie_access_methods((*(*rel).rd_rel).relam);
     }
@@ -85,7 +86,7 @@ pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation)
 
 /// Copies a TOAST relation to another tablespace, with what its slots have yet to be told: they are other slots then.
 #[pgrx::pg_guard]
-pub unsafe extern "C-unwind" fn segment_copy_data(rel: Relation, node: *const RelFileNode) {
+pub unsafe extern "C-unwind" fn segment_copy_data(rel: Relation, node: *const ServersFileNode) {
     store::deferred_addresses::flush();
     // SAFETY: the server's own arguments
     unsafe {

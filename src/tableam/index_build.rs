@@ -7,6 +7,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::store::Tid;
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::{raw, relation};
 use crate::tableam::rows::{MOST_ROWS, is_heap_only, item_pointer, tid};
@@ -362,10 +363,7 @@ impl Indexed {
     unsafe fn advance(&mut self) {
         // SAFETY: the sort is open
         unsafe {
-            let mut value = Datum::from(0);
-            let mut isnull = false;
-            let none = std::ptr::null_mut();
-            if pg_sys::tuplesort_getdatum(self.sort, true, &mut value, &mut isnull, none) {
+            if let Some(value) = compat::next_sorted(self.sort) {
                 let encoded = value.value() as u64;
                 self.current = Some(Tid { block: (encoded >> 16) as u32, offset: encoded as u16 });
             } else {

@@ -29,6 +29,7 @@ pub mod vectors;
 pub use rows::{OldRow, item_pointer, reference_at, row_version, tid};
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation;
 use pgrx::pg_sys;
@@ -80,7 +81,7 @@ fn segment_routine() -> &'static pg_sys::TableAmRoutine {
         routine.index_validate_scan = Some(index_build::index_validate_scan);
         routine.relation_copy_for_cluster = Some(ddl::segment_copy_for_cluster);
         routine.relation_copy_data = Some(ddl::segment_copy_data);
-        routine.relation_set_new_filenode = Some(ddl::segment_set_new_filenode);
+        compat::set_create_files(&mut routine, Some(ddl::segment_set_new_filenode));
         routine.relation_nontransactional_truncate = Some(ddl::segment_nontransactional_truncate);
         routine.relation_vacuum = Some(vacuum::segment_relation_vacuum);
         Box::new(Routine(routine))

@@ -4,6 +4,7 @@
 //! is in a partial index: an UPDATE of a column that a condition looks at gives the row a new slot, with a copy of the
 //! vector. The index then sees a new vector, or none, and the old one goes the way of all deleted vectors.
 
+use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
 use crate::pg::{buffer, raw, restricted};
 use crate::tableam::rows;
@@ -52,7 +53,7 @@ unsafe fn look_up(rel: Relation) -> Columns {
         for i in 0..count {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
-            let attribute = &*(*(*index.raw()).rd_att).attrs.as_ptr();
+            let attribute = &*compat::attribute((*index.raw()).rd_att, 0);
             if is_vector_type(attribute.atttypid) && restricted::has_condition(index.raw()) {
                 let condition = restricted::stored_condition(index.raw());
                 pg_sys::pull_varattnos(condition, 1, &mut attributes);
@@ -89,7 +90,7 @@ pub unsafe fn differ(rel: Relation, at: &pg_sys::ItemPointerData, slot: *mut Tup
         let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
         raw::heap_deform_tuple(&mut tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
         columns.iter().map(|&i| usize::from(i)).any(|i| {
-            let attribute = &*(*desc).attrs.as_ptr().add(i);
+            let attribute = &*compat::attribute(desc, i);
             if attribute.attisdropped {
                 return false;
             }

@@ -9,6 +9,7 @@
 //! decoded as `sql/io.rs` says; a subscriber does not take that for a vector.
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
@@ -279,15 +280,16 @@ unsafe fn published(rel: Relation, by_others: bool) -> Published {
             }
             let listed = if form.puballtables { None } else { listed_columns(publication, sent_as) };
             for column in super::vectors::columns_of(rel) {
-                let attribute = (*(*rel).rd_att).attrs.as_ptr().add(usize::from(column));
+                let attribute = compat::attribute((*rel).rd_att, usize::from(column));
                 let number = if sent_as == table {
                     column as i16 + 1
                 } else {
                     pg_sys::get_attnum(sent_as, (*attribute).attname.data.as_ptr())
                 };
                 let is_listed = listed.as_ref().is_none_or(|listed| listed.contains(&number));
-                // generated columns are never published
-                if is_listed && (*attribute).attgenerated == 0 && !sum.columns.contains(&column) {
+                let is_published =
+                    (*attribute).attgenerated == 0 || compat::publishes_generated(form, listed.is_some());
+                if is_listed && is_published && !sum.columns.contains(&column) {
                     sum.columns.push(column);
                 }
             }

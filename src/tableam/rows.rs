@@ -1,6 +1,7 @@
 //! Reading rows for what they say of vectors.
 
 use crate::format::store::{Generation, Reference, SlotNo, Tid};
+use crate::pg::compat;
 use crate::pg::{buffer, raw, xact};
 use crate::store::RowVersion;
 use crate::tableam::vectors;
@@ -116,10 +117,10 @@ pub unsafe fn tuple_of(rel: pg_sys::Relation, page: &buffer::Shared, at: Tid) ->
     // SAFETY: rel is open; the line pointer is checked before it is followed
     unsafe {
         let page = pg_sys::BufferGetPage(page.buffer());
-        if at.offset == 0 || at.offset > pg_sys::PageGetMaxOffsetNumber(page) {
+        if at.offset == 0 || at.offset > compat::line_pointers(page) {
             return None;
         }
-        let item = pg_sys::PageGetItemId(page, at.offset);
+        let item = compat::line_pointer(page, at.offset);
         ((*item).lp_flags() == pg_sys::LP_NORMAL).then(|| tuple_at(rel, page, item, at))
     }
 }
@@ -148,7 +149,7 @@ unsafe fn tuple_at(rel: pg_sys::Relation, page: pg_sys::Page, item: pg_sys::Item
             t_len: (*item).lp_len(),
             t_self: item_pointer(at),
             t_tableOid: (*rel).rd_id,
-            t_data: pg_sys::PageGetItem(page, item).cast(),
+            t_data: compat::item(page, item).cast(),
         }
     }
 }
@@ -192,14 +193,14 @@ unsafe fn any_in_chain(
         }
         let shared = buffer::read(rel, at.block).share();
         let page = pg_sys::BufferGetPage(shared.buffer());
-        let most = pg_sys::PageGetMaxOffsetNumber(page);
+        let most = compat::line_pointers(page);
         let mut offset = at.offset;
         let mut previous_xmax = None;
         for _ in 0..=most {
             if offset == 0 || offset > most {
                 return false;
             }
-            let item = &*pg_sys::PageGetItemId(page, offset);
+            let item = &*compat::line_pointer(page, offset);
             match item.lp_flags() {
                 pg_sys::LP_REDIRECT => {
                     offset = item.lp_off() as u16;

@@ -103,12 +103,24 @@ unsafe extern "C-unwind" fn scan_analyze_next_tuple(
     heaps!(scan_analyze_next_tuple(slot, scan, oldest_xmin, live_rows, dead_rows, slot))
 }
 
+#[cfg(not(feature = "pg18"))]
 unsafe extern "C-unwind" fn scan_bitmap_next_tuple(
     scan: TableScanDesc,
     tbmres: *mut pg_sys::TBMIterateResult,
     slot: *mut TupleTableSlot,
 ) -> bool {
     heaps!(scan_bitmap_next_tuple(slot, scan, tbmres, slot))
+}
+
+#[cfg(feature = "pg18")]
+unsafe extern "C-unwind" fn scan_bitmap_next_tuple(
+    scan: TableScanDesc,
+    slot: *mut TupleTableSlot,
+    recheck: *mut bool,
+    lossy_pages: *mut u64,
+    exact_pages: *mut u64,
+) -> bool {
+    heaps!(scan_bitmap_next_tuple(slot, scan, slot, recheck, lossy_pages, exact_pages))
 }
 
 unsafe extern "C-unwind" fn scan_sample_next_tuple(

@@ -5,6 +5,7 @@
 //! everything that reads values or copies the tuple out sees pointers instead. Values stored into the slot by others
 //! (a virtual tuple) are never references and pass unchanged.
 
+use crate::pg::compat;
 use crate::tableam::vectors;
 use crate::tableam::vectors::POINTER_BYTES;
 use pgrx::pg_sys::{self, BufferHeapTupleTableSlot, TupleTableSlot, TupleTableSlotOps};
@@ -48,6 +49,7 @@ unsafe fn free_columns(ours: *mut ZvecSlot) {
     }
 }
 
+#[allow(clippy::needless_update)]
 static OPS: TupleTableSlotOps = TupleTableSlotOps {
     base_slot_size: size_of::<ZvecSlot>(),
     init: Some(init),
@@ -61,6 +63,7 @@ static OPS: TupleTableSlotOps = TupleTableSlotOps {
     get_minimal_tuple: None,
     copy_heap_tuple: Some(copy_heap_tuple),
     copy_minimal_tuple: Some(copy_minimal_tuple),
+    ..compat::SLOT_CALLBACKS
 };
 
 fn heap_ops() -> &'static TupleTableSlotOps {
@@ -244,13 +247,28 @@ unsafe extern "C-unwind" fn copy_heap_tuple(slot: *mut TupleTableSlot) -> pg_sys
     }
 }
 
+#[cfg(not(feature = "pg18"))]
 unsafe extern "C-unwind" fn copy_minimal_tuple(slot: *mut TupleTableSlot) -> pg_sys::MinimalTuple {
+    // SAFETY: the server's own argument
+    unsafe { copy_minimal(slot, 0) }
+}
+
+#[cfg(feature = "pg18")]
+unsafe extern "C-unwind" fn copy_minimal_tuple(
+    slot: *mut TupleTableSlot,
+    extra_bytes: pg_sys::Size,
+) -> pg_sys::MinimalTuple {
+    // SAFETY: the server's own arguments
+    unsafe { copy_minimal(slot, extra_bytes) }
+}
+
+unsafe fn copy_minimal(slot: *mut TupleTableSlot, extra_bytes: pg_sys::Size) -> pg_sys::MinimalTuple {
     // SAFETY: a filled slot of ours
     unsafe {
         if !has_references(slot) {
-            return heap_ops().copy_minimal_tuple.unwrap_unchecked()(slot);
+            return compat::copy_minimal_tuple(heap_ops(), slot, extra_bytes);
         }
-        copy_minimal_with_pointers(slot)
+        copy_minimal_with_pointers(slot, extra_bytes)
     }
 }
 
@@ -276,11 +294,14 @@ unsafe extern "C-unwind" fn copy_with_pointers(slot: *mut TupleTableSlot) -> pg_
 }
 
 #[pgrx::pg_guard]
-unsafe extern "C-unwind" fn copy_minimal_with_pointers(slot: *mut TupleTableSlot) -> pg_sys::MinimalTuple {
+unsafe extern "C-unwind" fn copy_minimal_with_pointers(
+    slot: *mut TupleTableSlot,
+    extra_bytes: pg_sys::Size,
+) -> pg_sys::MinimalTuple {
     // SAFETY: a slot of ours with a stored tuple
     unsafe {
         all_values(slot);
-        pg_sys::heap_form_minimal_tuple((*slot).tts_tupleDescriptor, (*slot).tts_values, (*slot).tts_isnull)
+        compat::form_minimal_tuple((*slot).tts_tupleDescriptor, (*slot).tts_values, (*slot).tts_isnull, extra_bytes)
     }
 }
 

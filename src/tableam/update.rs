@@ -1,6 +1,7 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
 use crate::format::store::Reference;
+use crate::pg::compat;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
@@ -144,7 +145,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
     wait: bool,
     tmfd: *mut TM_FailureData,
     lockmode: *mut pg_sys::LockTupleMode::Type,
-    update_indexes: *mut bool,
+    update_indexes: *mut compat::UpdateIndexes,
 ) -> TM_Result::Type {
     let body = || {
         // SAFETY: the server's own arguments
@@ -190,10 +191,11 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 .collect();
             let tuple = form_stored(rel, slot, &references);
             hit("update.planned");
-            let result = boundary(|| raw::heap_update(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode));
+            let result = boundary(|| {
+                compat::update_row(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
+            });
             hit("update.row");
             if result != TM_Result::TM_Ok {
-                *update_indexes = false;
                 hit("update.refused");
                 for plan in &plans {
                     if let Plan::Store(_, reservation) = plan {
@@ -204,7 +206,6 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 return result;
             }
             let hot = rows::is_heap_only(tuple);
-            *update_indexes = !hot;
             let stores = plans.iter().any(|plan| matches!(plan, Plan::Store(..)));
             let at = if stores { rows::index_tid(rel, tuple) } else { tid(&(*tuple).t_self) };
             for (plan, before) in plans.iter().zip(&old.references) {

@@ -7,6 +7,7 @@
 use crate::error::{Error, SqlState};
 use crate::format::store::reference::REFERENCE_BYTES;
 use crate::format::store::{Generation, Reference, SlotNo};
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::symbol_among;
 use pgrx::pg_sys;
@@ -83,7 +84,7 @@ pub unsafe fn vector_columns(desc: pg_sys::TupleDesc) -> VectorColumns {
     unsafe {
         (0..(*desc).natts as u16)
             .filter(|&i| {
-                let attribute = (*desc).attrs.as_ptr().add(usize::from(i));
+                let attribute = compat::attribute(desc, usize::from(i));
                 (*attribute).attlen == -1 && !(*attribute).attisdropped && is_vector_type((*attribute).atttypid)
             })
             .collect()

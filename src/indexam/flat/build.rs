@@ -5,6 +5,7 @@ use crate::format::flat;
 use crate::format::page::Damage;
 use crate::knn::column::Column;
 use crate::knn::cost;
+use crate::pg::compat::FileNode;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::{buffer, relation, wal};
 use crate::tableam::check::Violation;
@@ -108,7 +109,7 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut I
 pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: the server's own argument; it has just created the fork
     unsafe {
-        let node = (*index).rd_node;
+        let node = FileNode::of(index);
         wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, flat::HEADER, &[], true);
     }
 }
@@ -191,6 +192,6 @@ pub unsafe extern "C-unwind" fn amcostestimate(
                 },
             )
         });
-        cost::tell(estimate, startup, total, selectivity, correlation, pages);
+        cost::tell(path, estimate, startup, total, selectivity, correlation, pages);
     }
 }

@@ -1,19 +1,20 @@
 //! The callbacks of parallel scans: what has been taken lies in shared memory ([`crate::knn::work`]).
 
 use crate::knn::work::{Taken, Work};
+use crate::pg::compat;
 use crate::pg::error::guarded;
 use crate::store::deferred_addresses;
 use pgrx::pg_sys::{IndexScanDesc, Size};
 use std::ptr::NonNull;
 
 unsafe fn shared_of(scan: IndexScanDesc) -> Option<NonNull<Taken>> {
-    // SAFETY: the server's scan; `ps_offset` leads to the bytes that amestimateparallelscan asked for
+    // SAFETY: the server's scan; `parallel_memory` is where the bytes are that amestimateparallelscan asked for
     unsafe {
         let parallel = (*scan).parallel_scan;
         if parallel.is_null() {
             return None;
         }
-        NonNull::new(parallel.cast::<u8>().add((*parallel).ps_offset).cast())
+        NonNull::new(compat::parallel_memory(parallel).cast())
     }
 }
 
@@ -25,7 +26,20 @@ pub unsafe fn work_of(scan: IndexScanDesc) -> Work {
 }
 
 /// The callback `amestimateparallelscan`.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
 pub unsafe extern "C-unwind" fn amestimateparallelscan() -> Size {
+    size_of::<Taken>()
+}
+
+/// The callback `amestimateparallelscan`.
+#[cfg(feature = "pg17")]
+pub unsafe extern "C-unwind" fn amestimateparallelscan(_keys: i32, _orderbys: i32) -> Size {
+    size_of::<Taken>()
+}
+
+/// The callback `amestimateparallelscan`.
+#[cfg(feature = "pg18")]
+pub unsafe extern "C-unwind" fn amestimateparallelscan(_index: pg_sys::Relation, _keys: i32, _orderbys: i32) -> Size {
     size_of::<Taken>()
 }
 

@@ -51,6 +51,7 @@ pub unsafe extern "C-unwind" fn amrescan(
                 std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
             relation::count_scan((*scan).indexRelation);
+            crate::pg::compat::count_search(scan);
             (*(*scan).opaque.cast::<Scan>()).begin(scan);
         });
     }

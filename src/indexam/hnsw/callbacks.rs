@@ -18,6 +18,7 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
 use crate::knn::scan_hints::Hints;
+use crate::pg::compat::{self, FileNode};
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, process, relation, settings, wal};
@@ -128,7 +129,7 @@ unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
         guarded(|| {
             let table = relation::OpenRelation::open((*(*index).rd_index).indrelid, pg_sys::NoLock as _);
             let column = Column::of(index, table.raw());
-            let node = (*index).rd_node;
+            let node = FileNode::of(index);
             let parameters = meta_of(index, &column).encode_parameters();
             let init = pg_sys::ForkNumber::INIT_FORKNUM;
             wal::write_first_page(index, &node, init, MetaPage::HEADER.encode(), &parameters, true);
@@ -255,7 +256,7 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let table = Table::open(heap.raw(), column.dims, pg_sys::RowExclusiveLock as _);
             let options = options::graph_options_of(index);
             let threshold = settings::rebuild_threshold();
-            let mut tick = |_| pg_sys::vacuum_delay_point();
+            let mut tick = |_| compat::vacuum_delay_point();
             // autovacuum has time, and goes easy on the machine
             let by_worker = settings::background_drain() && !process::is_autovacuum();
             let repairs = if by_worker { Repairs::ByWorker } else { Repairs::Rest };
@@ -306,6 +307,7 @@ unsafe extern "C-unwind" fn amrescan(
                 std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
             relation::count_scan((*scan).indexRelation);
+            compat::count_search(scan);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
             let mut state = (*scan).opaque.cast::<State>();
             if state.is_null() {

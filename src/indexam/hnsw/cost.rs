@@ -78,6 +78,6 @@ pub unsafe extern "C-unwind" fn amcostestimate(
             let read = (ef * 2.0).min((*(*path).indexinfo).pages.into());
             (scan, cost::Estimate { startup: first, total: first + vectors * scan.within * each, pages: read })
         });
-        cost::tell(estimate, startup, total, selectivity, correlation, pages);
+        cost::tell(path, estimate, startup, total, selectivity, correlation, pages);
     }
 }

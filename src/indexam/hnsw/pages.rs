@@ -11,6 +11,7 @@ use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::{buffer, memory, relation};
 use crate::quant::Codec;
@@ -40,7 +41,7 @@ pub struct GraphMap {
     pub page: RootPage,
     /// links above level 0
     pub m: u16,
-    node: pg_sys::RelFileNode,
+    node: FileNode,
     hints: Hints,
     /// where codes lie
     pub codes: CodeShape,
@@ -88,7 +89,7 @@ impl Index {
 
     fn key(&self) -> (u32, u32) {
         // SAFETY: open
-        unsafe { (relation::oid(self.rel).to_u32(), (*self.rel).rd_node.relNode.to_u32()) }
+        unsafe { (relation::oid(self.rel).to_u32(), FileNode::of(self.rel).number()) }
     }
 
     /// Runs `with` on what is remembered of the index.
@@ -211,7 +212,7 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, hints) = unsafe { ((*rel).rd_node, hints_of(rel)) };
+        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
@@ -248,7 +249,7 @@ impl Graph {
     /// The number of the file that it is in.
     #[must_use]
     pub fn file(&self) -> u32 {
-        self.map.node.relNode.to_u32()
+        self.map.node.number()
     }
 
     /// The metric of its codes.

@@ -11,6 +11,7 @@
 //! The relation is open as long as anybody reads here, so its files are neither removed nor cut off.
 
 use crate::format::page::{PAGE_BYTES, PageBytes};
+use crate::pg::compat::FileNode;
 use pgrx::pg_sys;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -25,16 +26,9 @@ pub struct Files {
 impl Files {
     /// Those of `node`, which is not temporary.
     #[must_use]
-    pub unsafe fn of(node: &pg_sys::RelFileNode) -> Self {
+    pub unsafe fn of(node: &FileNode) -> Self {
         // SAFETY: the server answers with a string of its own memory
-        unsafe {
-            let main = pg_sys::ForkNumber::MAIN_FORKNUM;
-            let no_backend = pg_sys::InvalidBackendId;
-            let path = pg_sys::GetRelationPath(node.dbNode, node.spcNode, node.relNode, no_backend, main);
-            let text = std::ffi::CStr::from_ptr(path).to_string_lossy().into_owned();
-            pg_sys::pfree(path.cast());
-            Self { path: text, checksums: pg_sys::DataChecksumsEnabled() }
-        }
+        unsafe { Self { path: node.path(), checksums: pg_sys::DataChecksumsEnabled() } }
     }
 }
 

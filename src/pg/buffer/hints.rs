@@ -2,6 +2,7 @@
 
 use crate::buffer_hints;
 use crate::buffer_hints::Ranges;
+use crate::pg::compat::FileNode;
 use crate::pg::{relation, settings};
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -24,8 +25,8 @@ pub unsafe fn hints_of(rel: pg_sys::Relation) -> Hints {
         if relation::is_temporary(rel) {
             return Hints::NONE;
         }
-        let node = (*rel).rd_node;
-        let file = (node.spcNode.to_u32(), node.dbNode.to_u32(), node.relNode.to_u32());
+        let node = FileNode::of(rel);
+        let file = (node.tablespace(), node.database(), node.number());
         let start = RANGES.with_borrow(|ranges| ranges.start(file)).unwrap_or_else(|| {
             let blocks = relation::blocks(rel);
             RANGES.with_borrow_mut(|ranges| ranges.add(file, blocks))

@@ -5,6 +5,7 @@ pub mod hints;
 pub mod optimistic;
 pub mod thread_pin;
 use crate::format::page::PageBytes;
+use crate::pg::compat::FileNode;
 use crate::pg::error::check_memory;
 use crate::pg::failpoint::hit_as_server;
 use crate::pg::{raw, relation};
@@ -44,8 +45,8 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
         if relation::is_temporary(rel) {
             return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
         }
-        let node = (*rel).rd_node;
-        let file = node.relNode.to_u32();
+        let node = FileNode::of(rel);
+        let file = node.number();
         LATELY.with(|lately| {
             let entry = &lately[blkno as usize % RECENT];
             let (known_file, known_block, known) = entry.get();
@@ -64,7 +65,7 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
 /// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
 #[inline]
 #[must_use]
-pub unsafe fn pin_recent(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+pub unsafe fn pin_recent(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
     // SAFETY: by contract; the closure holds nothing that needs dropping. The server notes the pin in memory that it may have to
     // allocate, so an error can come of it, and must unwind the callers' frames.
     let pinned = unsafe { pg_guard_ffi_boundary(|| holds_and_pins(node, block, recent)) };
@@ -76,13 +77,13 @@ pub unsafe fn pin_recent(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::
 /// frames. The guard costs half as much as the pin.
 #[inline]
 #[must_use]
-pub unsafe fn pin_recent_bare(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
+pub unsafe fn pin_recent_bare(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
     // SAFETY: by contract
     unsafe { holds_and_pins(node, block, recent).then(|| Pinned::adopt(recent)) }
 }
 
 #[inline]
-unsafe fn holds_and_pins(node: pg_sys::RelFileNode, block: u32, recent: pg_sys::Buffer) -> bool {
+unsafe fn holds_and_pins(node: FileNode, block: u32, recent: pg_sys::Buffer) -> bool {
     // SAFETY: the server checks that the buffer holds the very block
     unsafe {
         hit_as_server("pin.recent");

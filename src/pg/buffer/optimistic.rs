@@ -10,6 +10,7 @@
 //! caller pins the page, which counts.
 
 use crate::format::page::{PAGE_BYTES, PageBytes};
+use crate::pg::compat::{FileNode, LOCKED_EXCLUSIVELY};
 use crate::pg::raw;
 use pgrx::pg_sys;
 use std::cell::Cell;
@@ -28,7 +29,7 @@ thread_local! {
 #[derive(Clone, Copy)]
 pub struct Block {
     /// the relation's file
-    pub node: pg_sys::RelFileNode,
+    pub node: FileNode,
     /// the block's number
     pub number: u32,
 }
@@ -108,9 +109,7 @@ unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
         let tag = std::ptr::read_volatile(&raw const (*descriptor).tag);
         state.load(Ordering::Acquire) & mask == BM_VALID
             && tag.blockNum == block.number
-            && tag.rnode.relNode == block.node.relNode
-            && tag.rnode.dbNode == block.node.dbNode
-            && tag.rnode.spcNode == block.node.spcNode
+            && FileNode::of_tag(&tag) == block.node
             && tag.forkNum == pg_sys::ForkNumber::MAIN_FORKNUM
     }
 }
@@ -118,8 +117,7 @@ unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
 /// The shared buffer that holds the block just now, if one does. For the backend's first thread.
 #[must_use]
 pub unsafe fn buffer_of(block: &Block) -> Option<pg_sys::Buffer> {
-    let mut tag =
-        pg_sys::BufferTag { rnode: block.node, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block.number };
+    let mut tag = block.node.tag(block.number);
     // SAFETY: the server's table, looked at as the server does, with the lock of the part that may have the tag
     unsafe {
         let hash = raw::BufTableHashCode(&mut tag);
@@ -177,12 +175,11 @@ pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&P
 /// Whether nobody holds the content lock of `buffer` exclusively.
 #[inline(always)]
 unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
-    const LW_VAL_EXCLUSIVE: u32 = 1 << 24;
     // SAFETY: as in `holds`
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
         let state = &*(&raw const (*descriptor).content_lock.state.value).cast::<AtomicU32>();
-        state.load(Ordering::Acquire) & LW_VAL_EXCLUSIVE == 0
+        state.load(Ordering::Acquire) & LOCKED_EXCLUSIVELY == 0
     }
 }
 

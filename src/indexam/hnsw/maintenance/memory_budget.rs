@@ -1,7 +1,7 @@
 //! How much memory maintenance may take, and how much a graph takes.
 
 use crate::hnsw::MemoryGraph;
-use crate::pg::raw;
+use crate::pg::{process, raw};
 use pgrx::pg_sys;
 
 /// The setting that says what work in memory may take here, and its value in bytes.
@@ -9,7 +9,7 @@ fn memory_setting() -> (&'static str, u64) {
     // SAFETY: settings, and what this process is
     unsafe {
         let (name, kilobytes) = match raw::autovacuum_work_mem {
-            own if own >= 0 && raw::IsAutoVacuumWorkerProcess() => ("autovacuum_work_mem", own),
+            own if own >= 0 && process::is_autovacuum_worker() => ("autovacuum_work_mem", own),
             _ => ("maintenance_work_mem", pg_sys::maintenance_work_mem),
         };
         (name, kilobytes as u64 * 1024)

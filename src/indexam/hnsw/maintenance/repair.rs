@@ -15,6 +15,7 @@ use crate::indexam::hnsw::maintenance::linking::{link_again, threads, watched};
 use crate::indexam::hnsw::maintenance::memory_budget::memory_budget;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
 use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use pgrx::pg_sys;
@@ -81,7 +82,7 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
             steps = (steps + 1).min(u64::from(nodes));
             progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
             // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-            unsafe { pg_sys::vacuum_delay_point() };
+            unsafe { compat::vacuum_delay_point() };
             false
         };
         let mut scratch = Scratch::new(writer.codec());
@@ -154,7 +155,7 @@ pub fn reconnect(writer: &Writer, alive: &SharedBitset) {
     enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {
         // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-        unsafe { pg_sys::vacuum_delay_point() };
+        unsafe { compat::vacuum_delay_point() };
         false
     };
     let dead = |node: Node| !alive.contains(node);

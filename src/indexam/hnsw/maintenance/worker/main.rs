@@ -7,6 +7,7 @@ use super::locks::Lock;
 use super::queue::{ALL, Queue, Wish, queue};
 use super::request::{is_number_free, is_served, start, take_number, wanted_from};
 use crate::indexam::hnsw::background;
+use crate::pg::compat;
 use crate::pg::error::caught;
 use crate::pg::relation;
 use crate::pg::relation::OpenRelation;
@@ -67,9 +68,9 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
     // SAFETY: a background worker sets itself up
     unsafe {
         pg_sys::before_shmem_exit(Some(at_exit), argument);
-        pg_sys::pqsignal(libc::SIGTERM, Some(raw::die));
-        pg_sys::pqsignal(libc::SIGINT, Some(raw::StatementCancelHandler));
-        pg_sys::pqsignal(libc::SIGHUP, Some(raw::SignalHandlerForConfigReload));
+        compat::on_signal(libc::SIGTERM, raw::die);
+        compat::on_signal(libc::SIGINT, raw::StatementCancelHandler);
+        compat::on_signal(libc::SIGHUP, raw::SignalHandlerForConfigReload);
         pg_sys::BackgroundWorkerUnblockSignals();
         let (oid, anyway) = (pg_sys::Oid::from(database), pg_sys::BGWORKER_BYPASS_ALLOWCONN);
         pg_sys::BackgroundWorkerInitializeConnectionByOid(oid, pg_sys::InvalidOid, anyway);
