@@ -1,5 +1,7 @@
 //! What happens when a backend loads the library.
 
+use crate::pg::error::OrRaise;
+
 /// Called by the server when the library is loaded.
 ///
 /// # Safety
@@ -10,7 +12,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
     // SAFETY: the library is being loaded
     unsafe {
         crate::pg::settings::define();
-        crate::pg::compat::check_lock_state();
+        crate::pg::compat::check_lock_state().or_raise();
         crate::pg::buffer::optimistic::learn_of_recovery();
         crate::store::deferred_addresses::watch_transactions();
         crate::store::deferred_addresses::watch_parallel_queries();

@@ -2,6 +2,7 @@
 //! callbacks whose signature differs. `design/versions.md` says what changed when; `regress/server/headers.sh` compares what is
 //! written by hand with the headers.
 
+use crate::error::{Error, Result, SqlState};
 use pgrx::pg_sys::{self, Oid};
 
 /// The server's own [`FileNode`].
@@ -304,9 +305,12 @@ pub const LOCKED_EXCLUSIVELY: u32 = 1 << 24;
 #[cfg(feature = "pg18")]
 pub const LOCKED_EXCLUSIVELY: u32 = pg_sys::MAX_BACKENDS + 1;
 
-/// Raises an error unless [`LOCKED_EXCLUSIVELY`] is what the server that runs has: no header tells it. Looks at pages would see
-/// what is written just then.
-pub unsafe fn check_lock_state() {
+/// Whether [`LOCKED_EXCLUSIVELY`] is what the server that runs has: no header tells it. Looks at pages would see what is written
+/// just then.
+///
+/// # Errors
+/// `Internal` when it is not.
+pub unsafe fn check_lock_state() -> Result<()> {
     // SAFETY: a lock of our own, which nobody else knows
     let (free, held) = unsafe {
         let mut lock = pg_sys::LWLock::default();
@@ -318,11 +322,11 @@ pub unsafe fn check_lock_state() {
         (free, held)
     };
     if held ^ free != LOCKED_EXCLUSIVELY {
-        use crate::error::{Error, SqlState};
         let message = "pg_zvec was built for another PostgreSQL than this one: its locks look different";
         let hint = "Build and install pg_zvec with the pg_config of this server.";
-        super::error::raise(Error::new(SqlState::Internal, message).hint(hint));
+        return Err(Error::new(SqlState::Internal, message).hint(hint));
     }
+    Ok(())
 }
 
 /// The locks of relations that a process notes in a place of its own: the bits of their modes, AccessShareLock's lowest, and the
