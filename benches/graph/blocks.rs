@@ -34,7 +34,7 @@ impl Blocks {
     }
 
     /// Codes the graph's links of level 0, filled up to [`BLOCK`] by the neighbours' nearest neighbours if `fill`.
-    /// `rotated` has for each node its rotated offset from the center. Two threads.
+    /// `rotated` has for each node its rotated offset from the centroid. Two threads.
     pub fn build(graph: &MemoryGraph, rotated: &[f32], width: usize, bits: usize, fill: bool) -> Self {
         let nodes = graph.nodes() as usize;
         let plane_bytes = width / GROUP * GROUP_BYTES;
@@ -114,20 +114,20 @@ impl<'a> Coder<'a> {
         self.links.clear();
         self.graph.links(node, 0, &mut self.links);
         if self.links.len() > BLOCK {
-            // The last is the twin, to which nothing else leads.
+            // The last is the duplicate, to which nothing else leads.
             self.links.swap_remove(BLOCK - 1);
         }
         if fill {
             self.fill(node);
         }
-        let center = &self.rotated[node as usize * self.width..][..self.width];
+        let centroid = &self.rotated[node as usize * self.width..][..self.width];
         for (lane, &link) in self.links.iter().enumerate() {
             let neighbour = &self.rotated[link as usize * self.width..][..self.width];
-            self.offset.iter_mut().zip(neighbour).zip(center).for_each(|((to, x), c)| *to = x - c);
+            self.offset.iter_mut().zip(neighbour).zip(centroid).for_each(|((to, x), c)| *to = x - c);
             let of_code = encode(self.bits, &self.offset, &mut self.code);
             put_in_block(self.bits, &self.code, lane, codes);
             factors.factor[lane] = of_code.factor;
-            factors.add[lane] = of_code.squared + of_code.factor * along(self.bits, &self.code, center);
+            factors.add[lane] = of_code.squared + of_code.factor * along(self.bits, &self.code, centroid);
             links[lane] = link;
         }
     }
@@ -170,7 +170,7 @@ const EXPANDED: u64 = 1 << 31;
 pub struct BlockSearch {
     visited: Visited,
     hop: Hop,
-    /// the query's rotated offset from the center: filled in before
+    /// the query's rotated offset from the centroid: filled in before
     pub rotated: Vec<f32>,
     query: TableQuery,
     /// estimate and node in one number, the nearest first

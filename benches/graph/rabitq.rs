@@ -172,7 +172,7 @@ impl ByteQuery {
 }
 
 /// What the estimates in a block need: `squared distance = distance of the node + add - factor x <u - h, y>`, where
-/// `y` is measured from the common center.
+/// `y` is measured from the common centroid.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub struct BlockFactors {

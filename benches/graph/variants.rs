@@ -32,10 +32,10 @@ impl Setting<'_> {
         if self.metric == Metric::Cosine { squared / 2.0 } else { squared.max(0.0).sqrt() }
     }
 
-    /// The rotated offset from the center.
+    /// The rotated offset from the centroid.
     pub fn rotate(&self, vector: &[f32], to: &mut Vec<f32>) {
         to.clear();
-        to.extend(vector.iter().zip(&self.graph.codec().center).map(|(x, c)| x - c));
+        to.extend(vector.iter().zip(&self.graph.codec().centroid).map(|(x, c)| x - c));
         to.resize(self.rotation.width, 0.0);
         self.rotation.turn(to);
     }

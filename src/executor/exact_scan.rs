@@ -5,11 +5,11 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::store::Tid;
-use crate::indexam::flat::{Rounds, Work};
+use crate::indexam::flat::{ExactPasses, ScanWork};
 use crate::knn::column::Column;
 use crate::knn::distance_clause::parts_of;
 use crate::knn::result_queue::Order;
-use crate::knn::row_lookup::Rows;
+use crate::knn::row_lookup::RowLookup;
 use crate::knn::scan_hints;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::{boundary, guarded, raise};
@@ -102,8 +102,8 @@ struct ExactScan {
     /// looks up rows; null before the first
     fetch: *mut IndexFetchTableData,
     /// made for the first row
-    rounds: *mut Option<Rounds>,
-    /// whether the rounds are those of the present query
+    passes: *mut Option<ExactPasses>,
+    /// whether the passes are those of the present query
     begun: bool,
     private: Private,
 }
@@ -150,7 +150,7 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
             (*own).bounds = pg_sys::lappend((*own).bounds, bound.cast());
         }
         (*own).private = Private::of(plan);
-        (*own).rounds = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
+        (*own).passes = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
     }
 }
 
@@ -226,13 +226,13 @@ impl ExactScan {
             let context = (*estate).es_query_cxt;
             let plan = &*self.custom.ss.ps.plan.cast::<CustomScan>();
             let distance = distance_of(&mut self.custom);
-            let rounds = (*self.rounds).get_or_insert_with(|| {
+            let passes = (*self.passes).get_or_insert_with(|| {
                 let parts = parts_of(distance, plan.scan.scanrelid);
                 let column = parts.and_then(|(attnum, metric)| Column::in_table(rel, attnum, metric));
                 let Some(column) = column else { changed(rel) };
-                Rounds::new(column, Rows::new(rel, None, &column, snapshot, context), first)
+                ExactPasses::new(column, RowLookup::new(rel, None, &column, snapshot, context), first)
             });
-            rounds.begin(given, hints, Work::default());
+            passes.begin(given, hints, ScanWork::default());
             self.begun = true;
         }
     }
@@ -244,10 +244,10 @@ impl ExactScan {
     unsafe fn next_address(&mut self) -> Option<Tid> {
         // SAFETY: between the node's beginning and its end
         unsafe {
-            let rounds = (*self.rounds).as_mut()?;
-            if self.private.may_narrow_down && rounds.is_to_go_on() {
+            let passes = (*self.passes).as_mut()?;
+            if self.private.may_narrow_down && passes.is_to_go_on() {
                 let (conditions, econtext) = (self.custom.ss.ps.qual, self.custom.ss.ps.ps_ExprContext);
-                rounds.narrow_down(|row| {
+                passes.narrow_down(|row| {
                     boundary(|| {
                         (*econtext).ecxt_scantuple = row;
                         pg_sys::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
@@ -255,7 +255,7 @@ impl ExactScan {
                     })
                 });
             }
-            rounds.row()
+            passes.row()
         }
     }
 
@@ -313,8 +313,8 @@ pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
         guarded(|| {
             let own = &mut *node.cast::<ExactScan>();
             let rel = own.custom.ss.ss_currentRelation;
-            if let Some(rounds) = (*own.rounds).take() {
-                rounds.end();
+            if let Some(passes) = (*own.passes).take() {
+                passes.end();
             }
             let fetch = std::mem::replace(&mut own.fetch, std::ptr::null_mut());
             if !fetch.is_null() {

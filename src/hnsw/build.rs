@@ -106,7 +106,7 @@ fn insert_each(
     }
     bridge_all(graph, &|_| false, &changed, BRIDGE_ROUNDS, threads, control, tick)?;
     if !control.stopped() {
-        // A number that is not in use has no links, and must get none. Neither have twins, which need none.
+        // A number that is not in use has no links, and must get none. Neither have duplicates, which need none.
         let unlinked = |node: Node| !graph.is_linked(node);
         run(1, control, tick, &|_| {
             connect(graph, &unlinked, ef_construction, &mut Scratch::new(graph.codec()), &mut || control.stopped());

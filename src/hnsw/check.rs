@@ -5,7 +5,7 @@ use crate::hnsw::{Graph, GraphMut, NONE, Node};
 
 /// What a node number is in use for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum NodeState {
     /// a vector
     Live,
     /// a vector that is gone; other nodes may still lead here
@@ -18,8 +18,8 @@ pub enum State {
 pub trait Inspect: Graph {
     /// As [`GraphMut::level`].
     fn level(&self, node: Node) -> u8;
-    /// As [`GraphMut::twin`].
-    fn twin(&self, node: Node) -> Node;
+    /// As [`GraphMut::duplicate`].
+    fn duplicate(&self, node: Node) -> Node;
     /// As [`GraphMut::own_links`].
     fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>);
     /// As [`GraphMut::max_links`].
@@ -33,8 +33,8 @@ impl<G: GraphMut> Inspect for G {
         GraphMut::level(self, node)
     }
 
-    fn twin(&self, node: Node) -> Node {
-        GraphMut::twin(self, node)
+    fn duplicate(&self, node: Node) -> Node {
+        GraphMut::duplicate(self, node)
     }
 
     fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
@@ -57,7 +57,7 @@ pub struct Findings {
     pub problems: Vec<String>,
     /// a live node on a higher level than the entry point's, from which no search begins
     pub higher: Option<Node>,
-    /// live nodes that no chain of links and twins leads to from the entry point on level 0
+    /// live nodes that no chain of links and duplicates leads to from the entry point on level 0
     pub unreachable: Vec<Node>,
 }
 
@@ -73,53 +73,53 @@ impl Findings {
 }
 
 /// Checks all lists, levels and chains of a graph that nobody changes meanwhile.
-pub fn check(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Findings {
+pub fn check(graph: &impl Inspect, state: &dyn Fn(Node) -> NodeState) -> Findings {
     check_watched(graph, state, &mut || {})
 }
 
 /// As [`check`]; `tick` is called for each node.
-pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut dyn FnMut()) -> Findings {
+pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> NodeState, tick: &mut dyn FnMut()) -> Findings {
     let mut findings = Findings::default();
     let nodes = graph.nodes();
-    let twins = twins(graph, state);
-    check_chains(graph, state, &twins, &mut findings);
+    let duplicates = duplicates(graph, state);
+    check_chains(graph, state, &duplicates, &mut findings);
     let mut chained = Bitset::below(nodes);
-    for node in (0..nodes).filter(|&node| state(node) == State::Live) {
+    for node in (0..nodes).filter(|&node| state(node) == NodeState::Live) {
         tick();
         for level in 0..=graph.level(node) {
-            check_list(graph, state, &twins, node, level, &mut findings);
+            check_list(graph, state, &duplicates, node, level, &mut findings);
         }
-        let twin = graph.twin(node);
-        if twin == NONE {
+        let duplicate = graph.duplicate(node);
+        if duplicate == NONE {
             continue;
         }
-        if twin >= nodes || state(twin) == State::Free {
-            findings.add(|| format!("node {node} has the twin {twin}, which is not in use"));
-        } else if chained.contains(twin) {
-            findings.add(|| format!("node {twin} is the twin of two nodes, {node} is one"));
+        if duplicate >= nodes || state(duplicate) == NodeState::Free {
+            findings.add(|| format!("node {node} has the duplicate {duplicate}, which is not in use"));
+        } else if chained.contains(duplicate) {
+            findings.add(|| format!("node {duplicate} is the duplicate of two nodes, {node} is one"));
         } else {
-            chained.insert(twin);
-            if !graph.same_code(node, twin) {
-                findings.add(|| format!("node {node} and its twin {twin} have different codes"));
+            chained.insert(duplicate);
+            if !graph.same_code(node, duplicate) {
+                findings.add(|| format!("node {node} and its duplicate {duplicate} have different codes"));
             }
         }
     }
     match graph.entry() {
         None => {
-            if let Some(node) = (0..nodes).find(|&node| state(node) == State::Live) {
+            if let Some(node) = (0..nodes).find(|&node| state(node) == NodeState::Live) {
                 findings.add(|| format!("there is no entry point, but node {node} is live"));
             }
         }
         Some((entry, level)) => {
-            if entry >= nodes || state(entry) == State::Free {
+            if entry >= nodes || state(entry) == NodeState::Free {
                 findings.add(|| format!("the entry point {entry} is not in use"));
             } else if graph.level(entry) != level {
                 findings.add(|| format!("the entry point {entry} is on level {}, not {level}", graph.level(entry)));
-            } else if twins.contains(entry) {
-                findings.add(|| format!("the entry point {entry} is a twin"));
+            } else if duplicates.contains(entry) {
+                findings.add(|| format!("the entry point {entry} is a duplicate"));
             } else {
-                let is_higher = |&node: &Node| state(node) == State::Live && graph.level(node) > level;
-                findings.higher = (0..nodes).filter(|&node| !twins.contains(node)).find(is_higher);
+                let is_higher = |&node: &Node| state(node) == NodeState::Live && graph.level(node) > level;
+                findings.higher = (0..nodes).filter(|&node| !duplicates.contains(node)).find(is_higher);
             }
         }
     }
@@ -128,28 +128,28 @@ pub fn check_watched(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: 
 }
 
 /// The nodes in use that hang behind another one in use.
-fn twins(graph: &impl Inspect, state: &dyn Fn(Node) -> State) -> Bitset {
-    let mut twins = Bitset::below(graph.nodes());
-    for node in (0..graph.nodes()).filter(|&node| state(node) != State::Free) {
-        twins.insert(graph.twin(node));
+fn duplicates(graph: &impl Inspect, state: &dyn Fn(Node) -> NodeState) -> Bitset {
+    let mut duplicates = Bitset::below(graph.nodes());
+    for node in (0..graph.nodes()).filter(|&node| state(node) != NodeState::Free) {
+        duplicates.insert(graph.duplicate(node));
     }
-    twins
+    duplicates
 }
 
-/// Each live twin hangs behind a head: a chain that comes back to itself has none.
-fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Bitset, findings: &mut Findings) {
+/// Each live duplicate hangs behind a head: a chain that comes back to itself has none.
+fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> NodeState, duplicates: &Bitset, findings: &mut Findings) {
     let nodes = graph.nodes();
     let mut hung = Bitset::below(nodes);
-    for head in (0..nodes).filter(|&node| state(node) != State::Free && !twins.contains(node)) {
-        let mut twin = graph.twin(head);
-        while twin < nodes && !hung.contains(twin) {
-            hung.insert(twin);
-            twin = graph.twin(twin);
+    for head in (0..nodes).filter(|&node| state(node) != NodeState::Free && !duplicates.contains(node)) {
+        let mut duplicate = graph.duplicate(head);
+        while duplicate < nodes && !hung.contains(duplicate) {
+            hung.insert(duplicate);
+            duplicate = graph.duplicate(duplicate);
         }
     }
-    for node in (0..nodes).filter(|&node| state(node) == State::Live) {
-        if twins.contains(node) && !hung.contains(node) {
-            findings.add(|| format!("the chain of twins at node {node} leads in a circle"));
+    for node in (0..nodes).filter(|&node| state(node) == NodeState::Live) {
+        if duplicates.contains(node) && !hung.contains(node) {
+            findings.add(|| format!("the chain of duplicates at node {node} leads in a circle"));
         }
     }
 }
@@ -157,8 +157,8 @@ fn check_chains(graph: &impl Inspect, state: &dyn Fn(Node) -> State, twins: &Bit
 /// Checks one list of a live node.
 fn check_list(
     graph: &impl Inspect,
-    state: &dyn Fn(Node) -> State,
-    twins: &Bitset,
+    state: &dyn Fn(Node) -> NodeState,
+    duplicates: &Bitset,
     node: Node,
     level: u8,
     findings: &mut Findings,
@@ -171,12 +171,12 @@ fn check_list(
     for &link in &links {
         if link == node {
             findings.add(|| format!("node {node} links to itself on level {level}"));
-        } else if link >= graph.nodes() || state(link) == State::Free {
+        } else if link >= graph.nodes() || state(link) == NodeState::Free {
             findings.add(|| format!("node {node} links to {link} on level {level}, which is not in use"));
         } else if graph.level(link) < level {
             findings.add(|| format!("node {node} links to {link} on level {level}, which is not on that level"));
-        } else if twins.contains(link) {
-            findings.add(|| format!("node {node} links to {link} on level {level}, which is a twin"));
+        } else if duplicates.contains(link) {
+            findings.add(|| format!("node {node} links to {link} on level {level}, which is a duplicate"));
         }
     }
     links.sort_unstable();
@@ -186,7 +186,7 @@ fn check_list(
 }
 
 /// Live nodes that cannot be reached on level 0 from the entry point. Dead nodes lead on.
-fn unreachable(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut dyn FnMut()) -> Vec<Node> {
+fn unreachable(graph: &impl Inspect, state: &dyn Fn(Node) -> NodeState, tick: &mut dyn FnMut()) -> Vec<Node> {
     let nodes = graph.nodes();
     let mut reached = Bitset::below(nodes);
     let mut waiting = Vec::new();
@@ -206,5 +206,5 @@ fn unreachable(graph: &impl Inspect, state: &dyn Fn(Node) -> State, tick: &mut d
             }
         }
     }
-    (0..nodes).filter(|&node| state(node) == State::Live && !reached.contains(node)).collect()
+    (0..nodes).filter(|&node| state(node) == NodeState::Live && !reached.contains(node)).collect()
 }

@@ -24,27 +24,29 @@ const BRIDGES: usize = 4;
 const ROUNDS: usize = 16;
 
 /// The nodes that hang behind another in a chain.
-pub(super) fn twins(graph: &impl GraphMut) -> Bitset {
-    let mut twins = Bitset::below(graph.nodes());
-    for twin in (0..graph.nodes()).map(|node| graph.twin(node)).filter(|&twin| twin != NONE) {
-        twins.insert(twin);
+pub(super) fn duplicates(graph: &impl GraphMut) -> Bitset {
+    let mut duplicates = Bitset::below(graph.nodes());
+    for duplicate in (0..graph.nodes()).map(|node| graph.duplicate(node)).filter(|&duplicate| duplicate != NONE) {
+        duplicates.insert(duplicate);
     }
-    twins
+    duplicates
 }
 
-/// The dead heads of chains in which something lives: who is to be reached through them needs them like live ones. Twins that
+/// The dead heads of chains in which something lives: who is to be reached through them needs them like live ones. Duplicates that
 /// a repair took out of a chain point into it still, but have no links.
-fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Bitset) -> Bitset {
+fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, duplicates: &Bitset) -> Bitset {
     let mut needed = Bitset::below(graph.nodes());
     let mut links = Vec::new();
-    for head in (0..graph.nodes()).filter(|&node| !twins.contains(node) && graph.twin(node) != NONE && dead(node)) {
-        let mut twin = graph.twin(head);
-        while twin != NONE && dead(twin) {
-            twin = graph.twin(twin);
+    for head in
+        (0..graph.nodes()).filter(|&node| !duplicates.contains(node) && graph.duplicate(node) != NONE && dead(node))
+    {
+        let mut duplicate = graph.duplicate(head);
+        while duplicate != NONE && dead(duplicate) {
+            duplicate = graph.duplicate(duplicate);
         }
         links.clear();
         graph.own_links(head, 0, &mut links);
-        if twin != NONE && !links.is_empty() {
+        if duplicate != NONE && !links.is_empty() {
             needed.insert(head);
         }
     }
@@ -52,7 +54,7 @@ fn needed(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, twins: &Bitset) ->
 }
 
 /// Links to all heads that cannot be reached from the entry point on level 0, without passing dead nodes: live ones, and
-/// dead ones with live twins. `stop` is asked before each of them. Returns how many there were.
+/// dead ones with live duplicates. `stop` is asked before each of them. Returns how many there were.
 pub fn connect(
     graph: &impl GraphMut,
     dead: &dyn Fn(Node) -> bool,
@@ -61,8 +63,8 @@ pub fn connect(
     stop: &mut dyn FnMut() -> bool,
 ) -> u32 {
     let Some((entry, _)) = graph.entry() else { return 0 };
-    let twins = twins(graph);
-    let needed = needed(graph, dead, &twins);
+    let duplicates = duplicates(graph);
+    let needed = needed(graph, dead, &duplicates);
     let dead: &dyn Fn(Node) -> bool = &|node| dead(node) && !needed.contains(node);
     let mut reached = Visited::default();
     let mut waiting = Vec::new();
@@ -72,7 +74,7 @@ pub fn connect(
         reached.start(graph.nodes());
         // The entry point counts as reached when a link leads back to it: scans begin elsewhere, too.
         walk(graph, dead, entry, &mut reached, &mut waiting, &mut scratch.links);
-        for node in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
+        for node in (0..graph.nodes()).filter(|&node| !duplicates.contains(node)) {
             if reached.contains(node) || dead(node) {
                 continue;
             }
@@ -208,7 +210,7 @@ pub(super) fn doubtful(
 }
 
 /// Searches for a node that is linked in, and links it on level 0 with the nearest that are found, both ways, if the search
-/// misses it. Returns whether it did. Twins are left alone.
+/// misses it. Returns whether it did. Duplicates are left alone.
 pub fn bridge(graph: &impl GraphMut, node: Node, scratch: &mut Scratch) -> bool {
     let Scratch { query, pool, hop, visited, candidates, links, .. } = scratch;
     links.clear();

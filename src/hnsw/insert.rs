@@ -17,7 +17,7 @@ pub struct Scratch {
     /// to which a list that was full on level 0 does not lead any more
     pub(super) dropped: Vec<Node>,
     pub(super) chosen: Vec<Vec<Node>>,
-    /// whether a node becomes the twin of another with the same code
+    /// whether a node becomes the duplicate of another with the same code
     pub(super) chains: bool,
 }
 
@@ -41,7 +41,7 @@ impl Scratch {
 }
 
 /// Links a node in whose code and level are stored and which nothing leads to. `ef_construction` is how many
-/// candidates are looked for on each level. If another node has the same code, the node becomes its twin.
+/// candidates are looked for on each level. If another node has the same code, the node becomes its duplicate.
 pub fn insert(graph: &impl GraphMut, node: Node, ef_construction: usize, scratch: &mut Scratch) {
     let ef_construction = ef_construction.max(1);
     scratch.dropped.clear();
@@ -67,13 +67,13 @@ pub fn insert(graph: &impl GraphMut, node: Node, ef_construction: usize, scratch
         search_level(graph, query, on_level, ef_construction, pool, hop, visited);
         if on_level == 0 && scratch.chains {
             // Equal codes have equal distances, but under the inner product not the smallest.
-            let twin = scratch
+            let duplicate = scratch
                 .pool
                 .found()
                 .find(|&(distance, other)| distance == own_distance && other != node && graph.same_code(other, node));
-            if let Some((_, head)) = twin {
+            if let Some((_, head)) = duplicate {
                 // Nothing leads to the node yet: what was chosen for upper levels is not written.
-                graph.chain_twin(head, node);
+                graph.chain_duplicate(head, node);
                 return;
             }
         }

@@ -39,7 +39,7 @@ pub struct MemoryGraph {
 /// What there is of a node besides code and links.
 struct Entry {
     identity: AtomicU64,
-    twin: AtomicU32,
+    duplicate: AtomicU32,
     /// the block of level 1 in `upper`; the others follow
     upper: u32,
     level: u8,
@@ -102,7 +102,7 @@ impl MemoryGraph {
         self.links.extend((0..2 * self.m).map(|_| AtomicU32::new(NONE)));
         self.nodes.push(Entry {
             identity: AtomicU64::new(identity),
-            twin: AtomicU32::new(NONE),
+            duplicate: AtomicU32::new(NONE),
             upper: 0,
             level: 0,
             locked: AtomicBool::new(false),
@@ -111,7 +111,7 @@ impl MemoryGraph {
         node
     }
 
-    /// Gives a node's number to another vector. Nothing leads to the node; its links and twin are cleared.
+    /// Gives a node's number to another vector. Nothing leads to the node; its links and duplicate are cleared.
     pub fn replace(&mut self, node: Node, identity: u64, level: u8, head: Head, code: &[u8]) {
         debug_assert_eq!(code.len(), self.codec.code_bytes());
         let head_offset = self.head_offset;
@@ -121,7 +121,7 @@ impl MemoryGraph {
         let blocks = self.upper.len() / self.m.max(1);
         let entry = &mut self.nodes[node as usize];
         *entry.identity.get_mut() = identity;
-        *entry.twin.get_mut() = NONE;
+        *entry.duplicate.get_mut() = NONE;
         if level > entry.level {
             entry.upper = blocks as u32;
             self.upper.extend((0..usize::from(level) * self.m).map(|_| AtomicU32::new(NONE)));
@@ -170,7 +170,7 @@ impl MemoryGraph {
         }
     }
 
-    /// Whether the node has links of its own on level 0: neither a twin nor a number that is not in use has.
+    /// Whether the node has links of its own on level 0: neither a duplicate nor a number that is not in use has.
     #[must_use]
     pub fn is_linked(&self, node: Node) -> bool {
         self.list(node, 0).first().is_some_and(|link| link.load(Ordering::Relaxed) != NONE)
@@ -280,9 +280,9 @@ impl Graph for MemoryGraph {
     fn links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
         self.own_links(node, level, out);
         if level == 0 {
-            let twin = self.twin(node);
-            if twin != NONE {
-                out.push(twin);
+            let duplicate = self.duplicate(node);
+            if duplicate != NONE {
+                out.push(duplicate);
             }
         }
     }
@@ -346,12 +346,12 @@ impl GraphMut for MemoryGraph {
     }
 
     #[inline]
-    fn twin(&self, node: Node) -> Node {
-        self.nodes[node as usize].twin.load(Ordering::Relaxed)
+    fn duplicate(&self, node: Node) -> Node {
+        self.nodes[node as usize].duplicate.load(Ordering::Relaxed)
     }
 
-    fn set_twin(&self, node: Node, twin: Node) {
-        self.nodes[node as usize].twin.store(twin, Ordering::Relaxed);
+    fn set_duplicate(&self, node: Node, duplicate: Node) {
+        self.nodes[node as usize].duplicate.store(duplicate, Ordering::Relaxed);
     }
 
     fn raise_entry(&self, node: Node, level: u8) {
@@ -380,9 +380,9 @@ impl GraphMut for MemoryGraph {
         }
     }
 
-    fn chain_twin(&self, behind: Node, twin: Node) {
+    fn chain_duplicate(&self, behind: Node, duplicate: Node) {
         let _locked = self.lock(behind);
-        self.set_twin(twin, self.twin(behind));
-        self.set_twin(behind, twin);
+        self.set_duplicate(duplicate, self.duplicate(behind));
+        self.set_duplicate(behind, duplicate);
     }
 }

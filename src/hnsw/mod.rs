@@ -18,10 +18,10 @@
 //! | [`repair`] | links around what was deleted |
 //! | [`check`] | what must hold of a graph |
 //!
-//! # Twins
+//! # Duplicates
 //!
 //! A node whose code equals that of another gets no links of its own. It hangs in a chain at the other: a *head* with
-//! links and any number of *twins* behind it, each pointing to the next. Scans follow the chain, inserts and repairs
+//! links and any number of *duplicates* behind it, each pointing to the next. Scans follow the chain, inserts and repairs
 //! see heads only, so equal vectors neither crowd out each other's links nor cost more than one.
 //!
 //! # Writers and readers
@@ -67,7 +67,7 @@ pub trait Graph {
     fn entry(&self) -> Option<(Node, u8)>;
     /// All node numbers are below this.
     fn nodes(&self) -> u32;
-    /// Appends the neighbours of a node on a level, on level 0 also its twin if it has one.
+    /// Appends the neighbours of a node on a level, on level 0 also its duplicate if it has one.
     fn links(&self, node: Node, level: u8, out: &mut Vec<Node>);
     /// Appends the estimated distance to the query for each of the nodes.
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>);
@@ -86,36 +86,36 @@ pub trait GraphMut: Graph {
     fn load_query(&self, node: Node, query: &mut Query);
     /// Whether the two nodes have equal codes and heads.
     fn same_code(&self, a: Node, b: Node) -> bool;
-    /// Lets `change` edit a node's own links (without the twin) on a level. Nobody else writes that list meanwhile.
+    /// Lets `change` edit a node's own links (without the duplicate) on a level. Nobody else writes that list meanwhile.
     /// `change` leaves no more than the level's maximum, calls nothing of the graph, and may be called once only.
     fn edit_links(&self, node: Node, level: u8, change: &mut dyn FnMut(&mut Vec<Node>));
-    /// The next in a node's chain of twins, or [`NONE`].
-    fn twin(&self, node: Node) -> Node;
-    /// Sets what [`GraphMut::twin`] answers.
-    fn set_twin(&self, node: Node, twin: Node);
+    /// The next in a node's chain of duplicates, or [`NONE`].
+    fn duplicate(&self, node: Node) -> Node;
+    /// Sets what [`GraphMut::duplicate`] answers.
+    fn set_duplicate(&self, node: Node, duplicate: Node);
     /// Makes the node the entry point if its level is higher than the entry point's, or if there is none.
     fn raise_entry(&self, node: Node, level: u8);
     /// Replaces the entry point whatever its level is: the old one is dead, or its whole graph.
     fn replace_entry(&self, entry: Option<(Node, u8)>);
 
-    /// Appends the node's own links on a level, without the twin.
+    /// Appends the node's own links on a level, without the duplicate.
     fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
         let start = out.len();
         self.links(node, level, out);
         if level == 0 {
-            let twin = self.twin(node);
-            if twin != NONE
-                && let Some(place) = out[start..].iter().rposition(|&link| link == twin)
+            let duplicate = self.duplicate(node);
+            if duplicate != NONE
+                && let Some(place) = out[start..].iter().rposition(|&link| link == duplicate)
             {
                 out.remove(start + place);
             }
         }
     }
 
-    /// Hangs `twin` into the chain right behind a node. Graphs with several writers at a time make it atomic.
-    fn chain_twin(&self, behind: Node, twin: Node) {
-        self.set_twin(twin, self.twin(behind));
-        self.set_twin(behind, twin);
+    /// Hangs `duplicate` into the chain right behind a node. Graphs with several writers at a time make it atomic.
+    fn chain_duplicate(&self, behind: Node, duplicate: Node) {
+        self.set_duplicate(duplicate, self.duplicate(behind));
+        self.set_duplicate(behind, duplicate);
     }
 
     /// Links of a node on this level, at most.

@@ -50,7 +50,7 @@ impl Order {
                 *number += 1;
                 links.clear();
                 graph.own_links(node, 0, &mut links);
-                links.push(graph.twin(node));
+                links.push(graph.duplicate(node));
                 waiting.extend(links.iter().filter(|&&link| link < count && seen.insert(link)));
             }
         }

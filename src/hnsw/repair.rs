@@ -3,12 +3,12 @@
 //! A dead node routes until its graph is repaired; then no live node leads to it any more and it can be given to
 //! another vector. The steps are
 //!
-//! 1. [`Repair::begin`]: dead twins leave their chains, the first live twin of a dead head takes its place, a dead
+//! 1. [`Repair::begin`]: dead duplicates leave their chains, the first live duplicate of a dead head takes its place, a dead
 //!    entry point is replaced;
 //! 2. [`Repair::node`], once for each node: a live node replaces its links to dead ones by links to what those linked to
 //!    (FreshDiskANN: Singh et al. 2021, arXiv 2105.09613, algorithm 4);
 //! 3. [`bridge`] for landmarks among those, since the ways to them have changed;
-//! 4. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to twins.
+//! 4. [`Repair::finish`]: live nodes that lost all links to them get one; dead nodes no longer point to duplicates.
 //!
 //! It can be left off after any node: the graph is searchable at any time, and another repair completes it (but for step 3,
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
@@ -17,7 +17,7 @@
 use crate::bitset::Bitset;
 use crate::error::Result;
 use crate::hnsw::build::bridge_all;
-use crate::hnsw::connect::{bridge, connect, is_landmark, twins};
+use crate::hnsw::connect::{bridge, connect, duplicates, is_landmark};
 use crate::hnsw::search::{descend, search_level};
 use crate::hnsw::workers::{Control, FEW_AT_A_TIME, in_chunks, run};
 use crate::hnsw::{Graph, GraphMut, MemoryGraph, NONE, Node, Scratch};
@@ -31,19 +31,19 @@ const CANDIDATES: usize = 8;
 
 /// A repair under way.
 pub struct Repair {
-    twins: Bitset,
+    duplicates: Bitset,
 }
 
 impl Repair {
     /// Puts chains and entry point in order.
     ///
-    /// `adopt(head, twin)` is called for a dead head with a live twin: the head takes over the twin's identity and the
-    /// twin becomes the dead one. When it returns, `dead` answers accordingly. The twin is out of the chain a moment
+    /// `adopt(head, duplicate)` is called for a dead head with a live duplicate: the head takes over the duplicate's identity and the
+    /// duplicate becomes the dead one. When it returns, `dead` answers accordingly. The duplicate is out of the chain a moment
     /// later.
     pub fn begin(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, adopt: &mut dyn FnMut(Node, Node)) -> Self {
-        let twins = chained(graph, dead);
+        let duplicates = chained(graph, dead);
         let mut top: Option<(Node, u8)> = None;
-        for head in (0..graph.nodes()).filter(|&node| !twins.contains(node)) {
+        for head in (0..graph.nodes()).filter(|&node| !duplicates.contains(node)) {
             clean_chain(graph, dead, head, adopt);
             if !dead(head) {
                 let level = graph.level(head);
@@ -53,11 +53,11 @@ impl Repair {
             }
         }
         let is_higher = |level| top.is_some_and(|(_, highest)| highest > level);
-        // a head that was dead and took over a twin's identity may be higher than the entry point
+        // a head that was dead and took over a duplicate's identity may be higher than the entry point
         if graph.entry().is_none_or(|(entry, level)| dead(entry) || is_higher(level)) {
             graph.replace_entry(top);
         }
-        Self { twins }
+        Self { duplicates }
     }
 
     /// Replaces a node's links to dead nodes, if it is live and has some; returns whether it had.
@@ -70,7 +70,7 @@ impl Repair {
         ef_construction: usize,
         scratch: &mut Scratch,
     ) -> bool {
-        if self.twins.contains(node) || dead(node) {
+        if self.duplicates.contains(node) || dead(node) {
             return false;
         }
         let mut changed = false;
@@ -80,7 +80,7 @@ impl Repair {
         changed
     }
 
-    /// Connects what nothing leads to any more, and takes the twins from the dead. `stop` is asked before each node
+    /// Connects what nothing leads to any more, and takes the duplicates from the dead. `stop` is asked before each node
     /// that is connected. Returns how many there were, and whether it went through.
     pub fn finish(
         &self,
@@ -96,8 +96,8 @@ impl Repair {
             stopped
         });
         if !stopped {
-            for node in (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && dead(node)) {
-                graph.set_twin(node, NONE);
+            for node in (0..graph.nodes()).filter(|&node| graph.duplicate(node) != NONE && dead(node)) {
+                graph.set_duplicate(node, NONE);
             }
         }
         (connected, !stopped)
@@ -106,14 +106,14 @@ impl Repair {
 
 /// The nodes that hang in chains behind heads.
 ///
-/// Dead twins that a repair took out of their chains before it was left off still point to others. They have no links,
+/// Dead duplicates that a repair took out of their chains before it was left off still point to others. They have no links,
 /// unlike a head that anything leads to; their pointers are cleared, lest they be taken for heads.
 fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Bitset {
-    let pointed_at = twins(graph);
+    let pointed_at = duplicates(graph);
     let entry = graph.entry().map(|(entry, _)| entry);
     let mut chained = Bitset::below(graph.nodes());
     let mut links = Vec::new();
-    let pointing = || (0..graph.nodes()).filter(|&node| graph.twin(node) != NONE && !pointed_at.contains(node));
+    let pointing = || (0..graph.nodes()).filter(|&node| graph.duplicate(node) != NONE && !pointed_at.contains(node));
     let mut leftovers: Vec<Node> = pointing().filter(|&node| dead(node) && entry != Some(node)).collect();
     leftovers.retain(|&node| {
         links.clear();
@@ -122,7 +122,7 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Bitset {
     });
     if !leftovers.is_empty() {
         // A head all of whose neighbours died may have no links either, but some lead to it. Links of the dead do not count: a
-        // free number keeps its own until it is given out, and they may lead to one that has been, to a twin.
+        // free number keeps its own until it is given out, and they may lead to one that has been, to a duplicate.
         let mut led_to = Bitset::below(graph.nodes());
         for node in (0..graph.nodes()).filter(|&node| !dead(node)) {
             links.clear();
@@ -134,47 +134,47 @@ fn chained(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool) -> Bitset {
         leftovers.retain(|&node| !led_to.contains(node));
     }
     for head in pointing().filter(|node| leftovers.binary_search(node).is_err()) {
-        let mut twin = graph.twin(head);
-        while twin != NONE && !chained.contains(twin) {
-            chained.insert(twin);
-            twin = graph.twin(twin);
+        let mut duplicate = graph.duplicate(head);
+        while duplicate != NONE && !chained.contains(duplicate) {
+            chained.insert(duplicate);
+            duplicate = graph.duplicate(duplicate);
         }
     }
     for mut node in leftovers {
         while node != NONE && !chained.contains(node) && dead(node) {
-            let next = graph.twin(node);
-            graph.set_twin(node, NONE);
+            let next = graph.duplicate(node);
+            graph.set_duplicate(node, NONE);
             node = next;
         }
     }
     chained
 }
 
-/// Unlinks dead twins, and lets a dead head take over a live twin's identity.
+/// Unlinks dead duplicates, and lets a dead head take over a live duplicate's identity.
 fn clean_chain(graph: &impl GraphMut, dead: &dyn Fn(Node) -> bool, head: Node, adopt: &mut dyn FnMut(Node, Node)) {
-    let mut twin = graph.twin(head);
-    if twin == NONE {
+    let mut duplicate = graph.duplicate(head);
+    if duplicate == NONE {
         return;
     }
     if dead(head) {
-        while twin != NONE && dead(twin) {
-            twin = graph.twin(twin);
+        while duplicate != NONE && dead(duplicate) {
+            duplicate = graph.duplicate(duplicate);
         }
-        if twin != NONE {
-            adopt(head, twin);
+        if duplicate != NONE {
+            adopt(head, duplicate);
         }
     }
     let mut kept = head;
-    twin = graph.twin(head);
-    while twin != NONE {
-        let next = graph.twin(twin);
-        if dead(twin) {
-            // The dead twin still leads on, for searches that are at it.
-            graph.set_twin(kept, next);
+    duplicate = graph.duplicate(head);
+    while duplicate != NONE {
+        let next = graph.duplicate(duplicate);
+        if dead(duplicate) {
+            // The dead duplicate still leads on, for searches that are at it.
+            graph.set_duplicate(kept, next);
         } else {
-            kept = twin;
+            kept = duplicate;
         }
-        twin = next;
+        duplicate = next;
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Visited {
 
 /// Nodes of a graph of which a mark each is no matter.
 const FEW_NODES: u32 = 1 << 16;
-/// Places of the least table.
+/// PagePlaces of the least table.
 const LEAST_PLACES: usize = 1 << 10;
 
 impl Visited {
@@ -297,7 +297,7 @@ impl Pool {
 }
 
 /// The `ef` nodes nearest to the query that are found on a level from what `pool` holds (its entries); they replace it.
-/// Twins are not followed.
+/// Duplicates are not followed.
 pub(super) fn search_level(
     graph: &impl super::GraphMut,
     query: &Query,

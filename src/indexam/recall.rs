@@ -6,11 +6,11 @@
 use crate::format::store::{Generation, SlotNo};
 use crate::knn::column::Column;
 use crate::knn::exact;
-use crate::knn::query::Query;
-use crate::knn::result_queue::Best;
-use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::query::VectorQuery;
+use crate::knn::result_queue::TopK;
+use crate::knn::row_lookup::{RowLookup, SlotVisibility};
 use crate::knn::vector_scan;
-use crate::knn::vector_scan::Segments;
+use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
@@ -46,10 +46,10 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
         let Request { heap, index, column, .. } = *request;
         let snapshot = pg_sys::RegisterSnapshot(request.snapshot);
         let context = pg_sys::CurrentMemoryContext;
-        let mut rows = Rows::new(heap, Some(index), &column, snapshot, context);
+        let mut rows = RowLookup::new(heap, Some(index), &column, snapshot, context);
         let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
         let store = Store::of(toast.raw());
-        let segments = Segments::of(&store, &column);
+        let segments = ColumnSegments::of(&store, &column);
         let drawn = draw(&store, &segments, &mut rows, request.queries);
         let mut scan = IndexScan::new(request, snapshot);
         let (mut found, mut wanted) = (0, 0);
@@ -63,7 +63,7 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
             if !store.read(StoredVector { slot, dims: column.dims }, take) {
                 continue;
             }
-            let query = Query::new(column.metric, elements);
+            let query = VectorQuery::new(column.metric, elements);
             let nearest = nearest(&store, &segments, &mut rows, &query, request.k);
             let Some(&farthest) = nearest.last() else { continue };
             wanted += nearest.len();
@@ -77,12 +77,18 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
 }
 
 /// Whether the snapshot sees a row with the vector in slot `number`, in the index.
-unsafe fn is_there(store: &Store, rows: &mut Rows, number: SlotNo, generation: Generation, sight: Sight) -> bool {
-    match sight {
-        Sight::Hidden => false,
-        Sight::Row(_) => true,
+unsafe fn is_there(
+    store: &Store,
+    rows: &mut RowLookup,
+    number: SlotNo,
+    generation: Generation,
+    visibility: SlotVisibility,
+) -> bool {
+    match visibility {
+        SlotVisibility::Hidden => false,
+        SlotVisibility::Row(_) => true,
         // SAFETY: the relations are open
-        Sight::Ask => unsafe {
+        SlotVisibility::Ask => unsafe {
             let slot = store.slot(number);
             slot.is_some_and(|slot| rows.tid(number, generation, &slot).is_some())
         },
@@ -90,21 +96,21 @@ unsafe fn is_there(store: &Store, rows: &mut Rows, number: SlotNo, generation: G
 }
 
 /// The slots of `most` rows of the index, each with the same probability (reservoir sampling, Vitter's algorithm R).
-unsafe fn draw(store: &Store, segments: &Segments, rows: &mut Rows, most: usize) -> Vec<SlotNo> {
+unsafe fn draw(store: &Store, segments: &ColumnSegments, rows: &mut RowLookup, most: usize) -> Vec<SlotNo> {
     let mut drawn: Vec<SlotNo> = Vec::new();
     let mut seen = 0u64;
     for chunk in segments.all() {
         let mut candidates = Vec::new();
         // SAFETY: the relations are open
         unsafe {
-            segments.visible(store, chunk, rows, |segment, position, slot, sight| {
-                candidates.push((SlotNo::new(segment.tag, position), slot.generation, sight));
+            segments.visible(store, chunk, rows, |segment, position, slot, visibility| {
+                candidates.push((SlotNo::new(segment.tag, position), slot.generation, visibility));
             });
         }
-        for (number, generation, sight) in candidates {
+        for (number, generation, visibility) in candidates {
             pgrx::check_for_interrupts!();
             // SAFETY: the relations are open
-            if !unsafe { is_there(store, rows, number, generation, sight) } {
+            if !unsafe { is_there(store, rows, number, generation, visibility) } {
                 continue;
             }
             seen += 1;
@@ -123,13 +129,19 @@ unsafe fn draw(store: &Store, segments: &Segments, rows: &mut Rows, most: usize)
 }
 
 /// The distances of the exactly nearest `k` rows, ascending.
-unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &Query, k: usize) -> Vec<f64> {
+unsafe fn nearest(
+    store: &Store,
+    segments: &ColumnSegments,
+    rows: &mut RowLookup,
+    query: &VectorQuery,
+    k: usize,
+) -> Vec<f64> {
     let mut distances = Vec::with_capacity(k);
     // some of those whose slots cannot tell are not there
     let mut most = k + k / 4 + 16;
     let mut after = None;
     loop {
-        let mut best = Best::new(most, after);
+        let mut best = TopK::new(most, after);
         let mut chunks = segments.all();
         // SAFETY: the relations are open
         unsafe { vector_scan::nearest(store, segments, rows, query, &mut best, None, || chunks.next()) };
@@ -137,9 +149,9 @@ unsafe fn nearest(store: &Store, segments: &Segments, rows: &mut Rows, query: &Q
         after = collected.last().copied();
         for found in collected {
             pgrx::check_for_interrupts!();
-            let sight = if found.tid.is_some() { Sight::Row(found.tid) } else { Sight::Ask };
+            let visibility = if found.tid.is_some() { SlotVisibility::Row(found.tid) } else { SlotVisibility::Ask };
             // SAFETY: the relations are open
-            if unsafe { is_there(store, rows, found.slot, found.generation, sight) } {
+            if unsafe { is_there(store, rows, found.slot, found.generation, visibility) } {
                 distances.push(found.distance);
                 if distances.len() == k {
                     return distances;
@@ -175,7 +187,7 @@ impl IndexScan {
     }
 
     /// How many of the first `k` rows are no farther from `query` than `farthest`.
-    unsafe fn count_within(&mut self, query: &Query, k: usize, farthest: f64) -> usize {
+    unsafe fn count_within(&mut self, query: &VectorQuery, k: usize, farthest: f64) -> usize {
         // SAFETY: begun in `new`
         unsafe {
             let dims = query.elements().len();

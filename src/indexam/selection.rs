@@ -15,7 +15,7 @@ use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid, Relation};
 
 /// The access method of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum IndexKind {
     /// `zvec_flat`
     Flat,
     /// `zvec_hnsw`
@@ -47,12 +47,12 @@ pub struct Opened {
     /// the table
     pub table: OpenRelation,
     /// indexes of our access methods that are complete enough to be maintained
-    pub indexes: Vec<(OpenRelation, Kind)>,
+    pub indexes: Vec<(OpenRelation, IndexKind)>,
 }
 
 /// Our access method that `index` is of, if it is.
 #[must_use]
-pub unsafe fn kind_of(index: Relation) -> Option<Kind> {
+pub unsafe fn kind_of(index: Relation) -> Option<IndexKind> {
     // SAFETY: an open index has its access method's routine
     unsafe {
         if (*index).rd_indam.is_null() {
@@ -64,9 +64,9 @@ pub unsafe fn kind_of(index: Relation) -> Option<Kind> {
             _ => false,
         };
         if is(hnsw::CALLBACKS.ambuild) {
-            Some(Kind::Hnsw)
+            Some(IndexKind::Hnsw)
         } else if is(flat::CALLBACKS.ambuild) {
-            Some(Kind::Flat)
+            Some(IndexKind::Flat)
         } else {
             None
         }

@@ -23,7 +23,7 @@ const PROHIBITIVE: f64 = 1e300;
 
 /// What is to be known of a scan before it can be costed.
 #[derive(Clone, Copy, Debug)]
-pub struct Scan {
+pub struct ScanCost {
     /// rows of the table
     pub rows: f64,
     /// the share of them that a partial index covers; 1 for an index that is not
@@ -57,7 +57,7 @@ pub struct Estimate {
     pub pages: f64,
 }
 
-impl Scan {
+impl ScanCost {
     /// Of the planner's `path`; `None` for a path without an ORDER BY by distance, which is never worth while, and for one by a
     /// distance that no scan can compute: the server's planner takes what has no column in it for given; nor for one that would
     /// reveal what policies hide.
@@ -156,7 +156,7 @@ impl Scan {
         }
     }
 
-    /// Pages that the vectors take.
+    /// PageSource that the vectors take.
     #[must_use]
     pub fn vector_pages(&self) -> f64 {
         let bytes = self.rows * f64::from(self.dims) * 4.0;
@@ -180,7 +180,7 @@ unsafe fn reveals_rows(index: &pg_sys::IndexOptInfo) -> bool {
 /// Fills the planner's results; `None` makes sure that the path is not chosen.
 pub unsafe fn tell(
     path: *mut IndexPath,
-    estimate: Option<(&Scan, Estimate)>,
+    estimate: Option<(&ScanCost, Estimate)>,
     startup: *mut pg_sys::Cost,
     total: *mut pg_sys::Cost,
     selectivity: *mut pg_sys::Selectivity,
@@ -210,14 +210,14 @@ pub unsafe fn tell(
 
 /// What the planner is told of one pass over the slots and the vectors, made by one thread.
 #[must_use]
-pub fn pass_cost(scan: &Scan) -> f64 {
+pub fn pass_cost(scan: &ScanCost) -> f64 {
     // SAFETY: a setting
     scan.rows * (unsafe { pg_sys::cpu_operator_cost } + scan.distance)
 }
 
 /// What it is told of a pass by as many threads as a scan would have, had the machine processors for them.
 #[must_use]
-pub fn threads_cost(scan: &Scan) -> f64 {
+pub fn threads_cost(scan: &ScanCost) -> f64 {
     let pages = scan.vector_pages().min(f64::from(u32::MAX)) as u32;
     let helpers = if scan.temporary { 0 } else { crate::knn::scan_threads::wanted(pages) };
     pass_cost(scan) / (1.0 + EACH_HELPER * helpers as f64)

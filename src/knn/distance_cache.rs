@@ -10,12 +10,12 @@
 
 use crate::distance::Metric;
 use crate::format::store::{Generation, SlotNo};
-use crate::knn::query::Query;
+use crate::knn::query::VectorQuery;
 use std::cell::RefCell;
 use std::rc::Weak;
 use zerocopy::IntoBytes;
 
-struct HandedOut {
+struct LastDistance {
     metric: Metric,
     query: Weak<[f32]>,
     table: u32,
@@ -25,7 +25,7 @@ struct HandedOut {
 }
 
 thread_local! {
-    static LAST: RefCell<Option<HandedOut>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<LastDistance>> = const { RefCell::new(None) };
 }
 
 /// Forgets at the end of transactions, and where subtransactions are aborted.
@@ -69,11 +69,11 @@ mod ends {
 }
 
 /// Remembers that the row with the vector of `table` in `slot` is handed out, which is so far from `query`.
-pub fn note(query: &Query, table: u32, slot: SlotNo, generation: Generation, distance: f64) {
+pub fn note(query: &VectorQuery, table: u32, slot: SlotNo, generation: Generation, distance: f64) {
     #[cfg(feature = "pg")]
     ends::watch();
     let (metric, query) = (query.metric(), query.weak());
-    LAST.set(Some(HandedOut { metric, query, table, slot, generation, distance }));
+    LAST.set(Some(LastDistance { metric, query, table, slot, generation, distance }));
 }
 
 /// The distance of `query` and the vector of `table` in `slot`, if that was handed out last and the scan goes on.
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn only_what_was_handed_out_last_is_known_and_only_while_the_scan_lives() {
         let elements = [1.0f32, 2.0];
-        let query = Query::new(Metric::L2, elements.to_vec());
+        let query = VectorQuery::new(Metric::L2, elements.to_vec());
         let (slot, generation) = (SlotNo(7), Generation(3));
         let ask = |metric, elements: &[f32], table, slot, known| {
             distance(metric, elements, table, slot, |generation: Generation| generation.0 == known)

@@ -2,7 +2,7 @@
 
 use crate::format::store::SlotNo;
 use crate::knn::column::Column;
-use crate::knn::query::Query;
+use crate::knn::query::VectorQuery;
 use crate::store::pointer_reader;
 
 /// The distance of `query` to the vector in slot `slot` of `column`, to the bit what the operator answers. The slot must
@@ -11,7 +11,7 @@ use crate::store::pointer_reader;
 ///
 /// Where the pages of the vectors are is remembered from call to call and from query to query (`store/pointer_reader.rs`).
 #[must_use]
-pub fn distance(query: &Query, column: &Column, slot: SlotNo) -> f64 {
+pub fn distance(query: &VectorQuery, column: &Column, slot: SlotNo) -> f64 {
     let (mut sum, mut at) = (query.begin(), 0);
     pointer_reader::pieces(column.table.to_u32(), pointer_reader::stored(slot.0, column.dims), |bytes, ahead| {
         at = query.add(&mut sum, at, bytes, ahead);

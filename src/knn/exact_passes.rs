@@ -1,7 +1,7 @@
 //! The rows of a table in the order of a vector column's distances to a query.
 //!
 //! As many passes are made over the vectors as rows are asked for: the first keeps the nearest
-//! [`FIRST_ROUND`], the next, if it comes to that, the nearest [`SECOND_ROUND`] beyond those, and so on, so that memory
+//! [`FIRST_PASS_ROWS`], the next, if it comes to that, the nearest [`SECOND_PASS_ROWS`] beyond those, and so on, so that memory
 //! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
 //! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
 //!
@@ -17,13 +17,13 @@ use crate::format::store::Tid;
 use crate::format::store::slot_set::SlotSet;
 use crate::knn::column::Column;
 use crate::knn::distance_cache;
-use crate::knn::query::Query;
-use crate::knn::result_queue::{Best, Found, Order};
-use crate::knn::row_lookup::Rows;
+use crate::knn::query::VectorQuery;
+use crate::knn::result_queue::{Found, Order, TopK};
+use crate::knn::row_lookup::RowLookup;
 use crate::knn::scan_hints::Hints;
 use crate::knn::vector_scan;
-use crate::knn::vector_scan::{Chunk, Segments};
-use crate::knn::work::Work;
+use crate::knn::vector_scan::{ColumnSegments, SlotPageNo};
+use crate::knn::work::ScanWork;
 use crate::pg::error::OrRaise;
 use crate::pg::relation::OpenRelation;
 use crate::store::{Store, deferred_addresses};
@@ -31,11 +31,11 @@ use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::pg_sys::{self, Datum};
 
-/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
+/// RowLookup that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
 /// distance for each that was ever among them).
-pub const FIRST_ROUND: usize = 256;
-/// Rows that the second pass keeps.
-const SECOND_ROUND: usize = 16_000;
+pub const FIRST_PASS_ROWS: usize = 256;
+/// RowLookup that the second pass keeps.
+const SECOND_PASS_ROWS: usize = 16_000;
 /// The number of a pass from which on all keep as many as `work_mem` holds.
 const LATE: u32 = 2;
 
@@ -45,8 +45,8 @@ const REST_AT_A_TIME: usize = 16;
 /// What is to be read when what was collected has been handed out.
 #[derive(Clone, Copy, Debug)]
 enum Next {
-    /// pass number `round`, for what comes after the given one
-    Pass { round: u32, after: Option<Found> },
+    /// pass number `pass`, for what comes after the given one
+    Pass { pass: u32, after: Option<Found> },
     /// what comes after the given one on the slot pages of the share from that one on, where any order will do
     Rest { after: Found, from: usize },
     /// a slot page, in the order of storage
@@ -58,20 +58,20 @@ enum Next {
 }
 
 /// The first pass.
-const FIRST_PASS: Next = Next::Pass { round: 0, after: None };
+const FIRST_PASS: Next = Next::Pass { pass: 0, after: None };
 
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
-/// context given to [`Rows::new`].
-pub struct Rounds {
+/// context given to [`RowLookup::new`].
+pub struct ExactPasses {
     column: Column,
-    rows: Rows,
-    segments: Option<Segments>,
+    rows: RowLookup,
+    segments: Option<ColumnSegments>,
     /// the slot pages that the first pass read
-    share: Vec<Chunk>,
-    work: Work,
+    share: Vec<SlotPageNo>,
+    work: ScanWork,
     /// rows that the first pass keeps
     first: usize,
-    query: Option<Query>,
+    query: Option<VectorQuery>,
     hints: Hints,
     /// the vectors that are still asked for, where that is known
     among: Option<SlotSet>,
@@ -88,36 +88,36 @@ pub struct Rounds {
     next: Next,
 }
 
-/// How many rows pass number `round` keeps, of a scan whose first pass keeps `first`.
+/// How many rows pass number `pass` keeps, of a scan whose first pass keeps `first`.
 #[must_use]
-fn size(round: u32, first: usize) -> usize {
+fn size(pass: u32, first: usize) -> usize {
     // SAFETY: a setting
     let work_bytes = unsafe { pg_sys::work_mem } as usize * 1024;
-    match round {
+    match pass {
         0 => first,
-        1 => SECOND_ROUND,
+        1 => SECOND_PASS_ROWS,
         // twice as many are held while they are collected
-        _ => SECOND_ROUND.max(work_bytes / (2 * size_of::<Found>())),
+        _ => SECOND_PASS_ROWS.max(work_bytes / (2 * size_of::<Found>())),
     }
 }
 
 /// How many rows a late pass keeps.
 #[must_use]
 pub fn most_rows() -> usize {
-    size(LATE, FIRST_ROUND)
+    size(LATE, FIRST_PASS_ROWS)
 }
 
 /// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
 /// enough where the expectation is not far off.
 #[must_use]
-pub fn first_round(expected: f64) -> usize {
-    ((2.0 * expected) as usize).clamp(FIRST_ROUND, SECOND_ROUND)
+pub fn first_pass_rows(expected: f64) -> usize {
+    ((2.0 * expected) as usize).clamp(FIRST_PASS_ROWS, SECOND_PASS_ROWS)
 }
 
 /// How many passes after the first it takes to hand out so many rows, when they were expected.
 #[must_use]
 pub fn passes_after_first(rows: f64) -> f64 {
-    let first = first_round(rows);
+    let first = first_pass_rows(rows);
     let (mut passes, mut left) = (0, rows);
     while passes < 2 && left > size(passes, first) as f64 {
         left -= size(passes, first) as f64;
@@ -126,16 +126,16 @@ pub fn passes_after_first(rows: f64) -> f64 {
     f64::from(passes) + (left / size(passes, first) as f64).ceil() - 1.0
 }
 
-impl Rounds {
+impl ExactPasses {
     /// Nothing to be handed out yet of `rows`, which are those of `column`'s table. The first pass keeps `first`.
     #[must_use]
-    pub fn new(column: Column, rows: Rows, first: usize) -> Self {
+    pub fn new(column: Column, rows: RowLookup, first: usize) -> Self {
         Self {
             column,
             rows,
             segments: None,
             share: Vec::new(),
-            work: Work::default(),
+            work: ScanWork::default(),
             first,
             query: None,
             hints: Hints::default(),
@@ -159,7 +159,7 @@ impl Rounds {
     /// Begins anew with what `work` gives, in the order of the distances to `query`, a vector; in any order without one. When it
     /// has other dimensions than the column, an error is raised as soon as there is a vector to be compared with.
     /// What `hints` say holds where there is a query of these dimensions.
-    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: Work) {
+    pub unsafe fn begin(&mut self, query: Option<Datum>, hints: Hints, work: ScanWork) {
         self.clear(work);
         self.hints = hints;
         if let Some(query) = query {
@@ -170,7 +170,7 @@ impl Rounds {
                 return;
             }
             let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
-            self.query = Some(Query::new(self.column.metric, elements));
+            self.query = Some(VectorQuery::new(self.column.metric, elements));
             // SAFETY: the table is open
             let first = hints.nulls_first
                 && hints.order.within.is_none()
@@ -179,7 +179,7 @@ impl Rounds {
         }
     }
 
-    fn clear(&mut self, work: Work) {
+    fn clear(&mut self, work: ScanWork) {
         self.segments = None;
         self.share.clear();
         self.work = work;
@@ -196,23 +196,23 @@ impl Rounds {
     }
 
     /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
-    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. RowLookup without
     /// a vector are the last, unless `hints` say that they were the first. Each pass keeps as many rows as `work_mem` holds.
-    pub fn resume(&mut self, query: Option<Query>, hints: Hints, among: SlotSet, after: Option<Found>) {
-        self.clear(Work::default());
+    pub fn resume(&mut self, query: Option<VectorQuery>, hints: Hints, among: SlotSet, after: Option<Found>) {
+        self.clear(ScanWork::default());
         // as in the order before, which has NaN last
         self.hints = Hints { order: Order { nan_first: false, ..hints.order }, any_order: false, ..hints };
         self.among = Some(among);
         if query.is_some() {
             self.query = query;
             self.begun_after = after;
-            self.next = Next::Pass { round: LATE, after };
+            self.next = Next::Pass { pass: LATE, after };
         }
     }
 
     /// The rows that they are of.
     #[must_use]
-    pub fn into_rows(self) -> Rows {
+    pub fn into_rows(self) -> RowLookup {
         self.rows
     }
 
@@ -220,7 +220,7 @@ impl Rounds {
     #[must_use]
     pub fn is_to_go_on(&self) -> bool {
         let all_handed_out = self.handed_out >= self.collected.len();
-        all_handed_out && self.among.is_none() && matches!(self.next, Next::Pass { round: 1.., .. })
+        all_handed_out && self.among.is_none() && matches!(self.next, Next::Pass { pass: 1.., .. })
     }
 
     /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
@@ -237,11 +237,11 @@ impl Rounds {
 
     /// Gives back what was taken for looking at rows. Without it (after an error) the server takes it back.
     pub unsafe fn end(self) {
-        // SAFETY: by contract of `Rows::new`
+        // SAFETY: by contract of `RowLookup::new`
         unsafe { self.rows.end() }
     }
 
-    /// The next row's address; `None` when there is none. Begins with [`Rounds::begin`].
+    /// The next row's address; `None` when there is none. Begins with [`ExactPasses::begin`].
     pub unsafe fn row(&mut self) -> Option<Tid> {
         loop {
             while let Some(found) = self.collected.get(self.handed_out).copied() {
@@ -306,11 +306,10 @@ impl Rounds {
         // SAFETY: both relations are open
         unsafe {
             let store = Store::of(toast.raw());
-            let segments = self.segments.get_or_insert_with(|| Segments::of(&store, &column));
+            let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(&store, &column));
             match (self.next, &self.query) {
-                (Next::Pass { round, after }, Some(query)) => {
-                    let mut best =
-                        Best::new(size(round, self.first), after).ordered(self.hints.order).until(self.until);
+                (Next::Pass { pass, after }, Some(query)) => {
+                    let mut best = TopK::new(size(pass, self.first), after).ordered(self.hints.order).until(self.until);
                     let among = self.among.as_ref();
                     let is_first = self.share.is_empty();
                     if is_first {
@@ -328,19 +327,19 @@ impl Rounds {
                     self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
                         (false, _) => match last {
                             Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
-                            after => Next::Pass { round: round + 1, after },
+                            after => Next::Pass { pass: pass + 1, after },
                         },
                         (true, None) => nulls,
                         (true, before) => {
                             (self.begun_after, self.until) = (None, before);
-                            Next::Pass { round, after: None }
+                            Next::Pass { pass, after: None }
                         }
                     };
                 }
                 (Next::Rest { after, from }, Some(query)) => {
                     let to = self.share.len().min(from + REST_AT_A_TIME);
                     let mut pages = self.share[from..to].iter().copied();
-                    let mut best = Best::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                    let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
                     vector_scan::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
                     (*collected, _) = best.finish();
                     self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };

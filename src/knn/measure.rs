@@ -3,10 +3,10 @@
 use crate::format::page::{PAYLOAD_START, PageBytes};
 use crate::format::store::Geometry;
 use crate::knn::query::Measure;
-use crate::knn::result_queue::{Best, Found};
+use crate::knn::result_queue::{Found, TopK};
 
 /// The pages that vectors are on.
-pub trait Pages {
+pub trait PageSource {
     /// Data page `ordinal`, and the address at which the one after it may be in memory (0 = not known); `None` when only
     /// the backend's own thread can read it.
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)>;
@@ -14,7 +14,13 @@ pub trait Pages {
 
 /// Measures the vector of `found`, which a snapshot may see, and offers it; false when a page of it cannot be read.
 #[inline]
-pub fn offer(measure: Measure<'_>, geometry: Geometry, found: Found, pages: &mut impl Pages, best: &mut Best) -> bool {
+pub fn offer(
+    measure: Measure<'_>,
+    geometry: Geometry,
+    found: Found,
+    pages: &mut impl PageSource,
+    best: &mut TopK,
+) -> bool {
     let (mut sum, mut at) = (measure.begin(), 0);
     for piece in geometry.pieces(found.slot.position()) {
         let from = PAYLOAD_START + piece.offset;

@@ -4,14 +4,14 @@ use crate::distance::{Accumulator, Metric, dot};
 use std::rc::{Rc, Weak};
 
 /// A query and the metric by which vectors are compared with it.
-pub struct Query {
+pub struct VectorQuery {
     metric: Metric,
     elements: Rc<[f32]>,
     /// the query's square (cosine)
     squared: f64,
 }
 
-impl Query {
+impl VectorQuery {
     /// A query of as many dimensions as the vectors that it will meet.
     #[must_use]
     pub fn new(metric: Metric, elements: Vec<f32>) -> Self {
@@ -109,7 +109,7 @@ mod tests {
             }
             let elements: Vec<f32> = (0..usize::from(dims)).map(|i| value(7 * i + 1)).collect();
             for metric in Metric::ALL {
-                let query = Query::new(metric, elements.clone());
+                let query = VectorQuery::new(metric, elements.clone());
                 for position in (0..40).map(Position) {
                     let pieces: Vec<&[f32]> = geometry
                         .pieces(position)

@@ -85,7 +85,7 @@ impl Order {
 /// The first so many of what comes after a given one, however much is offered: constant memory and, on average, constant
 /// time an offer (a buffer of twice the size that is halved by selection whenever it is full).
 #[derive(Debug)]
-pub struct Best {
+pub struct TopK {
     most: usize,
     after: Option<Found>,
     order: Order,
@@ -96,7 +96,7 @@ pub struct Best {
     met_before: bool,
 }
 
-impl Best {
+impl TopK {
     /// Keeps the first `most` (at least 1) of those after `after`.
     #[must_use]
     pub fn new(most: usize, after: Option<Found>) -> Self {
@@ -150,7 +150,7 @@ impl Best {
         bound.map_or(self.order.within, |bound| Some(self.order.within.map_or(bound, |within| within.min(bound))))
     }
 
-    /// Notes that something beyond [`Best::bound`] was not offered.
+    /// Notes that something beyond [`TopK::bound`] was not offered.
     #[inline]
     pub fn pass(&mut self) {
         // where all that is wanted could have been kept, only the unwanted is passed by
@@ -202,12 +202,12 @@ impl Best {
 
 /// Hands out what was collected so far, in order, each slot once for good.
 #[derive(Debug, Default)]
-pub struct Output {
+pub struct ResultQueue {
     waiting: BinaryHeap<std::cmp::Reverse<Found>>,
     seen: HashSet<u32>,
 }
 
-impl Output {
+impl ResultQueue {
     /// Nothing collected.
     #[must_use]
     pub fn new() -> Self {
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn an_order_has_its_first_and_its_end() {
         let orders = |order: Order, most| {
-            let mut best = Best::new(most, None).ordered(order);
+            let mut best = TopK::new(most, None).ordered(order);
             for (slot, distance) in [(0, 3.0), (1, f64::NAN), (2, 1.0), (3, 2.0), (4, f64::INFINITY), (5, -1.0)] {
                 if best.bound().is_some_and(|bound| distance > bound) {
                     best.pass();
@@ -342,7 +342,7 @@ mod tests {
             let (mut got, mut after, mut until, mut first) = (Vec::new(), from, None, true);
             let mut before = false;
             loop {
-                let mut best = Best::new(most, after).until(until);
+                let mut best = TopK::new(most, after).until(until);
                 let mut other = best.fresh();
                 all.iter().enumerate().for_each(|(i, &one)| if i % 3 == 0 { &mut other } else { &mut best }.offer(one));
                 best.absorb(other);
@@ -372,8 +372,8 @@ mod tests {
             expected.sort();
             let (mut got, mut after) = (Vec::new(), None);
             loop {
-                let mut best = Best::new(most, after);
-                let mut others: Vec<Best> = (1..shares).map(|_| best.fresh()).collect();
+                let mut best = TopK::new(most, after);
+                let mut others: Vec<TopK> = (1..shares).map(|_| best.fresh()).collect();
                 for (i, &one) in all.iter().enumerate() {
                     others.get_mut(i % shares).unwrap_or(&mut best).offer(one);
                 }
@@ -392,7 +392,7 @@ mod tests {
 
         #[test]
         fn output_gives_each_slot_once(slots in prop::collection::vec((0u32..30, -9i32..9), 0..100)) {
-            let mut output = Output::new();
+            let mut output = ResultQueue::new();
             let mut first = std::collections::HashMap::new();
             for (slot, distance) in slots {
                 prop_assert_eq!(output.knows(SlotNo(slot)), first.contains_key(&slot));

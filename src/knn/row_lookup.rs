@@ -5,18 +5,18 @@ use crate::format::store::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::knn::column::Column;
 use crate::pg::error::raise;
 use crate::pg::restricted;
-use crate::store::visibility::{Judge, Verdict};
+use crate::store::visibility::{SlotJudge, Verdict};
 use crate::tableam::lookup::{Lookup, Whose};
 use pgrx::pg_sys::{self, Relation};
 
 /// What a slot says about whether a scan may return its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum SlotVisibility {
     /// it may not
     Hidden,
     /// it may, and this is the row's address
     Row(Tid),
-    /// only the row can tell: see [`Rows::ask`]
+    /// only the row can tell: see [`RowLookup::ask`]
     Ask,
 }
 
@@ -26,13 +26,13 @@ pub enum Sight {
 /// have left the index. Then every row is asked.
 ///
 /// Addresses come true only after [`crate::store::deferred_addresses::flush`].
-pub struct Rows {
+pub struct RowLookup {
     heap: Relation,
     index: Option<Relation>,
     attnum: i16,
     snapshot: pg_sys::Snapshot,
     partial: bool,
-    judge: Judge,
+    judge: SlotJudge,
     context: pg_sys::MemoryContext,
     lookup: Option<Lookup>,
     /// the block at which the search for rows without a vector goes on, while none was found in all before it
@@ -47,7 +47,7 @@ unsafe fn predicate(index: Option<Relation>) -> *mut pg_sys::List {
     index.map_or(std::ptr::null_mut(), |index| unsafe { pg_sys::RelationGetIndexPredicate(index) })
 }
 
-impl Rows {
+impl RowLookup {
     /// For a scan of `index`, or of all rows, over `column` of `heap` under `snapshot`, all of which outlive the value. Memory
     /// is taken from `context`, which must live as long as the scan. An error is raised for a snapshot of another kind than
     /// MVCC.
@@ -72,7 +72,7 @@ impl Rows {
                 );
             }
             let partial = index.is_some_and(|index| restricted::has_condition(index));
-            let judge = Judge::new(heap, snapshot);
+            let judge = SlotJudge::new(heap, snapshot);
             let attnum = column.attnum;
             let (none_before, has_none) = (None, false);
             Self { heap, index, attnum, snapshot, partial, judge, context, lookup: None, none_before, has_none }
@@ -82,11 +82,11 @@ impl Rows {
     /// What the slot says, without a look at the row: for deciding whether a vector is worth a distance. A slot of
     /// another generation than the one that the index knows is hidden.
     #[inline(always)]
-    pub fn sight(&mut self, slot: &Slot) -> Sight {
+    pub fn visibility(&mut self, slot: &Slot) -> SlotVisibility {
         match self.judge.verdict(slot) {
-            Verdict::Invisible => Sight::Hidden,
-            Verdict::Visible if !self.partial && !slot.head.is_some() => Sight::Row(slot.tail),
-            _ => Sight::Ask,
+            Verdict::Invisible => SlotVisibility::Hidden,
+            Verdict::Visible if !self.partial && !slot.head.is_some() => SlotVisibility::Row(slot.tail),
+            _ => SlotVisibility::Ask,
         }
     }
 
@@ -96,11 +96,11 @@ impl Rows {
         if slot.generation != generation || slot.state() != Some(SlotState::Live) {
             return None;
         }
-        match self.sight(slot) {
-            Sight::Hidden => None,
-            Sight::Row(tid) => Some(tid),
+        match self.visibility(slot) {
+            SlotVisibility::Hidden => None,
+            SlotVisibility::Row(tid) => Some(tid),
             // SAFETY: by contract of `new`
-            Sight::Ask => unsafe { self.ask(number, slot) },
+            SlotVisibility::Ask => unsafe { self.ask(number, slot) },
         }
     }
 

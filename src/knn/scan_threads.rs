@@ -9,16 +9,16 @@
 
 use crate::error::{Error, Result, SqlState};
 use crate::format::page::PageBytes;
-use crate::knn::measure::{Pages, offer};
+use crate::knn::measure::{PageSource, offer};
 use crate::knn::query::Measure;
-use crate::knn::result_queue::{Best, Found};
+use crate::knn::result_queue::{Found, TopK};
 use crate::pg::buffer::file;
 use crate::pg::buffer::file::Reader;
 use crate::pg::buffer::thread_pin;
 use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin};
 use crate::pg::error::{OrRaise, contained};
 use crate::pg::{memory, process};
-use crate::store::Places;
+use crate::store::PagePlaces;
 use crate::threads;
 use crate::threads::Processors;
 use pgrx::pg_sys;
@@ -79,7 +79,7 @@ pub fn size(pages: u32, kept: usize) -> usize {
 pub type Task = Vec<Found>;
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     ready: VecDeque<Task>,
     /// what threads could not measure
     missed: Task,
@@ -90,13 +90,13 @@ struct State {
 
 /// What is to be done, and what could not be.
 struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     change: Condvar,
     most: usize,
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,17 +151,17 @@ impl Queue {
 }
 
 /// The threads, which end, and are waited for, before it is gone.
-struct Crew<'q> {
+struct ScanThreads<'q> {
     queue: &'q Queue,
-    threads: Vec<JoinHandle<(Best, Count)>>,
+    threads: Vec<JoinHandle<(TopK, Count)>>,
 }
 
-impl Crew<'_> {
+impl ScanThreads<'_> {
     /// Lets the threads do what is left, and brings together what they found. Returns how many pages they have pinned and read.
     ///
     /// # Errors
     /// `Internal` if one of them panicked.
-    fn finish(mut self, best: &mut Best) -> Result<Count> {
+    fn finish(mut self, best: &mut TopK) -> Result<Count> {
         self.queue.close(false);
         let mut result = Ok(Count::default());
         for thread in self.threads.drain(..) {
@@ -177,7 +177,7 @@ impl Crew<'_> {
     }
 }
 
-impl Drop for Crew<'_> {
+impl Drop for ScanThreads<'_> {
     fn drop(&mut self) {
         self.queue.close(true);
         for thread in self.threads.drain(..) {
@@ -198,8 +198,8 @@ impl Drop for Settling<'_> {
 }
 
 /// The pages that a thread reads.
-struct Reading<'p> {
-    places: Places<'p>,
+struct ThreadPages<'p> {
+    places: PagePlaces<'p>,
     owed: &'p Owed,
     /// the one that is pinned
     current: Option<(u32, Pin<'p>, usize)>,
@@ -226,7 +226,7 @@ impl Add for Count {
     }
 }
 
-impl Pages for Reading<'_> {
+impl PageSource for ThreadPages<'_> {
     #[inline]
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
         if !self.read.contains(&ordinal) && self.current.as_ref().is_none_or(|(at, ..)| *at != ordinal) {
@@ -240,13 +240,13 @@ impl Pages for Reading<'_> {
     }
 }
 
-impl<'p> Reading<'p> {
-    fn new(places: Places<'p>, owed: &'p Owed) -> Self {
+impl<'p> ThreadPages<'p> {
+    fn new(places: PagePlaces<'p>, owed: &'p Owed) -> Self {
         let files = places.files().map(Reader::new);
         Self { places, owed, current: None, files, read: 0..0, end: 0, count: Count::default() }
     }
 
-    /// Pins page `ordinal`, or reads it and those after it; `None` when neither can be done here.
+    /// DataPages page `ordinal`, or reads it and those after it; `None` when neither can be done here.
     fn go_to(&mut self, ordinal: u32) -> Option<()> {
         self.current = None;
         self.read = 0..0;
@@ -265,7 +265,7 @@ impl<'p> Reading<'p> {
     }
 
     /// Measures a task's vectors and offers them to `best`; returns those that it could not read.
-    fn measure(&mut self, task: Task, measure: Measure<'_>, best: &mut Best) -> Task {
+    fn measure(&mut self, task: Task, measure: Measure<'_>, best: &mut TopK) -> Task {
         let geometry = self.places.segment().geometry;
         self.end = task.last().map_or(0, |last| geometry.pages(last.slot.position()).end() + 1);
         let missed = task.into_iter().filter(|&found| !offer(measure, geometry, found, self, best)).collect();
@@ -278,10 +278,10 @@ impl<'p> Reading<'p> {
 fn work(
     queue: &Queue,
     mut processors: Option<Processors>,
-    mut reading: Reading<'_>,
+    mut reading: ThreadPages<'_>,
     measure: Measure<'_>,
-    mut best: Best,
-) -> (Best, Count) {
+    mut best: TopK,
+) -> (TopK, Count) {
     // tasks come when all threads have been started, and moved
     while let Some(task) = queue.take(true) {
         if let Some(processors) = processors.take() {
@@ -299,11 +299,11 @@ fn work(
 /// threads run.
 pub fn share(
     helpers: usize,
-    places: Places<'_>,
+    places: PagePlaces<'_>,
     measure: Measure<'_>,
-    best: &mut Best,
+    best: &mut TopK,
     mut next: impl FnMut() -> Option<Task>,
-    mut own: impl FnMut(Found, &mut Best),
+    mut own: impl FnMut(Found, &mut TopK),
 ) -> bool {
     // fewer threads do the same work
     let helpers = memory::threads(helpers, STACK, 2 * best.most() * size_of::<Found>());
@@ -312,25 +312,25 @@ pub fn share(
     let held = InterruptsHeld::new();
     let settling = Settling(&owed);
     let mut complete = false;
-    let mut crew = Crew { queue: &queue, threads: Vec::with_capacity(helpers) };
+    let mut threads = ScanThreads { queue: &queue, threads: Vec::with_capacity(helpers) };
     {
         let _blocked = threads::Blocked::new();
         let processors = Processors::of_this_thread();
         for number in 0..helpers {
             let (queue, fresh) = (&queue, best.fresh());
-            let reading = Reading::new(places, &owed);
+            let reading = ThreadPages::new(places, &owed);
             let thread = std::thread::Builder::new().name(format!("pg_zvec {number}")).stack_size(STACK);
-            // SAFETY: `crew`, which is made after all that the thread borrows and dropped before, waits for it
+            // SAFETY: `threads`, which is made after all that the thread borrows and dropped before, waits for it
             let started = unsafe { thread.spawn_unchecked(move || work(queue, processors, reading, measure, fresh)) };
             // fewer threads do the same work
             let Ok(started) = started else { break };
             if let Some(processors) = processors {
                 processors.begin_elsewhere(&started);
             }
-            crew.threads.push(started);
+            threads.threads.push(started);
         }
     }
-    let mut reading = Reading::new(places, &owed);
+    let mut reading = ThreadPages::new(places, &owed);
     let mut missed = Task::new();
     while !thread_pin::interrupt_waits() {
         // SAFETY: this frame, which waits for the threads, is unwound
@@ -341,7 +341,7 @@ pub fn share(
         if task.is_empty() {
             continue;
         }
-        if let Some(task) = if crew.threads.is_empty() { Some(task) } else { queue.add(task) } {
+        if let Some(task) = if threads.threads.is_empty() { Some(task) } else { queue.add(task) } {
             missed.extend(reading.measure(task, measure, best));
         }
         missed.append(&mut queue.missed());
@@ -356,7 +356,7 @@ pub fn share(
     while let Some(task) = queue.take(false) {
         missed.extend(reading.measure(task, measure, best));
     }
-    let finished = crew.finish(best);
+    let finished = threads.finish(best);
     missed.append(&mut queue.missed());
     drop(settling);
     drop(held);

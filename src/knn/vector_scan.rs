@@ -6,28 +6,28 @@ use crate::format::store::page::SlotPage;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{Geometry, Position, Slot, SlotNo, Tid};
 use crate::knn::column::Column;
-use crate::knn::measure::{Pages, offer};
-use crate::knn::query::Query;
-use crate::knn::result_queue::{Best, Found};
-use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::measure::{PageSource, offer};
+use crate::knn::query::VectorQuery;
+use crate::knn::result_queue::{Found, TopK};
+use crate::knn::row_lookup::{RowLookup, SlotVisibility};
 use crate::knn::scan_threads;
 use crate::knn::scan_threads::Task;
 use crate::pg::buffer::Pinned;
 use crate::pg::buffer::thread_pin::interrupt_waits;
-use crate::store::{Pins, Segment, Store};
+use crate::store::{DataPages, Segment, Store};
 use std::rc::Rc;
 
 /// A slot page of the column, the unit of work, by its number among all that the segments can ever have: every participant
 /// of a parallel scan knows it by the same number, however many pages there were when it looked.
-pub type Chunk = u32;
+pub type SlotPageNo = u32;
 
 /// The segments of the column, as they were when the scan began: what came later its snapshot does not see.
-pub struct Segments {
+pub struct ColumnSegments {
     /// the number of each segment's first slot page, and the segment
-    segments: Vec<(Chunk, Rc<Segment>)>,
+    segments: Vec<(SlotPageNo, Rc<Segment>)>,
 }
 
-impl Segments {
+impl ColumnSegments {
     /// Those of `store` for `column`.
     #[must_use]
     pub unsafe fn of(store: &Store, column: &Column) -> Self {
@@ -47,13 +47,13 @@ impl Segments {
 
     /// The first slot page from number `n` on that there is.
     #[must_use]
-    pub fn existing(&self, n: Chunk) -> Option<Chunk> {
+    pub fn existing(&self, n: SlotPageNo) -> Option<SlotPageNo> {
         let next = self.segments.iter().find(|(start, segment)| n < start + segment.page.slot_pages());
         next.map(|(start, _)| n.max(*start))
     }
 
     /// Every slot page's number.
-    pub fn all(&self) -> impl Iterator<Item = Chunk> + '_ {
+    pub fn all(&self) -> impl Iterator<Item = SlotPageNo> + '_ {
         let mut next = 0;
         std::iter::from_fn(move || {
             let found = self.existing(next)?;
@@ -63,21 +63,21 @@ impl Segments {
     }
 
     /// Index of the segment and ordinal of slot page `n`.
-    fn locate(&self, n: Chunk) -> Option<(usize, u32)> {
+    fn locate(&self, n: SlotPageNo) -> Option<(usize, u32)> {
         let at = self.segments.partition_point(|(start, _)| *start <= n).checked_sub(1)?;
         let (start, segment) = &self.segments[at];
         (n - start < segment.page.slot_pages()).then_some((at, n - start))
     }
 
-    /// Calls `take` with each slot of slot page `n` that may be seen, and its sight. Slots past the pages of vectors that there
+    /// Calls `take` with each slot of slot page `n` that may be seen, and its visibility. Slots past the pages of vectors that there
     /// were when the scan began are passed by: what is in them came later.
     #[inline]
     pub unsafe fn visible(
         &self,
         store: &Store,
-        n: Chunk,
-        rows: &mut Rows,
-        mut take: impl FnMut(&Rc<Segment>, Position, &Slot, Sight),
+        n: SlotPageNo,
+        rows: &mut RowLookup,
+        mut take: impl FnMut(&Rc<Segment>, Position, &Slot, SlotVisibility),
     ) {
         let Some((at, ordinal)) = self.locate(n) else { return };
         let segment = &self.segments[at].1;
@@ -87,19 +87,19 @@ impl Segments {
         let whole = segment.page.geometry.positions_on(segment.page.data.pages());
         for index in 0..SLOTS_PER_PAGE.min(whole.saturating_sub(first) as usize) {
             let slot = SlotPage::slot(&page, index);
-            match rows.sight(&slot) {
-                Sight::Hidden => {}
-                sight => take(segment, Position(first + index as u32), &slot, sight),
+            match rows.visibility(&slot) {
+                SlotVisibility::Hidden => {}
+                visibility => take(segment, Position(first + index as u32), &slot, visibility),
             }
         }
     }
 
     /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet.
-    pub unsafe fn candidates(&self, store: &Store, n: Chunk, rows: &mut Rows, found: &mut Vec<Found>) {
+    pub unsafe fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
         // SAFETY: by contract
         unsafe {
-            self.visible(store, n, rows, |segment, position, slot, sight| {
-                let tid = if let Sight::Row(tid) = sight { tid } else { Tid::NONE };
+            self.visible(store, n, rows, |segment, position, slot, visibility| {
+                let tid = if let SlotVisibility::Row(tid) = visibility { tid } else { Tid::NONE };
                 let number = SlotNo::new(segment.tag, position);
                 found.push(Found { distance: 0.0, slot: number, generation: slot.generation, tid });
             });
@@ -108,14 +108,14 @@ impl Segments {
 }
 
 /// The pinned page that the backend's own thread reads.
-struct Reading<'s> {
-    pins: &'s Pins<'s>,
+struct BackendPages<'s> {
+    pins: &'s DataPages<'s>,
     current: Option<(u32, Pinned)>,
     /// the address at which the page after it was in memory; 0 = not known
     next: usize,
 }
 
-impl Pages for Reading<'_> {
+impl PageSource for BackendPages<'_> {
     #[inline]
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
         if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
@@ -133,12 +133,12 @@ impl Pages for Reading<'_> {
 struct Chunks<N> {
     next: N,
     /// one that was taken before its time
-    ahead: Option<Chunk>,
+    ahead: Option<SlotPageNo>,
 }
 
-impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
+impl<N: FnMut() -> Option<SlotPageNo>> Chunks<N> {
     /// The segment of the next one.
-    fn segment(&mut self, segments: &Segments) -> Option<usize> {
+    fn segment(&mut self, segments: &ColumnSegments) -> Option<usize> {
         loop {
             let n = self.ahead.take().or_else(&mut self.next)?;
             if let Some((number, _)) = segments.locate(n) {
@@ -149,7 +149,7 @@ impl<N: FnMut() -> Option<Chunk>> Chunks<N> {
     }
 
     /// The next one, if it is in segment `number`.
-    fn of(&mut self, segments: &Segments, number: usize) -> Option<Chunk> {
+    fn of(&mut self, segments: &ColumnSegments, number: usize) -> Option<SlotPageNo> {
         if self.segment(segments)? == number { self.ahead.take() } else { None }
     }
 }
@@ -160,12 +160,12 @@ const TASK_BYTES: usize = 2 << 20;
 /// Offers the vectors on the slot pages that `next` gives, or those `among` them, with their distances to `query`, to `best`.
 pub unsafe fn nearest(
     store: &Store,
-    segments: &Segments,
-    rows: &mut Rows,
-    query: &Query,
-    best: &mut Best,
+    segments: &ColumnSegments,
+    rows: &mut RowLookup,
+    query: &VectorQuery,
+    best: &mut TopK,
     among: Option<&SlotSet>,
-    next: impl FnMut() -> Option<Chunk>,
+    next: impl FnMut() -> Option<SlotPageNo>,
 ) {
     let measure = query.measure();
     let mut chunks = Chunks { next, ahead: None };
@@ -173,9 +173,9 @@ pub unsafe fn nearest(
         let segment = &segments.segments[number].1;
         let geometry = segment.page.geometry;
         // SAFETY: the store's relation is open
-        let pins = unsafe { Pins::new(store, segment) };
-        let mut reading = Reading { pins: &pins, current: None, next: 0 };
-        let mut own = |found: Found, best: &mut Best| {
+        let pins = unsafe { DataPages::new(store, segment) };
+        let mut reading = BackendPages { pins: &pins, current: None, next: 0 };
+        let mut own = |found: Found, best: &mut TopK| {
             offer(measure, geometry, found, &mut reading, best);
         };
         let helpers = if pins.is_temporary() { 0 } else { scan_threads::size(segment.page.data.pages(), best.most()) };

@@ -1,7 +1,7 @@
 //! How a scan, or the participants of a parallel one, come by their work: slot pages first, then blocks of the table to
 //! be searched for rows without a vector. Each is taken once.
 
-use crate::knn::vector_scan::{Chunk, Segments};
+use crate::knn::vector_scan::{ColumnSegments, SlotPageNo};
 use pgrx::pg_sys;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ pub struct Taken {
 
 /// A scan's source of work.
 #[derive(Debug, Default)]
-pub struct Work {
+pub struct ScanWork {
     own: Taken,
     shared: Option<NonNull<Taken>>,
 }
@@ -34,7 +34,7 @@ impl Taken {
     }
 }
 
-impl Work {
+impl ScanWork {
     /// None of it taken; or shared with other participants, in memory that outlives the value.
     #[must_use]
     pub unsafe fn shared(shared: Option<NonNull<Taken>>) -> Self {
@@ -50,7 +50,7 @@ impl Work {
     }
 
     /// Takes the next slot page.
-    pub fn take_chunk(&mut self, segments: &Segments) -> Option<Chunk> {
+    pub fn take_chunk(&mut self, segments: &ColumnSegments) -> Option<SlotPageNo> {
         let chunks = &self.taken().chunks;
         loop {
             let n = chunks.fetch_add(1, Ordering::Relaxed);

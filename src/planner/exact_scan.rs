@@ -112,7 +112,7 @@ unsafe fn add(
         }
         (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
         (*path).methods = &raw const PATH.0;
-        let mut scan = cost::Scan::over(root, rel, attnum, distance.cast());
+        let mut scan = cost::ScanCost::over(root, rel, attnum, distance.cast());
         let list = |list, element: *mut c_void| pg_sys::lappend(list, element);
         if !bounds.is_empty() {
             let conditions = bounds.iter().fold(std::ptr::null_mut(), |to, &(condition, _)| list(to, condition.cast()));
@@ -126,7 +126,7 @@ unsafe fn add(
         let expected = expected(root, rel, scan.within, key.is_some());
         let conditions = (*rel).baserestrictinfo.as_ref().map_or(0, |list| list.length as usize);
         let private = Private {
-            first: flat::first_round(expected.unwrap_or(0.0)),
+            first: flat::first_pass_rows(expected.unwrap_or(0.0)),
             // a bound is asked about by the passes
             may_narrow_down: conditions > bounds.len(),
             is_ordered: key.is_some(),
@@ -162,7 +162,7 @@ unsafe fn set_costs(
     root: *mut PlannerInfo,
     rel: *mut RelOptInfo,
     path: &mut CustomPath,
-    scan: &cost::Scan,
+    scan: &cost::ScanCost,
     expected: Option<f64>,
 ) {
     // SAFETY: the planner's own

@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
             return;
         }
         for serial in elements::<IndexPath>((*rel).pathlist).filter(|&path| is_of(path, &[&flat::CALLBACKS])) {
-            if let Some(scan) = cost::Scan::of(root, serial)
+            if let Some(scan) = cost::ScanCost::of(root, serial)
                 && pg_sys::is_parallel_safe(root, (*serial).indexorderbys.cast())
                 && let Some(parallel) = divided(rel, serial, &scan)
             {
@@ -90,7 +90,7 @@ unsafe fn order_by_first(path: *mut IndexPath) {
 const IN_FRESH_PROCESS: f64 = 2.0;
 
 /// The path's work divided among as many participants as the vectors' pages are worth; `None` when that is one.
-unsafe fn divided(rel: *mut RelOptInfo, serial: *mut IndexPath, scan: &cost::Scan) -> Option<*mut IndexPath> {
+unsafe fn divided(rel: *mut RelOptInfo, serial: *mut IndexPath, scan: &cost::ScanCost) -> Option<*mut IndexPath> {
     // SAFETY: the planner's own; its paths live in the current memory context
     unsafe {
         let most = pg_sys::max_parallel_workers_per_gather;

@@ -2,9 +2,9 @@
 
 use crate::distance::{Metric, dot};
 
-/// The largest scale: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need
+/// The largest step: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need
 /// a larger one is so far out that its distances need not be told apart.
-pub(super) const MAX_SCALE: f32 = 1e14;
+pub(super) const MAX_STEP: f32 = 1e14;
 /// The largest part of a bias or of an L1 excess, for the same reason.
 pub(super) const MAX_BIAS: f64 = 1e37;
 /// Squared norm, in squared norms of the normalised vectors, at which a zero vector is put under cosine. No two
@@ -19,17 +19,17 @@ pub struct Codec {
     /// elements of a vector
     pub dims: usize,
     /// what is subtracted from each vector (under cosine: after division by its norm)
-    pub center: Vec<f32>,
+    pub centroid: Vec<f32>,
     /// factor that brings typical norms to about 1; under L1: the step of the codes, in the vectors' scale
-    pub unit: f32,
+    pub scale: f32,
 }
 
 /// What an estimate needs beside the bytes of a code: 12 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Head {
-    /// size of a step of the code, times the unit; 0 for a vector that equals the center, and under L1
-    pub scale: f32,
-    /// L2 and cosine: squared norm of what the code stands for, times unit^2; inner product: what the vector
+    /// size of a step of the code, times the scale; 0 for a vector that equals the centroid, and under L1
+    pub step: f32,
+    /// L2 and cosine: squared norm of what the code stands for, times scale^2; inner product: what the vector
     /// contributes beside the product of the codes; L1: the sum of what does not fit into bytes, in steps
     pub bias: f32,
     /// sum of the squares of the code's elements
@@ -41,7 +41,7 @@ impl Head {
     #[must_use]
     pub fn to_bytes(self) -> [u8; 12] {
         let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&self.scale.to_le_bytes());
+        bytes[..4].copy_from_slice(&self.step.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.bias.to_le_bytes());
         bytes[8..].copy_from_slice(&self.sum.to_le_bytes());
         bytes
@@ -52,16 +52,16 @@ impl Head {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 12]) -> Self {
         let word = |i: usize| [bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]];
-        Self { scale: f32::from_le_bytes(word(0)), bias: f32::from_le_bytes(word(4)), sum: i32::from_le_bytes(word(8)) }
+        Self { step: f32::from_le_bytes(word(0)), bias: f32::from_le_bytes(word(4)), sum: i32::from_le_bytes(word(8)) }
     }
 }
 
 impl Codec {
-    /// The codec that has these parts: a center of `dims` finite elements and a positive unit.
+    /// The codec that has these parts: a centroid of `dims` finite elements and a positive scale.
     #[must_use]
-    pub fn from_parts(metric: Metric, dims: usize, center: Vec<f32>, unit: f32) -> Self {
-        debug_assert_eq!(center.len(), dims);
-        Self { metric, dims, center, unit }
+    pub fn from_parts(metric: Metric, dims: usize, centroid: Vec<f32>, scale: f32) -> Self {
+        debug_assert_eq!(centroid.len(), dims);
+        Self { metric, dims, centroid, scale }
     }
 
     /// Bytes of a code, without its head.
@@ -78,7 +78,7 @@ impl Codec {
             Metric::Cosine => match dot(vector, vector).sqrt() {
                 0.0 => {
                     out.fill(128);
-                    Head { scale: 0.0, bias: ZERO_NORM * self.unit * self.unit, sum: 0 }
+                    Head { step: 0.0, bias: ZERO_NORM * self.scale * self.scale, sum: 0 }
                 }
                 norm => self.encode_scaled(vector, 1.0 / norm, out),
             },
@@ -88,16 +88,16 @@ impl Codec {
 
     /// Codes `factor` x vector.
     fn encode_scaled(&self, vector: &[f32], factor: f64, out: &mut [u8]) -> Head {
-        let unit = f64::from(self.unit);
-        let moved = |(&x, &c): (&f32, &f32)| (f64::from(x) * factor - f64::from(c)) * unit;
-        let elements = || vector.iter().zip(&self.center);
-        let scale = elements().map(moved).fold(0.0, |max: f64, y| max.max(y.abs())) / 127.0;
+        let scale = f64::from(self.scale);
+        let moved = |(&x, &c): (&f32, &f32)| (f64::from(x) * factor - f64::from(c)) * scale;
+        let elements = || vector.iter().zip(&self.centroid);
+        let step = elements().map(moved).fold(0.0, |max: f64, y| max.max(y.abs())) / 127.0;
         let mut head = Head::default();
-        if scale < f64::from(f32::MIN_POSITIVE) {
+        if step < f64::from(f32::MIN_POSITIVE) {
             out.fill(128);
         } else {
-            head.scale = scale.min(f64::from(MAX_SCALE)) as f32;
-            let inverse = 1.0 / scale;
+            head.step = step.min(f64::from(MAX_STEP)) as f32;
+            let inverse = 1.0 / step;
             for (element, byte) in elements().zip(out.iter_mut()) {
                 // -127 ..= 127, so that truncation rounds
                 *byte = (moved(element) * inverse + 128.5) as u8;
@@ -105,28 +105,28 @@ impl Codec {
             head.sum = out.iter().map(|&u| (i32::from(u) - 128).pow(2)).sum();
         }
         head.bias = match self.metric {
-            // With y the moved vector and c the center, both in units, the inner product of a and b is
+            // With y the moved vector and c the centroid, both in units, the inner product of a and b is
             // ya.yb + ya.c + yb.c + c.c, of which the last is the same for all and left out.
             Metric::InnerProduct => {
-                let product: f64 = elements().map(|(x, c)| moved((x, c)) * f64::from(*c) * unit).sum();
+                let product: f64 = elements().map(|(x, c)| moved((x, c)) * f64::from(*c) * scale).sum();
                 -product.clamp(-MAX_BIAS, MAX_BIAS) as f32
             }
-            _ => head.scale * head.scale * head.sum as f32,
+            _ => head.step * head.step * head.sum as f32,
         };
         head
     }
 
     fn encode_l1(&self, vector: &[f32], out: &mut [u8]) -> Head {
-        let inverse = 1.0 / f64::from(self.unit);
+        let inverse = 1.0 / f64::from(self.scale);
         let mut excess = 0.0;
-        for ((&x, &c), byte) in vector.iter().zip(&self.center).zip(out.iter_mut()) {
+        for ((&x, &c), byte) in vector.iter().zip(&self.centroid).zip(out.iter_mut()) {
             let steps = (f64::from(x) - f64::from(c)) * inverse + 128.0;
             let inside = steps.clamp(0.0, 255.0);
             excess += (steps - inside).abs();
             *byte = (inside + 0.5) as u8;
         }
         let sum = out.iter().map(|&u| (i32::from(u) - 128).pow(2)).sum();
-        Head { scale: 0.0, bias: excess.min(MAX_BIAS) as f32, sum }
+        Head { step: 0.0, bias: excess.min(MAX_BIAS) as f32, sum }
     }
 
     /// About how far a vector is from what its code, with this head, stands for: in the vectors' own scale (under cosine:
@@ -134,11 +134,11 @@ impl Codec {
     /// `dims`.
     #[must_use]
     pub fn loss(&self, head: Head) -> f64 {
-        let unit = f64::from(self.unit);
+        let scale = f64::from(self.scale);
         match self.metric {
             // half a step at most of each element, and what is beyond the last step
-            Metric::L1 => unit * (self.dims as f64 / 4.0 + f64::from(head.bias)),
-            _ => f64::from(head.scale) / unit,
+            Metric::L1 => scale * (self.dims as f64 / 4.0 + f64::from(head.bias)),
+            _ => f64::from(head.step) / scale,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Codes: one byte an element, from which distances are estimated with integer arithmetic.
 //!
 //! A vector is made comparable with the others of its graph (under cosine divided by its norm), moved by the graph's
-//! center, multiplied with the graph's unit and rounded to 127 steps each way of its own largest element. What an
+//! centroid, multiplied with the graph's scale and rounded to 127 steps each way of its own largest element. What an
 //! estimate needs besides the bytes is a [`Head`] of three numbers. Under L1 all vectors share one step, and what does
 //! not fit into a byte is kept as a sum.
 //!

@@ -1,7 +1,7 @@
 //! A coded vector in the form that the kernels want, and what is estimated with it.
 
 use crate::distance::Metric;
-use crate::quant::codec::{MAX_SCALE, ZERO_NORM};
+use crate::quant::codec::{MAX_STEP, ZERO_NORM};
 use crate::quant::kernels::{Flip, Kernel, Kernels};
 use crate::quant::{Codec, Head};
 
@@ -14,8 +14,8 @@ const COSINE_ERROR: f64 = 1e-5;
 #[derive(Clone)]
 pub struct Query {
     metric: Metric,
-    unit: f32,
-    /// inner product: |center|^2, which the estimates leave out
+    scale: f32,
+    /// inner product: |centroid|^2, which the estimates leave out
     center_squared: f64,
     /// estimates above are between two zero vectors (cosine)
     zero_limit: f32,
@@ -26,7 +26,7 @@ pub struct Query {
     head: Head,
     /// 128 x the sum of the signed bytes
     shift: i32,
-    /// what the product of the codes is multiplied with, besides the node's scale
+    /// what the product of the codes is multiplied with, besides the node's step
     factor: f32,
 }
 
@@ -41,7 +41,7 @@ impl Codec {
         query
     }
 
-    /// Room for a query; it stands for the center until [`Query::assign_code`] fills it.
+    /// Room for a query; it stands for the centroid until [`Query::assign_code`] fills it.
     #[must_use]
     pub fn empty_query(&self) -> Query {
         Query::new(self, super::kernels::best())
@@ -52,15 +52,15 @@ impl Query {
     pub(super) fn new(codec: &Codec, kernels: Kernels) -> Self {
         let l1 = codec.metric == Metric::L1;
         let center_squared = match codec.metric {
-            Metric::InnerProduct => codec.center.iter().map(|&c| f64::from(c) * f64::from(c)).sum(),
+            Metric::InnerProduct => codec.centroid.iter().map(|&c| f64::from(c) * f64::from(c)).sum(),
             _ => 0.0,
         };
         Self {
             metric: codec.metric,
-            unit: codec.unit,
+            scale: codec.scale,
             center_squared,
             zero_limit: match codec.metric {
-                Metric::Cosine => 1.5 * ZERO_NORM * codec.unit * codec.unit,
+                Metric::Cosine => 1.5 * ZERO_NORM * codec.scale * codec.scale,
                 _ => f32::INFINITY,
             },
             kernel: if l1 { kernels.l1 } else { kernels.dot },
@@ -81,7 +81,7 @@ impl Query {
             return;
         }
         self.shift = 128 * (self.flip)(code, &mut self.code);
-        self.factor = if self.metric == Metric::InnerProduct { -head.scale } else { -2.0 * head.scale };
+        self.factor = if self.metric == Metric::InnerProduct { -head.step } else { -2.0 * head.step };
     }
 
     /// The integer part of an estimate over a piece of a code that starts at dimension `offset`. Parts of pieces that
@@ -94,8 +94,8 @@ impl Query {
 
     /// The estimated distance to the code with this head and sum of parts. Never NaN; comparable among the nodes of
     /// one graph:
-    /// L2 and cosine: the squared distance of the (normalised) vectors times unit^2; inner product: minus the inner
-    /// product times unit^2, plus |center|^2 times unit^2; L1: the sum of the absolute differences in steps.
+    /// L2 and cosine: the squared distance of the (normalised) vectors times scale^2; inner product: minus the inner
+    /// product times scale^2, plus |centroid|^2 times scale^2; L1: the sum of the absolute differences in steps.
     ///
     /// Under cosine a zero vector is farther from all others than those from each other, and equal to itself.
     #[inline]
@@ -105,7 +105,7 @@ impl Query {
             return partials as f32 + (self.head.bias - head.bias).abs();
         }
         let product = (partials - self.shift) as f32;
-        let estimate = self.head.bias + head.bias + self.factor * head.scale * product;
+        let estimate = self.head.bias + head.bias + self.factor * head.step * product;
         if estimate > self.zero_limit { 0.0 } else { estimate }
     }
 
@@ -122,30 +122,30 @@ impl Query {
     /// that their codes are cut.
     #[must_use]
     pub fn lower_bound(&self, head: Head, approximate: f32) -> f64 {
-        let (unit, estimate, dims) = (f64::from(self.unit), f64::from(approximate), self.code.len() as f64);
-        if head.scale >= MAX_SCALE || self.head.scale >= MAX_SCALE || !approximate.is_finite() {
+        let (scale, estimate, dims) = (f64::from(self.scale), f64::from(approximate), self.code.len() as f64);
+        if head.step >= MAX_STEP || self.head.step >= MAX_STEP || !approximate.is_finite() {
             return f64::NEG_INFINITY;
         }
         // Rounding leaves an error that is uniform within a step: its variance is a twelfth of the square.
-        let variance = |scale: f32| f64::from(scale).powi(2) / 12.0;
+        let variance = |step: f32| f64::from(step).powi(2) / 12.0;
         // What f32 adds to it.
         let noise = f64::from(f32::EPSILON) * 4.0 * (f64::from(self.head.bias).abs() + f64::from(head.bias).abs());
         match self.metric {
-            Metric::L1 => (estimate - DEVIATIONS * (dims / 6.0).sqrt() - noise).max(0.0) * unit,
+            Metric::L1 => (estimate - DEVIATIONS * (dims / 6.0).sqrt() - noise).max(0.0) * scale,
             Metric::InnerProduct => {
-                let squared = |head: Head| f64::from(head.scale).powi(2) * f64::from(head.sum);
+                let squared = |head: Head| f64::from(head.step).powi(2) * f64::from(head.sum);
                 let deviation =
-                    (squared(self.head) * variance(head.scale) + squared(head) * variance(self.head.scale)).sqrt();
-                (estimate - DEVIATIONS * deviation - noise) / (unit * unit) - self.center_squared
+                    (squared(self.head) * variance(head.step) + squared(head) * variance(self.head.step)).sqrt();
+                (estimate - DEVIATIONS * deviation - noise) / (scale * scale) - self.center_squared
             }
             Metric::L2 | Metric::Cosine => {
                 if self.metric == Metric::Cosine && (self.is_zero(self.head) || self.is_zero(head)) {
                     return f64::NEG_INFINITY;
                 }
-                let variance = variance(self.head.scale) + variance(head.scale);
+                let variance = variance(self.head.step) + variance(head.step);
                 let deviation = 2.0 * (estimate.max(0.0) * variance).sqrt() + dims.sqrt() * variance;
                 let squared = estimate - dims * variance - DEVIATIONS * deviation - noise;
-                let squared = squared.max(0.0) / (unit * unit);
+                let squared = squared.max(0.0) / (scale * scale);
                 if self.metric == Metric::Cosine { squared / 2.0 - COSINE_ERROR } else { squared.sqrt() }
             }
         }
@@ -153,6 +153,6 @@ impl Query {
 
     /// Whether a head under cosine is a zero vector's.
     fn is_zero(&self, head: Head) -> bool {
-        head.scale == 0.0 && head.bias >= 0.5 * self.zero_limit
+        head.step == 0.0 && head.bias >= 0.5 * self.zero_limit
     }
 }

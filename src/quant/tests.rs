@@ -21,14 +21,14 @@ fn train(metric: Metric, vectors: &[Vec<f32>]) -> Codec {
 
 /// The operator's distance that an estimate means.
 fn meant(codec: &Codec, estimate: f32) -> f64 {
-    let (estimate, unit) = (f64::from(estimate), f64::from(codec.unit));
+    let (estimate, scale) = (f64::from(estimate), f64::from(codec.scale));
     match codec.metric {
-        Metric::L1 => estimate * unit,
-        Metric::L2 => (estimate.max(0.0) / unit / unit).sqrt(),
-        Metric::Cosine => estimate / unit / unit / 2.0,
+        Metric::L1 => estimate * scale,
+        Metric::L2 => (estimate.max(0.0) / scale / scale).sqrt(),
+        Metric::Cosine => estimate / scale / scale / 2.0,
         Metric::InnerProduct => {
-            let center: f64 = codec.center.iter().map(|&c| f64::from(c).powi(2)).sum();
-            estimate / unit / unit - center
+            let centroid: f64 = codec.centroid.iter().map(|&c| f64::from(c).powi(2)).sum();
+            estimate / scale / scale - centroid
         }
     }
 }
@@ -156,7 +156,7 @@ fn zero_vectors() {
         check(metric, &vectors, 0.02);
     }
     let codec = train(Metric::Cosine, &vectors);
-    let unit = codec.unit * codec.unit;
+    let scale = codec.scale * codec.scale;
     let mut code = vec![0; 32];
     let coded: Vec<_> = vectors.iter().map(|v| (codec.encode(v, &mut code), code.clone())).collect();
     for (i, vector) in vectors.iter().enumerate() {
@@ -165,9 +165,9 @@ fn zero_vectors() {
             let (estimate, zeros) =
                 (query.distance(*head, code), [3, 4].map(|zero| usize::from(zero == i || zero == j)));
             match zeros.iter().sum::<usize>() {
-                0 => assert!(estimate < 4.1 * unit),
+                0 => assert!(estimate < 4.1 * scale),
                 1 if i != j => {
-                    assert!(estimate > 4.5 * unit && query.lower_bound(*head, estimate) == f64::NEG_INFINITY)
+                    assert!(estimate > 4.5 * scale && query.lower_bound(*head, estimate) == f64::NEG_INFINITY)
                 }
                 _ => assert!(estimate == 0.0 && query.lower_bound(*head, estimate) == f64::NEG_INFINITY),
             }
@@ -202,7 +202,7 @@ fn samples_are_cut_evenly() {
         trainer.add(&vec![if row < 2048 { 0.0 } else { 1.0 }; 4096]);
     }
     let codec = trainer.finish();
-    assert!((codec.center[0] - 0.5).abs() < 0.06, "{}", codec.center[0]);
+    assert!((codec.centroid[0] - 0.5).abs() < 0.06, "{}", codec.centroid[0]);
 }
 
 fn any_element() -> impl Strategy<Value = f32> {
@@ -224,8 +224,8 @@ proptest! {
     ) {
         for metric in Metric::ALL {
             let codec = Codec::train(metric, dims, &mut sample.iter().map(|v| &v[..dims]));
-            prop_assert!(codec.unit.is_finite() && codec.unit > 0.0);
-            prop_assert!(codec.center.iter().all(|c| c.is_finite()));
+            prop_assert!(codec.scale.is_finite() && codec.scale > 0.0);
+            prop_assert!(codec.centroid.iter().all(|c| c.is_finite()));
             let mut code = vec![0; dims];
             let mut vectors: Vec<&[f32]> = sample.iter().map(|v| &v[..dims]).collect();
             vectors.extend([&a[..dims], &b[..dims]]);

@@ -72,11 +72,11 @@ impl Trainer {
     pub fn finish(&self) -> Codec {
         let count = self.rows.len().checked_div(self.dims).unwrap_or(0);
         if count == 0 {
-            let unit = if self.metric == Metric::L1 { 1.0 / 127.0 } else { 1.0 };
-            return Codec::from_parts(self.metric, self.dims, vec![0.0; self.dims], unit);
+            let scale = if self.metric == Metric::L1 { 1.0 / 127.0 } else { 1.0 };
+            return Codec::from_parts(self.metric, self.dims, vec![0.0; self.dims], scale);
         }
         let mut column = vec![0.0; count];
-        let center: Vec<f32> = (0..self.dims)
+        let centroid: Vec<f32> = (0..self.dims)
             .map(|dim| {
                 for (value, row) in column.iter_mut().zip(self.rows.chunks_exact(self.dims)) {
                     *value = row[dim];
@@ -84,8 +84,8 @@ impl Trainer {
                 if self.metric == Metric::L1 { median(&mut column) } else { trimmed_mean(&mut column) }
             })
             .collect();
-        let unit = if self.metric == Metric::L1 { self.step(&center) } else { self.typical(&center) };
-        Codec::from_parts(self.metric, self.dims, center, unit)
+        let scale = if self.metric == Metric::L1 { self.step(&centroid) } else { self.typical(&centroid) };
+        Codec::from_parts(self.metric, self.dims, centroid, scale)
     }
 
     /// The codec for the sample, if `known`, that of another sample, is much worse for it.
@@ -100,16 +100,16 @@ impl Trainer {
     }
 
     /// 1 / the median of the norms of the centred vectors, leaving out zeros.
-    fn typical(&self, center: &[f32]) -> f32 {
+    fn typical(&self, centroid: &[f32]) -> f32 {
         let norm = |row: &mut dyn Iterator<Item = f64>| row.map(|x| x * x).sum::<f64>().sqrt();
         let mut norms: Vec<f64> = self
             .rows
             .chunks_exact(self.dims)
-            .map(|row| norm(&mut row.iter().zip(center).map(|(&x, &c)| f64::from(x) - f64::from(c))))
+            .map(|row| norm(&mut row.iter().zip(centroid).map(|(&x, &c)| f64::from(x) - f64::from(c))))
             .filter(|&norm| norm > 0.0)
             .collect();
         let typical = if norms.is_empty() {
-            norm(&mut center.iter().map(|&c| f64::from(c)))
+            norm(&mut centroid.iter().map(|&c| f64::from(c)))
         } else {
             let middle = norms.len() / 2;
             *norms.select_nth_unstable_by(middle, f64::total_cmp).1
@@ -118,8 +118,8 @@ impl Trainer {
     }
 
     /// The step with which 127 of them reach all elements of all vectors but outliers.
-    fn step(&self, center: &[f32]) -> f32 {
-        let row_reach = |row: &[f32]| row.iter().zip(center).fold(0.0, |max: f32, (&x, &c)| max.max((x - c).abs()));
+    fn step(&self, centroid: &[f32]) -> f32 {
+        let row_reach = |row: &[f32]| row.iter().zip(centroid).fold(0.0, |max: f32, (&x, &c)| max.max((x - c).abs()));
         let mut reaches: Vec<f32> = self.rows.chunks_exact(self.dims).map(row_reach).collect();
         let place = ((reaches.len() - 1) as f64 * L1_COVERED) as usize;
         let usual = *reaches.select_nth_unstable_by(place, f32::total_cmp).1;

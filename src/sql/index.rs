@@ -2,7 +2,7 @@
 
 use crate::indexam::hnsw;
 use crate::indexam::selection;
-use crate::indexam::selection::{Kind, Right};
+use crate::indexam::selection::{IndexKind, Right};
 use crate::pg::function::Call;
 use crate::pg::relation;
 use crate::pg::restricted;
@@ -34,8 +34,8 @@ crate::guarded_function! {
                 for (index, kind) in &opened.indexes {
                     let table = opened.table.raw();
                     let done = match kind {
-                        Kind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.raw(), table)),
-                        Kind::Flat => hnsw::Done::default(),
+                        IndexKind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.raw(), table)),
+                        IndexKind::Flat => hnsw::Done::default(),
                     };
                     rows.push(&[
                         Some(Datum::from(relation::oid(index.raw()))),
@@ -60,7 +60,7 @@ crate::guarded_function! {
             let lock = pg_sys::AccessShareLock as _;
             for target in selection::of(regclass(call, 0), Right::Select) {
                 let Some(opened) = target.open(lock, lock) else { continue };
-                for (index, _) in opened.indexes.iter().filter(|(_, kind)| *kind == Kind::Hnsw) {
+                for (index, _) in opened.indexes.iter().filter(|(_, kind)| *kind == IndexKind::Hnsw) {
                     for graph in hnsw::stats(index.raw(), opened.table.raw()) {
                         let count = |value: u32| Some(Datum::from(i64::from(value)));
                         rows.push(&[

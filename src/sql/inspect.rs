@@ -1,7 +1,7 @@
 //! Functions that show and check a table's vector store; the check also looks at indexes.
 
 use crate::indexam::selection;
-use crate::indexam::selection::{Kind, Right};
+use crate::indexam::selection::{IndexKind, Right};
 use crate::indexam::{flat, hnsw};
 use crate::pg::compat;
 use crate::pg::relation::OpenRelation;
@@ -137,8 +137,8 @@ crate::guarded_function! {
                     }
                     for (index, kind) in &opened.indexes {
                         let violations = match kind {
-                            Kind::Hnsw => hnsw::check(index.raw(), table),
-                            Kind::Flat => flat::violations(index.raw()),
+                            IndexKind::Hnsw => hnsw::check(index.raw(), table),
+                            IndexKind::Flat => flat::violations(index.raw()),
                         };
                         violations.into_iter().for_each(&mut tell);
                     }

@@ -17,10 +17,10 @@ use crate::store::segment_cache::{Segment, Store};
 use pgrx::pg_sys;
 use std::sync::atomic::{Ordering, fence};
 
-/// Pins the data pages of one segment, by hints of the buffers that they are in: the server pins a
+/// DataPages the data pages of one segment, by hints of the buffers that they are in: the server pins a
 /// buffer that still holds the block without a search. Scans of a relation that would fill a good part of the shared
 /// buffers read through a ring of few, as the server's sequential scans do.
-pub struct Pins<'s> {
+pub struct DataPages<'s> {
     rel: pg_sys::Relation,
     segment: &'s Segment,
     hints: Hints,
@@ -33,7 +33,7 @@ pub struct Pins<'s> {
     files: Option<Files>,
 }
 
-impl<'s> Pins<'s> {
+impl<'s> DataPages<'s> {
     /// For pages of `segment` of `store`, whose relation stays open as long as the value lives.
     #[must_use]
     pub unsafe fn new(store: &Store, segment: &'s Segment) -> Self {
@@ -55,7 +55,7 @@ impl<'s> Pins<'s> {
         }
     }
 
-    /// Pins data page `ordinal` and checks that it is that page.
+    /// DataPages data page `ordinal` and checks that it is that page.
     #[inline]
     #[must_use]
     pub unsafe fn data(&self, ordinal: u32) -> Pinned {
@@ -100,9 +100,16 @@ impl<'s> Pins<'s> {
 
     /// What is remembered of the segment, for threads.
     #[must_use]
-    pub fn places(&self) -> Places<'_> {
+    pub fn places(&self) -> PagePlaces<'_> {
         let Self { segment, hints, in_no_buffer, node, files, .. } = self;
-        Places { no: segment.no, page: &segment.page, hints: *hints, in_no_buffer, node: *node, files: files.as_ref() }
+        PagePlaces {
+            no: segment.no,
+            page: &segment.page,
+            hints: *hints,
+            in_no_buffer,
+            node: *node,
+            files: files.as_ref(),
+        }
     }
 
     /// Whether the segment's buffers are this backend's own.
@@ -119,7 +126,7 @@ impl<'s> Pins<'s> {
         self.segment.page.data.block(ordinal).map_or(0, |block| address(self.hints.get_any(block)))
     }
 
-    /// Pins data page `ordinal`, whatever it is, and says which block it is.
+    /// DataPages data page `ordinal`, whatever it is, and says which block it is.
     #[inline]
     unsafe fn pin(&self, ordinal: u32) -> (Pinned, u32) {
         let block = self.segment.page.data.block(ordinal).unwrap_or(pg_sys::InvalidBlockNumber - 1);
@@ -160,7 +167,7 @@ fn header(segment: SegmentNo, ordinal: u32) -> PageHeader {
 /// Where the data pages of a segment are in the shared buffers, as far as that is known: for threads, which can pin them
 /// there.
 #[derive(Clone, Copy)]
-pub struct Places<'p> {
+pub struct PagePlaces<'p> {
     no: SegmentNo,
     page: &'p SegmentPage,
     hints: Hints,
@@ -169,14 +176,14 @@ pub struct Places<'p> {
     files: Option<&'p Files>,
 }
 
-impl<'p> Places<'p> {
+impl<'p> PagePlaces<'p> {
     /// The segment's page.
     #[must_use]
     pub fn segment(&self) -> &SegmentPage {
         self.page
     }
 
-    /// Pins data page `ordinal`, and says where the next one may be in memory (0 = not known). `None` when the page is not
+    /// DataPages data page `ordinal`, and says where the next one may be in memory (0 = not known). `None` when the page is not
     /// where it was, or is not what it should be.
     #[inline]
     #[must_use]
@@ -216,7 +223,7 @@ impl<'p> Places<'p> {
     }
 }
 
-impl Drop for Pins<'_> {
+impl Drop for DataPages<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;

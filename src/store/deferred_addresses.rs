@@ -47,7 +47,7 @@ pub struct Move {
 }
 
 /// What waits at one nesting level.
-struct Pending {
+struct Deferred {
     level: i32,
     toast: u32,
     file: u32,
@@ -58,7 +58,7 @@ struct Pending {
 
 thread_local! {
     /// outermost level first
-    static PENDING: RefCell<Vec<Pending>> = const { RefCell::new(Vec::new()) };
+    static DEFERRED: RefCell<Vec<Deferred>> = const { RefCell::new(Vec::new()) };
     /// the transaction in which the server was asked to call us, if there was one
     static REGISTERED_IN: Cell<u32> = const { Cell::new(0) };
     /// the transaction that is being committed or prepared
@@ -102,7 +102,7 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
         // not when one starts: an error would find it half started, and an outer exception block could not catch it
         pg_sys::SubXactEvent::SUBXACT_EVENT_PRE_COMMIT_SUB => {
             let own = level();
-            if PENDING.with_borrow(|pending| pending.last().is_some_and(|last| last.level >= own)) {
+            if DEFERRED.with_borrow(|pending| pending.last().is_some_and(|last| last.level >= own)) {
                 flush();
             }
         }
@@ -115,12 +115,12 @@ unsafe extern "C-unwind" fn at_subtransaction_event(
 
 /// Forgets what waits at `level` and further in.
 fn forget(level: i32) {
-    PENDING.with_borrow_mut(|pending| pending.retain(|of| of.level < level));
+    DEFERRED.with_borrow_mut(|pending| pending.retain(|of| of.level < level));
 }
 
 /// Makes what waits at `level` wait at the level around it, which it now depends on.
 fn leave_to_outer(level: i32) {
-    PENDING.with_borrow_mut(|pending| pending.iter_mut().for_each(|of| of.level = of.level.min(level - 1)));
+    DEFERRED.with_borrow_mut(|pending| pending.iter_mut().for_each(|of| of.level = of.level.min(level - 1)));
 }
 
 /// The transaction that this backend runs, as no other of the same backend is called; 0 when it runs none.
@@ -155,7 +155,7 @@ pub unsafe fn watch_transactions() {
 pub fn flush() {
     let mut at = 0;
     while let Some((of, toast, file, mut moves)) =
-        PENDING.with_borrow(|pending| pending.get(at).map(|p| (p.level, p.toast, p.file, p.moves.clone())))
+        DEFERRED.with_borrow(|pending| pending.get(at).map(|p| (p.level, p.toast, p.file, p.moves.clone())))
     {
         hit("flush.begin");
         // stable: moves of one slot stay in their order
@@ -164,7 +164,7 @@ pub fn flush() {
         // SAFETY: the relation is looked at only if it still exists
         let written = unsafe { write(toast, file, &moves) };
         if written || of >= level() {
-            PENDING.with_borrow_mut(|pending| drop(pending.remove(at)));
+            DEFERRED.with_borrow_mut(|pending| drop(pending.remove(at)));
         } else {
             at += 1;
         }
@@ -217,8 +217,8 @@ unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
 pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
     let toast = toast.to_u32();
     let level = level();
-    let fits = |p: &Pending| p.level == level && p.toast == toast && p.epoch == epoch();
-    let (own, same) = PENDING.with_borrow(|pending| {
+    let fits = |p: &Deferred| p.level == level && p.toast == toast && p.epoch == epoch();
+    let (own, same) = DEFERRED.with_borrow(|pending| {
         let last = pending.last();
         (last.is_some_and(|p| p.level == level), last.is_some_and(fits))
     });
@@ -231,9 +231,9 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
         // SAFETY: rel is open
         let file = unsafe { FileNode::of(rel.raw()).number() };
         let marks = Bitset::below(MARKS);
-        PENDING.with_borrow_mut(|p| p.push(Pending { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
+        DEFERRED.with_borrow_mut(|p| p.push(Deferred { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }
-    let full = PENDING.with_borrow_mut(|pending| {
+    let full = DEFERRED.with_borrow_mut(|pending| {
         let Some(own) = pending.last_mut() else { return false };
         own.marks.insert(mark_of(moved.slot));
         own.moves.push(moved);
@@ -247,7 +247,7 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
 /// Makes sure that nothing waits for `slot`.
 pub fn settle(slot: SlotNo) {
     let mark = mark_of(slot);
-    if PENDING.with_borrow(|pending| pending.iter().any(|p| p.marks.contains(mark))) {
+    if DEFERRED.with_borrow(|pending| pending.iter().any(|p| p.marks.contains(mark))) {
         flush();
     }
 }

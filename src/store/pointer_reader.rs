@@ -23,7 +23,7 @@ use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-struct Resolved {
+struct KnownSegment {
     epoch: u64,
     table: u32,
     toast: pg_sys::Oid,
@@ -39,7 +39,7 @@ struct Resolved {
 }
 
 thread_local! {
-    static RESOLVED: RefCell<Vec<Resolved>> = const { RefCell::new(Vec::new()) };
+    static RESOLVED: RefCell<Vec<KnownSegment>> = const { RefCell::new(Vec::new()) };
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -83,7 +83,7 @@ pub unsafe fn toast_of(rel: pg_sys::Relation, lockmode: pg_sys::LOCKMODE) -> Ope
     }
 }
 
-fn resolve(table: u32, vector: StoredVector) -> Resolved {
+fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
     let (rel, toast) = open_toast(pg_sys::Oid::from(table), pg_sys::AccessShareLock as _);
     // SAFETY: both are open
     unsafe {
@@ -91,7 +91,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
         let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
             missing(table, vector)
         };
-        let resolved = Resolved {
+        let resolved = KnownSegment {
             epoch: segment_cache::epoch(),
             table,
             toast: relation::oid(toast.raw()),
@@ -108,7 +108,7 @@ fn resolve(table: u32, vector: StoredVector) -> Resolved {
     }
 }
 
-impl Resolved {
+impl KnownSegment {
     fn covers(&self, vector: StoredVector) -> bool {
         let geometry = &self.segment.page.geometry;
         geometry.dims == vector.dims
@@ -136,9 +136,9 @@ impl Resolved {
 
     /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
     #[inline]
-    fn place(&mut self, ordinal: u32, from: usize) -> Option<Place> {
+    fn place(&mut self, ordinal: u32, from: usize) -> Option<PageLocation> {
         let block = self.segment.page.data.block_after(&mut self.last_extent, ordinal)?;
-        Some(Place {
+        Some(PageLocation {
             node: self.node,
             permanent: self.permanent,
             toast: self.toast,
@@ -151,18 +151,18 @@ impl Resolved {
 }
 
 /// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
-struct Place {
+struct PageLocation {
     node: FileNode,
     permanent: bool,
     toast: pg_sys::Oid,
     header: PageHeader,
     block: u32,
     hints: Hints,
-    /// see [`Resolved::ahead`]
+    /// see [`KnownSegment::ahead`]
     ahead: usize,
 }
 
-impl Place {
+impl PageLocation {
     /// Finds the page, which is not in the buffer where it was, and notes where it is.
     #[cold]
     unsafe fn search(&self) -> Pinned {
@@ -201,8 +201,8 @@ unsafe fn each_piece(
 ) {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
-    let fits = |resolved: &Resolved| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
-    let find = |known: &mut Vec<Resolved>| {
+    let fits = |resolved: &KnownSegment| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
+    let find = |known: &mut Vec<KnownSegment>| {
         let at = known.iter().position(fits)?;
         // the next vector is mostly of the same segment
         known.swap(0, at);

@@ -49,13 +49,13 @@ impl Recent {
 }
 
 /// Reads slots of one segment.
-pub struct SlotLook {
+pub struct SlotReader {
     /// the segment
     pub tag: SegmentTag,
     recent: Recent,
 }
 
-impl SlotLook {
+impl SlotReader {
     /// For slots of segment `tag` of `store`; `None` when the store has no such segment.
     #[must_use]
     pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {
@@ -87,13 +87,13 @@ impl SlotLook {
 }
 
 /// Reads vectors of one segment in place, of slots that are LIVE: their bytes do not change.
-pub struct VectorLook {
+pub struct VectorReader {
     /// the segment
     pub tag: SegmentTag,
     recent: Recent,
 }
 
-impl VectorLook {
+impl VectorReader {
     /// For vectors of segment `tag` of `store`; `None` when the store has no such segment.
     #[must_use]
     pub fn new(store: &Store, tag: SegmentTag) -> Option<Self> {

@@ -43,14 +43,14 @@ pub struct Reclaimed {
 }
 
 /// What is known of the outside world while a pass decides about slots.
-pub(super) struct Judge<'a> {
+pub(super) struct Reclaimer<'a> {
     oldest_xmin: u32,
     row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     /// the newest transaction that a standby's snapshots must see before what was decided is applied
     must_see: Option<u32>,
 }
 
-impl Judge<'_> {
+impl Reclaimer<'_> {
     fn needs(&mut self, tid: Tid, slot: &Slot, number: SlotNo) -> bool {
         match (self.row)(tid, number, slot.generation) {
             RowVersion::Needed => true,
@@ -138,7 +138,7 @@ impl Store {
         row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     ) -> Reclaimed {
         let mut total = Reclaimed::default();
-        let mut judge = Judge { oldest_xmin, row, must_see: None };
+        let mut judge = Reclaimer { oldest_xmin, row, must_see: None };
         let mut announced = None;
         // SAFETY: rel is open
         unsafe {
@@ -176,7 +176,7 @@ impl Store {
         segment: &Segment,
         ordinal: u32,
         unreachable: bool,
-        judge: &mut Judge<'_>,
+        judge: &mut Reclaimer<'_>,
         announced: &mut Option<u32>,
         total: &mut Reclaimed,
     ) -> bool {

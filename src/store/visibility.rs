@@ -20,7 +20,7 @@ pub enum Verdict {
 
 /// What a transaction is to a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum XidView {
     /// our own transaction, or a subtransaction of it
     Ours,
     /// the snapshot takes it for running or not yet begun
@@ -29,41 +29,41 @@ enum Standing {
     Ended(Fate),
 }
 
-unsafe fn standing(xid: u32, snapshot: pg_sys::Snapshot) -> Standing {
+unsafe fn xid_view(xid: u32, snapshot: pg_sys::Snapshot) -> XidView {
     let id = pg_sys::TransactionId::from_inner(xid);
     // SAFETY: a look at this backend's own transaction, and an MVCC snapshot
     unsafe {
         if pg_sys::TransactionIdIsCurrentTransactionId(id) {
-            return Standing::Ours;
+            return XidView::Ours;
         }
         if pg_sys::XidInMVCCSnapshot(id, snapshot) {
-            return Standing::Later;
+            return XidView::Later;
         }
     }
-    Standing::Ended(xact::fate(xid))
+    XidView::Ended(xact::fate(xid))
 }
 
-fn judge(slot: &Slot, mut standing: impl FnMut(u32) -> Standing) -> Verdict {
+fn judge(slot: &Slot, mut xid_view: impl FnMut(u32) -> XidView) -> Verdict {
     if slot.state() != Some(SlotState::Live) {
         return Verdict::Invisible;
     }
     if !slot.has(XMIN_FROZEN) {
-        match standing(slot.xmin) {
-            Standing::Later => return Verdict::Invisible,
-            Standing::Ended(_) if slot.has(XMIN_COMMITTED) => {}
-            Standing::Ended(Fate::Committed) => {}
-            Standing::Ended(Fate::Aborted | Fate::Running) => return Verdict::Invisible,
-            Standing::Ours | Standing::Ended(Fate::Unknown) => return Verdict::AskRow,
+        match xid_view(slot.xmin) {
+            XidView::Later => return Verdict::Invisible,
+            XidView::Ended(_) if slot.has(XMIN_COMMITTED) => {}
+            XidView::Ended(Fate::Committed) => {}
+            XidView::Ended(Fate::Aborted | Fate::Running) => return Verdict::Invisible,
+            XidView::Ours | XidView::Ended(Fate::Unknown) => return Verdict::AskRow,
         }
     }
     if slot.xmax == 0 {
         return Verdict::Visible;
     }
-    match standing(slot.xmax) {
-        Standing::Later | Standing::Ended(Fate::Aborted) => Verdict::Visible,
-        Standing::Ended(_) if slot.has(XMAX_COMMITTED) => Verdict::Invisible,
-        Standing::Ended(Fate::Committed) => Verdict::Invisible,
-        Standing::Ours | Standing::Ended(Fate::Running | Fate::Unknown) => Verdict::AskRow,
+    match xid_view(slot.xmax) {
+        XidView::Later | XidView::Ended(Fate::Aborted) => Verdict::Visible,
+        XidView::Ended(_) if slot.has(XMAX_COMMITTED) => Verdict::Invisible,
+        XidView::Ended(Fate::Committed) => Verdict::Invisible,
+        XidView::Ours | XidView::Ended(Fate::Running | Fate::Unknown) => Verdict::AskRow,
     }
 }
 
@@ -71,10 +71,10 @@ fn judge(slot: &Slot, mut standing: impl FnMut(u32) -> Standing) -> Verdict {
 #[must_use]
 pub unsafe fn verdict(slot: &Slot, snapshot: pg_sys::Snapshot) -> Verdict {
     // SAFETY: by contract
-    judge(slot, |xid| unsafe { standing(xid, snapshot) })
+    judge(slot, |xid| unsafe { xid_view(xid, snapshot) })
 }
 
-/// How many transactions a [`Judge`] remembers; a power of two.
+/// How many transactions a [`SlotJudge`] remembers; a power of two.
 const REMEMBERED: usize = 64;
 
 /// Verdicts under one MVCC snapshot, for a scan of many slots.
@@ -85,17 +85,17 @@ const REMEMBERED: usize = 64;
 ///
 /// Slots are passed by without a look at their rows, so it is the judge who tells a serializable transaction of changes
 /// that it reads past: once a transaction, since any vector concerns the whole scan.
-pub struct Judge {
+pub struct SlotJudge {
     table: pg_sys::Relation,
     snapshot: pg_sys::Snapshot,
-    known: [(u32, Standing); REMEMBERED],
+    known: [(u32, XidView); REMEMBERED],
 }
 
-impl Judge {
+impl SlotJudge {
     /// A judge of slots of `table`'s vectors under `snapshot`, an MVCC snapshot; both outlive it.
     #[must_use]
     pub unsafe fn new(table: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> Self {
-        Self { table, snapshot, known: [(0, Standing::Later); REMEMBERED] }
+        Self { table, snapshot, known: [(0, XidView::Later); REMEMBERED] }
     }
 
     /// What `slot` says about its row.
@@ -108,12 +108,12 @@ impl Judge {
             let entry = &mut self.known[xid as usize % REMEMBERED];
             if entry.0 != xid || xid == 0 {
                 // SAFETY: table and snapshot live by contract of `new`
-                let found = unsafe { standing(xid, self.snapshot) };
-                if found == Standing::Later {
+                let found = unsafe { xid_view(xid, self.snapshot) };
+                if found == XidView::Later {
                     // SAFETY: as above
                     unsafe { xact::passes_by(self.table, xid, self.snapshot) };
                 }
-                if found == Standing::Ended(Fate::Running) {
+                if found == XidView::Ended(Fate::Running) {
                     return found;
                 }
                 *entry = (xid, found);

@@ -28,7 +28,7 @@ pub struct NewVector<'v> {
 }
 
 /// What an edit makes of a slot.
-pub enum Turn {
+pub enum SlotChange {
     /// leave it
     Keep,
     /// put this in its place
@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// Changes the LIVE slot `slot` of `generation`; does nothing when it is something else by now.
-    pub unsafe fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> Turn) {
+    pub unsafe fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> SlotChange) {
         let Some(segment) = self.segment_of(slot) else { return };
         let (ordinal, index) = Geometry::slot_at(slot.position());
         // SAFETY: rel is open
@@ -202,7 +202,7 @@ impl Store {
             if now.state() != Some(SlotState::Live) || now.generation != generation {
                 return;
             }
-            if let Turn::Into(new) = turn(now) {
+            if let SlotChange::Into(new) = turn(now) {
                 let mut change = Change::new(&page);
                 put_slot(&mut change, page.page(), index, &new);
                 wal::apply(self.rel, &[change]);
@@ -261,7 +261,7 @@ impl Store {
         unsafe {
             self.edit(slot, generation, |mut slot| {
                 slot.set_xmax(xid);
-                Turn::Into(slot)
+                SlotChange::Into(slot)
             });
         }
     }
@@ -269,7 +269,7 @@ impl Store {
     /// Frees a slot that the current transaction made LIVE for a row that it took back (a lost speculative insertion).
     pub unsafe fn discard(&self, slot: SlotNo, generation: Generation) {
         // SAFETY: rel is open
-        unsafe { self.edit(slot, generation, |slot| Turn::Into(Slot::free(slot.generation.next()))) }
+        unsafe { self.edit(slot, generation, |slot| SlotChange::Into(Slot::free(slot.generation.next()))) }
         if let Some(segment) = self.segment_of(slot) {
             segment.target.set(segment.target.get().min(Geometry::slot_at(slot.position()).0));
         }

@@ -293,13 +293,13 @@ fn progress(index: u32, value: i64) {
 }
 
 /// What becomes of a version of the old table.
-enum Fare {
+enum CopyCost {
     Dead,
     RecentlyDead,
     Live,
 }
 
-unsafe fn judge(rel: Relation, tuple: HeapTuple, oldest_xmin: TransactionId, buffer: pg_sys::Buffer) -> Fare {
+unsafe fn judge(rel: Relation, tuple: HeapTuple, oldest_xmin: TransactionId, buffer: pg_sys::Buffer) -> CopyCost {
     // SAFETY: the tuple is on the pinned page of `buffer`
     unsafe {
         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
@@ -307,20 +307,20 @@ unsafe fn judge(rel: Relation, tuple: HeapTuple, oldest_xmin: TransactionId, buf
         pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
         let ours = |xid| pg_sys::TransactionIdIsCurrentTransactionId(xid);
         match state {
-            HTSV_Result::HEAPTUPLE_DEAD => Fare::Dead,
-            HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => Fare::RecentlyDead,
-            HTSV_Result::HEAPTUPLE_LIVE => Fare::Live,
+            HTSV_Result::HEAPTUPLE_DEAD => CopyCost::Dead,
+            HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => CopyCost::RecentlyDead,
+            HTSV_Result::HEAPTUPLE_LIVE => CopyCost::Live,
             HTSV_Result::HEAPTUPLE_INSERT_IN_PROGRESS => {
                 if !ours(pg_sys::htup::HeapTupleHeaderGetXmin((*tuple).t_data)) {
                     pgrx::warning!("concurrent insert in progress within table \"{}\"", relation::name(rel));
                 }
-                Fare::Live
+                CopyCost::Live
             }
             _ => {
                 if !ours(super::rows::update_xid((*tuple).t_data)) {
                     pgrx::warning!("concurrent delete in progress within table \"{}\"", relation::name(rel));
                 }
-                Fare::RecentlyDead
+                CopyCost::RecentlyDead
             }
         }
     }
@@ -420,7 +420,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
                 progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, blocks);
             }
             let recently_dead = match judge(old, tuple, oldest_xmin, slot::buffer(slot)) {
-                Fare::Dead => {
+                CopyCost::Dead => {
                     *tups_vacuumed += 1.0;
                     if copier.rewrite.as_mut().is_some_and(|rewrite| rewrite.dead_tuple(tuple)) {
                         // a version counted as recently dead before is now known to be dead
@@ -429,11 +429,11 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
                     }
                     continue;
                 }
-                Fare::RecentlyDead => {
+                CopyCost::RecentlyDead => {
                     *tups_recently_dead += 1.0;
                     true
                 }
-                Fare::Live => false,
+                CopyCost::Live => false,
             };
             *num_tuples += 1.0;
             progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_SCANNED, *num_tuples as i64);

@@ -147,7 +147,7 @@ impl Evaluation {
 
 /// What an index build makes of a row version.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum BuildDecision {
     Skip,
     Index { alive: bool },
     Wait(pg_sys::TransactionId),
@@ -168,7 +168,7 @@ impl Rules {
         info: *mut IndexInfo,
         tuple: HeapTuple,
         buffer: pg_sys::Buffer,
-    ) -> Verdict {
+    ) -> BuildDecision {
         // SAFETY: the tuple is on the pinned page of `buffer`
         unsafe {
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
@@ -182,16 +182,16 @@ impl Rules {
             };
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_UNLOCK as i32);
             match state {
-                HTSV_Result::HEAPTUPLE_DEAD => Verdict::Skip,
+                HTSV_Result::HEAPTUPLE_DEAD => BuildDecision::Skip,
                 HTSV_Result::HEAPTUPLE_LIVE => {
                     self.rows += 1.0;
-                    Verdict::Index { alive: true }
+                    BuildDecision::Index { alive: true }
                 }
                 HTSV_Result::HEAPTUPLE_RECENTLY_DEAD if hot_updated => {
                     (*info).ii_BrokenHotChain = true;
-                    Verdict::Skip
+                    BuildDecision::Skip
                 }
-                HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => Verdict::Index { alive: false },
+                HTSV_Result::HEAPTUPLE_RECENTLY_DEAD => BuildDecision::Index { alive: false },
                 HTSV_Result::HEAPTUPLE_INSERT_IN_PROGRESS => {
                     let ours = self.anyvisible || pg_sys::TransactionIdIsCurrentTransactionId(xmin);
                     if ours {
@@ -199,29 +199,29 @@ impl Rules {
                     } else {
                         warn_of(rel, "insert");
                         if self.checking_uniqueness {
-                            return Verdict::Wait(xmin);
+                            return BuildDecision::Wait(xmin);
                         }
                     }
-                    Verdict::Index { alive: true }
+                    BuildDecision::Index { alive: true }
                 }
                 HTSV_Result::HEAPTUPLE_DELETE_IN_PROGRESS => {
                     if self.anyvisible {
                         self.rows += 1.0;
-                        return Verdict::Index { alive: false };
+                        return BuildDecision::Index { alive: false };
                     }
                     if pg_sys::TransactionIdIsCurrentTransactionId(deleter) {
                         if hot_updated {
                             (*info).ii_BrokenHotChain = true;
-                            return Verdict::Skip;
+                            return BuildDecision::Skip;
                         }
-                        return Verdict::Index { alive: false };
+                        return BuildDecision::Index { alive: false };
                     }
                     warn_of(rel, "delete");
                     if self.checking_uniqueness || hot_updated {
-                        return Verdict::Wait(deleter);
+                        return BuildDecision::Wait(deleter);
                     }
                     self.rows += 1.0;
-                    Verdict::Index { alive: false }
+                    BuildDecision::Index { alive: false }
                 }
                 other => raise(Error::new(SqlState::Internal, format!("unexpected row state {other}"))),
             }
@@ -320,7 +320,7 @@ pub unsafe extern "C-unwind" fn index_build_range_scan(
             let alive = if every_version {
                 let verdict = loop {
                     match rules.judge(rel, info, tuple, rows.buffer()) {
-                        Verdict::Wait(xid) => {
+                        BuildDecision::Wait(xid) => {
                             let oper = pg_sys::XLTW_Oper::XLTW_InsertIndexUnique;
                             pg_sys::XactLockTableWait(xid, rel, &mut (*tuple).t_self, oper);
                             pgrx::check_for_interrupts!();
@@ -328,7 +328,7 @@ pub unsafe extern "C-unwind" fn index_build_range_scan(
                         verdict => break verdict,
                     }
                 };
-                let Verdict::Index { alive } = verdict else { continue };
+                let BuildDecision::Index { alive } = verdict else { continue };
                 alive
             } else {
                 rules.rows += 1.0;

@@ -8,7 +8,7 @@ use crate::pg::relation;
 use crate::store::{NewVector, Reservation};
 use crate::tableam::heap;
 use crate::tableam::modify::{
-    Incoming, Writer, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values,
+    Incoming, StoreWriter, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values,
 };
 use crate::tableam::publication;
 use crate::tableam::rows;
@@ -44,7 +44,7 @@ unsafe fn insert(
                 }
             });
         }
-        let Some(writer) = Writer::if_any(rel) else {
+        let Some(writer) = StoreWriter::if_any(rel) else {
             drop(vectors);
             let tuple = form_stored(rel, slot, &[]);
             insert_row(rel, tuple, cid, options, bistate, token);
@@ -150,7 +150,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_complete_speculative(
             as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
             hit(if succeeded { "speculative.confirmed" } else { "speculative.row_gone" });
             if let Some(row) = lost {
-                let writer = Writer::open(rel);
+                let writer = StoreWriter::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.discard(reference.slot, reference.generation);
                     hit("speculative.discarded");
@@ -201,7 +201,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             if batch.is_empty() {
                 return heap_multi_insert(rel, slots, cid, options, bistate);
             }
-            let writer = Writer::if_any(rel);
+            let writer = StoreWriter::if_any(rel);
             if writer.is_none() {
                 batch.clear();
             }

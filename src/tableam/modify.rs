@@ -20,12 +20,12 @@ use smallvec::SmallVec;
 use std::cell::OnceCell;
 
 /// The table's vector store, opened for writing.
-pub(super) struct Writer {
+pub(super) struct StoreWriter {
     pub(super) store: Store,
     _toast: OpenRelation,
 }
 
-impl Writer {
+impl StoreWriter {
     /// The store of a table whose row references it.
     pub(super) unsafe fn open(rel: Relation) -> Self {
         // SAFETY: rel is open
@@ -61,20 +61,20 @@ unsafe fn open_toast(rel: Relation) -> OpenRelation {
 /// The table's vector store, opened when it is first needed: most updates leave it alone.
 pub(super) struct Lazy<'w> {
     pub(super) rel: Relation,
-    pub(super) opened: &'w OnceCell<Writer>,
+    pub(super) opened: &'w OnceCell<StoreWriter>,
 }
 
 impl Lazy<'_> {
-    pub(super) unsafe fn get(&self) -> &Writer {
+    pub(super) unsafe fn get(&self) -> &StoreWriter {
         // SAFETY: rel is open
-        self.opened.get_or_init(|| unsafe { Writer::open(self.rel) })
+        self.opened.get_or_init(|| unsafe { StoreWriter::open(self.rel) })
     }
 
     /// Whether the table has one.
     pub(super) unsafe fn is_there(&self) -> bool {
         // SAFETY: rel is open
         self.opened.get().is_some()
-            || unsafe { Writer::if_any(self.rel) }.is_some_and(|writer| self.opened.set(writer).is_ok())
+            || unsafe { StoreWriter::if_any(self.rel) }.is_some_and(|writer| self.opened.set(writer).is_ok())
     }
 }
 

@@ -9,7 +9,7 @@ use crate::pg::relation;
 use crate::store::deferred_addresses;
 use crate::store::deferred_addresses::Move;
 use crate::store::{NewVector, Reservation, RowVersion, StoredVector};
-use crate::tableam::modify::{Lazy, Writer, attnum, form_stored, keep_stored, reference, slot_values, value};
+use crate::tableam::modify::{Lazy, StoreWriter, attnum, form_stored, keep_stored, reference, slot_values, value};
 use crate::tableam::publication;
 use crate::tableam::rows;
 use crate::tableam::rows::{OldRow, tid};
@@ -46,7 +46,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 && row.references.iter().any(Option::is_some)
             {
                 publication::deleted(rel, with_references(&columns, &row));
-                let writer = Writer::open(rel);
+                let writer = StoreWriter::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.delete(reference.slot, reference.generation);
                     hit("delete.slot");

@@ -1,7 +1,7 @@
 //! Areas: where the n-th entry of a kind lies.
 
 use crate::format::graph::entry::{CODE_HEAD_BYTES, MAP_ENTRY_BYTES, PENDING_ENTRY_BYTES, node_bytes};
-use crate::format::graph::page::Kind;
+use crate::format::graph::page::GraphPageKind;
 use crate::format::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
 use crate::format::store::ExtentList;
 use crate::format::store::extent::growth_by_extents;
@@ -13,34 +13,34 @@ pub const MOST_EXTENTS: usize = 168;
 /// A part of a graph that consists of pages of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
-    /// see [`Kind::Codes`]
+    /// see [`GraphPageKind::Codes`]
     Codes,
-    /// see [`Kind::Nodes`]
+    /// see [`GraphPageKind::Nodes`]
     Nodes,
-    /// see [`Kind::Upper`]
+    /// see [`GraphPageKind::Upper`]
     Upper,
-    /// see [`Kind::Map`]
+    /// see [`GraphPageKind::Map`]
     Map,
-    /// see [`Kind::Pending`]
+    /// see [`GraphPageKind::Pending`]
     Pending,
-    /// see [`Kind::Center`]
-    Center,
+    /// see [`GraphPageKind::Centroid`]
+    Centroid,
 }
 
 impl Area {
     /// Every area, in the order of their extent lists.
-    pub const ALL: [Self; 6] = [Self::Codes, Self::Nodes, Self::Upper, Self::Map, Self::Pending, Self::Center];
+    pub const ALL: [Self; 6] = [Self::Codes, Self::Nodes, Self::Upper, Self::Map, Self::Pending, Self::Centroid];
 
     /// The kind of its pages.
     #[must_use]
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> GraphPageKind {
         match self {
-            Self::Codes => Kind::Codes,
-            Self::Nodes => Kind::Nodes,
-            Self::Upper => Kind::Upper,
-            Self::Map => Kind::Map,
-            Self::Pending => Kind::Pending,
-            Self::Center => Kind::Center,
+            Self::Codes => GraphPageKind::Codes,
+            Self::Nodes => GraphPageKind::Nodes,
+            Self::Upper => GraphPageKind::Upper,
+            Self::Map => GraphPageKind::Map,
+            Self::Pending => GraphPageKind::Pending,
+            Self::Centroid => GraphPageKind::Centroid,
         }
     }
 }
@@ -77,8 +77,8 @@ impl Shape {
     pub const MAP: Self = Self::new(MAP_ENTRY_BYTES);
     /// The pending list's.
     pub const PENDING: Self = Self::new(PENDING_ENTRY_BYTES);
-    /// The center's: one float4 a dimension.
-    pub const CENTER: Self = Self::new(4);
+    /// The centroid's: one float4 a dimension.
+    pub const CENTROID: Self = Self::new(4);
 
     /// The node area's, with `m` links above level 0.
     #[must_use]
@@ -264,7 +264,8 @@ mod tests {
 
     #[test]
     fn entries_stay_on_their_page() {
-        for shape in [Shape::MAP, Shape::PENDING, Shape::CENTER, Shape::nodes(4), Shape::nodes(128), Shape::upper(128)]
+        for shape in
+            [Shape::MAP, Shape::PENDING, Shape::CENTROID, Shape::nodes(4), Shape::nodes(128), Shape::upper(128)]
         {
             for number in [0, 1, shape.per_page - 1, shape.per_page, 5 * shape.per_page + 3] {
                 let (ordinal, at) = shape.at(number);

@@ -1,9 +1,9 @@
 //! Entries of the areas.
 //!
 //! ```text
-//! code    0 slot u32 | 4 generation u16 | 6 reserved u16 | 8 scale f32 | 12 bias f32 | 16 sum i32 | 20 reserved u32 | code
+//! code    0 slot u32 | 4 generation u16 | 6 reserved u16 | 8 step f32 | 12 bias f32 | 16 sum i32 | 20 reserved u32 | code
 //! node    0 level u8 | 1 state u8 (0 free, 1 in use) | 2 reserved u16 | 4 first upper block u32
-//!         8 twin, or the next free node, u32 (u32::MAX = none) | 12 reserved u32 | 2m links u32 (u32::MAX = none)
+//!         8 duplicate, or the next free node, u32 (u32::MAX = none) | 12 reserved u32 | 2m links u32 (u32::MAX = none)
 //! upper   m links u32 (u32::MAX = none)
 //! map     0 place u32 (0 none, u32::MAX pending, else node + 1) | 4 generation u16 | 6 reserved u16
 //! pending 0 slot u32 | 4 generation u16 | 6 reserved u16
@@ -75,7 +75,7 @@ pub struct CodeHead {
     /// whose code it is
     pub entry: Entry,
     /// see `quant::Head`
-    pub scale: f32,
+    pub step: f32,
     /// see `quant::Head`
     pub bias: f32,
     /// see `quant::Head`
@@ -88,7 +88,7 @@ impl CodeHead {
     pub fn encode(&self) -> [u8; CODE_HEAD_BYTES] {
         let mut bytes = [0; CODE_HEAD_BYTES];
         bytes[0..8].copy_from_slice(&self.entry.encode());
-        bytes[8..12].copy_from_slice(&self.scale.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.step.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.bias.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.sum.to_le_bytes());
         bytes
@@ -100,7 +100,7 @@ impl CodeHead {
     pub fn decode(bytes: &[u8]) -> Self {
         Self {
             entry: Entry::decode(bytes),
-            scale: f32::from_bits(u32_at(bytes, 8)),
+            step: f32::from_bits(u32_at(bytes, 8)),
             bias: f32::from_bits(u32_at(bytes, 12)),
             sum: u32_at(bytes, 16) as i32,
         }
@@ -116,7 +116,7 @@ pub struct NodeEntry {
     pub in_use: bool,
     /// its first upper block, if its level is above 0
     pub upper: u32,
-    /// the next node of its chain of twins; of a free node the next free one
+    /// the next node of its chain of duplicates; of a free node the next free one
     pub next: u32,
 }
 
@@ -147,7 +147,7 @@ impl NodeEntry {
 
 /// Where a slot is in the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum MapPlace {
     /// nowhere
     None,
     /// in the pending list
@@ -160,7 +160,7 @@ pub enum Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapEntry {
     /// where the vector of that generation is
-    pub place: Place,
+    pub place: MapPlace,
     /// which lifetime of the slot
     pub generation: Generation,
 }
@@ -170,9 +170,9 @@ impl MapEntry {
     #[must_use]
     pub fn encode(self) -> [u8; MAP_ENTRY_BYTES] {
         let place = match self.place {
-            Place::None => 0,
-            Place::Pending => u32::MAX,
-            Place::Node(node) => node + 1,
+            MapPlace::None => 0,
+            MapPlace::Pending => u32::MAX,
+            MapPlace::Node(node) => node + 1,
         };
         let mut bytes = [0; MAP_ENTRY_BYTES];
         bytes[0..4].copy_from_slice(&place.to_le_bytes());
@@ -184,9 +184,9 @@ impl MapEntry {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
         let place = match u32_at(bytes, 0) {
-            0 => Place::None,
-            u32::MAX => Place::Pending,
-            node => Place::Node(node - 1),
+            0 => MapPlace::None,
+            u32::MAX => MapPlace::Pending,
+            node => MapPlace::Node(node - 1),
         };
         Self { place, generation: Generation(u16_at(bytes, 4)) }
     }
@@ -221,7 +221,7 @@ mod tests {
         let entry = Entry { slot: SlotNo(0x0102_0304), generation: Generation(0x0506) };
         assert_eq!(entry.encode(), [4, 3, 2, 1, 6, 5, 0, 0]);
         assert_eq!(Entry::of_identity(entry.identity()), entry);
-        let head = CodeHead { entry, scale: 1.0, bias: -2.0, sum: -3 };
+        let head = CodeHead { entry, step: 1.0, bias: -2.0, sum: -3 };
         assert_eq!(CodeHead::decode(&head.encode()), head);
         assert_eq!(head.encode()[8..20], [0, 0, 128, 63, 0, 0, 0, 192, 253, 255, 255, 255]);
         let node = NodeEntry { level: 3, in_use: true, upper: 9, next: NO_NODE };
@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn map_entries() {
-        for place in [Place::None, Place::Pending, Place::Node(0), Place::Node(u32::MAX - 2)] {
+        for place in [MapPlace::None, MapPlace::Pending, MapPlace::Node(0), MapPlace::Node(u32::MAX - 2)] {
             let entry = MapEntry { place, generation: Generation(7) };
             assert_eq!(MapEntry::decode(&entry.encode()), entry);
         }
-        assert_eq!(MapEntry::decode(&[0; 8]).place, Place::None);
+        assert_eq!(MapEntry::decode(&[0; 8]).place, MapPlace::None);
     }
 
     #[test]

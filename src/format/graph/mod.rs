@@ -8,6 +8,6 @@ pub mod page;
 pub mod root;
 
 pub use area::{Area, CodeShape, Shape};
-pub use entry::{CodeHead, Entry, MapEntry, NodeEntry, Place};
-pub use page::{GraphNo, Header, Kind, MetaPage};
-pub use root::{Root, RootPage};
+pub use entry::{CodeHead, Entry, MapEntry, MapPlace, NodeEntry};
+pub use page::{GraphNo, GraphPageKind, Header, MetaPage};
+pub use root::{GraphRootPage, Root};

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 24  magic     u32  "ZVGX"
-//! 28  kind      u8   1 meta, 2 root, 3 codes, 4 nodes, 5 upper, 6 map, 7 pending, 8 center
+//! 28  kind      u8   1 meta, 2 root, 3 codes, 4 nodes, 5 upper, 6 map, 7 pending, 8 centroid
 //! 29  version   u8
 //! 30  reserved  u16
 //! 32  graph     u32  number of the graph (0 on the meta page)
@@ -26,7 +26,7 @@ pub struct GraphNo(pub u32);
 
 /// What a page is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum GraphPageKind {
     /// block 0: parameters, list of graphs
     Meta = 1,
     /// one graph's counters and extents
@@ -42,10 +42,10 @@ pub enum Kind {
     /// slots that wait to be drained
     Pending = 7,
     /// what is subtracted from vectors before they are coded
-    Center = 8,
+    Centroid = 8,
 }
 
-impl Kind {
+impl GraphPageKind {
     /// The format versions of its pages that this library reads.
     #[must_use]
     pub const fn versions(self) -> Versions {
@@ -57,7 +57,7 @@ impl Kind {
             | Self::Upper
             | Self::Map
             | Self::Pending
-            | Self::Center => Versions { oldest: 1, newest: 1 },
+            | Self::Centroid => Versions { oldest: 1, newest: 1 },
         }
     }
 }
@@ -66,7 +66,7 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// what the page is for
-    pub kind: Kind,
+    pub kind: GraphPageKind,
     /// its graph
     pub graph: GraphNo,
     /// its number within its area
@@ -121,7 +121,7 @@ impl MetaPage {
     /// The most graphs of one index.
     pub const MOST: usize = (PAGE_BYTES - Self::LIST) / 8;
     /// Its header.
-    pub const HEADER: Header = Header { kind: Kind::Meta, graph: GraphNo(0), ordinal: 0 };
+    pub const HEADER: Header = Header { kind: GraphPageKind::Meta, graph: GraphNo(0), ordinal: 0 };
 
     /// Reads the page.
     ///
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn headers_tell_what_is_wrong() {
-        let header = Header { kind: Kind::Codes, graph: GraphNo(3), ordinal: 9 };
+        let header = Header { kind: GraphPageKind::Codes, graph: GraphNo(3), ordinal: 9 };
         let mut page = [0; PAGE_BYTES];
         assert!(header.check(&page).unwrap_err().0.contains("magic"));
         page[24..40].copy_from_slice(&header.encode());
@@ -202,7 +202,7 @@ mod tests {
         assert!(other.check(&page).unwrap_err().0.contains("page number 9"));
         let other = Header { graph: GraphNo(2), ..header };
         assert!(other.check(&page).unwrap_err().0.contains("graph 3"));
-        let other = Header { kind: Kind::Map, ..header };
+        let other = Header { kind: GraphPageKind::Map, ..header };
         assert!(other.check(&page).unwrap_err().0.contains("kind 3"));
     }
 }

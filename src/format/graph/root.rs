@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 = int8) | 47 metric u8
-//! 48  unit f32 | 52 trained u8 (center and unit are set) | 53 entry level u8 | 54 learned u8
+//! 48  scale f32 | 52 trained u8 (centroid and scale are set) | 53 entry level u8 | 54 learned u8
 //! 55  repair wanted u8 (a background worker is to take the dead out)
 //! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
 //! 68  entry point u32 (u32::MAX = none) | 72 upper blocks given out u32
@@ -17,7 +17,7 @@
 use crate::distance::Metric;
 use crate::format::graph::area::{Area, CodeShape, MOST_EXTENTS, Shape};
 use crate::format::graph::entry::NO_NODE;
-use crate::format::graph::page::{GraphNo, Header, Kind};
+use crate::format::graph::page::{GraphNo, GraphPageKind, Header};
 use crate::format::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::format::store::{Extent, ExtentList, SegmentTag};
 
@@ -35,7 +35,7 @@ const _: () = assert!(EXTENTS + 6 * MOST_EXTENTS * 8 <= PAGE_BYTES);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Root {
     /// factor of the codes
-    pub unit: f32,
+    pub scale: f32,
     /// whether the codes' parameters are set
     pub trained: bool,
     /// [`Root::size_mark`] of the vectors that were there when the codes' parameters were last learned or compared with what
@@ -68,7 +68,7 @@ pub struct Root {
 impl Root {
     /// Of an empty graph.
     pub const EMPTY: Self = Self {
-        unit: 1.0,
+        scale: 1.0,
         trained: false,
         learned: 0,
         repair_wanted: false,
@@ -121,7 +121,7 @@ impl Root {
     #[must_use]
     pub fn encode(&self) -> Fragment {
         let mut bytes = Vec::with_capacity(44);
-        bytes.extend_from_slice(&self.unit.to_le_bytes());
+        bytes.extend_from_slice(&self.scale.to_le_bytes());
         let (entry, level) = self.entry.unwrap_or((NO_NODE, 0));
         bytes.extend_from_slice(&[u8::from(self.trained), level, self.learned, u8::from(self.repair_wanted)]);
         let fields = [
@@ -162,7 +162,7 @@ impl Root {
     pub fn decode(page: &PageBytes) -> Self {
         let entry = u32_at(page, 68);
         Self {
-            unit: f32::from_bits(u32_at(page, 48)),
+            scale: f32::from_bits(u32_at(page, 48)),
             trained: page[52] == 1,
             learned: page[54],
             repair_wanted: page[55] == 1,
@@ -182,7 +182,7 @@ impl Root {
 
 /// A root page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RootPage {
+pub struct GraphRootPage {
     /// the segment whose slots the graph is over
     pub tag: SegmentTag,
     /// dimensions
@@ -197,11 +197,11 @@ pub struct RootPage {
     pub areas: [ExtentList; 6],
 }
 
-impl RootPage {
+impl GraphRootPage {
     /// The header of the root page of `graph`.
     #[must_use]
     pub fn header(graph: GraphNo) -> Header {
-        Header { kind: Kind::Root, graph, ordinal: 0 }
+        Header { kind: GraphPageKind::Root, graph, ordinal: 0 }
     }
 
     /// An empty graph over the segment `tag`.
@@ -300,8 +300,8 @@ impl RootPage {
     fn check_counters(&self, m: u16) -> Result<(), Damage> {
         let root = &self.root;
         let codes = CodeShape::new(usize::from(self.dims));
-        let center = Shape::CENTER.pages(u32::from(self.dims));
-        let has_center = self.area(Area::Center).pages() >= center;
+        let centroid = Shape::CENTROID.pages(u32::from(self.dims));
+        let has_center = self.area(Area::Centroid).pages() >= centroid;
         let covered = codes.pages(root.nodes) <= self.area(Area::Codes).pages()
             && Shape::nodes(m).pages(root.nodes) <= self.area(Area::Nodes).pages()
             && Shape::upper(m).pages(root.upper_blocks) <= self.area(Area::Upper).pages()
@@ -320,8 +320,8 @@ impl RootPage {
         if root.entry.is_some_and(|(node, _)| node >= root.nodes) {
             return say("the entry point is out of range");
         }
-        if !root.unit.is_finite() || root.unit <= 0.0 {
-            return say("the codes' unit is out of range");
+        if !root.scale.is_finite() || root.scale <= 0.0 {
+            return say("the codes' scale is out of range");
         }
         Ok(())
     }
@@ -335,25 +335,25 @@ mod tests {
     fn round_trip_and_growth() {
         let mut page = [0; PAGE_BYTES];
         let graph = GraphNo(2);
-        page[24..40].copy_from_slice(&RootPage::header(graph).encode());
+        page[24..40].copy_from_slice(&GraphRootPage::header(graph).encode());
         let put = |page: &mut PageBytes, fragments: Vec<Fragment>| {
             for (at, bytes) in fragments {
                 page[at..at + bytes.len()].copy_from_slice(&bytes);
             }
         };
-        let mut root = RootPage::new(SegmentTag(5), 784, Metric::L2);
+        let mut root = GraphRootPage::new(SegmentTag(5), 784, Metric::L2);
         put(&mut page, root.encode().unwrap());
-        assert_eq!(RootPage::decode(&page, graph, 16, 10).unwrap(), root);
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 10).unwrap(), root);
         let before = root.clone();
         for list in &mut root.areas {
             assert!(list.push(Extent { start: 3, pages: 4 }) && list.push(Extent { start: 70, pages: 20 }));
         }
         root.layout += 1;
         put(&mut page, root.encode_growth(&before).unwrap());
-        assert!(RootPage::decode(&page, graph, 16, 89).is_err());
-        assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        assert!(GraphRootPage::decode(&page, graph, 16, 89).is_err());
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 90).unwrap(), root);
         root.root = Root {
-            unit: 0.5,
+            scale: 0.5,
             trained: true,
             learned: 9,
             repair_wanted: true,
@@ -369,7 +369,7 @@ mod tests {
             unproven: 4,
         };
         put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
-        assert_eq!(RootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 90).unwrap(), root);
         // as design/format.md has it
         assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 1]);
         let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
@@ -380,6 +380,6 @@ mod tests {
         }
         root.root.nodes = 100_000;
         put(&mut page, vec![root.root.encode()]);
-        assert!(RootPage::decode(&page, graph, 16, 90).is_err());
+        assert!(GraphRootPage::decode(&page, graph, 16, 90).is_err());
     }
 }

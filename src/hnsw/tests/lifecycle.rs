@@ -66,21 +66,21 @@ impl World {
         self.used[node as usize] && self.live.borrow()[self.graph.identity(node) as usize]
     }
 
-    fn state(&self, node: Node) -> State {
+    fn state(&self, node: Node) -> NodeState {
         match (self.used[node as usize], self.is_live(node)) {
-            (false, _) => State::Free,
-            (true, false) => State::Dead,
-            (true, true) => State::Live,
+            (false, _) => NodeState::Free,
+            (true, false) => NodeState::Dead,
+            (true, true) => NodeState::Live,
         }
     }
 
     /// Repairs up to `steps` nodes; frees the dead if it went through.
     fn repair(&mut self, mut steps: usize) -> bool {
         let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(self.graph.codec()));
-        let mut adopt = |head: Node, twin: Node| {
-            let (gone, lives) = (self.graph.identity(head), self.graph.identity(twin));
+        let mut adopt = |head: Node, duplicate: Node| {
+            let (gone, lives) = (self.graph.identity(head), self.graph.identity(duplicate));
             self.graph.set_identity(head, lives);
-            self.graph.set_identity(twin, gone);
+            self.graph.set_identity(duplicate, gone);
         };
         let mut stop = || {
             let stop = steps == 0;
@@ -92,8 +92,8 @@ impl World {
         self.scratch = scratch;
         if repaired.complete {
             for node in 0..self.graph.nodes() {
-                if self.state(node) == State::Dead {
-                    assert_eq!(self.graph.twin(node), NONE);
+                if self.state(node) == NodeState::Dead {
+                    assert_eq!(self.graph.duplicate(node), NONE);
                     self.used[node as usize] = false;
                     self.free.push(node);
                 }
@@ -184,7 +184,7 @@ proptest! {
     }
 }
 
-/// A free number's links lead to a number that was given to a twin, which a repair that was left off has taken out of its
+/// A free number's links lead to a number that was given to a duplicate, which a repair that was left off has taken out of its
 /// chain: it is no head.
 #[test]
 fn free_numbers_lead_nowhere() {
@@ -254,7 +254,7 @@ fn numbers_in_reserve_stay_unlinked() {
 }
 
 /// However vectors come and go, no live node is left that nothing leads to: after a repair, and after a look for such nodes
-/// while the dead are still there, some of them at the head of a chain with live twins. Lists are short here, and full.
+/// while the dead are still there, some of them at the head of a chain with live duplicates. Lists are short here, and full.
 #[test]
 fn everything_is_reached() {
     for seed in 0..40 {

@@ -1,14 +1,14 @@
 //! Graphs in memory against brute force.
 
+mod duplicates;
 mod lifecycle;
 mod reach;
 mod recall;
 mod threads;
-mod twins;
 
 use crate::distance::{Metric, distance};
 use crate::hnsw::build::insert_all;
-use crate::hnsw::check::{State, check};
+use crate::hnsw::check::{NodeState, check};
 use crate::hnsw::workers::Control;
 use crate::hnsw::{Beam, Graph, GraphMut, MemoryGraph, Node, level_of};
 use crate::quant::{Codec, Query};
@@ -34,8 +34,8 @@ fn clustered_vectors(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32
     let centers = random_vectors(random, 20, dims);
     (0..count)
         .map(|_| {
-            let center = &centers[random.usize(..20)];
-            center.iter().map(|&c| 10.0 * c + 0.3 * normal(random)).collect()
+            let centroid = &centers[random.usize(..20)];
+            centroid.iter().map(|&c| 10.0 * c + 0.3 * normal(random)).collect()
         })
         .collect()
 }
@@ -66,12 +66,12 @@ fn build(metric: Metric, vectors: &[Vec<f32>]) -> MemoryGraph {
     let control = Control::default();
     let done = insert_all(&graph, 0..graph.nodes(), EF_CONSTRUCTION, 1, &control, &mut || true);
     assert_eq!(done, Ok(true));
-    assert_sound(&graph, &|_| State::Live);
+    assert_sound(&graph, &|_| NodeState::Live);
     graph
 }
 
 /// Nothing is wrong, and every live node can be reached.
-fn assert_sound(graph: &impl GraphMut, state: &dyn Fn(Node) -> State) {
+fn assert_sound(graph: &impl GraphMut, state: &dyn Fn(Node) -> NodeState) {
     let findings = check(graph, state);
     assert!(findings.problems.is_empty(), "{:?}", findings.problems);
     assert!(findings.unreachable.is_empty(), "{:?} cannot be reached", findings.unreachable);
@@ -171,12 +171,12 @@ impl GraphMut for Counting<'_> {
         self.graph.edit_links(node, level, change);
     }
 
-    fn twin(&self, node: Node) -> Node {
-        self.graph.twin(node)
+    fn duplicate(&self, node: Node) -> Node {
+        self.graph.duplicate(node)
     }
 
-    fn set_twin(&self, node: Node, twin: Node) {
-        self.graph.set_twin(node, twin);
+    fn set_duplicate(&self, node: Node, duplicate: Node) {
+        self.graph.set_duplicate(node, duplicate);
     }
 
     fn raise_entry(&self, node: Node, level: u8) {

@@ -25,8 +25,8 @@ fn archipelago(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {
     let centers = random_vectors(random, count / 60, dims);
     (0..count)
         .map(|_| {
-            let center = &centers[random.usize(..centers.len())];
-            center.iter().map(|&c| c + 0.2 * normal(random)).collect()
+            let centroid = &centers[random.usize(..centers.len())];
+            centroid.iter().map(|&c| c + 0.2 * normal(random)).collect()
         })
         .collect()
 }

@@ -59,7 +59,7 @@ fn an_empty_graph_has_no_results() {
     let codec = Arc::new(Codec::from_parts(Metric::L2, 2, vec![0.0; 2], 1.0));
     let graph = MemoryGraph::with_capacity(Arc::clone(&codec), M, 0);
     assert_eq!(full_scan(&graph, &codec.query(&[1.0, 2.0]), &|_| true), (vec![], vec![]));
-    assert_sound(&graph, &|_| State::Live);
+    assert_sound(&graph, &|_| NodeState::Live);
 }
 
 #[test]

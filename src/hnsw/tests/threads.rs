@@ -14,24 +14,24 @@ fn threads_build_a_sound_graph() {
     let control = Control::default();
     assert_eq!(insert_all(&graph, 0..graph.nodes(), EF_CONSTRUCTION, 4, &control, &mut || true), Ok(true));
     assert_eq!(control.done.load(Ordering::Relaxed), 3000);
-    assert_sound(&graph, &|_| State::Live);
+    assert_sound(&graph, &|_| NodeState::Live);
     let vector_of = |node: Node| vectors[node as usize].clone();
     let found = recall(Metric::L2, &graph, &vector_of, &queries, 256, &|_| true);
     assert!(found >= 0.97, "{found}");
 
-    // Node numbers stand for rows here until a head adopts its twin's row.
+    // Node numbers stand for rows here until a head adopts its duplicate's row.
     let dead = |node: Node| graph.identity(node).is_multiple_of(3);
-    let adopt = &mut |head, twin| {
-        let (gone, lives) = (graph.identity(head), graph.identity(twin));
+    let adopt = &mut |head, duplicate| {
+        let (gone, lives) = (graph.identity(head), graph.identity(duplicate));
         assert!(
             gone.is_multiple_of(3) && !lives.is_multiple_of(3) && vectors[gone as usize] == vectors[lives as usize]
         );
         graph.set_identity(head, lives);
-        graph.set_identity(twin, gone);
+        graph.set_identity(duplicate, gone);
     };
     let control = Control::default();
     assert_eq!(repair_all(&graph, &dead, adopt, EF_CONSTRUCTION, 4, &control, &mut || true), Ok(true));
-    assert_sound(&graph, &|node| if dead(node) { State::Free } else { State::Live });
+    assert_sound(&graph, &|node| if dead(node) { NodeState::Free } else { NodeState::Live });
     let found = recall(Metric::L2, &graph, &vector_of, &queries, 256, &|node| !dead(node));
     assert!(found >= 0.97, "{found} after the repair");
 }

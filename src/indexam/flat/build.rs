@@ -178,7 +178,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner's own arguments
     unsafe {
-        let scan = cost::Scan::of(root, path);
+        let scan = cost::ScanCost::of(root, path);
         let estimate = scan.as_ref().map(|scan| {
             let first = scan.startup + scan.nulls_first + cost::threads_cost(scan);
             // each row of a partial index is looked at before it is handed out

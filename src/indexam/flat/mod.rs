@@ -10,8 +10,8 @@ mod build;
 mod parallel;
 mod scan;
 
-pub use crate::knn::exact_passes::{Rounds, first_round, most_rows, passes_after_first};
-pub use crate::knn::work::Work;
+pub use crate::knn::exact_passes::{ExactPasses, first_pass_rows, most_rows, passes_after_first};
+pub use crate::knn::work::ScanWork;
 
 use crate::indexam::handler::{Callbacks, Parallel, routine};
 

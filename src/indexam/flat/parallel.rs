@@ -1,6 +1,6 @@
 //! The callbacks of parallel scans: what has been taken lies in shared memory ([`crate::knn::work`]).
 
-use crate::knn::work::{Taken, Work};
+use crate::knn::work::{ScanWork, Taken};
 use crate::pg::compat;
 use crate::pg::error::guarded;
 use crate::store::deferred_addresses;
@@ -20,9 +20,9 @@ unsafe fn shared_of(scan: IndexScanDesc) -> Option<NonNull<Taken>> {
 
 /// The work of `scan`, none of it taken, or shared with other participants.
 #[must_use]
-pub unsafe fn work_of(scan: IndexScanDesc) -> Work {
+pub unsafe fn work_of(scan: IndexScanDesc) -> ScanWork {
     // SAFETY: the server's scan, which the value does not outlive
-    unsafe { Work::shared(shared_of(scan)) }
+    unsafe { ScanWork::shared(shared_of(scan)) }
 }
 
 /// The callback `amestimateparallelscan`.

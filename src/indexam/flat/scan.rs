@@ -4,8 +4,8 @@ use crate::indexam::flat::build;
 use crate::indexam::flat::parallel::work_of;
 use crate::indexam::handler::descriptor;
 use crate::knn::column::Column;
-use crate::knn::exact_passes::{FIRST_ROUND, Rounds};
-use crate::knn::row_lookup::Rows;
+use crate::knn::exact_passes::{ExactPasses, FIRST_PASS_ROWS};
+use crate::knn::row_lookup::RowLookup;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::guarded;
 use crate::pg::relation;
@@ -14,9 +14,9 @@ use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanKey};
 
 /// A scan's own state. It holds memory only, which goes with the scan's memory context.
-struct Scan {
+struct FlatScan {
     context: pg_sys::MemoryContext,
-    rounds: Option<Rounds>,
+    passes: Option<ExactPasses>,
 }
 
 /// The callback `ambeginscan`.
@@ -26,7 +26,7 @@ pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, nkeys: i32, norderb
         guarded(|| {
             build::check(index);
             let scan = descriptor(index, nkeys, norderbys);
-            let state = Scan { context: pg_sys::CurrentMemoryContext, rounds: None };
+            let state = FlatScan { context: pg_sys::CurrentMemoryContext, passes: None };
             (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(state).cast();
             scan
         })
@@ -52,7 +52,7 @@ pub unsafe extern "C-unwind" fn amrescan(
             }
             relation::count_scan((*scan).indexRelation);
             crate::pg::compat::count_search(scan);
-            (*(*scan).opaque.cast::<Scan>()).begin(scan);
+            (*(*scan).opaque.cast::<FlatScan>()).begin(scan);
         });
     }
 }
@@ -62,8 +62,8 @@ pub unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: pg_s
     // SAFETY: as amrescan
     unsafe {
         guarded(|| {
-            let rounds = (*(*scan).opaque.cast::<Scan>()).rounds.as_mut();
-            let Some(tid) = rounds.and_then(|rounds| rounds.row()) else { return false };
+            let passes = (*(*scan).opaque.cast::<FlatScan>()).passes.as_mut();
+            let Some(tid) = passes.and_then(|passes| passes.row()) else { return false };
             (*scan).xs_heaptid = item_pointer(tid);
             (*scan).xs_recheck = false;
             (*scan).xs_recheckorderby = false;
@@ -77,32 +77,32 @@ pub unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
     // SAFETY: as amrescan
     unsafe {
         guarded(|| {
-            if let Some(rounds) = (*(*scan).opaque.cast::<Scan>()).rounds.take() {
-                rounds.end();
+            if let Some(passes) = (*(*scan).opaque.cast::<FlatScan>()).passes.take() {
+                passes.end();
             }
         });
     }
 }
 
-impl Scan {
+impl FlatScan {
     /// Begins anew, with the scan's present query.
     unsafe fn begin(&mut self, scan: IndexScanDesc) {
         // SAFETY: the server's scan
         unsafe {
             let snapshot = (*scan).xs_snapshot;
-            if let Some(rounds) = self.rounds.take_if(|rounds| !rounds.is_under(snapshot)) {
-                rounds.end();
+            if let Some(passes) = self.passes.take_if(|passes| !passes.is_under(snapshot)) {
+                passes.end();
             }
             let context = self.context;
-            let rounds = self.rounds.get_or_insert_with(|| {
+            let passes = self.passes.get_or_insert_with(|| {
                 let (heap, index) = ((*scan).heapRelation, (*scan).indexRelation);
                 let column = Column::of(index, heap);
-                Rounds::new(column, Rows::new(heap, Some(index), &column, snapshot, context), FIRST_ROUND)
+                ExactPasses::new(column, RowLookup::new(heap, Some(index), &column, snapshot, context), FIRST_PASS_ROWS)
             });
             let key = (*scan).orderByData;
             let asked = (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0;
             let hints = Hints::of((*scan).keyData, (*scan).numberOfKeys);
-            rounds.begin(asked.then(|| (*key).sk_argument), hints, work_of(scan));
+            passes.begin(asked.then(|| (*key).sk_argument), hints, work_of(scan));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Maintenance of an index as the background worker calls for it.
+//! MaintenanceLock of an index as the background worker calls for it.
 
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::{drain, retrain, vacuum};
 use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
@@ -18,7 +18,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: 
         let options = options::graph_options_of(index);
         let (mut done, mut busy) = (0, false);
         for graph in Index::of(index).graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
-            let Some(lock) = Maintenance::try_acquire(&graph) else {
+            let Some(lock) = MaintenanceLock::try_acquire(&graph) else {
                 busy = true;
                 continue;
             };

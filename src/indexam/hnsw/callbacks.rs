@@ -6,14 +6,14 @@ use crate::format::store::slot_set::SlotSet;
 use crate::indexam::handler::{Callbacks, descriptor, routine};
 use crate::indexam::hnsw::cost;
 use crate::indexam::hnsw::maintenance::build;
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::progress::phase_name;
 use crate::indexam::hnsw::maintenance::vacuum::Repairs;
 use crate::indexam::hnsw::maintenance::worker::request;
 use crate::indexam::hnsw::maintenance::{drain, vacuum};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::throttle;
-use crate::indexam::hnsw::scan::Scan;
+use crate::indexam::hnsw::scan::GraphScan;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
@@ -204,7 +204,7 @@ unsafe extern "C-unwind" fn aminsert(
 /// session up a little: the longer, the more wait.
 unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
     const LONGEST_MICROSECONDS: u32 = 1000;
-    let Some(lock) = Maintenance::try_acquire(graph) else {
+    let Some(lock) = MaintenanceLock::try_acquire(graph) else {
         let share = waiting / settings::max_pending().max(1);
         if share > 1 {
             // SAFETY: sleeps
@@ -321,7 +321,7 @@ unsafe extern "C-unwind" fn amrescan(
                     before.end();
                 }
                 let (index, heap) = ((*scan).indexRelation, (*scan).heapRelation);
-                state.scan = Some(Scan::new(index, heap, snapshot, state.context));
+                state.scan = Some(GraphScan::new(index, heap, snapshot, state.context));
             }
             let Some(running) = &mut state.scan else { return };
             running.set_hints(Hints::of((*scan).keyData, (*scan).numberOfKeys));
@@ -342,7 +342,7 @@ unsafe extern "C-unwind" fn amrescan(
 /// What a scan descriptor holds.
 struct State {
     context: pg_sys::MemoryContext,
-    scan: Option<Scan>,
+    scan: Option<GraphScan>,
 }
 
 unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: pg_sys::ScanDirection::Type) -> bool {

@@ -6,19 +6,21 @@
 
 use crate::bitset::{Bitset, SharedBitset};
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
-use crate::format::graph::{Area, CodeHead, Entry, GraphNo, Header, MapEntry, MetaPage, NodeEntry, Place, RootPage};
+use crate::format::graph::{
+    Area, CodeHead, Entry, GraphNo, GraphRootPage, Header, MapEntry, MapPlace, MetaPage, NodeEntry,
+};
 use crate::format::page::PageBytes;
 use crate::format::store::{Position, SegmentTag, SlotNo};
 use crate::hnsw;
 use crate::hnsw::Node;
-use crate::hnsw::check::{Inspect, State, check_watched};
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::hnsw::check::{Inspect, NodeState, check_watched};
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::level;
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::table::{Table, is_dead};
 use crate::knn::column::Column;
-use crate::knn::row_lookup::{Rows, Sight};
-use crate::knn::vector_scan::Segments;
+use crate::knn::row_lookup::{RowLookup, SlotVisibility};
+use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::buffer;
 use crate::pg::relation;
 use crate::quant::Query;
@@ -127,7 +129,7 @@ unsafe fn look(index: Relation, heap: Relation) -> Vec<Violation> {
 }
 
 /// The maintenance lock, where there is one.
-type Lock = Option<Maintenance>;
+type Lock = Option<MaintenanceLock>;
 
 /// Checks the root page in `block` and the header of every page of graph `no`. When they are sound, returns the graph's
 /// lock, taken before the first look.
@@ -145,10 +147,10 @@ unsafe fn check_pages(
             report.page(0, format!("block {block} of graph {} is past the end", no.0));
             return None;
         }
-        let lock = (!pg_sys::RecoveryInProgress()).then(|| Maintenance::acquire_in_time(&Index::of(index), block));
+        let lock = (!pg_sys::RecoveryInProgress()).then(|| MaintenanceLock::acquire_in_time(&Index::of(index), block));
         let image = Box::new(*buffer::read(index, block).share().page());
         // the file has grown to hold an extent before the extent was entered
-        let root = match RootPage::decode(&image, no, meta.m, relation::blocks(index)) {
+        let root = match GraphRootPage::decode(&image, no, meta.m, relation::blocks(index)) {
             Ok(root) => root,
             Err(damage) => {
                 report.page(block, damage.0);
@@ -215,7 +217,7 @@ impl Inspect for View<'_> {
         self.entries[node as usize].level
     }
 
-    fn twin(&self, node: Node) -> Node {
+    fn duplicate(&self, node: Node) -> Node {
         self.entries[node as usize].next
     }
 
@@ -230,15 +232,15 @@ impl Inspect for View<'_> {
 
     fn same_code(&self, a: Node, b: Node) -> bool {
         let ((a_head, a), (b_head, b)) = (self.graph.code(a), self.graph.code(b));
-        let bits = |head: &CodeHead| (head.scale.to_bits(), head.bias.to_bits());
+        let bits = |head: &CodeHead| (head.step.to_bits(), head.bias.to_bits());
         bits(&a_head) == bits(&b_head) && a == b
     }
 }
 
 /// Checks a graph whose pages are sound.
 fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
-    if graph.root.trained && !graph.codec().center.iter().all(|x| x.is_finite()) {
-        report.graph("nodes are sound", graph.map.no, "the center of the codes is no vector".into());
+    if graph.root.trained && !graph.codec().centroid.iter().all(|x| x.is_finite()) {
+        report.graph("nodes are sound", graph.map.no, "the centroid of the codes is no vector".into());
     }
     let Some(entries) = read_entries(graph, report) else { return };
     let view = View { graph, entries };
@@ -252,13 +254,13 @@ fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
     let horizon = unsafe { pg_sys::ReadNextFullTransactionId() }.value as u32;
     let state = |node: Node| {
         if !view.entries[node as usize].in_use {
-            return State::Free;
+            return NodeState::Free;
         }
         let is_needed = || table.slot(heads[node as usize]).is_some_and(|slot| !is_dead(&slot, horizon));
-        if named.contains(node) && is_needed() { State::Live } else { State::Dead }
+        if named.contains(node) && is_needed() { NodeState::Live } else { NodeState::Dead }
     };
     // asked for many times
-    let states: Vec<State> = (0..graph.root.nodes)
+    let states: Vec<NodeState> = (0..graph.root.nodes)
         .map(|node| {
             pgrx::check_for_interrupts!();
             state(node)
@@ -314,7 +316,7 @@ fn read_entries(graph: &Graph, report: &mut Report) -> Option<Vec<NodeEntry>> {
                 }
             }
             if entry.next != NO_NODE && entry.next >= nodes {
-                say(node, "leads to a twin or free node that does not exist");
+                say(node, "leads to a duplicate or free node that does not exist");
             }
             entries.push(entry);
         }
@@ -401,7 +403,7 @@ fn read_heads(view: &View<'_>, report: &mut Report) -> Vec<Entry> {
     let shape = graph.map.codes;
     let mut heads = Vec::with_capacity(nodes as usize);
     let mut check = |node: Node, head: CodeHead| {
-        let is_number = head.scale.is_finite() && head.bias.is_finite();
+        let is_number = head.step.is_finite() && head.bias.is_finite();
         if view.entries[node as usize].in_use && !is_number {
             report.graph("nodes are sound", graph.map.no, format!("node {node} has a code that is no vector's"));
         }
@@ -434,11 +436,11 @@ fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Repor
     graph.each_place(|position: Position, known: MapEntry| {
         let entry = Entry { slot: SlotNo::new(tag, position), generation: known.generation };
         match known.place {
-            Place::None => {}
-            Place::Pending => {
+            MapPlace::None => {}
+            MapPlace::Pending => {
                 waiting.insert(entry);
             }
-            Place::Node(node) => {
+            MapPlace::Node(node) => {
                 let of = heads.get(node as usize);
                 let in_use = view.entries.get(node as usize).is_some_and(|entry| entry.in_use);
                 if in_use && of == Some(&entry) {
@@ -472,7 +474,7 @@ fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Repor
             // the slot may have been given to another vector since, or the entry appended since the map was read
             let place = graph.now().place(entry.slot.position());
             match place {
-                Some(place) if place.generation == entry.generation && place.place != Place::Pending => {
+                Some(place) if place.generation == entry.generation && place.place != MapPlace::Pending => {
                     say("waits, but the map says that it does not");
                 }
                 None => say("waits, but is not in the map"),
@@ -504,20 +506,23 @@ unsafe fn check_rows(
 ) {
     // SAFETY: by contract of `check`
     unsafe {
-        let mut rows = Rows::new(heap, Some(index), column, snapshot, pg_sys::CurrentMemoryContext);
-        let segments = Segments::of(&table.store, column);
+        let mut rows = RowLookup::new(heap, Some(index), column, snapshot, pg_sys::CurrentMemoryContext);
+        let segments = ColumnSegments::of(&table.store, column);
         let graphs: Vec<Graph> = graphs.iter().map(Graph::now).collect();
         for chunk in segments.all() {
             let mut seen = Vec::new();
-            segments.visible(&table.store, chunk, &mut rows, |segment, position, slot, sight| {
-                seen.push((Entry { slot: SlotNo::new(segment.tag, position), generation: slot.generation }, sight));
+            segments.visible(&table.store, chunk, &mut rows, |segment, position, slot, visibility| {
+                seen.push((
+                    Entry { slot: SlotNo::new(segment.tag, position), generation: slot.generation },
+                    visibility,
+                ));
             });
-            for (entry, sight) in seen {
+            for (entry, visibility) in seen {
                 pgrx::check_for_interrupts!();
-                let tid = match sight {
-                    Sight::Hidden => None,
-                    Sight::Row(tid) => Some(tid),
-                    Sight::Ask => {
+                let tid = match visibility {
+                    SlotVisibility::Hidden => None,
+                    SlotVisibility::Row(tid) => Some(tid),
+                    SlotVisibility::Ask => {
                         let slot = table.store.slot(entry.slot);
                         slot.and_then(|slot| rows.tid(entry.slot, entry.generation, &slot))
                     }

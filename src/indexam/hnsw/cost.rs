@@ -1,7 +1,7 @@
 //! What a scan costs, for the planner.
 //!
-//! The start is a search for `ef_search` neighbours; each row makes the search go on. The unit is the cost of
-//! a distance in place ([`cost::Scan::distance`]): comparing codes is a share of it.
+//! The start is a search for `ef_search` neighbours; each row makes the search go on. The scale is the cost of
+//! a distance in place ([`cost::ScanCost::distance`]): comparing codes is a share of it.
 
 use crate::indexam::flat::most_rows;
 use crate::indexam::hnsw::scan::{COLLECTED_BYTES, SWEPT_SHARE, WAITING_BYTES};
@@ -56,7 +56,7 @@ pub unsafe extern "C-unwind" fn amcostestimate(
 ) {
     // SAFETY: the planner's own arguments
     unsafe {
-        let scan = cost::Scan::of(root, path).filter(|_| !groups(root, path));
+        let scan = cost::ScanCost::of(root, path).filter(|_| !groups(root, path));
         let estimate = scan.as_ref().map(|scan| {
             let vectors = (scan.rows * scan.covered).max(1.0);
             let links = 2.0 * f64::from(GraphOptions::DEFAULT.m);

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::graph::area::growth as area_growth;
-use crate::format::graph::{Area, GraphNo, Header, MetaPage, RootPage};
+use crate::format::graph::{Area, GraphNo, GraphRootPage, Header, MetaPage};
 use crate::format::store::{Extent, SegmentTag};
 use crate::indexam::hnsw::pages::{Graph, Index, damaged};
 use crate::pg::buffer;
@@ -52,11 +52,11 @@ impl Index {
             let meta_page = buffer::read(self.relation(), 0).exclusive();
             let pages = self.add_pages(1);
             let block = pages[0].block();
-            let page = RootPage::new(tag, meta.dims, meta.metric);
+            let page = GraphRootPage::new(tag, meta.dims, meta.metric);
             let mut on_meta = Change::new(&meta_page);
             on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
             let mut on_root = Change::new(&pages[0]);
-            on_root.make_page(RootPage::header(no).encode());
+            on_root.make_page(GraphRootPage::header(no).encode());
             on_root.put_all(&page.encode().unwrap_or_default());
             wal::apply(self.relation(), &[on_meta, on_root]);
             hit("index.graph_entered");
@@ -87,7 +87,7 @@ impl Graph {
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
                 let pages = self.index.add_pages(batch);
                 let root_page = buffer::read(rel, now.map.block).exclusive();
-                let before = RootPage::decode(root_page.page(), now.map.no, now.map.m, relation::blocks(rel));
+                let before = GraphRootPage::decode(root_page.page(), now.map.no, now.map.m, relation::blocks(rel));
                 let before = match before {
                     Ok(before) => before,
                     Err(damage) => {

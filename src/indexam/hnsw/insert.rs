@@ -1,6 +1,6 @@
 //! `aminsert`: a row's vector is noted in the pending list of its segment's graph. No graph is walked.
 
-use crate::format::graph::{Area, Entry, MapEntry, Place, Root, Shape};
+use crate::format::graph::{Area, Entry, MapEntry, MapPlace, Root, Shape};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
@@ -12,7 +12,7 @@ impl Graph {
     #[must_use]
     pub fn has(&self, entry: Entry) -> bool {
         self.place(entry.slot.position())
-            .is_some_and(|known| known.place != Place::None && known.generation == entry.generation)
+            .is_some_and(|known| known.place != MapPlace::None && known.generation == entry.generation)
     }
 
     /// Appends `entry` to the pending list. Returns the counters then; `None` when the index has it already.
@@ -45,7 +45,7 @@ impl Graph {
                 }
                 let map = map.exclusive();
                 let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
-                if known.place != Place::None && known.generation == entry.generation {
+                if known.place != MapPlace::None && known.generation == entry.generation {
                     return None;
                 }
                 let pending = pending.exclusive();
@@ -55,7 +55,7 @@ impl Graph {
                 let (at, bytes) = root.encode_pending();
                 on_root.put(at, &bytes);
                 let mut on_map = Change::new(&map);
-                on_map.put(map_at, &MapEntry { place: Place::Pending, generation: entry.generation }.encode());
+                on_map.put(map_at, &MapEntry { place: MapPlace::Pending, generation: entry.generation }.encode());
                 let mut on_pending = Change::new(&pending);
                 on_pending.put(pending_at, &entry.encode());
                 wal::apply(rel, &[on_root, on_map, on_pending]);

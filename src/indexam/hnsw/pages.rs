@@ -5,7 +5,7 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
-use crate::format::graph::{Area, CodeShape, Entry, GraphNo, Header, MapEntry, MetaPage, Root, RootPage, Shape};
+use crate::format::graph::{Area, CodeShape, Entry, GraphNo, GraphRootPage, Header, MapEntry, MetaPage, Root, Shape};
 use crate::format::page::{Damage, PageBytes};
 use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
@@ -38,7 +38,7 @@ pub struct GraphMap {
     /// block of the root page
     pub block: u32,
     /// the root page, its counters as of when it was read
-    pub page: RootPage,
+    pub page: GraphRootPage,
     /// links above level 0
     pub m: u16,
     node: FileNode,
@@ -164,12 +164,12 @@ impl Index {
                 damaged(self.rel, 0, &Damage(format!("block {block} of graph {} is past the end", no.0)));
             }
             let shared = buffer::read(self.rel, block).share();
-            let header = RootPage::header(no);
+            let header = GraphRootPage::header(no);
             if let Err(damage) = header.check(shared.page()) {
                 drop(shared);
                 damaged(self.rel, block, &damage);
             }
-            let layout = RootPage::layout_of(shared.page());
+            let layout = GraphRootPage::layout_of(shared.page());
             let root = Root::decode(shared.page());
             let known = self.remembered(|map| {
                 map.graphs.iter().find(|known| known.no == no && known.page.layout == layout).cloned()
@@ -180,7 +180,7 @@ impl Index {
             let image = *shared.page();
             drop(shared);
             let m = self.remembered(|map| map.meta.m);
-            let page = RootPage::decode(&image, no, m, relation::blocks(self.rel))
+            let page = GraphRootPage::decode(&image, no, m, relation::blocks(self.rel))
                 .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
             let map = self.remembered(|index| {
                 let before = index.graphs.iter().position(|known| known.no == no);
@@ -199,14 +199,14 @@ impl GraphMap {
         rel: pg_sys::Relation,
         no: GraphNo,
         block: u32,
-        page: RootPage,
+        page: GraphRootPage,
         m: u16,
         before: Option<&Self>,
     ) -> Self {
         let blocks = std::array::from_fn(|area| Blocks::of(&page.areas[area]));
         // parameters that are learned anew get pages of their own
-        let center = Area::Center as usize;
-        let same = before.filter(|map| map.page.areas[center] == page.areas[center]);
+        let centroid = Area::Centroid as usize;
+        let same = before.filter(|map| map.page.areas[centroid] == page.areas[centroid]);
         let codec = match same.and_then(|map| map.codec.get()) {
             Some(codec) => OnceCell::from(codec.clone()),
             None => OnceCell::new(),
@@ -274,7 +274,7 @@ impl Graph {
         }
     }
 
-    /// Pins page `ordinal` of `area`, and remembers its buffer.
+    /// DataPages page `ordinal` of `area`, and remembers its buffer.
     #[must_use]
     pub fn pin(&self, area: Area, ordinal: u32) -> buffer::Pinned {
         let block = self.block(area, ordinal);
@@ -404,16 +404,16 @@ impl Graph {
     pub fn codec(&self) -> Arc<Codec> {
         let read = || {
             let dims = usize::from(self.map.page.dims);
-            let mut center = Vec::with_capacity(dims);
-            while center.len() < dims {
-                let (ordinal, at) = Shape::CENTER.at(center.len() as u32);
-                let count = (dims - center.len()).min(Shape::CENTER.per_page as usize);
-                self.read(Area::Center, ordinal, |page| {
+            let mut centroid = Vec::with_capacity(dims);
+            while centroid.len() < dims {
+                let (ordinal, at) = Shape::CENTROID.at(centroid.len() as u32);
+                let count = (dims - centroid.len()).min(Shape::CENTROID.per_page as usize);
+                self.read(Area::Centroid, ordinal, |page| {
                     let floats = page[at..at + 4 * count].as_chunks::<4>().0;
-                    center.extend(floats.iter().map(|&bytes| f32::from_le_bytes(bytes)));
+                    centroid.extend(floats.iter().map(|&bytes| f32::from_le_bytes(bytes)));
                 });
             }
-            Arc::new(Codec::from_parts(self.metric(), dims, center, self.root.unit))
+            Arc::new(Codec::from_parts(self.metric(), dims, centroid, self.root.scale))
         };
         self.map.codec.get_or_init(read).clone()
     }

@@ -7,7 +7,7 @@
 //! part of a graph is wanted, the rest of it is read from the map.
 //!
 //! What was collected takes `work_mem` at the most. Where more is wanted, the scan goes on with passes over the vectors that
-//! the maps name, less those handed out, as the exact scan does ([`Rounds`]): from the distance handed out last on, and with
+//! the maps name, less those handed out, as the exact scan does ([`ExactPasses`]): from the distance handed out last on, and with
 //! what is nearer at the end.
 //!
 //! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
@@ -18,15 +18,15 @@ use crate::format::graph::Entry;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::{Beam, Node};
-use crate::indexam::flat::Rounds;
+use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::pages::{Graph, Index};
-use crate::indexam::hnsw::pending::codes::Waiting;
+use crate::indexam::hnsw::pending::codes::PendingVectors;
 use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
 use crate::knn::distance_cache;
-use crate::knn::query::Query as ExactQuery;
-use crate::knn::result_queue::{Found, Output};
-use crate::knn::row_lookup::{Rows, Sight};
+use crate::knn::query::VectorQuery;
+use crate::knn::result_queue::{Found, ResultQueue};
+use crate::knn::row_lookup::{RowLookup, SlotVisibility};
 use crate::knn::scan_hints::Hints;
 use crate::pg::settings;
 use crate::quant::Query;
@@ -62,7 +62,7 @@ struct Search {
     graph: Graph,
     query: Query,
     beam: Beam,
-    waiting: Waiting,
+    waiting: PendingVectors,
     exhausted: bool,
     swept: bool,
 }
@@ -108,15 +108,15 @@ enum Stage {
 }
 
 /// A running scan.
-pub struct Scan {
+pub struct GraphScan {
     index: Index,
     column: Column,
     table: Option<Table>,
-    rows: Option<Rows>,
-    query: Option<ExactQuery>,
+    rows: Option<RowLookup>,
+    query: Option<VectorQuery>,
     searches: Vec<Search>,
     candidates: BinaryHeap<Reverse<Candidate>>,
-    output: Output,
+    output: ResultQueue,
     late: Vec<Found>,
     nulls: Vec<Tid>,
     stage: Stage,
@@ -126,10 +126,10 @@ pub struct Scan {
     ef: usize,
     ef_search: usize,
     reported: Vec<(f32, Node)>,
-    /// calls of [`Scan::add_exact`]
+    /// calls of [`GraphScan::add_exact`]
     added: u32,
     /// what `rows` became for the passes
-    passes: Option<Rounds>,
+    passes: Option<ExactPasses>,
     /// bytes that the beams held when the scan had begun
     held_first: usize,
     /// more was found than `work_mem` holds
@@ -160,7 +160,7 @@ const EXPECTED: usize = 16;
 /// Blocks of the table that are searched for rows without a vector at a time.
 const NULL_BLOCKS: u32 = 64;
 
-impl Scan {
+impl GraphScan {
     /// Prepares a scan of `index` under `snapshot`, with memory from `context`, which lives as long as the scan.
     #[must_use]
     pub unsafe fn new(
@@ -176,11 +176,11 @@ impl Scan {
                 index: Index::of(index),
                 column,
                 table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
-                rows: Some(Rows::new(heap, Some(index), &column, snapshot, context)),
+                rows: Some(RowLookup::new(heap, Some(index), &column, snapshot, context)),
                 query: None,
                 searches: Vec::new(),
                 candidates: BinaryHeap::new(),
-                output: Output::new(),
+                output: ResultQueue::new(),
                 late: Vec::new(),
                 nulls: Vec::new(),
                 stage: Stage::Nearest,
@@ -245,7 +245,7 @@ impl Scan {
             self.stage = Stage::Nulls(0);
         }
         crate::store::deferred_addresses::flush();
-        self.query = query.map(|elements| ExactQuery::new(self.column.metric, elements.to_vec()));
+        self.query = query.map(|elements| VectorQuery::new(self.column.metric, elements.to_vec()));
         if query.is_none() {
             return self.go_by_passes();
         }
@@ -261,9 +261,9 @@ impl Scan {
                     let query = graph.codec().query(query);
                     let mut beam = take_beam();
                     beam.start(&graph, &query);
-                    let mut waiting = Waiting::default();
+                    let mut waiting = PendingVectors::default();
                     if graph.root.codes_are_proven() {
-                        (waiting, exact) = Waiting::start(&graph, table, &query, &pending);
+                        (waiting, exact) = PendingVectors::start(&graph, table, &query, &pending);
                     }
                     self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
                 }
@@ -312,7 +312,7 @@ impl Scan {
             returned.insert(slot);
         });
         self.forget_collected();
-        (self.candidates, self.output, self.late) = (BinaryHeap::new(), Output::new(), Vec::new());
+        (self.candidates, self.output, self.late) = (BinaryHeap::new(), ResultQueue::new(), Vec::new());
         let mut among = SlotSet::default();
         for graph in self.index.graphs() {
             graph.each_place(|position, _| {
@@ -323,7 +323,7 @@ impl Scan {
             });
         }
         let Some(rows) = self.rows.take() else { return };
-        let mut passes = Rounds::new(self.column, rows, 1);
+        let mut passes = ExactPasses::new(self.column, rows, 1);
         passes.resume(self.query.take(), self.hints, among, Found::before_all_at(self.last.distance));
         self.passes = Some(passes);
         self.stage = Stage::Passes;
@@ -608,7 +608,7 @@ impl Scan {
     }
 }
 
-impl Drop for Scan {
+impl Drop for GraphScan {
     fn drop(&mut self) {
         // not ended: the transaction was aborted, and the server has closed the relation
         if let Some(table) = self.table.take() {
@@ -624,6 +624,6 @@ fn is_nearer(a: f64, b: f64) -> bool {
 
 /// Whether the snapshot may see the vector.
 #[inline]
-fn sees(table: &Table, rows: &mut Rows, entry: Entry) -> bool {
-    table.slot(entry).is_some_and(|slot| rows.sight(&slot) != Sight::Hidden)
+fn sees(table: &Table, rows: &mut RowLookup, entry: Entry) -> bool {
+    table.slot(entry).is_some_and(|slot| rows.visibility(&slot) != SlotVisibility::Hidden)
 }

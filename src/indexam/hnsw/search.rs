@@ -12,7 +12,7 @@ use crate::quant::{Head, Query};
 /// The part of a code's head that distances need.
 #[inline(always)]
 pub fn quant_head(head: &CodeHead) -> Head {
-    Head { scale: head.scale, bias: head.bias, sum: head.sum }
+    Head { step: head.step, bias: head.bias, sum: head.sum }
 }
 
 impl Graph {
@@ -70,7 +70,7 @@ impl Graph {
         }
     }
 
-    /// Appends the links of `node` on `level`, without its twin.
+    /// Appends the links of `node` on `level`, without its duplicate.
     pub fn own_links(&self, node: Node, level: u8, out: &mut Vec<Node>) {
         let (area, shape, number) = if level == 0 {
             (Area::Nodes, self.map.nodes, node)

@@ -6,11 +6,11 @@ use crate::format::store::{SegmentTag, Slot, SlotNo, SlotState};
 use crate::indexam::hnsw::pages::Graph;
 use crate::knn::column::Column;
 use crate::knn::exact;
-use crate::knn::query::Query;
+use crate::knn::query::VectorQuery;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact;
 use crate::pg::xact::Fate;
-use crate::store::slot_reader::{SlotLook, VectorLook};
+use crate::store::slot_reader::{SlotReader, VectorReader};
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
@@ -24,9 +24,9 @@ pub struct Table {
     pub store: Store,
     dims: u16,
     /// by number of the segment
-    looks: RefCell<Vec<Option<SlotLook>>>,
+    looks: RefCell<Vec<Option<SlotReader>>>,
     /// by number of the segment
-    vectors: RefCell<Vec<Option<VectorLook>>>,
+    vectors: RefCell<Vec<Option<VectorReader>>>,
     /// the newest transaction that standbys were told of by [`Table::announce`]
     announced: Cell<Option<u32>>,
 }
@@ -84,7 +84,7 @@ impl Table {
 
     /// The exact distance of `query` and the vector in a LIVE slot, to the bit what the operator answers.
     #[must_use]
-    pub fn distance(&self, query: &Query, column: &Column, slot: SlotNo) -> f64 {
+    pub fn distance(&self, query: &VectorQuery, column: &Column, slot: SlotNo) -> f64 {
         let mut looks = self.vectors.borrow_mut();
         let Some(look) = self.vector_look(&mut looks, slot.tag()).filter(|look| look.covers(slot)) else {
             return exact::distance(query, column, slot);
@@ -94,8 +94,8 @@ impl Table {
         sum.finish()
     }
 
-    fn vector_look<'l>(&self, looks: &'l mut Vec<Option<VectorLook>>, tag: SegmentTag) -> Option<&'l VectorLook> {
-        of_segment(looks, &self.store, tag, || VectorLook::new(&self.store, tag))
+    fn vector_look<'l>(&self, looks: &'l mut Vec<Option<VectorReader>>, tag: SegmentTag) -> Option<&'l VectorReader> {
+        of_segment(looks, &self.store, tag, || VectorReader::new(&self.store, tag))
     }
 
     /// Has the kernel read vectors of segment `tag` ahead, of which the distances will be wanted.
@@ -118,7 +118,7 @@ impl Table {
     fn look(&self, number: SlotNo) -> Option<Slot> {
         let tag = number.tag();
         let mut looks = self.looks.borrow_mut();
-        of_segment(&mut looks, &self.store, tag, || SlotLook::new(&self.store, tag))?.slot(&self.store, number)
+        of_segment(&mut looks, &self.store, tag, || SlotReader::new(&self.store, tag))?.slot(&self.store, number)
     }
 
     /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose

@@ -62,7 +62,7 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     }
 }
 
-/// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
+/// DataPages `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
 #[inline]
 #[must_use]
 pub unsafe fn pin_recent(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {

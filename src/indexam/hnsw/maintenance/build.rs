@@ -5,7 +5,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
-use crate::format::graph::{Area, Entry, Header, MapEntry, NodeEntry, Place, Root, RootPage, Shape};
+use crate::format::graph::{Area, Entry, GraphRootPage, Header, MapEntry, MapPlace, NodeEntry, Root, Shape};
 use crate::format::page::PageBytes;
 use crate::format::store::slot_set::{Positions, SlotSet};
 use crate::format::store::{Extent, ExtentList, SegmentTag, SlotNo};
@@ -14,11 +14,11 @@ use crate::hnsw::order::Order;
 use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, NONE, Node};
 use crate::indexam::hnsw::maintenance::in_memory::code_head;
 use crate::indexam::hnsw::maintenance::linking::link;
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::memory_budget::{bytes, memory_budget, most_nodes};
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
 use crate::indexam::hnsw::maintenance::sample::{SAMPLE, sample};
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::level;
 use crate::indexam::hnsw::pages::{Graph, Index, damaged};
 use crate::indexam::hnsw::table::Table;
@@ -66,7 +66,7 @@ fn build_graph(
     options: GraphOptions,
 ) -> u64 {
     let graph = index.graph_for(tag);
-    let lock = Maintenance::acquire(&graph);
+    let lock = MaintenanceLock::acquire(&graph);
     let entries = || positions.iter().filter_map(|position| table.entry(SlotNo::new(tag, position)));
     let count = positions.count() as usize;
     enter(Phase::Load, count as u64);
@@ -99,13 +99,13 @@ fn build_graph(
     // what memory did not hold
     let mut rest = rest.peekable();
     if rest.peek().is_some() {
-        let writer = Writer::new(&graph.now(), lock);
+        let writer = GraphWriter::new(&graph.now(), lock);
         let mut scratch = hnsw::Scratch::new(&codec);
         for entry in rest {
             pgrx::check_for_interrupts!();
             if table.vector(entry, &mut vector) {
                 let node = writer.insert(entry, &vector, usize::from(options.ef_construction), &mut scratch);
-                writer.put_place(entry, Place::Node(node));
+                writer.put_place(entry, MapPlace::Node(node));
                 total += 1;
                 progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, total);
             }
@@ -173,7 +173,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
             memory.own_links(node, 0, &mut links);
             links.iter_mut().for_each(|link| *link = order.number(*link));
             let at = shape.at(number).1;
-            let next = if memory.twin(node) == NONE { NO_NODE } else { order.number(memory.twin(node)) };
+            let next = if memory.duplicate(node) == NONE { NO_NODE } else { order.number(memory.duplicate(node)) };
             let entry =
                 NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[number as usize], next };
             let entry = match known.map(|known| known[number as usize]) {
@@ -193,17 +193,17 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
             while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
                 let entry = Entry::of_identity(memory.identity(node));
                 let at = Shape::MAP.at(entry.slot.position().0).1;
-                let known = MapEntry { place: Place::Node(order.number(node)), generation: entry.generation };
+                let known = MapEntry { place: MapPlace::Node(order.number(node)), generation: entry.generation };
                 page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
                 node += 1;
             }
         });
     }
 
-    let shape = Shape::CENTER;
-    pages.area(Area::Center, shape.pages(codec.center.len() as u32), |ordinal, page| {
+    let shape = Shape::CENTROID;
+    pages.area(Area::Centroid, shape.pages(codec.centroid.len() as u32), |ordinal, page| {
         let start = (ordinal * shape.per_page) as usize;
-        for (i, x) in codec.center.iter().enumerate().skip(start).take(shape.per_page as usize) {
+        for (i, x) in codec.centroid.iter().enumerate().skip(start).take(shape.per_page as usize) {
             let at = shape.at(i as u32).1;
             page[at..at + 4].copy_from_slice(&x.to_le_bytes());
         }
@@ -211,7 +211,7 @@ pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&
 
     pages.enter(|root| {
         root.trained = true;
-        root.unit = codec.unit;
+        root.scale = codec.scale;
         root.nodes = nodes;
         root.learned = Root::size_mark(root.vectors());
         root.entry = memory.entry().map(|(node, level)| (order.number(node), level));
@@ -275,7 +275,7 @@ impl<'g> Pages<'g> {
             hit("build.logged");
             let root_page = buffer::read(rel, map.block).exclusive();
             // rows may have been noted while the pages were written, and the other areas have grown
-            let mut page = match RootPage::decode(root_page.page(), map.no, map.m, relation::blocks(rel)) {
+            let mut page = match GraphRootPage::decode(root_page.page(), map.no, map.m, relation::blocks(rel)) {
                 Ok(page) => page,
                 Err(damage) => {
                     drop(root_page);

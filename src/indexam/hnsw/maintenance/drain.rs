@@ -3,18 +3,18 @@
 //! Each is in the pending list until the record that makes the map name its node. A crash before that leaves a node that
 //! the map does not name; it is dead to the next repair, and the vector is drained again.
 
-use crate::format::graph::{Area, Entry, Place, Root, Shape};
+use crate::format::graph::{Area, Entry, MapPlace, Root, Shape};
 use crate::hnsw;
 use crate::hnsw::connect::{bridge, is_landmark};
 use crate::indexam::hnsw::maintenance::in_memory;
-use crate::indexam::hnsw::maintenance::in_memory::Loaded;
+use crate::indexam::hnsw::maintenance::in_memory::LoadedGraph;
 use crate::indexam::hnsw::maintenance::linking::link;
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::memory_budget::memory_budget;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter};
 use crate::indexam::hnsw::maintenance::sample::SAMPLE;
 use crate::indexam::hnsw::maintenance::sample::sample;
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::Graph;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options::GraphOptions;
@@ -45,22 +45,22 @@ impl Graph {
 
     /// Sets the codes' parameters. The caller holds the maintenance lock, and the graph has no nodes.
     pub fn put_codec(&self, codec: &Codec) {
-        let graph = self.with_pages(Area::Center, Shape::CENTER.pages(codec.center.len() as u32));
+        let graph = self.with_pages(Area::Centroid, Shape::CENTROID.pages(codec.centroid.len() as u32));
         let rel = graph.index.relation();
         // SAFETY: open
         unsafe {
-            for (ordinal, part) in codec.center.chunks(Shape::CENTER.per_page as usize).enumerate() {
-                let page = graph.pin(Area::Center, ordinal as u32).exclusive();
+            for (ordinal, part) in codec.centroid.chunks(Shape::CENTROID.per_page as usize).enumerate() {
+                let page = graph.pin(Area::Centroid, ordinal as u32).exclusive();
                 let mut change = Change::new(&page);
                 let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
-                change.put(Shape::CENTER.at(0).1, &bytes);
+                change.put(Shape::CENTROID.at(0).1, &bytes);
                 wal::apply(rel, &[change]);
             }
-            hit("drain.center");
+            hit("drain.centroid");
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let root = Root::decode(root_page.page());
             let learned = Root::size_mark(root.pending());
-            let root = Root { unit: codec.unit, trained: true, learned, ..root };
+            let root = Root { scale: codec.scale, trained: true, learned, ..root };
             let mut change = Change::new(&root_page);
             let (at, bytes) = root.encode();
             change.put(at, &bytes);
@@ -89,7 +89,7 @@ impl Graph {
     }
 }
 
-impl Writer {
+impl GraphWriter {
     /// Adds the vector `entry` to the graph and links it. `vector` are its elements.
     pub fn insert(&self, entry: Entry, vector: &[f32], ef_construction: usize, scratch: &mut hnsw::Scratch) -> u32 {
         let mut code = vec![0; self.codec().code_bytes()];
@@ -120,7 +120,7 @@ impl Writer {
                 let known = self.graph().place(entry.slot.position());
                 let placed = known.filter(|known| known.generation == entry.generation).map(|known| known.place);
                 let node = match placed {
-                    Some(Place::Node(node)) => Some(node),
+                    Some(MapPlace::Node(node)) => Some(node),
                     _ if table.may_drop(entry, horizon) || !table.vector(entry, &mut vector) => None,
                     _ => Some(self.insert(entry, &vector, ef_construction, &mut scratch)),
                 };
@@ -145,7 +145,7 @@ const BULK_SHARE: u32 = 50;
 
 /// Drains what waits: in memory with threads where much waits and memory suffices, otherwise on the pages. What is added
 /// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
-pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
+pub fn all(writer: &mut GraphWriter, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
     // what waited when the present round began, and how much of it is left
     let (mut round, mut left) = (u32::MAX, 0);
@@ -176,13 +176,13 @@ pub fn all(writer: &mut Writer, table: &Table, options: GraphOptions, tick: &mut
 const BATCH: usize = 20_000;
 
 /// Drains the first of what waits now, in memory.
-fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
+fn in_memory(writer: &GraphWriter, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
     let mut done = Drained::default();
     writer.refresh();
     let mut pending = writer.graph().pending();
     pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
     let horizon = table.horizon();
-    let mut loaded = Loaded::of(writer, pending.len());
+    let mut loaded = LoadedGraph::of(writer, pending.len());
     let graph = writer.graph().clone();
     let (mut code, mut vector) = (vec![0; writer.codec().code_bytes()], Vec::new());
     let mut settled = Vec::with_capacity(pending.len());
@@ -190,7 +190,7 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
         pgrx::check_for_interrupts!();
         let known = graph.place(entry.slot.position()).filter(|known| known.generation == entry.generation);
         let node = match known.map(|known| known.place) {
-            Some(Place::Node(node)) => Some(node),
+            Some(MapPlace::Node(node)) => Some(node),
             _ if table.may_drop(entry, horizon) || !table.vector(entry, &mut vector) => None,
             _ => {
                 let head = writer.codec().encode(&vector, &mut code);
@@ -219,12 +219,12 @@ fn in_memory(writer: &Writer, table: &Table, options: GraphOptions, tick: &mut d
 /// Makes the writer of `graph`, trained if need be; `None` when there is nothing to learn from, because everything that
 /// waits is gone: then the pending list is emptied.
 #[must_use]
-pub fn writer(graph: &Graph, table: &Table, lock: Maintenance) -> Option<Writer> {
+pub fn writer(graph: &Graph, table: &Table, lock: MaintenanceLock) -> Option<GraphWriter> {
     match graph.trained(table) {
-        Some(graph) => Some(Writer::new(&graph, lock)),
+        Some(graph) => Some(GraphWriter::new(&graph, lock)),
         None => {
             let untrained = Arc::new(Codec::from_parts(graph.metric(), usize::from(graph.dims()), Vec::new(), 1.0));
-            let writer = Writer::with_codec(graph, untrained, lock);
+            let writer = GraphWriter::with_codec(graph, untrained, lock);
             // nothing is alive, so nothing is coded
             let gone = writer.graph().now().pending();
             for entry in gone {

@@ -1,4 +1,4 @@
-//! Maintenance in memory: a graph is loaded, changed by threads, and what changed is written back.
+//! MaintenanceLock in memory: a graph is loaded, changed by threads, and what changed is written back.
 //!
 //! Every page is written by a record of its own. In between, a scan sees old lists and new ones side by side: each leads to
 //! nodes that have their codes already, and to no node that is not there yet, since readers pass over numbers that the
@@ -9,7 +9,7 @@ use crate::format::graph::{Area, CodeHead, Entry, NodeEntry};
 use crate::format::page::{Damage, PageBytes};
 use crate::hnsw::{Graph as _, GraphMut, MemoryGraph, Node};
 use crate::indexam::hnsw::maintenance::memory_budget;
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::level;
 use crate::indexam::hnsw::pages::{Graph, damaged};
 use crate::pg::failpoint::hit;
@@ -19,7 +19,7 @@ use crate::quant::Head;
 use std::collections::VecDeque;
 
 /// A graph in memory, with what its pages say besides.
-pub struct Loaded {
+pub struct LoadedGraph {
     /// the graph
     pub memory: MemoryGraph,
     /// the nodes' entries; of new nodes as they will be
@@ -46,7 +46,7 @@ impl Graph {
         damaged(self.index.relation(), block, &Damage(what))
     }
 
-    /// Raises an error when a chain of twins comes back to itself, which would never end: only damage makes such a chain.
+    /// Raises an error when a chain of duplicates comes back to itself, which would never end: only damage makes such a chain.
     pub fn refuse_circles(&self, nodes: u32, entry: impl Fn(Node) -> NodeEntry) {
         // 0 = not seen, otherwise the number of the walk that came by
         let mut seen = vec![0u32; nodes as usize];
@@ -57,17 +57,17 @@ impl Graph {
                 node = entry(node).next;
             }
             if node < nodes && seen[node as usize] == start + 1 && entry(node).in_use {
-                let what = format!("the chain of twins at node {node} leads in a circle");
+                let what = format!("the chain of duplicates at node {node} leads in a circle");
                 self.damage(Area::Nodes, self.map.nodes.at(node).0, what);
             }
         }
     }
 }
 
-impl Loaded {
+impl LoadedGraph {
     /// Loads a graph, with room for `more` nodes. The caller holds its maintenance lock.
     #[must_use]
-    pub fn of(writer: &Writer, more: usize) -> Self {
+    pub fn of(writer: &GraphWriter, more: usize) -> Self {
         let graph = writer.graph();
         let nodes = graph.root.nodes;
         let m = usize::from(graph.map.m);
@@ -91,11 +91,11 @@ impl Loaded {
                     own.retain(|&link| link < nodes);
                 }
                 let (head, code) = graph.code(node);
-                let quant = Head { scale: head.scale, bias: head.bias, sum: head.sum };
+                let quant = Head { step: head.step, bias: head.bias, sum: head.sum };
                 memory.push(head.entry.identity(), entry.level, quant, &code);
                 memory.set_links(node, 0, &own);
                 if entry.in_use && entry.next < nodes {
-                    memory.set_twin(node, entry.next);
+                    memory.set_duplicate(node, entry.next);
                 }
                 entries.push(entry);
             }
@@ -164,10 +164,10 @@ impl Loaded {
     /// that `is_dead` names come last: until nothing leads to them any more, they lead on.
     ///
     /// Free nodes that were given out leave the free list first: once their entries are written, the list must not lead
-    /// to them, because where the next free one stood there is a twin, of a live vector perhaps. Should the rest fail,
+    /// to them, because where the next free one stood there is a duplicate, of a live vector perhaps. Should the rest fail,
     /// the next repair finds them; and since the numbers that are not counted yet are then given to other vectors, no chain
     /// leads to those before.
-    pub fn write_back(&self, writer: &Writer, is_dead: &dyn Fn(Node) -> bool) {
+    pub fn write_back(&self, writer: &GraphWriter, is_dead: &dyn Fn(Node) -> bool) {
         let nodes = self.memory.nodes();
         let mut new = self.new.clone();
         new.sort_unstable();
@@ -208,7 +208,7 @@ impl Loaded {
         hit("bulk.root");
     }
 
-    fn write_codes(&self, writer: &Writer, nodes: &[Node]) {
+    fn write_codes(&self, writer: &GraphWriter, nodes: &[Node]) {
         let graph = writer.graph().clone();
         let codes = graph.map.codes;
         for on_page in nodes.chunk_by(|&a, &b| codes.pages_each == 1 && codes.at(a).0 == codes.at(b).0) {
@@ -228,7 +228,7 @@ impl Loaded {
         }
     }
 
-    /// Writes entries and links of level 0 of `nodes`, which are in ascending order. Twins from the number `end` on are left
+    /// Writes entries and links of level 0 of `nodes`, which are in ascending order. Duplicates from the number `end` on are left
     /// out.
     fn write_nodes(&self, graph: &Graph, nodes: &[Node], end: Node) {
         let shape = graph.map.nodes;
@@ -244,7 +244,8 @@ impl Loaded {
                 if known.in_use {
                     links.clear();
                     self.memory.own_links(node, 0, &mut links);
-                    let next = Some(self.memory.twin(node)).filter(|&twin| twin < end).unwrap_or(NO_NODE);
+                    let next =
+                        Some(self.memory.duplicate(node)).filter(|&duplicate| duplicate < end).unwrap_or(NO_NODE);
                     let entry = NodeEntry { next, ..known };
                     let bytes = [&entry.encode()[..], &encode_links(&links, 2 * m)].concat();
                     push_difference(&image, shape.at(node).1, bytes, &mut fragments);
@@ -311,5 +312,5 @@ pub fn write_page(graph: &Graph, area: Area, ordinal: u32, fragments: &[(usize, 
 pub fn code_head(memory: &MemoryGraph, node: Node) -> CodeHead {
     let head = memory.head(node);
     let entry = Entry::of_identity(memory.identity(node));
-    CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum }
+    CodeHead { entry, step: head.step, bias: head.bias, sum: head.sum }
 }

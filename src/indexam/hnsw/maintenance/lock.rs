@@ -5,14 +5,14 @@ use pgrx::pg_sys;
 
 /// Holds a graph's maintenance lock: one drain or repair at a time. Released when dropped, or by the server after an
 /// error.
-pub struct Maintenance {
+pub struct MaintenanceLock {
     rel: pg_sys::Relation,
     block: u32,
 }
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::ExclusiveLock as _;
 
-impl Maintenance {
+impl MaintenanceLock {
     /// Waits for the lock.
     #[must_use]
     pub fn acquire(graph: &Graph) -> Self {
@@ -44,7 +44,7 @@ impl Maintenance {
     }
 }
 
-impl Drop for Maintenance {
+impl Drop for MaintenanceLock {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: acquired before

@@ -1,6 +1,6 @@
 //! Taking dead nodes out of a graph.
 //!
-//! First heads of chains whose vector is dead take over a live twin's: identity and map in one record, so that the vector
+//! First heads of chains whose vector is dead take over a live duplicate's: identity and map in one record, so that the vector
 //! is always found. Then links lead around the dead; then, nothing leading to them any more, they are freed. A crash in
 //! between leaves a searchable graph, in which what is left of the dead is found by the next repair.
 
@@ -10,11 +10,11 @@ use crate::hnsw::connect::connect;
 use crate::hnsw::repair::{Repair, repair as repair_pages, repair_all};
 use crate::hnsw::{Graph as _, GraphMut as _, MemoryGraph, NONE, Node, Scratch};
 use crate::indexam::hnsw::maintenance::in_memory;
-use crate::indexam::hnsw::maintenance::in_memory::Loaded;
+use crate::indexam::hnsw::maintenance::in_memory::LoadedGraph;
 use crate::indexam::hnsw::maintenance::linking::{link_again, threads, watched};
 use crate::indexam::hnsw::maintenance::memory_budget::memory_budget;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::pg::compat;
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
@@ -28,7 +28,7 @@ const ANEW: u64 = 4;
 
 /// Takes the nodes that are not `alive` out of the graph; returns how many there were. The caller has told
 /// standbys of their removal.
-pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
+pub fn repair(writer: &GraphWriter, alive: &SharedBitset) -> u32 {
     let graph = writer.graph().clone();
     let nodes = graph.root.nodes;
     let dead = |node: Node| !alive.contains(node);
@@ -39,19 +39,19 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
         // nothing to lead around
         writer.set_entry(None);
         // lest one that is not free yet leads to one that is, and soon another vector's
-        for node in (0..nodes).filter(|&node| writer.twin(node) != NONE) {
+        for node in (0..nodes).filter(|&node| writer.duplicate(node) != NONE) {
             pgrx::check_for_interrupts!();
-            writer.set_twin(node, NONE);
+            writer.set_duplicate(node, NONE);
         }
         true
     } else if in_memory::bytes(&graph, u64::from(nodes)) <= memory_budget() {
-        let loaded = Loaded::of(writer, 0);
+        let loaded = LoadedGraph::of(writer, 0);
         let memory = &loaded.memory;
-        let mut adopt = |head: Node, twin: Node| {
-            memory.set_identity(head, memory.identity(twin));
-            writer.adopt(head, twin);
+        let mut adopt = |head: Node, duplicate: Node| {
+            memory.set_identity(head, memory.identity(duplicate));
+            writer.adopt(head, duplicate);
             alive.insert(head);
-            alive.remove(twin);
+            alive.remove(duplicate);
         };
         if u64::from(alive.count()) * ANEW < u64::from(graph.root.nodes_in_use()) {
             Repair::begin(memory, &dead, &mut adopt);
@@ -67,10 +67,10 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
         }
         complete
     } else {
-        let mut adopt = |head: Node, twin: Node| {
-            writer.adopt(head, twin);
+        let mut adopt = |head: Node, duplicate: Node| {
+            writer.adopt(head, duplicate);
             alive.insert(head);
-            alive.remove(twin);
+            alive.remove(duplicate);
         };
         graph.refuse_circles(nodes, |node| {
             pgrx::check_for_interrupts!();
@@ -94,26 +94,27 @@ pub fn repair(writer: &Writer, alive: &SharedBitset) -> u32 {
     free_dead(writer, nodes, &dead)
 }
 
-/// Links the nodes that are `alive` as if they were new; but twins stay in the chains that they are in, and heads stay heads,
+/// Links the nodes that are `alive` as if they were new; but duplicates stay in the chains that they are in, and heads stay heads,
 /// so that old lists and new ones go together while they are written.
 fn link_anew(memory: &MemoryGraph, alive: &SharedBitset) {
-    let twins = SharedBitset::below(memory.nodes());
+    let duplicates = SharedBitset::below(memory.nodes());
     for node in 0..memory.nodes() {
         if alive.contains(node) {
-            twins.insert(memory.twin(node));
+            duplicates.insert(memory.duplicate(node));
         } else {
-            memory.set_twin(node, NONE);
+            memory.set_duplicate(node, NONE);
         }
         // the dead too: who has links counts as one of the living
         (0..=memory.level(node)).for_each(|level| memory.set_links(node, level, &[]));
     }
-    let heads: Vec<Node> = (0..memory.nodes()).filter(|&node| alive.contains(node) && !twins.contains(node)).collect();
+    let heads: Vec<Node> =
+        (0..memory.nodes()).filter(|&node| alive.contains(node) && !duplicates.contains(node)).collect();
     memory.set_entry(None);
     link_again(memory, &heads, EF);
 }
 
 /// Puts the first `nodes` nodes that are `dead` on the free list: nothing leads to them. Returns how many there were.
-fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
+fn free_dead(writer: &GraphWriter, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
     hit("repair.linked");
     let graph = writer.graph().clone();
     let listed = writer.free_list();
@@ -150,7 +151,7 @@ fn free_dead(writer: &Writer, nodes: Node, dead: &dyn Fn(Node) -> bool) -> u32 {
 
 /// Links to every live node that nothing leads to any more: a node that is linked by itself may take the place of the last
 /// link to another.
-pub fn reconnect(writer: &Writer, alive: &SharedBitset) {
+pub fn reconnect(writer: &GraphWriter, alive: &SharedBitset) {
     let nodes = writer.graph().root.nodes;
     enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {

@@ -1,6 +1,6 @@
 //! Learning the codes' parameters anew.
 //!
-//! A graph's center and unit come from the vectors of its first drain. If those were unlike the later ones - a single outlier,
+//! A graph's centroid and scale come from the vectors of its first drain. If those were unlike the later ones - a single outlier,
 //! one tight cluster, nothing but zeros - the codes tell hardly one vector from another, and recall is lost. So they are
 //! compared with what a sample of all vectors would give, each time that the vectors have become a fifth more; where that
 //! would be much better, all nodes are coded and linked anew in memory.
@@ -19,7 +19,7 @@ use crate::indexam::hnsw::maintenance::in_memory;
 use crate::indexam::hnsw::maintenance::linking::link;
 use crate::indexam::hnsw::maintenance::memory_budget::{memory_budget, memory_setting_name};
 use crate::indexam::hnsw::maintenance::sample::sample;
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::Graph;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options::GraphOptions;
@@ -34,7 +34,7 @@ const SAMPLE: usize = 1024;
 
 /// Learns the parameters anew if there are clearly more vectors than when they were last learned or looked at, or if
 /// `always`, and only where new ones are much better.
-pub fn if_outgrown(writer: &mut Writer, table: &Table, options: GraphOptions, always: bool) {
+pub fn if_outgrown(writer: &mut GraphWriter, table: &Table, options: GraphOptions, always: bool) {
     let graph = writer.graph().now();
     let mark = Root::size_mark(graph.root.vectors());
     if graph.root.vectors() == 0 || (!always && mark <= graph.root.learned) {
@@ -75,7 +75,7 @@ fn outgrown(graph: &Graph, table: &Table, known: &Codec) -> Option<Codec> {
 }
 
 /// Codes and links the graph's nodes anew. Dead ones stay in use without links until a repair frees them.
-fn relearn(writer: &mut Writer, table: &Table, options: GraphOptions, codec: Arc<Codec>) {
+fn relearn(writer: &mut GraphWriter, table: &Table, options: GraphOptions, codec: Arc<Codec>) {
     let graph = writer.graph().now();
     let (alive, newest) = graph.alive(table);
     if let Some(newest) = newest {

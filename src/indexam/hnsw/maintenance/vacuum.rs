@@ -5,15 +5,15 @@
 
 use crate::bitset::SharedBitset;
 use crate::format::graph::entry::MAP_ENTRY_BYTES;
-use crate::format::graph::{Area, MapEntry, Place, Shape};
+use crate::format::graph::{Area, MapEntry, MapPlace, Shape};
 use crate::format::store::{Generation, Position, SlotState};
 use crate::indexam::hnsw::maintenance::drain;
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
 use crate::indexam::hnsw::maintenance::repair;
 use crate::indexam::hnsw::maintenance::retrain;
 use crate::indexam::hnsw::maintenance::worker::request;
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::table::{Table, deleted_by, is_dead};
 use crate::indexam::options;
@@ -34,7 +34,7 @@ impl Graph {
             for index in 0..Shape::MAP.per_page {
                 let at = Shape::MAP.at(first + index).1;
                 let entry = MapEntry::decode(&image[at..at + MAP_ENTRY_BYTES]);
-                if entry.place != Place::None {
+                if entry.place != MapPlace::None {
                     visit(Position(first + index), entry);
                 }
             }
@@ -72,7 +72,7 @@ impl Graph {
             });
         }
         self.each_place(|position, entry| {
-            if let Place::Node(node) = entry.place
+            if let MapPlace::Node(node) = entry.place
                 && needed.get(position.0 as usize).copied().flatten() == Some(entry.generation)
             {
                 alive.insert(node);
@@ -131,7 +131,7 @@ pub fn maintain(
             done.passed_by = true;
             continue;
         }
-        let lock = Maintenance::acquire(&graph);
+        let lock = MaintenanceLock::acquire(&graph);
         let graph = graph.now();
         if graph.root.pending() == 0 && !graph.root.trained {
             continue;
@@ -191,10 +191,10 @@ pub fn is_repair_wanted(index: &Index) -> bool {
 pub fn repair_wanted(index: &Index, table: &Table) -> Option<u64> {
     let mut done = 0;
     for graph in index.graphs().into_iter().filter(|graph| graph.root.repair_wanted) {
-        let lock = Maintenance::try_acquire(&graph)?;
+        let lock = MaintenanceLock::try_acquire(&graph)?;
         let graph = graph.now();
         if graph.root.repair_wanted && graph.root.trained {
-            clean(&Writer::new(&graph, lock), table, 0.0, Repairs::Now);
+            clean(&GraphWriter::new(&graph, lock), table, 0.0, Repairs::Now);
             done += 1;
         }
     }
@@ -203,7 +203,7 @@ pub fn repair_wanted(index: &Index, table: &Table) -> Option<u64> {
 
 /// Counts dead nodes and takes them out if they are too many, or has a worker do it. Returns how many nodes are alive, how many
 /// were taken out, and how many a worker is to take out.
-fn clean(writer: &Writer, table: &Table, threshold: f64, repairs: Repairs) -> (u32, u32, u32) {
+fn clean(writer: &GraphWriter, table: &Table, threshold: f64, repairs: Repairs) -> (u32, u32, u32) {
     let graph = writer.graph().clone();
     enter(Phase::Count, 0);
     let (alive, newest) = graph.alive(table);

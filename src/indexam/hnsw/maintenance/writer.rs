@@ -1,16 +1,16 @@
 //! The graph on pages, as its one maintainer changes it: each change is a record of its own, after which the graph is
 //! searchable.
 //!
-//! Whoever holds a [`Writer`] holds the graph's maintenance lock. Scans may read any page at any time; appending backends
+//! Whoever holds a [`GraphWriter`] holds the graph's maintenance lock. Scans may read any page at any time; appending backends
 //! change the root page, the map and the pending list beside it.
 
 use crate::bitset::SharedBitset;
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
-use crate::format::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, NodeEntry, Place, Root, Shape};
+use crate::format::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, MapPlace, NodeEntry, Root, Shape};
 use crate::format::page::Fragment;
 use crate::hnsw;
 use crate::hnsw::{GraphMut, NONE, Node};
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;
 use crate::indexam::hnsw::pages::level;
 use crate::pg::buffer;
@@ -22,22 +22,22 @@ use std::cell::{Ref, RefCell};
 use std::sync::Arc;
 
 /// A graph and the right to change it.
-pub struct Writer {
+pub struct GraphWriter {
     graph: RefCell<Graph>,
     codec: Arc<Codec>,
-    _lock: Maintenance,
+    _lock: MaintenanceLock,
 }
 
-impl Writer {
+impl GraphWriter {
     /// A writer of `graph`, which must be trained; `lock` is the graph's.
     #[must_use]
-    pub fn new(graph: &Graph, lock: Maintenance) -> Self {
+    pub fn new(graph: &Graph, lock: MaintenanceLock) -> Self {
         Self::with_codec(graph, graph.codec(), lock)
     }
 
     /// A writer with these parameters of the codes.
     #[must_use]
-    pub fn with_codec(graph: &Graph, codec: Arc<Codec>, lock: Maintenance) -> Self {
+    pub fn with_codec(graph: &Graph, codec: Arc<Codec>, lock: MaintenanceLock) -> Self {
         Self { graph: RefCell::new(graph.now()), codec, _lock: lock }
     }
 
@@ -94,12 +94,12 @@ impl Writer {
         *self.graph.borrow_mut() = grown;
     }
 
-    /// Lets a dead head of a chain stand for its twin's vector. The map forgets the dead one.
-    pub fn adopt(&self, head: Node, twin: Node) {
+    /// Lets a dead head of a chain stand for its duplicate's vector. The map forgets the dead one.
+    pub fn adopt(&self, head: Node, duplicate: Node) {
         let graph = self.graph();
-        let (dead, entry) = (graph.pinned_code_head(head).entry, graph.pinned_code_head(twin).entry);
+        let (dead, entry) = (graph.pinned_code_head(head).entry, graph.pinned_code_head(duplicate).entry);
         let (code_page, code_at) = graph.map.codes.at(head);
-        let turns = [(entry, twin, Place::Node(head)), (dead, head, Place::None)];
+        let turns = [(entry, duplicate, MapPlace::Node(head)), (dead, head, MapPlace::None)];
         // a page that both are on is locked once
         let mut ordinals = turns.map(|(entry, ..)| Shape::MAP.at(entry.slot.position().0).0).to_vec();
         ordinals.sort_unstable();
@@ -118,7 +118,7 @@ impl Writer {
                 for &(entry, from, place) in &turns {
                     let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
                     // otherwise the slot was given to another vector since
-                    let known = MapEntry { place: Place::Node(from), generation: entry.generation };
+                    let known = MapEntry { place: MapPlace::Node(from), generation: entry.generation };
                     if its_page == ordinal && MapEntry::at(page.page(), at) == known {
                         on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
                     }
@@ -182,7 +182,7 @@ impl Writer {
         }
         let next_free = reused.map(|node| self.graph().pinned_node_entry(node).next);
         hit("node.code");
-        let head = CodeHead { entry, scale: head.scale, bias: head.bias, sum: head.sum };
+        let head = CodeHead { entry, step: head.step, bias: head.bias, sum: head.sum };
         self.put_code(node, &head, code);
         for block in upper..upper_end {
             let shape = Shape::upper(m);
@@ -238,8 +238,8 @@ impl Writer {
             let known = MapEntry::at(map.page(), at);
             let is_ours = known.generation == entry.generation;
             let place = match node {
-                Some(node) if is_ours || known.place != Place::Pending => Some(Place::Node(node)),
-                None if is_ours => Some(Place::None),
+                Some(node) if is_ours || known.place != MapPlace::Pending => Some(MapPlace::Node(node)),
+                None if is_ours => Some(MapPlace::None),
                 _ => None,
             };
             if let Some(place) = place {
@@ -268,7 +268,7 @@ impl Writer {
     }
 
     /// Notes where the vector `entry` is, whatever the map said of its slot.
-    pub fn put_place(&self, entry: Entry, place: Place) {
+    pub fn put_place(&self, entry: Entry, place: MapPlace) {
         let (ordinal, at) = Shape::MAP.at(entry.slot.position().0);
         let grown = self.graph().with_pages(Area::Map, ordinal + 1);
         *self.graph.borrow_mut() = grown;
@@ -289,10 +289,10 @@ impl Writer {
             let mut any = false;
             for &(entry, node) in vectors {
                 let at = Shape::MAP.at(entry.slot.position().0).1;
-                let known = MapEntry { place: Place::Node(node), generation: entry.generation };
+                let known = MapEntry { place: MapPlace::Node(node), generation: entry.generation };
                 // looked at under the lock: the slot may be given to another vector at any time
                 if MapEntry::at(map.page(), at) == known {
-                    change.put(at, &MapEntry { place: Place::None, generation: entry.generation }.encode());
+                    change.put(at, &MapEntry { place: MapPlace::None, generation: entry.generation }.encode());
                     any = true;
                 }
             }
@@ -371,7 +371,7 @@ impl Writer {
     }
 }
 
-impl hnsw::Graph for Writer {
+impl hnsw::Graph for GraphWriter {
     fn entry(&self) -> Option<(Node, u8)> {
         self.graph().root.entry
     }
@@ -389,7 +389,7 @@ impl hnsw::Graph for Writer {
     }
 }
 
-impl GraphMut for Writer {
+impl GraphMut for GraphWriter {
     fn m(&self) -> usize {
         usize::from(self.graph().map.m)
     }
@@ -406,7 +406,7 @@ impl GraphMut for Writer {
     fn same_code(&self, a: Node, b: Node) -> bool {
         let graph = self.graph();
         let ((a_head, a), (b_head, b)) = (graph.code(a), graph.code(b));
-        let bits = |head: &CodeHead| (head.scale.to_bits(), head.bias.to_bits());
+        let bits = |head: &CodeHead| (head.step.to_bits(), head.bias.to_bits());
         bits(&a_head) == bits(&b_head) && a == b
     }
 
@@ -439,16 +439,16 @@ impl GraphMut for Writer {
         }
     }
 
-    fn twin(&self, node: Node) -> Node {
+    fn duplicate(&self, node: Node) -> Node {
         let entry = self.graph().pinned_node_entry(node);
         // a free node's `next` belongs to the free list
         if entry.in_use { entry.next } else { NONE }
     }
 
-    fn set_twin(&self, node: Node, twin: Node) {
+    fn set_duplicate(&self, node: Node, duplicate: Node) {
         let (ordinal, at) = self.graph().map.nodes.at(node);
-        hit("links.twin");
-        self.put(Area::Nodes, ordinal, at + NodeEntry::NEXT, &twin.to_le_bytes());
+        hit("links.duplicate");
+        self.put(Area::Nodes, ordinal, at + NodeEntry::NEXT, &duplicate.to_le_bytes());
     }
 
     fn replace_entry(&self, entry: Option<(Node, u8)>) {

@@ -113,7 +113,7 @@ impl Codes {
 
 /// What waits, by estimated distance.
 #[derive(Default)]
-pub struct Waiting {
+pub struct PendingVectors {
     entries: Vec<(Entry, Head)>,
     /// keys of those that were not reported: estimated distances and places in `entries`
     left: Vec<u64>,
@@ -121,7 +121,7 @@ pub struct Waiting {
     reported: usize,
 }
 
-impl Waiting {
+impl PendingVectors {
     /// Scores the first of `pending`; returns of how many the caller must take care itself, the last ones.
     #[must_use]
     pub fn start(graph: &Graph, table: &Table, query: &Query, pending: &[Entry]) -> (Self, usize) {

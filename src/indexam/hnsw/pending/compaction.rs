@@ -11,7 +11,7 @@
 //! drained since and is in the graph.
 
 use crate::format::graph::{Area, Entry, Root, Shape};
-use crate::indexam::hnsw::maintenance::writer::Writer;
+use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal;
@@ -24,7 +24,7 @@ fn bytes_of(entries: &[Entry]) -> Vec<u8> {
     entries.iter().flat_map(|entry| entry.encode()).collect()
 }
 
-impl Writer {
+impl GraphWriter {
     /// Moves the pending list to the front if it has wandered far and there is twice the room that it takes.
     pub fn move_pending_to_front(&self) {
         if self.graph().root.pending_start < MOST_BEFORE {

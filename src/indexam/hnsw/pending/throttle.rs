@@ -8,7 +8,7 @@
 //! Whoever plans a query of the table locks its indexes as one who searches them, until the end of the transaction, and is
 //! taken for one. That costs an inserting session what is inserted beyond what is drained, and nobody anything else.
 
-use crate::indexam::hnsw::maintenance::lock::Maintenance;
+use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;
 use crate::pg::relation;
 use pgrx::pg_sys;
@@ -79,7 +79,7 @@ pub unsafe fn give_time(graph: &Graph, waiting: u32) {
     // SAFETY: this backend's generator
     let chance = unsafe { pg_sys::pg_prng_double(&raw mut pg_sys::pg_global_prng_state) };
     // who holds the lock drains
-    if chance < share && Maintenance::try_acquire(graph).is_none() {
+    if chance < share && MaintenanceLock::try_acquire(graph).is_none() {
         // SAFETY: sleeps
         unsafe { pg_sys::pg_usleep(SLEEP_MICROSECONDS) };
     }

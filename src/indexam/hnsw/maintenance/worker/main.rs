@@ -339,7 +339,7 @@ impl Worker {
         let before = state.done;
         let turn = if Lock::Index(index).take() {
             // what was asked for comes first, once: a repair may take long, or fail
-            let first = if wish.is_some() { Work::DrainFirst } else { Work::Drain };
+            let first = if wish.is_some() { Step::DrainFirst } else { Step::Drain };
             // SAFETY: in a background worker, outside a transaction
             let turn = unsafe { at_index(index, first, &mut state) };
             Lock::Index(index).give_back();
@@ -354,7 +354,7 @@ impl Worker {
                 forget();
                 // who has found it on the list a moment ago asked no more
                 // SAFETY: as above
-                if wish.is_some() && matches!(unsafe { attempt(index, Work::Look, true) }, Ok(Round::Done)) {
+                if wish.is_some() && matches!(unsafe { attempt(index, Step::Look, true) }, Ok(Round::Done)) {
                     self.queue.add(self.database, index, memory);
                 }
             }
@@ -385,7 +385,7 @@ impl Worker {
         unsafe {
             for index in in_transaction(|| all_indexes()).unwrap_or_default() {
                 pgrx::check_for_interrupts!();
-                if matches!(attempt(index, Work::Look, true), Ok(Round::Done | Round::Locked)) {
+                if matches!(attempt(index, Step::Look, true), Ok(Round::Done | Round::Locked)) {
                     self.queue.add(self.database, index, self.memory);
                 }
             }
@@ -404,7 +404,7 @@ unsafe fn sleep(time: Duration) {
 }
 
 /// Works at an index whose lock is held until its turn is over.
-unsafe fn at_index(index: u32, first: Work, state: &mut State) -> Turn {
+unsafe fn at_index(index: u32, first: Step, state: &mut State) -> Turn {
     let began = Instant::now();
     let in_memory = state.given_up < MOST_GIVEN_UP;
     let (mut short_naps, mut work) = (0, first);
@@ -416,7 +416,7 @@ unsafe fn at_index(index: u32, first: Work, state: &mut State) -> Turn {
         }
         loop {
             pgrx::check_for_interrupts!();
-            let repairs = work == Work::Repair;
+            let repairs = work == Step::Repair;
             match attempt(index, work, in_memory) {
                 Err(Trouble::GaveWay) => {
                     state.given_up += 1;
@@ -425,19 +425,19 @@ unsafe fn at_index(index: u32, first: Work, state: &mut State) -> Turn {
                 Err(Trouble::Cancelled) => return Turn::Failed { cancelled: true },
                 Err(Trouble::Error) => return Turn::Failed { cancelled: false },
                 Ok(Round::Gone) => return Turn::Finished,
-                Ok(Round::Nothing) if work == Work::DrainFirst => work = Work::Drain,
+                Ok(Round::Nothing) if work == Step::DrainFirst => work = Step::Drain,
                 Ok(Round::Nothing) => return Turn::Finished,
-                Ok(Round::RepairWanted) => work = Work::Repair,
+                Ok(Round::RepairWanted) => work = Step::Repair,
                 Ok(Round::Done) => {
                     state.done = Some(Instant::now());
-                    work = Work::Drain;
+                    work = Step::Drain;
                     if began.elapsed() > TURN {
                         return Turn::More;
                     }
                 }
                 // VACUUM, or whoever else is at the table, will end; meanwhile what waits does not
                 Ok(Round::Busy | Round::Locked) if repairs => {
-                    if matches!(attempt(index, Work::DrainFirst, in_memory), Ok(Round::Done)) {
+                    if matches!(attempt(index, Step::DrainFirst, in_memory), Ok(Round::Done)) {
                         state.done = Some(Instant::now());
                     }
                     return Turn::Blocked;
@@ -454,7 +454,7 @@ unsafe fn at_index(index: u32, first: Work, state: &mut State) -> Turn {
 
 /// What is to be done in a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Work {
+enum Step {
     /// move some of what waits into the graph
     DrainFirst,
     /// the same, unless dead nodes are to be taken out
@@ -494,14 +494,14 @@ enum Trouble {
 }
 
 /// Does it in a transaction of its own, in memory where that is faster and `in_memory` allows it.
-unsafe fn attempt(index: u32, work: Work, in_memory: bool) -> Result<Round, Trouble> {
-    if work == Work::Repair && !Lock::Repairs.take() {
+unsafe fn attempt(index: u32, work: Step, in_memory: bool) -> Result<Round, Trouble> {
+    if work == Step::Repair && !Lock::Repairs.take() {
         return Ok(Round::Busy);
     }
     // SAFETY: in a background worker, outside a transaction
     let result = unsafe {
         in_transaction(|| {
-            if work == Work::Repair {
+            if work == Step::Repair {
                 // before there is a snapshot: it may take long, and reads no row
                 flag(pg_sys::PROC_IN_VACUUM);
             }
@@ -511,7 +511,7 @@ unsafe fn attempt(index: u32, work: Work, in_memory: bool) -> Result<Round, Trou
             done
         })
     };
-    if work == Work::Repair {
+    if work == Step::Repair {
         Lock::Repairs.give_back();
     }
     result
@@ -600,7 +600,7 @@ unsafe fn all_indexes() -> Vec<u32> {
     all
 }
 
-unsafe fn work_at(index: pg_sys::Oid, work: Work, in_memory: bool) -> Round {
+unsafe fn work_at(index: pg_sys::Oid, work: Step, in_memory: bool) -> Round {
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: the relations are looked at only if they exist
     unsafe {
@@ -615,7 +615,7 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work, in_memory: bool) -> Round {
         if pg_sys::IndexGetRelation(index, true) != heap {
             return Round::Gone;
         }
-        if work == Work::Repair {
+        if work == Step::Repair {
             // VACUUM, which wants to cut the table off at its end, is let through
             let vacuum = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
             if !pg_sys::ConditionalLockRelationOid(heap, vacuum) {
@@ -630,19 +630,19 @@ unsafe fn work_at(index: pg_sys::Oid, work: Work, in_memory: bool) -> Round {
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
         let oids = [relation::oid(heap.raw()), (*(*heap.raw()).rd_rel).reltoastrelid, relation::oid(index.raw())];
         give_way::at(oids.map(pg_sys::Oid::to_u32));
-        let wanted = matches!(work, Work::Drain | Work::Look) && background::is_repair_wanted(index.raw());
-        if work == Work::Look {
+        let wanted = matches!(work, Step::Drain | Step::Look) && background::is_repair_wanted(index.raw());
+        if work == Step::Look {
             let left = wanted || background::most_waiting(index.raw()) >= wanted_from();
             return if left { Round::Done } else { Round::Nothing };
         }
         if wanted {
             return Round::RepairWanted;
         }
-        let what = if work == Work::Repair { "repair" } else { "drain" };
+        let what = if work == Step::Repair { "repair" } else { "drain" };
         let activity = format!("{what} of index \"{}\"", relation::name(index.raw()));
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
-        let done = if work == Work::Repair {
+        let done = if work == Step::Repair {
             restricted::as_owner(heap.raw(), || background::repair_wanted(index.raw(), heap.raw()))
         } else {
             restricted::as_owner(heap.raw(), || background::drain_some(index.raw(), heap.raw(), BATCH, in_memory))
