@@ -12,6 +12,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// PagePlaces of the table for each shared buffer.
@@ -26,10 +27,30 @@ const ROOM: u32 = 64;
 /// A file: its tablespace, database and number.
 pub type File = (u32, u32, u32);
 
+/// Hashes files: asked for with every page that is read, and the numbers are not an adversary's.
+#[derive(Default)]
+struct FileHasher(u64);
+
+impl Hasher for FileHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u32(byte.into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // Fibonacci hashing (Knuth): 2^64 divided by the golden ratio
+        self.0 = (self.0.rotate_left(32) ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // the map takes places from the low bits, which the product has mixed least
+        self.0.rotate_left(32)
+    }
+}
+
 /// Which relations have which ranges.
 #[derive(Default)]
 pub struct Ranges {
-    of: HashMap<File, u32>,
+    of: HashMap<File, u32, BuildHasherDefault<FileHasher>>,
     next: u32,
 }
 

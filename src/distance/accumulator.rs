@@ -75,16 +75,6 @@ impl Accumulator {
         add_up(self, query, stored, ahead);
     }
 
-    /// Adds the stored vector's piece `bytes`, as it lies in an aligned page, from element `at` on; returns the element after
-    /// it. `query` is the whole one. See [`Accumulator::add_fetching`] for `ahead`.
-    #[inline]
-    pub fn add_piece(&mut self, query: &[f32], at: usize, bytes: &[u8], ahead: usize) -> usize {
-        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
-        let end = (at + piece.len()).min(query.len());
-        self.add_fetching(&query[at..end], &piece[..end - at], ahead);
-        end
-    }
-
     /// Whether the distance over everything that was added is surely greater than `bound`; false where that takes computing it.
     #[inline]
     #[must_use]
@@ -106,6 +96,55 @@ impl Accumulator {
             Metric::InnerProduct => 0.0 - sum,
             Metric::Cosine => cosine_distance(sum, self.query_squared, total(&self.squares)),
         }
+    }
+}
+
+/// The distance of a query and a vector that lies on pages, added up over the pieces of it: every exact distance of a stored
+/// vector comes about here, wherever its pages are read from. Hand the pieces to [`PieceSum::add`], first to last.
+#[derive(Clone, Copy, Debug)]
+pub struct PieceSum<'q> {
+    query: &'q [f32],
+    /// the element that comes next
+    at: usize,
+    sum: Accumulator,
+}
+
+impl<'q> PieceSum<'q> {
+    /// Nothing added yet, for the distance to `query`.
+    #[inline]
+    #[must_use]
+    pub fn new(metric: Metric, query: &'q [f32]) -> Self {
+        Self { query, at: 0, sum: Accumulator::new(metric, query) }
+    }
+
+    /// As [`PieceSum::new`], where `query_squared` is known ([`Accumulator::with_query_squared`]).
+    #[inline]
+    #[must_use]
+    pub const fn with_query_squared(metric: Metric, query: &'q [f32], query_squared: f64) -> Self {
+        Self { query, at: 0, sum: Accumulator::with_query_squared(metric, query_squared) }
+    }
+
+    /// Adds the vector's next piece, as it lies in an aligned page. See [`Accumulator::add_fetching`] for `ahead`.
+    #[inline]
+    pub fn add(&mut self, bytes: &[u8], ahead: usize) {
+        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
+        let end = (self.at + piece.len()).min(self.query.len());
+        self.sum.add_fetching(&self.query[self.at..end], &piece[..end - self.at], ahead);
+        self.at = end;
+    }
+
+    /// As [`Accumulator::is_beyond`].
+    #[inline]
+    #[must_use]
+    pub fn is_beyond(&self, bound: f64) -> bool {
+        self.sum.is_beyond(bound)
+    }
+
+    /// The distance over everything that was added.
+    #[inline]
+    #[must_use]
+    pub fn finish(&self) -> f64 {
+        self.sum.finish()
     }
 }
 

@@ -7,7 +7,7 @@
 mod accumulator;
 pub mod reference;
 
-pub use accumulator::{Accumulator, dot, l2_squared};
+pub use accumulator::{Accumulator, PieceSum, dot, l2_squared};
 
 use crate::error::{Error, Result, SqlState};
 

@@ -3,12 +3,12 @@
 //! Queries are the vectors of rows drawn at random. A row that the scan returns counts when it is no farther than the
 //! last of the exactly nearest, so among rows equally far any will do. The drawn row itself is among both results.
 
-use crate::format::store::{Generation, SlotNo};
+use crate::format::store::SlotNo;
 use crate::knn::column::Column;
 use crate::knn::exact;
 use crate::knn::query::VectorQuery;
 use crate::knn::result_queue::TopK;
-use crate::knn::row_lookup::{RowLookup, SlotVisibility};
+use crate::knn::row_lookup::RowLookup;
 use crate::knn::vector_scan;
 use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::compat;
@@ -67,31 +67,12 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
             let nearest = nearest(&store, &segments, &mut rows, &query, request.k);
             let Some(&farthest) = nearest.last() else { continue };
             wanted += nearest.len();
-            found += scan.count_within(&query, nearest.len(), farthest);
+            found += scan.count_within(&store, &query, nearest.len(), farthest);
         }
         scan.end();
         rows.end();
         pg_sys::UnregisterSnapshot(snapshot);
         (wanted > 0).then(|| found as f64 / wanted as f64)
-    }
-}
-
-/// Whether the snapshot sees a row with the vector in slot `number`, in the index.
-unsafe fn is_there(
-    store: &Store,
-    rows: &mut RowLookup,
-    number: SlotNo,
-    generation: Generation,
-    visibility: SlotVisibility,
-) -> bool {
-    match visibility {
-        SlotVisibility::Hidden => false,
-        SlotVisibility::Row(_) => true,
-        // SAFETY: the relations are open
-        SlotVisibility::Ask => unsafe {
-            let slot = store.slot(number);
-            slot.is_some_and(|slot| rows.tid(number, generation, &slot).is_some())
-        },
     }
 }
 
@@ -103,24 +84,22 @@ unsafe fn draw(store: &Store, segments: &ColumnSegments, rows: &mut RowLookup, m
         let mut candidates = Vec::new();
         // SAFETY: the relations are open
         unsafe {
-            segments.visible(store, chunk, rows, |segment, position, slot, visibility| {
-                candidates.push((SlotNo::new(segment.tag, position), slot.generation, visibility));
-            });
+            segments.candidates(store, chunk, rows, &mut candidates);
         }
-        for (number, generation, visibility) in candidates {
+        for found in candidates {
             pgrx::check_for_interrupts!();
             // SAFETY: the relations are open
-            if !unsafe { is_there(store, rows, number, generation, visibility) } {
+            if unsafe { rows.address(store, &found) }.is_none() {
                 continue;
             }
             seen += 1;
             if drawn.len() < most {
-                drawn.push(number);
+                drawn.push(found.slot);
             } else {
                 // SAFETY: this backend's generator
                 let at = unsafe { pg_sys::pg_prng_uint64_range(&raw mut pg_sys::pg_global_prng_state, 0, seen - 1) };
                 if let Some(place) = drawn.get_mut(at as usize) {
-                    *place = number;
+                    *place = found.slot;
                 }
             }
         }
@@ -149,9 +128,8 @@ unsafe fn nearest(
         after = collected.last().copied();
         for found in collected {
             pgrx::check_for_interrupts!();
-            let visibility = if found.tid.is_some() { SlotVisibility::Row(found.tid) } else { SlotVisibility::Ask };
             // SAFETY: the relations are open
-            if unsafe { is_there(store, rows, found.slot, found.generation, visibility) } {
+            if unsafe { rows.address(store, &found) }.is_some() {
                 distances.push(found.distance);
                 if distances.len() == k {
                     return distances;
@@ -187,7 +165,7 @@ impl IndexScan {
     }
 
     /// How many of the first `k` rows are no farther from `query` than `farthest`.
-    unsafe fn count_within(&mut self, query: &VectorQuery, k: usize, farthest: f64) -> usize {
+    unsafe fn count_within(&mut self, store: &Store, query: &VectorQuery, k: usize, farthest: f64) -> usize {
         // SAFETY: begun in `new`
         unsafe {
             let dims = query.elements().len();
@@ -207,7 +185,7 @@ impl IndexScan {
                     break;
                 }
                 let Some(pointer) = self.pointer() else { break };
-                let distance = exact::distance(query, &self.column, pointer.slot);
+                let distance = exact::distance(query, &self.column, store, pointer.slot);
                 // NaN is last
                 within += usize::from(distance <= farthest || farthest.is_nan());
             }

@@ -275,9 +275,7 @@ impl ExactPasses {
         unsafe {
             deferred_addresses::flush();
             let toast = OpenRelation::open(self.column.toast, pg_sys::AccessShareLock as _);
-            let slot = Store::of(toast.raw()).slot(found.slot)?;
-            drop(toast);
-            self.rows.tid(found.slot, found.generation, &slot)
+            self.rows.address(&Store::of(toast.raw()), found)
         }
     }
 

@@ -21,14 +21,14 @@ pub fn offer(
     pages: &mut impl PageSource,
     best: &mut TopK,
 ) -> bool {
-    let (mut sum, mut at) = (measure.begin(), 0);
+    let mut sum = measure.begin();
     for piece in geometry.pieces(found.slot.position()) {
         let from = PAYLOAD_START + piece.offset;
         // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever
         // they are
         let Some((page, next)) = pages.page(piece.ordinal) else { return false };
         let ahead = if next == 0 { 0 } else { next + from };
-        at = measure.add(&mut sum, at, &page[from..from + piece.len], ahead);
+        sum.add(&page[from..from + piece.len], ahead);
     }
     if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
         best.pass();

@@ -1,6 +1,6 @@
 //! The query of a scan: what a stored vector's distance to it is, to the bit what the operator answers.
 
-use crate::distance::{Accumulator, Metric, dot};
+use crate::distance::{Metric, PieceSum, dot};
 use std::rc::{Rc, Weak};
 
 /// A query and the metric by which vectors are compared with it.
@@ -47,14 +47,8 @@ impl VectorQuery {
     /// Begins with a vector.
     #[inline]
     #[must_use]
-    pub fn begin(&self) -> Accumulator {
+    pub fn begin(&self) -> PieceSum<'_> {
         self.measure().begin()
-    }
-
-    /// As [`Measure::add`].
-    #[inline]
-    pub fn add(&self, sum: &mut Accumulator, at: usize, bytes: &[u8], ahead: usize) -> usize {
-        self.measure().add(sum, at, bytes, ahead)
     }
 }
 
@@ -66,19 +60,12 @@ pub struct Measure<'q> {
     squared: f64,
 }
 
-impl Measure<'_> {
+impl<'q> Measure<'q> {
     /// Begins with a vector.
     #[inline]
     #[must_use]
-    pub fn begin(&self) -> Accumulator {
-        Accumulator::with_query_squared(self.metric, self.squared)
-    }
-
-    /// Adds the piece `bytes`, whose first element is the vector's element `at`; returns the element after it. Memory is
-    /// fetched from `ahead` on as [`Accumulator::add_fetching`] does it.
-    #[inline]
-    pub fn add(&self, sum: &mut Accumulator, at: usize, bytes: &[u8], ahead: usize) -> usize {
-        sum.add_piece(self.elements, at, bytes, ahead)
+    pub fn begin(&self) -> PieceSum<'q> {
+        PieceSum::with_query_squared(self.metric, self.elements, self.squared)
     }
 }
 
@@ -118,9 +105,9 @@ mod tests {
                             <[f32]>::ref_from_bytes(&store[piece.ordinal as usize].0[from..from + piece.len]).unwrap()
                         })
                         .collect();
-                    let (mut sum, mut at) = (query.begin(), 0);
+                    let mut sum = query.begin();
                     for piece in &pieces {
-                        at = query.add(&mut sum, at, zerocopy::IntoBytes::as_bytes(*piece), 0);
+                        sum.add(zerocopy::IntoBytes::as_bytes(*piece), 0);
                     }
                     let whole = distance(metric, &elements, &pieces.concat());
                     assert_eq!(sum.finish().to_bits(), whole.to_bits(), "{metric:?} {dims}");

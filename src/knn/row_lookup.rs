@@ -3,8 +3,10 @@
 use crate::error::{Error, SqlState};
 use crate::format::store::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::knn::column::Column;
+use crate::knn::result_queue::Found;
 use crate::pg::error::raise;
 use crate::pg::restricted;
+use crate::store::Store;
 use crate::store::visibility::{SlotJudge, Verdict};
 use crate::tableam::lookup::{Lookup, Whose};
 use pgrx::pg_sys::{self, Relation};
@@ -101,6 +103,19 @@ impl RowLookup {
             SlotVisibility::Row(tid) => Some(tid),
             // SAFETY: by contract of `new`
             SlotVisibility::Ask => unsafe { self.ask(number, slot) },
+        }
+    }
+
+    /// The address of the row of `found`, of which a scan of slots may have told already that it is visible; otherwise the slot
+    /// in `store` is looked at again, and the row. `None` as [`RowLookup::tid`].
+    pub unsafe fn address(&mut self, store: &Store, found: &Found) -> Option<Tid> {
+        if found.tid.is_some() {
+            return Some(found.tid);
+        }
+        // SAFETY: by contract of `new`; the store is the table's
+        unsafe {
+            let slot = store.slot(found.slot)?;
+            self.tid(found.slot, found.generation, &slot)
         }
     }
 

@@ -4,7 +4,7 @@ use crate::format::page::PageBytes;
 use crate::format::store::geometry::SLOTS_PER_PAGE;
 use crate::format::store::page::SlotPage;
 use crate::format::store::slot_set::SlotSet;
-use crate::format::store::{Geometry, Position, Slot, SlotNo, Tid};
+use crate::format::store::{Geometry, Position, SlotNo, Tid};
 use crate::knn::column::Column;
 use crate::knn::measure::{PageSource, offer};
 use crate::knn::query::VectorQuery;
@@ -69,16 +69,9 @@ impl ColumnSegments {
         (n - start < segment.page.slot_pages()).then_some((at, n - start))
     }
 
-    /// Calls `take` with each slot of slot page `n` that may be seen, and its visibility. Slots past the pages of vectors that there
-    /// were when the scan began are passed by: what is in them came later.
-    #[inline]
-    pub unsafe fn visible(
-        &self,
-        store: &Store,
-        n: SlotPageNo,
-        rows: &mut RowLookup,
-        mut take: impl FnMut(&Rc<Segment>, Position, &Slot, SlotVisibility),
-    ) {
+    /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet. Slots past the
+    /// pages of vectors that there were when the scan began are passed by: what is in them came later.
+    pub unsafe fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
         let Some((at, ordinal)) = self.locate(n) else { return };
         let segment = &self.segments[at].1;
         // SAFETY: the store's relation is open
@@ -87,22 +80,13 @@ impl ColumnSegments {
         let whole = segment.page.geometry.positions_on(segment.page.data.pages());
         for index in 0..SLOTS_PER_PAGE.min(whole.saturating_sub(first) as usize) {
             let slot = SlotPage::slot(&page, index);
-            match rows.visibility(&slot) {
-                SlotVisibility::Hidden => {}
-                visibility => take(segment, Position(first + index as u32), &slot, visibility),
-            }
-        }
-    }
-
-    /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet.
-    pub unsafe fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
-        // SAFETY: by contract
-        unsafe {
-            self.visible(store, n, rows, |segment, position, slot, visibility| {
-                let tid = if let SlotVisibility::Row(tid) = visibility { tid } else { Tid::NONE };
-                let number = SlotNo::new(segment.tag, position);
-                found.push(Found { distance: 0.0, slot: number, generation: slot.generation, tid });
-            });
+            let tid = match rows.visibility(&slot) {
+                SlotVisibility::Hidden => continue,
+                SlotVisibility::Row(tid) => tid,
+                SlotVisibility::Ask => Tid::NONE,
+            };
+            let number = SlotNo::new(segment.tag, Position(first + index as u32));
+            found.push(Found { distance: 0.0, slot: number, generation: slot.generation, tid });
         }
     }
 }

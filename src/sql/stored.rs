@@ -1,6 +1,6 @@
 //! Distances to vectors that lie in a zvec table's store, computed where they lie: no detoasting, no copy.
 
-use crate::distance::{Accumulator, Metric};
+use crate::distance::{Metric, PieceSum};
 use crate::knn::distance_cache;
 use crate::store::pointer_reader;
 use crate::tableam::vectors::Pointer;
@@ -25,12 +25,9 @@ pub unsafe fn distance(metric: Metric, query: &[f32], stored: Pointer) -> f64 {
     if let Some(known) = distance_cache::distance(metric, query, stored.table, stored.slot, is_same) {
         return known;
     }
-    let mut sum = Accumulator::new(metric, query);
-    let mut at = 0;
+    let mut sum = PieceSum::new(metric, query);
     let vector = pointer_reader::stored(stored.slot.0, stored.dims);
     // SAFETY: by contract, and nothing here waits to be dropped
-    unsafe {
-        pointer_reader::pieces_bare(stored.table, vector, |bytes, ahead| at = sum.add_piece(query, at, bytes, ahead))
-    }
+    unsafe { pointer_reader::pieces(stored.table, vector, |bytes, ahead| sum.add(bytes, ahead)) }
     sum.finish()
 }

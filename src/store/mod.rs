@@ -15,6 +15,7 @@
 
 mod conflict;
 pub mod data_pages;
+pub mod death;
 pub mod deferred_addresses;
 mod grow;
 pub mod pointer_reader;

@@ -46,7 +46,8 @@ thread_local! {
 /// How many (table, segment) pairs are remembered: as many as a table can have.
 const MOST: usize = 1024;
 
-fn missing(table: u32, vector: StoredVector) -> ! {
+/// Raises the error for a vector that the store of `table` does not have.
+pub fn missing(table: u32, vector: StoredVector) -> ! {
     raise(
         Error::new(
             SqlState::DataCorrupted,
@@ -181,24 +182,10 @@ impl PageLocation {
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
 /// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
 /// otherwise 0. An error is raised when there is no such vector.
-pub fn pieces(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
-    // SAFETY: errors unwind
-    unsafe { each_piece(table, vector, buffer::pin_recent, take) }
-}
-
-/// As [`pieces`], where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
-pub unsafe fn pieces_bare(table: u32, vector: StoredVector, take: impl FnMut(&[u8], usize)) {
-    // SAFETY: by contract
-    unsafe { each_piece(table, vector, buffer::pin_recent_bare, take) }
-}
-
+///
+/// For where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
 #[inline]
-unsafe fn each_piece(
-    table: u32,
-    vector: StoredVector,
-    pin: unsafe fn(FileNode, u32, pg_sys::Buffer) -> Option<Pinned>,
-    mut take: impl FnMut(&[u8], usize),
-) {
+pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
     let fits = |resolved: &KnownSegment| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
@@ -247,7 +234,7 @@ unsafe fn each_piece(
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
             let recent = place.hints.get_any(place.block);
-            let found = if recent > 0 { pin(place.node, place.block, recent) } else { None };
+            let found = if recent > 0 { buffer::pin_recent_bare(place.node, place.block, recent) } else { None };
             found.unwrap_or_else(|| place.search())
         };
         if !place.header.matches(page.page()) {

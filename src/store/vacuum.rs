@@ -15,6 +15,7 @@ use crate::pg::wal::Change;
 use crate::pg::xact;
 use crate::pg::xact::Fate;
 use crate::store::conflict::announce_removal;
+use crate::store::death::death_of;
 use crate::store::segment_cache::{Segment, Store};
 use crate::store::write::put_slot;
 use pgrx::pg_sys;
@@ -269,17 +270,13 @@ impl Store {
         // SAFETY: rel is open
         unsafe {
             self.each_slot(segment, |_, slot| {
-                let gone = |xid| matches!(xact::fate(xid), Fate::Aborted);
                 let dead = match slot.state() {
                     Some(SlotState::Free) => {
                         census.free += 1;
                         return;
                     }
                     Some(SlotState::Reserved) => xact::fate(slot.xmin) != Fate::Running,
-                    _ => {
-                        let ended = slot.xmax != 0 && matches!(xact::fate(slot.xmax), Fate::Committed);
-                        ended || (!slot.has(XMIN_FROZEN) && gone(slot.xmin))
-                    }
+                    _ => death_of(&slot).is_some(),
                 };
                 if dead {
                     census.dead += 1;

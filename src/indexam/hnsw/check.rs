@@ -17,13 +17,14 @@ use crate::hnsw::check::{Inspect, NodeState, check_watched};
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::level;
 use crate::indexam::hnsw::pages::{Graph, Index};
-use crate::indexam::hnsw::table::{Table, is_dead};
+use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
-use crate::knn::row_lookup::{RowLookup, SlotVisibility};
+use crate::knn::row_lookup::RowLookup;
 use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::buffer;
 use crate::pg::relation;
 use crate::quant::Query;
+use crate::store::death::death_for_all;
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Relation};
 use std::collections::HashSet;
@@ -256,7 +257,7 @@ fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
         if !view.entries[node as usize].in_use {
             return NodeState::Free;
         }
-        let is_needed = || table.slot(heads[node as usize]).is_some_and(|slot| !is_dead(&slot, horizon));
+        let is_needed = || table.slot(heads[node as usize]).is_some_and(|slot| death_for_all(&slot, horizon).is_none());
         if named.contains(node) && is_needed() { NodeState::Live } else { NodeState::Dead }
     };
     // asked for many times
@@ -486,7 +487,7 @@ fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Repor
     for entry in waiting.difference(&listed) {
         let slot = format!("slot {}, generation {}", entry.slot.0, entry.generation.0);
         // an entry of a vector that is gone may have been overtaken by that of the slot's next one
-        if table.slot(*entry).is_some_and(|slot| !is_dead(&slot, horizon)) {
+        if table.slot(*entry).is_some_and(|slot| death_for_all(&slot, horizon).is_none()) {
             let message = format!("{slot} should wait in the pending list, but does not");
             report.graph("the pending list agrees with the map", no, message);
         }
@@ -511,23 +512,11 @@ unsafe fn check_rows(
         let graphs: Vec<Graph> = graphs.iter().map(Graph::now).collect();
         for chunk in segments.all() {
             let mut seen = Vec::new();
-            segments.visible(&table.store, chunk, &mut rows, |segment, position, slot, visibility| {
-                seen.push((
-                    Entry { slot: SlotNo::new(segment.tag, position), generation: slot.generation },
-                    visibility,
-                ));
-            });
-            for (entry, visibility) in seen {
+            segments.candidates(&table.store, chunk, &mut rows, &mut seen);
+            for found in seen {
                 pgrx::check_for_interrupts!();
-                let tid = match visibility {
-                    SlotVisibility::Hidden => None,
-                    SlotVisibility::Row(tid) => Some(tid),
-                    SlotVisibility::Ask => {
-                        let slot = table.store.slot(entry.slot);
-                        slot.and_then(|slot| rows.tid(entry.slot, entry.generation, &slot))
-                    }
-                };
-                let Some(tid) = tid else { continue };
+                let Some(tid) = rows.address(&table.store, &found) else { continue };
+                let entry = Entry { slot: found.slot, generation: found.generation };
                 let graph = graphs.iter().find(|graph| graph.map.page.tag == entry.slot.tag());
                 if !graph.is_some_and(|graph| graph.now().has(entry)) {
                     let location = format!("row ({},{})", tid.block, tid.offset);

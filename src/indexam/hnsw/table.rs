@@ -1,7 +1,6 @@
 //! What the graph must know of the table: which slots still matter, and their vectors.
 
 use crate::format::graph::Entry;
-use crate::format::store::slot::XMIN_FROZEN;
 use crate::format::store::{SegmentTag, Slot, SlotNo, SlotState};
 use crate::indexam::hnsw::pages::Graph;
 use crate::knn::column::Column;
@@ -9,7 +8,7 @@ use crate::knn::exact;
 use crate::knn::query::VectorQuery;
 use crate::pg::relation::OpenRelation;
 use crate::pg::xact;
-use crate::pg::xact::Fate;
+use crate::store::death::{Death, death_for_all};
 use crate::store::slot_reader::{SlotReader, VectorReader};
 use crate::store::{Store, StoredVector};
 use pgrx::pg_sys;
@@ -87,10 +86,10 @@ impl Table {
     pub fn distance(&self, query: &VectorQuery, column: &Column, slot: SlotNo) -> f64 {
         let mut looks = self.vectors.borrow_mut();
         let Some(look) = self.vector_look(&mut looks, slot.tag()).filter(|look| look.covers(slot)) else {
-            return exact::distance(query, column, slot);
+            return exact::distance(query, column, &self.store, slot);
         };
-        let (mut sum, mut at) = (query.begin(), 0);
-        look.each_piece(&self.store, slot, |bytes| at = query.add(&mut sum, at, bytes, 0));
+        let mut sum = query.begin();
+        look.each_piece(&self.store, slot, |bytes| sum.add(bytes, 0));
         sum.finish()
     }
 
@@ -136,11 +135,11 @@ impl Table {
     #[must_use]
     pub fn may_drop(&self, entry: Entry, horizon: u32) -> bool {
         let Some(slot) = self.slot(entry) else { return true };
-        let dead = is_dead(&slot, horizon);
-        if dead && let Some(xmax) = deleted_by(&slot) {
+        let death = death_for_all(&slot, horizon);
+        if let Some(xmax) = death.and_then(Death::deleted_by) {
             self.announce(xmax);
         }
-        dead
+        death.is_some()
     }
 
     /// Puts the elements of a vector into `out`; false when the store has no such vector.
@@ -175,23 +174,6 @@ fn of_segment<'l, L>(
         looks[at] = Some(made);
     }
     looks[at].as_ref()
-}
-
-/// Whether no snapshot can see the vector of a LIVE slot, `horizon` being the oldest transaction that counts. Where the
-/// slot cannot tell, it may be seen.
-#[must_use]
-pub fn is_dead(slot: &Slot, horizon: u32) -> bool {
-    if !slot.has(XMIN_FROZEN) && xact::fate(slot.xmin) == Fate::Aborted {
-        return true;
-    }
-    slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed && xact::precedes(slot.xmax, horizon)
-}
-
-/// The transaction that has deleted the vector of a LIVE slot, if one has and the vector was ever visible.
-#[must_use]
-pub fn deleted_by(slot: &Slot) -> Option<u32> {
-    let was_visible = slot.has(XMIN_FROZEN) || xact::fate(slot.xmin) != Fate::Aborted;
-    (was_visible && slot.xmax != 0 && xact::fate(slot.xmax) == Fate::Committed).then_some(slot.xmax)
 }
 
 impl Graph {

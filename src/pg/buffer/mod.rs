@@ -11,7 +11,6 @@ use crate::pg::failpoint::hit_as_server;
 use crate::pg::{raw, relation};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-use std::cell::Cell;
 
 /// A pinned buffer.
 pub struct Pinned(pg_sys::Buffer);
@@ -27,15 +26,6 @@ unsafe fn page<'a>(buffer: pg_sys::Buffer) -> &'a PageBytes {
     unsafe { &*pg_sys::BufferGetPage(buffer).cast() }
 }
 
-/// How many blocks' last buffers are remembered; a power of two.
-const RECENT: usize = 64;
-
-thread_local! {
-    /// (file, block, buffer) of blocks that were read lately: the server pins such a buffer, if it still holds the
-    /// block, without a search.
-    static LATELY: [Cell<(u32, u32, pg_sys::Buffer)>; RECENT] = const { [const { Cell::new((0, 0, 0)) }; RECENT] };
-}
-
 /// Reads block `blkno` of `rel`'s main fork and pins it.
 #[must_use]
 pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
@@ -46,19 +36,16 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
             return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
         }
         let node = FileNode::of(rel);
-        let file = node.number();
-        LATELY.with(|lately| {
-            let entry = &lately[blkno as usize % RECENT];
-            let (known_file, known_block, known) = entry.get();
-            if (known_file, known_block) == (file, blkno)
-                && let Some(pinned) = pin_recent(node, blkno, known)
-            {
-                return pinned;
-            }
-            let buffer = pg_sys::ReadBuffer(rel, blkno);
-            entry.set((file, blkno, buffer));
-            Pinned::adopt(buffer)
-        })
+        let hints = hints::hints_of(rel);
+        let recent = hints.get_any(blkno);
+        if recent > 0
+            && let Some(pinned) = pin_recent(node, blkno, recent)
+        {
+            return pinned;
+        }
+        let buffer = pg_sys::ReadBuffer(rel, blkno);
+        hints.set_unseen(blkno, buffer);
+        Pinned::adopt(buffer)
     }
 }
 

@@ -15,13 +15,14 @@ use crate::indexam::hnsw::maintenance::retrain;
 use crate::indexam::hnsw::maintenance::worker::request;
 use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::indexam::hnsw::pages::{Graph, Index};
-use crate::indexam::hnsw::table::{Table, deleted_by, is_dead};
+use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::indexam::options::GraphOptions;
 use crate::knn::column::Column;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
 use crate::pg::xact;
+use crate::store::death::{Death, death_for_all};
 use pgrx::pg_sys::{self, Relation};
 
 impl Graph {
@@ -56,10 +57,9 @@ impl Graph {
             let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
             table.store.each_slot(&segment, |number, slot| {
                 let is_live = slot.state() == Some(SlotState::Live);
-                let keep = is_live && !is_dead(&slot, horizon);
-                if is_live
-                    && !keep
-                    && let Some(xmax) = deleted_by(&slot)
+                let death = if is_live { death_for_all(&slot, horizon) } else { None };
+                let keep = is_live && death.is_none();
+                if let Some(xmax) = death.and_then(Death::deleted_by)
                     && newest.is_none_or(|newest| xact::precedes(newest, xmax))
                 {
                     newest = Some(xmax);
