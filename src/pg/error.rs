@@ -1,13 +1,30 @@
 //! Maps [`crate::error::Error`] to the server's errors, and lets the server's own errors pass.
 //!
-//! pgrx's guard keeps an error's code, message, detail and hint. [`boundary`] and [`guarded`] keep all of it (context,
-//! constraint, position, ...): the error stays on the server's error stack while Rust values are dropped, and is
-//! thrown on as it is. They are for calls under which users' code runs or which wait for others.
+//! Which to use when:
+//!
+//! | where | use | what an error does |
+//! |---|---|---|
+//! | a module without the server | `Result` of [`crate::error`] | whoever calls decides |
+//! | code with the server below it that meets such a `Result`, or finds fault itself | [`OrRaise::or_raise`], [`raise`] | unwinds the Rust frames up to the outermost one |
+//! | the outermost Rust frame, an SQL function | [`crate::sql_function!`] | is [`guarded`] |
+//! | the outermost Rust frame, a callback below which [`boundary`] is used, or that memory of users' size is taken in | [`guarded`] | what unwound so far becomes the server's error again |
+//! | the outermost Rust frame, another callback | `#[pgrx::pg_guard]` | the same; it knows no [`boundary`] |
+//! | a call of a function that pgrx binds (`pg_sys::f()`) | nothing | unwinds as `raise` does, with code, message, detail and hint only |
+//! | a call of the server by a pointer or of what `pg/raw.rs` declares, below [`guarded`] | [`boundary`] | unwinds up to [`guarded`] and goes on from there with all that it says: context, constraint, position |
+//! | such a call from where `#[pg_guard]` may be the outermost frame | pgrx's `pg_guard_ffi_boundary` | unwinds, with code, message, detail and hint only |
+//! | Rust frames that wait for threads, or clean up whatever happens, below [`guarded`] | [`contained`] | unwinds, also one that was raised by a bare call further below |
+//! | a worker that goes on after an error | [`caught`] | is handed out, and waits on the server's stack |
+//! | a hot path in which no Rust value waits to be dropped and nothing is borrowed | a bare call of what `pg/raw.rs` declares | jumps over the Rust frames: the function says so in its contract |
+//!
+//! [`boundary`] and [`guarded`] keep the error on the server's error stack while Rust values are dropped. They are for calls under
+//! which users' code runs or which wait for others. An error must not pass a C frame by unwinding: so a closure that can
+//! panic is not called in [`boundary`], but in [`contained`].
 
 use crate::error::{Error, SqlState};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
+use std::any::Any;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -134,14 +151,20 @@ pub unsafe fn guarded<R>(body: impl FnOnce() -> R) -> R {
             check_memory();
             body()
         };
-        match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(result) => result,
-            Err(payload) if payload.is::<ServerError>() => {
-                drop(payload);
-                super::raw::pg_re_throw()
-            }
-            Err(payload) => pg_sys::panic::pgrx_extern_c_guard(move || resume_unwind(payload)),
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| throw(payload))
+    }
+}
+
+/// Gives the server what unwound up to here.
+#[cold]
+unsafe fn throw(payload: Box<dyn Any + Send>) -> ! {
+    // SAFETY: by contract of `guarded`, below which only the server's frames are
+    unsafe {
+        if payload.is::<ServerError>() {
+            drop(payload);
+            super::raw::pg_re_throw()
         }
+        pg_sys::panic::pgrx_extern_c_guard(move || resume_unwind(payload))
     }
 }
 

@@ -1,38 +1,26 @@
 //! Functions called from SQL by the version-1 calling convention, without the SQL generation of `#[pg_extern]`:
 //! the install script under `sql/` is written by hand and names the C symbols.
 
-/// Defines an SQL-callable function `$name` and its `pg_finfo` record.
+/// Defines an SQL-callable function `$name` and the record of its calling convention.
 ///
-/// The body is an expression block over `$fcinfo: pg_sys::FunctionCallInfo` that returns a [`pgrx::pg_sys::Datum`].
-/// It runs below pgrx's guard, so Rust values are dropped when an error passes through.
+/// The body is a block over `$call: Call` that gives `crate::error::Result<Datum>`, whose error becomes a server ERROR. It runs in
+/// [`crate::pg::error::guarded`].
 #[macro_export]
-macro_rules! pg_function {
-    ($(#[$meta:meta])* $name:ident($fcinfo:ident) $body:block) => {
+macro_rules! sql_function {
+    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
         $(#[$meta])*
         ///
         /// # Safety
         /// Called by the server's function manager only.
         #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(
-            $fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum {
-            // What #[pg_guard] makes of a function; the attribute does not accept a parameter named by a macro.
-            let body = move || {
-                $crate::pg::error::check_memory();
-                $body
-            };
+        pub unsafe extern "C-unwind" fn $name(fcinfo: pgrx::pg_sys::FunctionCallInfo) -> pgrx::pg_sys::Datum {
+            // SAFETY: the function manager calls, and the call's description does not leave the body
+            let $call = unsafe { $crate::pg::function::Call::new(fcinfo) };
+            let body = || -> $crate::error::Result<pgrx::pg_sys::Datum> { $body };
             // SAFETY: the server calls, so an ERROR may be raised through the frame above
-            unsafe { pgrx::pg_sys::panic::pgrx_extern_c_guard(body) }
+            unsafe { $crate::pg::error::guarded(|| $crate::pg::error::OrRaise::or_raise(body())) }
         }
 
-        $crate::pg_finfo!($name);
-    };
-}
-
-/// Defines the `pg_finfo_*` record of an SQL-callable function.
-#[macro_export]
-macro_rules! pg_finfo {
-    ($name:ident) => {
         const _: () = {
             #[unsafe(export_name = concat!("pg_finfo_", stringify!($name)))]
             extern "C" fn finfo() -> &'static pgrx::pg_sys::Pg_finfo_record {
@@ -199,45 +187,4 @@ impl<'a> Arg<'a> {
         // SAFETY: the argument is declared as cstring and outlives the call
         unsafe { CStr::from_ptr(self.datum.cast_mut_ptr()) }.to_bytes()
     }
-}
-
-/// Defines an SQL-callable function as [`crate::pg_function!`] does, with a body in safe code: a block over
-/// `$call: Call` that gives `crate::error::Result<Datum>`, whose error becomes a server ERROR.
-#[macro_export]
-macro_rules! sql_function {
-    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
-        $crate::pg_function! {
-            $(#[$meta])*
-            $name($call) {
-                // SAFETY: the function manager calls, and the call's description does not leave the body
-                let $call = unsafe { $crate::pg::function::Call::new($call) };
-                let body = || -> $crate::error::Result<pgrx::pg_sys::Datum> { $body };
-                $crate::pg::error::OrRaise::or_raise(body())
-            }
-        }
-    };
-}
-
-/// Defines an SQL-callable function whose body, a block over `$call: Call` that gives a `Datum`, runs in
-/// [`crate::pg::error::guarded`]: for those under which users' code runs or rows are looked up.
-#[macro_export]
-macro_rules! guarded_function {
-    ($(#[$meta:meta])* $name:ident($call:ident) $body:block) => {
-        $(#[$meta])*
-        ///
-        /// # Safety
-        /// Called by the server's function manager only.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C-unwind" fn $name(
-            fcinfo: pgrx::pg_sys::FunctionCallInfo,
-        ) -> pgrx::pg_sys::Datum {
-            // SAFETY: the function manager calls, and the call's description does not leave the body
-            let $call = unsafe { $crate::pg::function::Call::new(fcinfo) };
-            let body = || $body;
-            // SAFETY: the server calls
-            unsafe { $crate::pg::error::guarded(body) }
-        }
-
-        $crate::pg_finfo!($name);
-    };
 }

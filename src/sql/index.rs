@@ -17,7 +17,7 @@ pub fn regclass(call: Call<'_>, n: usize) -> pg_sys::Oid {
     pg_sys::Oid::from(call.arg(n).datum().value() as u32)
 }
 
-crate::guarded_function! {
+crate::sql_function! {
     /// `zvec_optimize(regclass)`: drains what waits, repairs what has dead nodes; a row for each index.
     ///
     /// Readers and writers go on meanwhile; VACUUM and other maintenance of the table waits until the table's turn is over.
@@ -45,12 +45,12 @@ crate::guarded_function! {
                 }
                 opened.close_and_unlock(table_lock, index_lock);
             }
-            call.null()
+            Ok(call.null())
         }
     }
 }
 
-crate::guarded_function! {
+crate::sql_function! {
     /// `zvec_index_stats(regclass)`: a row for each graph of each `zvec_hnsw` index.
     zvec_index_stats(call) {
         // SAFETY: the function manager's own call; relations are open while they are used
@@ -77,7 +77,7 @@ crate::guarded_function! {
                     }
                 }
             }
-            call.null()
+            Ok(call.null())
         }
     }
 }

@@ -108,7 +108,7 @@ unsafe fn check_table(table: pg_sys::Relation, tell: &mut dyn FnMut(Violation)) 
     }
 }
 
-crate::guarded_function! {
+crate::sql_function! {
     /// `zvec_check(regclass)`: a row for each broken invariant of a table, its vectors and its indexes, or of an index; none
     /// when all is well.
     zvec_check(call) {
@@ -146,6 +146,6 @@ crate::guarded_function! {
             }
             opened.close_and_unlock(table_lock, index_lock);
         }
-        call.null()
+        Ok(call.null())
     }
 }

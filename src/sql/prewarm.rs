@@ -68,7 +68,7 @@ unsafe fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
     }
 }
 
-crate::guarded_function! {
+crate::sql_function! {
     /// `zvec_prewarm(regclass) returns bigint`: loads an index and its column's vectors, or a table's vectors and all its
     /// indexes of ours; how many pages that were.
     zvec_prewarm(call) {
@@ -81,6 +81,6 @@ crate::guarded_function! {
             pages += unsafe { prewarm(&opened, target.index.is_none()) };
             opened.close_and_unlock(lock, lock);
         }
-        Datum::from(pages as i64)
+        Ok(Datum::from(pages as i64))
     }
 }

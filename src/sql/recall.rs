@@ -28,7 +28,7 @@ fn count(call: Call<'_>, n: usize, name: &str) -> usize {
     value as usize
 }
 
-crate::guarded_function! {
+crate::sql_function! {
     /// `zvec_recall(regclass, queries integer, k integer, ef_search integer) returns double precision`: the share, from 0
     /// to 1, of the `k` nearest rows to each of `queries` rows drawn at random that a scan of the index finds. Counted by
     /// distance, so of rows equally far any will do. `ef_search` NULL means the current setting. NULL when there are no
@@ -36,7 +36,7 @@ crate::guarded_function! {
     /// them, or where the index has a condition.
     zvec_recall(call) {
         if (0..3).any(|n| call.is_null(n)) {
-            return call.null();
+            return Ok(call.null());
         }
         let (queries, k) = (count(call, 1, "queries"), count(call, 2, "k"));
         let ef_search = (!call.is_null(3)).then(|| call.arg(3).i32());
@@ -65,7 +65,7 @@ crate::guarded_function! {
             pg_sys::AtEOXact_GUC(true, level);
             recall
         };
-        recall.map_or_else(|| call.null(), srf::float8)
+        Ok(recall.map_or_else(|| call.null(), srf::float8))
     }
 }
 

@@ -9,20 +9,20 @@ const ELEMENTS: f64 = 36.0;
 /// Elements of vectors of which nothing is known.
 const USUAL: i32 = 384;
 
-crate::pg_function! {
+crate::sql_function! {
     /// `zvec_distance_support(internal) returns internal`: the cost of a distance, which grows with the elements.
-    zvec_distance_support(fcinfo) {
+    zvec_distance_support(call) {
         // SAFETY: the planner's own request
         unsafe {
-            let request = crate::pg::function::arg(fcinfo, 0);
+            let request = call.arg(0).datum();
             let node = request.cast_mut_ptr::<pg_sys::Node>();
             if (*node).type_ != pg_sys::NodeTag::T_SupportRequestCost {
-                return Datum::null();
+                return Ok(Datum::null());
             }
             let cost = &mut *node.cast::<pg_sys::SupportRequestCost>();
             cost.startup = 0.0;
             cost.per_tuple = (CALL + f64::from(dims_of(cost.node)) / ELEMENTS) * pg_sys::cpu_operator_cost;
-            request
+            Ok(request)
         }
     }
 }

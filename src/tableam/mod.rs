@@ -89,19 +89,19 @@ fn segment_routine() -> &'static pg_sys::TableAmRoutine {
     &SEGMENT.get_or_init(make).0
 }
 
-crate::pg_function! {
+crate::sql_function! {
     /// Handler of the access method `zvec`.
-    zvec_tableam_handler(fcinfo) {
-        let _ = fcinfo;
-        pg_sys::Datum::from(std::ptr::from_ref(zvec_routine()))
+    zvec_tableam_handler(call) {
+        let _ = call;
+        Ok(pg_sys::Datum::from(std::ptr::from_ref(zvec_routine())))
     }
 }
 
-crate::pg_function! {
+crate::sql_function! {
     /// Handler of the access method `zvec_segment`.
-    zvec_segment_tableam_handler(fcinfo) {
-        let _ = fcinfo;
-        pg_sys::Datum::from(std::ptr::from_ref(segment_routine()))
+    zvec_segment_tableam_handler(call) {
+        let _ = call;
+        Ok(pg_sys::Datum::from(std::ptr::from_ref(segment_routine())))
     }
 }
 

@@ -39,10 +39,10 @@ pub const CALLBACKS: Callbacks = Callbacks {
     }),
 };
 
-crate::pg_function! {
+crate::sql_function! {
     /// Handler of the access method `zvec_flat`.
-    zvec_flat_handler(fcinfo) {
-        let _ = fcinfo;
-        routine(&CALLBACKS)
+    zvec_flat_handler(call) {
+        let _ = call;
+        Ok(routine(&CALLBACKS))
     }
 }

@@ -372,10 +372,10 @@ unsafe extern "C-unwind" fn amendscan(scan: IndexScanDesc) {
     }
 }
 
-crate::pg_function! {
+crate::sql_function! {
     /// Handler of the access method `zvec_hnsw`.
-    zvec_hnsw_handler(fcinfo) {
-        let _ = fcinfo;
-        routine(&CALLBACKS)
+    zvec_hnsw_handler(call) {
+        let _ = call;
+        Ok(routine(&CALLBACKS))
     }
 }
