@@ -14,6 +14,7 @@ use crate::knn::scan_hints;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::list::elements;
+use crate::pg::relation::Rel;
 use crate::pg::{raw, relation};
 use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;
@@ -172,7 +173,7 @@ unsafe extern "C-unwind" fn next_row(ss: *mut ScanState) -> *mut TupleTableSlot 
             }
             while let Some(tid) = node.next_address() {
                 if node.fetches(tid, slot) {
-                    relation::count_row((*ss).ss_currentRelation);
+                    Rel::of((*ss).ss_currentRelation).count_row();
                     return slot;
                 }
                 pgrx::check_for_interrupts!();
@@ -222,14 +223,14 @@ impl ExactScan {
                 self.fetch = boundary(|| begin(rel));
             }
             boundary(|| raw::PredicateLockRelation(rel, snapshot));
-            relation::count_scan(rel);
+            Rel::of(rel).count_scan();
             let context = (*estate).es_query_cxt;
             let plan = &*self.custom.ss.ps.plan.cast::<CustomScan>();
             let distance = distance_of(&mut self.custom);
             let passes = (*self.passes).get_or_insert_with(|| {
                 let parts = parts_of(distance, plan.scan.scanrelid);
-                let column = parts.and_then(|(attnum, metric)| Column::in_table(rel, attnum, metric));
-                let Some(column) = column else { changed(rel) };
+                let column = parts.and_then(|(attnum, metric)| Column::in_table(Rel::of(rel), attnum, metric));
+                let Some(column) = column else { changed(Rel::of(rel)) };
                 ExactPasses::new(column, RowLookup::new(rel, None, &column, snapshot, context), first)
             });
             passes.begin(given, hints, ScanWork::default());
@@ -287,9 +288,9 @@ impl ExactScan {
 }
 
 /// Raises the error for a plan that does not fit the table; the server makes plans anew when a table changes.
-unsafe fn changed(rel: pg_sys::Relation) -> ! {
+fn changed(rel: Rel<'_>) -> ! {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(rel) };
+    let name = unsafe { rel.name() };
     raise(Error::new(SqlState::Internal, format!("the plan of an exact scan does not fit table \"{name}\"")))
 }
 

@@ -5,6 +5,7 @@
 use crate::error::{Error, SqlState};
 use crate::indexam::operator_class;
 use crate::pg::error::raise;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
 
 /// The callbacks in which the access methods differ; the names are the server's (`access/amapi.h`).
@@ -117,7 +118,7 @@ unsafe extern "C-unwind" fn amproperty(
 pub unsafe fn descriptor(index: pg_sys::Relation, keys: i32, orderbys: i32) -> pg_sys::IndexScanDesc {
     if orderbys > 1 {
         // SAFETY: index is open
-        let name = unsafe { crate::pg::relation::name(index) };
+        let name = unsafe { Rel::of(index).name() };
         let message = format!("index \"{name}\" orders by one distance, not by {orderbys}");
         raise(Error::new(SqlState::FeatureNotSupported, message).hint("Set enable_indexscan to off for this query."));
     }

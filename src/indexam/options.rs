@@ -1,6 +1,7 @@
 //! Options of `CREATE INDEX ... WITH (...)`.
 
 use crate::pg::compat;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys::{self, Datum, relopt_kind};
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -72,10 +73,10 @@ pub unsafe extern "C-unwind" fn graph_options(given: Datum, validate: bool) -> *
 
 /// The options of an open `zvec_hnsw` index.
 #[must_use]
-pub unsafe fn graph_options_of(index: pg_sys::Relation) -> GraphOptions {
+pub fn graph_options_of(index: Rel<'_>) -> GraphOptions {
     // SAFETY: index is open; its options, if any, were made by `graph_options`
     unsafe {
-        let stored: *const Stored = (*index).rd_options.cast();
+        let stored: *const Stored = (*index.raw()).rd_options.cast();
         if stored.is_null() {
             return GraphOptions::DEFAULT;
         }

@@ -48,7 +48,7 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
         let context = pg_sys::CurrentMemoryContext;
         let mut rows = RowLookup::new(heap, Some(index), &column, snapshot, context);
         let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
-        let store = Store::of(toast.raw());
+        let store = Store::of(toast.rel());
         let segments = ColumnSegments::of(&store, &column);
         let drawn = draw(&store, &segments, &mut rows, request.queries);
         let mut scan = IndexScan::new(request, snapshot);

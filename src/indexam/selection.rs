@@ -8,7 +8,7 @@ use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::tableam;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid, Relation};
@@ -52,13 +52,13 @@ pub struct Opened {
 
 /// Our access method that `index` is of, if it is.
 #[must_use]
-pub unsafe fn kind_of(index: Relation) -> Option<IndexKind> {
+pub fn kind_of(index: Rel<'_>) -> Option<IndexKind> {
     // SAFETY: an open index has its access method's routine
     unsafe {
-        if (*index).rd_indam.is_null() {
+        if (*index.raw()).rd_indam.is_null() {
             return None;
         }
-        let build = (*(*index).rd_indam).ambuild;
+        let build = (*(*index.raw()).rd_indam).ambuild;
         let is = |ours: pg_sys::ambuild_function| match (build, ours) {
             (Some(build), Some(ours)) => std::ptr::fn_addr_eq(build, ours),
             _ => false,
@@ -141,7 +141,7 @@ pub fn of(oid: Oid, right: Right) -> Vec<Target> {
             // says so if there is no such relation
             let other = OpenRelation::open(oid, pg_sys::AccessShareLock as _);
             // SAFETY: open
-            let name = unsafe { relation::name(other.raw()) };
+            let name = unsafe { other.rel().name() };
             raise(
                 Error::new(SqlState::WrongObjectType, format!("\"{name}\" is neither a table nor an index"))
                     .hint("Name a zvec table, or an index of the access method zvec_hnsw or zvec_flat."),
@@ -159,9 +159,9 @@ pub fn of(oid: Oid, right: Right) -> Vec<Target> {
 }
 
 /// Raises the error for a relation that is no index of ours.
-unsafe fn refuse(index: Relation) -> ! {
+fn refuse(index: Rel<'_>) -> ! {
     // SAFETY: index is open
-    let name = unsafe { relation::name(index) };
+    let name = unsafe { index.name() };
     raise(
         Error::new(
             SqlState::WrongObjectType,
@@ -169,6 +169,11 @@ unsafe fn refuse(index: Relation) -> ! {
         )
         .hint("Name a zvec table, or an index of one of these access methods."),
     )
+}
+
+/// Whether an index is complete enough to be maintained.
+fn is_ready(index: Rel<'_>) -> bool {
+    index.index_form().is_some_and(|form| form.indisready)
 }
 
 impl Target {
@@ -182,15 +187,15 @@ impl Target {
         };
         // SAFETY: what is open stays open
         unsafe {
-            if !tableam::is_zvec_table(table.raw()) {
+            if !tableam::is_zvec_table(table.rel()) {
                 if self.member {
                     table.close_and_unlock(table_lock);
                     return None;
                 }
                 if let Some(index) = self.index {
-                    refuse(OpenRelation::open(index, index_lock).raw());
+                    refuse(OpenRelation::open(index, index_lock).rel());
                 }
-                tableam::require_zvec_table(table.raw());
+                tableam::require_zvec_table(table.rel());
             }
             let mut indexes = Vec::new();
             match self.index {
@@ -200,9 +205,9 @@ impl Target {
                     } else {
                         OpenRelation::open(oid, index_lock)
                     };
-                    let Some(kind) = kind_of(index.raw()) else { refuse(index.raw()) };
-                    if !(*(*index.raw()).rd_index).indisready {
-                        let name = relation::name(index.raw());
+                    let Some(kind) = kind_of(index.rel()) else { refuse(index.rel()) };
+                    if !is_ready(index.rel()) {
+                        let name = index.rel().name();
                         raise(
                             Error::new(
                                 SqlState::ObjectNotInPrerequisiteState,
@@ -217,8 +222,8 @@ impl Target {
                     let list = pg_sys::RelationGetIndexList(table.raw());
                     for oid in oids(list) {
                         let index = OpenRelation::open(oid, index_lock);
-                        match kind_of(index.raw()) {
-                            Some(kind) if (*(*index.raw()).rd_index).indisready => indexes.push((index, kind)),
+                        match kind_of(index.rel()) {
+                            Some(kind) if is_ready(index.rel()) => indexes.push((index, kind)),
                             _ => index.close_and_unlock(index_lock),
                         }
                     }

@@ -72,11 +72,11 @@ unsafe fn lacks_dimensions(table: Oid, attnum: i16) -> bool {
 }
 
 /// Raises an error if one of our indexes is over the column. Whoever changes the table holds its lock.
-unsafe fn refuse_if_indexed(table: Oid, attnum: i16) {
+fn refuse_if_indexed(table: Oid, attnum: i16) {
     // SAFETY: the table is locked, its indexes stay
     unsafe {
         let table = OpenRelation::open(table, pg_sys::NoLock as _);
-        if (*(*table.raw()).rd_rel).relkind as u8 != pg_sys::RELKIND_RELATION {
+        if table.rel().kind() != pg_sys::RELKIND_RELATION {
             return;
         }
         let indexes = pg_sys::RelationGetIndexList(table.raw());
@@ -85,9 +85,9 @@ unsafe fn refuse_if_indexed(table: Oid, attnum: i16) {
         }
         for at in 0..(*indexes).length as usize {
             let index = OpenRelation::open((*(*indexes).elements.add(at)).oid_value, pg_sys::AccessShareLock as _);
-            let is_over = (*(*index.raw()).rd_index).indkey.values.as_slice(1)[0] == attnum;
-            if is_over && kind_of(index.raw()).is_some() {
-                undeclared(table.raw(), attnum, Some(index.raw()));
+            let is_over = index.rel().key_column() == attnum;
+            if is_over && kind_of(index.rel()).is_some() {
+                undeclared(table.rel(), attnum, Some(index.rel()));
             }
         }
         pg_sys::list_free(indexes);

@@ -5,7 +5,7 @@ use crate::error::{Error, SqlState};
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::Store;
 use crate::tableam;
 use crate::tableam::vectors::is_vector_type;
@@ -29,13 +29,13 @@ pub struct Column {
 }
 
 /// The metric of `index`'s operator class, which its support function 1 tells.
-unsafe fn metric_of(index: Relation) -> Metric {
+fn metric_of(index: Rel<'_>) -> Metric {
     // SAFETY: index is open
     unsafe {
-        let function = pg_sys::index_getprocinfo(index, 1, 1);
+        let function = pg_sys::index_getprocinfo(index.raw(), 1, 1);
         let code = pg_sys::FunctionCall1Coll(function, pg_sys::InvalidOid, pg_sys::Datum::from(0)).value() as i32;
         u8::try_from(code).ok().and_then(Metric::of_number).unwrap_or_else(|| {
-            let name = relation::name(index);
+            let name = index.name();
             raise(
                 Error::new(
                     SqlState::WrongObjectType,
@@ -52,7 +52,7 @@ fn refuse(message: String, hint: &'static str) -> ! {
 }
 
 /// The dimensions that a column of this type and modifier declares; less than 1 if none.
-pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
+pub fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
     if typmod < 0 {
         // a domain may declare what the column does not
         // SAFETY: reads the catalog
@@ -63,14 +63,9 @@ pub unsafe fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 
 /// Raises the error for a column that does not declare its dimensions; with `index`, for a change by which a column would
 /// no longer declare those that `index` needs.
-pub unsafe fn undeclared(heap: Relation, attnum: i16, index: Option<Relation>) -> ! {
-    // SAFETY: open
-    let (name, table, is_view, index) = unsafe {
-        let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
-        let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
-        let is_view = (*(*heap).rd_rel).relkind as u8 == pg_sys::RELKIND_MATVIEW;
-        (name, relation::name(heap), is_view, index.map(|index| relation::name(index)))
-    };
+pub fn undeclared(heap: Rel<'_>, attnum: i16, index: Option<Rel<'_>>) -> ! {
+    let (name, table, index) = (heap.column_name(attnum), heap.name(), index.map(Rel::name));
+    let is_view = heap.kind() == pg_sys::RELKIND_MATVIEW;
     let (message, hint) = match index {
         None if is_view => (
             format!("column \"{name}\" of materialized view \"{table}\" does not declare its dimensions"),
@@ -92,18 +87,18 @@ impl Column {
     /// The column that the open `index` of the open table `heap` is over. An error is raised when the two do not, or no
     /// longer, fit each other.
     #[must_use]
-    pub unsafe fn of(index: Relation, heap: Relation) -> Self {
+    pub fn of(index: Rel<'_>, heap: Rel<'_>) -> Self {
         // SAFETY: both are open
         unsafe {
-            let attnum = (*(*index).rd_index).indkey.values.as_slice(1)[0];
+            let attnum = index.key_column();
             if attnum <= 0 {
                 refuse(
-                    format!("index \"{}\" is on an expression, not on a column", relation::name(index)),
+                    format!("index \"{}\" is on an expression, not on a column", index.name()),
                     "Store the expression's value in a column of the table, for example a generated one, and index that.",
                 );
             }
             if !tableam::is_zvec_table(heap) {
-                let (index, heap) = (relation::name(index), relation::name(heap));
+                let (index, heap) = (index.name(), heap.name());
                 raise(
                     Error::new(
                         SqlState::WrongObjectType,
@@ -112,11 +107,11 @@ impl Column {
                     .hint("Make the table with USING zvec, convert it with ALTER TABLE ... SET ACCESS METHOD zvec, or drop the index."),
                 );
             }
-            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
+            let attribute = heap.attribute(attnum);
             if !is_vector_type(attribute.atttypid) {
-                let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+                let name = heap.column_name(attnum);
                 refuse(
-                    format!("column \"{name}\" of table \"{}\" is not of type zvec", relation::name(heap)),
+                    format!("column \"{name}\" of table \"{}\" is not of type zvec", heap.name()),
                     "Only vectors that a zvec table stores natively can be indexed this way.",
                 );
             }
@@ -127,18 +122,18 @@ impl Column {
     /// Column `attnum` of the open zvec table `heap`, to be ordered by `metric`; `None` when it does not declare its
     /// dimensions, or is no vector.
     #[must_use]
-    pub unsafe fn in_table(heap: Relation, attnum: i16, metric: Metric) -> Option<Self> {
+    pub fn in_table(heap: Rel<'_>, attnum: i16, metric: Metric) -> Option<Self> {
         // SAFETY: the table is open, and has the column
         unsafe {
-            let attribute = &*compat::attribute((*heap).rd_att, attnum as usize - 1);
+            let attribute = heap.attribute(attnum);
             if !is_vector_type(attribute.atttypid) {
                 return None;
             }
             let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
             let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
-            let not_null = compat::has_no_null((*heap).rd_att, attnum as usize - 1);
-            let toast = (*(*heap).rd_rel).reltoastrelid;
-            Some(Self { attnum, dims, metric, not_null, table: relation::oid(heap), toast })
+            let not_null = heap.has_no_null(attnum);
+            let toast = heap.toast_oid();
+            Some(Self { attnum, dims, metric, not_null, table: heap.oid(), toast })
         }
     }
 
@@ -150,25 +145,24 @@ impl Column {
         }
         let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
         // SAFETY: open
-        unsafe { Store::is_in(toast.raw()) }
+        unsafe { Store::is_in(toast.rel()) }
     }
 
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing
     /// leads from a slot to them.
     #[must_use]
-    pub unsafe fn may_be_missing(&self, heap: Relation) -> bool {
-        // SAFETY: the table is open, and has the column
-        unsafe { (*compat::attribute((*heap).rd_att, self.attnum as usize - 1)).atthasmissing }
+    pub fn may_be_missing(&self, heap: Rel<'_>) -> bool {
+        heap.attribute(self.attnum).atthasmissing
     }
 
     /// As [`Column::of`], for an index that is to be built as `info` says: refuses what only shows then.
     #[must_use]
-    pub unsafe fn to_build(index: Relation, heap: Relation, info: *mut IndexInfo) -> Self {
+    pub unsafe fn to_build(index: Rel<'_>, heap: Rel<'_>, info: *mut IndexInfo) -> Self {
         // SAFETY: both are open, info describes the index
         unsafe {
             if (*info).ii_Unique || !(*info).ii_ExclusionOps.is_null() || (*info).ii_NumIndexAttrs != 1 {
                 refuse(
-                    format!("index \"{}\" must be on one column and enforce nothing", relation::name(index)),
+                    format!("index \"{}\" must be on one column and enforce nothing", index.name()),
                     "Use a btree index to enforce that vectors differ.",
                 );
             }
@@ -176,17 +170,16 @@ impl Column {
             if column.toast != pg_sys::InvalidOid {
                 let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
                 // raises an error when there is none
-                drop(Store::of(toast.raw()));
+                drop(Store::of(toast.rel()));
             }
             if column.may_be_missing(heap) {
-                let attribute = &*compat::attribute((*heap).rd_att, column.attnum as usize - 1);
-                let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
+                let name = heap.column_name(column.attnum);
                 raise(
                     Error::new(
                         SqlState::ObjectNotInPrerequisiteState,
                         format!(
                             "column \"{name}\" of table \"{}\" was added with a default, which older rows do not store",
-                            relation::name(heap)
+                            heap.name()
                         ),
                     )
                     .hint("Rewrite the table with VACUUM FULL, then create the index."),

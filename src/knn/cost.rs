@@ -148,7 +148,7 @@ impl ScanCost {
         unsafe {
             let table = (**(*root).simple_rte_array.add((*rel).relid as usize)).relid;
             let table = crate::pg::relation::OpenRelation::open(table, pg_sys::NoLock as _);
-            if !compat::has_no_null((*table.raw()).rd_att, attnum as usize - 1) {
+            if !table.rel().has_no_null(attnum) {
                 let (mut random, mut sequential) = (0.0, 0.0);
                 pg_sys::get_tablespace_page_costs((*rel).reltablespace, &mut random, &mut sequential);
                 self.nulls_first = f64::from((*rel).pages) * sequential + self.rows * pg_sys::cpu_tuple_cost;

@@ -275,7 +275,7 @@ impl ExactPasses {
         unsafe {
             deferred_addresses::flush();
             let toast = OpenRelation::open(self.column.toast, pg_sys::AccessShareLock as _);
-            self.rows.address(&Store::of(toast.raw()), found)
+            self.rows.address(&Store::of(toast.rel()), found)
         }
     }
 
@@ -303,7 +303,7 @@ impl ExactPasses {
         let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
         // SAFETY: both relations are open
         unsafe {
-            let store = Store::of(toast.raw());
+            let store = Store::of(toast.rel());
             let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(&store, &column));
             match (self.next, &self.query) {
                 (Next::Pass { pass, after }, Some(query)) => {

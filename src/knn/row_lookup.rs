@@ -5,6 +5,7 @@ use crate::format::store::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::knn::column::Column;
 use crate::knn::result_queue::Found;
 use crate::pg::error::raise;
+use crate::pg::relation::Rel;
 use crate::pg::restricted;
 use crate::store::Store;
 use crate::store::visibility::{SlotJudge, Verdict};
@@ -64,7 +65,7 @@ impl RowLookup {
         // SAFETY: by contract
         unsafe {
             if snapshot.is_null() || (*snapshot).snapshot_type != pg_sys::SnapshotType::SNAPSHOT_MVCC {
-                let name = crate::pg::relation::name(index.unwrap_or(heap));
+                let name = Rel::of(index.unwrap_or(heap)).name();
                 raise(
                     Error::new(
                         SqlState::FeatureNotSupported,
@@ -73,7 +74,7 @@ impl RowLookup {
                     .hint("Read the table in another way, with enable_indexscan and zvec.enable_exact_scan off."),
                 );
             }
-            let partial = index.is_some_and(|index| restricted::has_condition(index));
+            let partial = index.is_some_and(|index| restricted::has_condition(Rel::of(index)));
             let judge = SlotJudge::new(heap, snapshot);
             let attnum = column.attnum;
             let (none_before, has_none) = (None, false);

@@ -1,10 +1,15 @@
-//! Open relations.
+//! Open relations: [`OpenRelation`] keeps one open, [`Rel`] is one on loan.
+//!
+//! Whoever gets a relation of the server makes a [`Rel`] of it at once; what takes a [`Rel`] needs no contract of its own about
+//! the relation.
 
 use crate::pg::compat;
+use crate::pg::compat::FileNode;
 use crate::pg::process;
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::marker::PhantomData;
 
 const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
 
@@ -52,6 +57,14 @@ impl OpenRelation {
         unsafe { pg_sys::relation_close(rel, lockmode) }
     }
 
+    /// The relation, as long as it is open.
+    #[inline(always)]
+    #[must_use]
+    pub fn rel(&self) -> Rel<'_> {
+        // SAFETY: open until `self` is dropped
+        unsafe { Rel::of(self.rel) }
+    }
+
     /// The server's handle.
     #[must_use]
     pub fn raw(&self) -> pg_sys::Relation {
@@ -66,13 +79,6 @@ impl Drop for OpenRelation {
             unsafe { pg_sys::relation_close(self.rel, pg_sys::NoLock as _) }
         }
     }
-}
-
-/// The relation's name without its schema.
-#[must_use]
-pub unsafe fn name(rel: pg_sys::Relation) -> String {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe { CStr::from_ptr((*(*rel).rd_rel).relname.data.as_ptr()) }.to_string_lossy().into_owned()
 }
 
 /// What a message calls relation `oid`, open or not: `table "name"`, or its oid when it has no name any more.
@@ -99,116 +105,265 @@ pub fn plain_name_of(oid: pg_sys::Oid) -> String {
     }
 }
 
-/// Oid of an open relation.
-#[must_use]
-#[inline(always)]
-pub unsafe fn oid(rel: pg_sys::Relation) -> pg_sys::Oid {
-    // SAFETY: by contract
-    unsafe { (*rel).rd_id }
+/// An open relation on loan: it stays open for `'r`.
+#[derive(Clone, Copy)]
+pub struct Rel<'r> {
+    rel: pg_sys::Relation,
+    open: PhantomData<&'r OpenRelation>,
 }
 
-/// Whether changes of the relation's pages must be logged.
-#[must_use]
-pub unsafe fn needs_wal(rel: pg_sys::Relation) -> bool {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe {
-        is_permanent(rel)
-            && (pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
-                || ((*rel).rd_createSubid == NO_SUBTRANSACTION && compat::refiled_by(rel) == NO_SUBTRANSACTION))
+impl<'r> Rel<'r> {
+    /// The relation `rel`, which stays open for `'r`.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        Self { rel, open: PhantomData }
     }
-}
 
-/// Whether the relation's access method is the heap's own.
-#[must_use]
-pub unsafe fn is_plain_heap(rel: pg_sys::Relation) -> bool {
-    // SAFETY: an open relation with storage has its access method's routine; the heap's is a constant of the server
-    unsafe { std::ptr::eq((*rel).rd_tableam, super::raw::GetHeapamTableAmRoutine()) }
-}
-
-/// Whether the relation is neither temporary nor unlogged.
-#[must_use]
-pub unsafe fn is_permanent(rel: pg_sys::Relation) -> bool {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT }
-}
-
-/// Whether the relation is a temporary one (of this session, or it could not have been opened for its pages).
-#[must_use]
-pub unsafe fn is_temporary(rel: pg_sys::Relation) -> bool {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe { (*(*rel).rd_rel).relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP }
-}
-
-/// Whether another session of this database seems to be reading the relation just now: whether it has it locked as readers
-/// do, among the few locks that each session notes in a place of its own. A hint: nothing is locked to look at that.
-#[must_use]
-pub unsafe fn is_read_by_others(rel: pg_sys::Relation) -> bool {
-    /// a slot has a bit for each mode of lock that a session can note; this one is AccessShareLock's
-    const READS: u64 = 1;
-    // SAFETY: rel is open; processes' entries may hold any value
-    unsafe {
-        let wanted = oid(rel);
-        process::others().any(|other| {
-            // which reads what it analyses
-            !process::is_like_autovacuum(other)
-                && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
-                && compat::fast_path_locks(other).any(|(modes, held)| held == wanted && modes & READS != 0)
-        })
+    /// The server's handle.
+    #[inline(always)]
+    #[must_use]
+    pub fn raw(self) -> pg_sys::Relation {
+        self.rel
     }
-}
 
-/// The relation's counts for the server's statistics, if the server keeps them.
-unsafe fn counts<'r>(rel: pg_sys::Relation) -> Option<(&'r mut i64, &'r mut i64)> {
-    // SAFETY: rel is open
-    unsafe {
-        if (*rel).pgstat_info.is_null() && (*rel).pgstat_enabled {
-            pg_sys::pgstat_assoc_relation(rel);
+    /// Its entry of the relation cache.
+    #[inline(always)]
+    fn entry(&self) -> &pg_sys::RelationData {
+        // SAFETY: open
+        unsafe { &*self.rel }
+    }
+
+    /// Its row of pg_class.
+    #[inline(always)]
+    fn class(&self) -> &pg_sys::FormData_pg_class {
+        // SAFETY: an open relation has one
+        unsafe { &*self.entry().rd_rel }
+    }
+
+    /// Its oid.
+    #[inline(always)]
+    #[must_use]
+    pub fn oid(self) -> pg_sys::Oid {
+        self.entry().rd_id
+    }
+
+    /// Its name without its schema.
+    #[must_use]
+    pub fn name(self) -> String {
+        text(&self.class().relname)
+    }
+
+    /// What it is: `pg_class.relkind`.
+    #[must_use]
+    pub fn kind(self) -> u8 {
+        self.class().relkind as u8
+    }
+
+    /// Its TOAST relation; `InvalidOid` when it has none.
+    #[must_use]
+    pub fn toast_oid(self) -> pg_sys::Oid {
+        self.class().reltoastrelid
+    }
+
+    /// The oid of its access method.
+    #[must_use]
+    pub fn access_method(self) -> pg_sys::Oid {
+        self.class().relam
+    }
+
+    /// The oid of its owner.
+    #[must_use]
+    pub fn owner(self) -> pg_sys::Oid {
+        self.class().relowner
+    }
+
+    /// Where its files are.
+    #[inline(always)]
+    #[must_use]
+    pub fn node(self) -> FileNode {
+        // SAFETY: open
+        unsafe { FileNode::of(self.rel) }
+    }
+
+    /// Number of blocks of the main fork.
+    #[must_use]
+    pub fn blocks(self) -> u32 {
+        // SAFETY: open
+        unsafe { pg_sys::RelationGetNumberOfBlocksInFork(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
+    }
+
+    /// Whether it is neither temporary nor unlogged.
+    #[must_use]
+    pub fn is_permanent(self) -> bool {
+        self.class().relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
+    }
+
+    /// Whether it is a temporary one (of this session, or it could not have been opened for its pages).
+    #[must_use]
+    pub fn is_temporary(self) -> bool {
+        self.class().relpersistence as u8 == pg_sys::RELPERSISTENCE_TEMP
+    }
+
+    /// Whether changes of its pages must be logged.
+    #[must_use]
+    pub fn needs_wal(self) -> bool {
+        // SAFETY: a setting, and an open relation
+        let (level, refiled_by) = unsafe { (pg_sys::wal_level, compat::refiled_by(self.rel)) };
+        self.is_permanent()
+            && (level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32
+                || (self.entry().rd_createSubid == NO_SUBTRANSACTION && refiled_by == NO_SUBTRANSACTION))
+    }
+
+    /// Whether its access method is the heap's own.
+    #[must_use]
+    pub fn is_plain_heap(self) -> bool {
+        // SAFETY: a constant of the server
+        std::ptr::eq(self.table_routine(), unsafe { super::raw::GetHeapamTableAmRoutine() })
+    }
+
+    /// The routines of its access method for tables; null for what has none.
+    #[must_use]
+    pub fn table_routine(self) -> *const pg_sys::TableAmRoutine {
+        self.entry().rd_tableam
+    }
+
+    /// How many requests to its files may be under way at a time (effective_io_concurrency, of its tablespace).
+    #[must_use]
+    pub fn io_concurrency(self) -> i32 {
+        // SAFETY: a catalog look-up
+        unsafe { pg_sys::get_tablespace_io_concurrency(self.class().reltablespace) }
+    }
+
+    /// The description of its rows.
+    #[inline(always)]
+    #[must_use]
+    pub fn descriptor(self) -> pg_sys::TupleDesc {
+        self.entry().rd_att
+    }
+
+    /// Column `attnum`, from 1; a column that it does not have is a panic.
+    #[must_use]
+    pub fn attribute(self, attnum: i16) -> pg_sys::FormData_pg_attribute {
+        // SAFETY: the column is one of them
+        unsafe { *compat::attribute(self.descriptor(), self.at(attnum)) }
+    }
+
+    /// The name of column `attnum`, as [`Rel::attribute`].
+    #[must_use]
+    pub fn column_name(self, attnum: i16) -> String {
+        text(&self.attribute(attnum).attname)
+    }
+
+    /// Whether no row has NULL in column `attnum`, as [`Rel::attribute`].
+    #[must_use]
+    pub fn has_no_null(self, attnum: i16) -> bool {
+        // SAFETY: the column is one of them
+        unsafe { compat::has_no_null(self.descriptor(), self.at(attnum)) }
+    }
+
+    /// Whether it has a column `attnum`, dropped or not.
+    #[must_use]
+    pub fn has_column(self, attnum: i16) -> bool {
+        // SAFETY: an open relation has a description
+        attnum >= 1 && i32::from(attnum) <= unsafe { (*self.descriptor()).natts }
+    }
+
+    /// The place of column `attnum` in the description of the rows.
+    fn at(self, attnum: i16) -> usize {
+        assert!(self.has_column(attnum), "there is no column {attnum}");
+        attnum as usize - 1
+    }
+
+    /// Its row of pg_index; `None` for what is no index.
+    #[must_use]
+    pub fn index_form(&self) -> Option<&pg_sys::FormData_pg_index> {
+        // SAFETY: null or the row of an open index
+        unsafe { self.entry().rd_index.as_ref() }
+    }
+
+    /// The number of the first column that this index is over; 0 for an expression, and for what is no index.
+    #[must_use]
+    pub fn key_column(self) -> i16 {
+        // SAFETY: an index has one column or more
+        self.index_form().map_or(0, |form| unsafe { form.indkey.values.as_slice(1)[0] })
+    }
+
+    /// Opens the table of this index, on which the caller has a lock.
+    #[must_use]
+    pub fn open_table(self) -> OpenRelation {
+        let table = self.index_form().map_or(pg_sys::InvalidOid, |form| form.indrelid);
+        OpenRelation::open(table, pg_sys::NoLock as _)
+    }
+
+    /// Whether another session of this database seems to be reading the relation just now: whether it has it locked as readers
+    /// do, among the few locks that each session notes in a place of its own. A hint: nothing is locked to look at that.
+    #[must_use]
+    pub fn is_read_by_others(self) -> bool {
+        /// a slot has a bit for each mode of lock that a session can note; this one is AccessShareLock's
+        const READS: u64 = 1;
+        let wanted = self.oid();
+        // SAFETY: processes' entries may hold any value
+        unsafe {
+            process::others().any(|other| {
+                // which reads what it analyses
+                !process::is_like_autovacuum(other)
+                    && std::ptr::read_volatile(&raw const (*other).databaseId) == pg_sys::MyDatabaseId
+                    && compat::fast_path_locks(other).any(|(modes, held)| held == wanted && modes & READS != 0)
+            })
         }
-        (*rel).pgstat_info.as_mut().map(compat::table_counts)
+    }
+
+    /// Its counts for the server's statistics, if the server keeps them.
+    fn counts(&self) -> Option<(&mut i64, &mut i64)> {
+        // SAFETY: open; the counts are this backend's
+        unsafe {
+            if (*self.rel).pgstat_info.is_null() && (*self.rel).pgstat_enabled {
+                pg_sys::pgstat_assoc_relation(self.rel);
+            }
+            (*self.rel).pgstat_info.as_mut().map(compat::table_counts)
+        }
+    }
+
+    /// Counts a scan of the relation.
+    pub fn count_scan(self) {
+        if let Some((scans, _)) = self.counts() {
+            *scans += 1;
+        }
+    }
+
+    /// Counts a row that a scan of the relation has read.
+    pub fn count_row(self) {
+        if let Some((_, rows)) = self.counts() {
+            *rows += 1;
+        }
     }
 }
 
-/// Counts a scan of the relation.
-pub unsafe fn count_scan(rel: pg_sys::Relation) {
-    // SAFETY: rel is open
-    if let Some((scans, _)) = unsafe { counts(rel) } {
-        *scans += 1;
-    }
+/// A name of the catalog.
+fn text(name: &pg_sys::NameData) -> String {
+    // SAFETY: names end with a zero
+    unsafe { CStr::from_ptr(name.data.as_ptr()) }.to_string_lossy().into_owned()
 }
 
-/// Counts a row that a scan of the relation has read.
-pub unsafe fn count_row(rel: pg_sys::Relation) {
-    // SAFETY: rel is open
-    if let Some((_, rows)) = unsafe { counts(rel) } {
-        *rows += 1;
-    }
-}
+/// Holds a relation's extension lock.
+pub struct ExtensionLock<'r>(Rel<'r>);
 
-/// Number of blocks of the main fork.
-#[must_use]
-pub unsafe fn blocks(rel: pg_sys::Relation) -> u32 {
-    // SAFETY: by contract
-    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(rel, pg_sys::ForkNumber::MAIN_FORKNUM) }
-}
-
-/// Holds the relation's extension lock.
-pub struct ExtensionLock(pg_sys::Relation);
-
-impl ExtensionLock {
+impl<'r> ExtensionLock<'r> {
     /// Waits for the lock.
     #[must_use]
-    pub unsafe fn acquire(rel: pg_sys::Relation) -> Self {
-        // SAFETY: by contract
-        unsafe { pg_sys::LockRelationForExtension(rel, pg_sys::ExclusiveLock as _) };
+    pub fn acquire(rel: Rel<'r>) -> Self {
+        // SAFETY: open
+        unsafe { pg_sys::LockRelationForExtension(rel.raw(), pg_sys::ExclusiveLock as _) };
         Self(rel)
     }
 }
 
-impl Drop for ExtensionLock {
+impl Drop for ExtensionLock<'_> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: acquired by `acquire`
-            unsafe { pg_sys::UnlockRelationForExtension(self.0, pg_sys::ExclusiveLock as _) }
+            unsafe { pg_sys::UnlockRelationForExtension(self.0.raw(), pg_sys::ExclusiveLock as _) }
         }
     }
 }

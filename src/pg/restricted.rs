@@ -8,6 +8,7 @@
 //! [`has_condition`] and [`stored_condition`] look at a condition without running anything; the server's
 //! `RelationGetIndexPredicate` evaluates what is constant in it.
 
+use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 
 /// Runs `work`, which may call functions in conditions of indexes of the open table `rel`, as the table's owner, so that they
@@ -15,13 +16,13 @@ use pgrx::pg_sys;
 /// run as anybody else; and with a search path on which nobody can put functions, so that a caller cannot have the owner
 /// run others than were meant. Settings that they change are set back. After an error the server restores all of that
 /// with the (sub)transaction.
-pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
-    // SAFETY: an open relation has a valid pg_class row; the server copies the strings
+pub fn as_owner<R>(rel: Rel<'_>, work: impl FnOnce() -> R) -> R {
+    // SAFETY: state of this backend; the server copies the strings
     unsafe {
         let (mut user, mut context) = (pg_sys::InvalidOid, 0);
         pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
         let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
-        pg_sys::SetUserIdAndSecContext((*(*rel).rd_rel).relowner, restricted);
+        pg_sys::SetUserIdAndSecContext(rel.owner(), restricted);
         let level = pg_sys::NewGUCNestLevel();
         pg_sys::set_config_option(
             c"search_path".as_ptr(),
@@ -42,20 +43,20 @@ pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R 
 
 /// Whether the open index has a condition.
 #[must_use]
-pub unsafe fn has_condition(index: pg_sys::Relation) -> bool {
+pub fn has_condition(index: Rel<'_>) -> bool {
     let condition = pg_sys::Anum_pg_index_indpred as i32;
     // SAFETY: an open index has its pg_index row
-    unsafe { !pg_sys::heap_attisnull((*index).rd_indextuple, condition, std::ptr::null_mut()) }
+    unsafe { !pg_sys::heap_attisnull((*index.raw()).rd_indextuple, condition, std::ptr::null_mut()) }
 }
 
 /// The open index's condition as it is stored, in the current memory context; null when it has none.
 #[must_use]
-pub unsafe fn stored_condition(index: pg_sys::Relation) -> *mut pg_sys::Node {
+pub fn stored_condition(index: Rel<'_>) -> *mut pg_sys::Node {
     // SAFETY: an open index has its pg_index row; the attribute is the text of an expression
     unsafe {
         let mut is_null = false;
         let (cache, attnum) = (pg_sys::SysCacheIdentifier::INDEXRELID as i32, pg_sys::Anum_pg_index_indpred as i16);
-        let text = pg_sys::SysCacheGetAttr(cache, (*index).rd_indextuple, attnum, &raw mut is_null);
+        let text = pg_sys::SysCacheGetAttr(cache, (*index.raw()).rd_indextuple, attnum, &raw mut is_null);
         if is_null {
             return std::ptr::null_mut();
         }

@@ -7,6 +7,7 @@ use crate::format::page::{Fragment, PAGE_BYTES, PageBytes};
 use crate::format::store::page::PageHeader;
 use crate::pg::buffer::Exclusive;
 use crate::pg::compat::FileNode;
+use crate::pg::relation::Rel;
 use crate::pg::{raw, relation};
 use pgrx::pg_sys;
 
@@ -79,11 +80,11 @@ impl Drop for CriticalSection {
 }
 
 /// Applies `changes` (at most [`MAX_PAGES`]) and logs them in one record, so that all or none survive a crash.
-pub unsafe fn apply(rel: pg_sys::Relation, changes: &[Change<'_>]) {
+pub fn apply(rel: Rel<'_>, changes: &[Change<'_>]) {
     assert!(changes.len() <= MAX_PAGES, "too many pages for one record");
     // SAFETY: pages are pinned and exclusively locked by their guards; fragments were checked by `put`
     unsafe {
-        let log = relation::needs_wal(rel);
+        let log = rel.needs_wal();
         let critical = CriticalSection::start();
         for change in changes {
             let page: *mut u8 = pg_sys::BufferGetPage(change.page.buffer()).cast();
@@ -137,7 +138,7 @@ unsafe fn start_page(page: &mut PageBytes, header: &[u8; 16]) {
 
 /// Makes a newly added page one of ours with a header of 16 bytes, and fills it, without logging it: for pages that
 /// nothing leads to until the server has logged them whole.
-pub unsafe fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes)) {
+pub fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes)) {
     // SAFETY: the page is pinned and exclusively locked by its guard
     unsafe {
         let start = pg_sys::BufferGetPage(page.buffer());
@@ -150,11 +151,11 @@ pub unsafe fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut Pa
 
 /// Initialises newly added pages (at most [`MAX_PAGES`]) as empty pages of the server and logs them. Should a crash
 /// come right after, they are ordinary free pages of the relation.
-pub unsafe fn initialise(rel: pg_sys::Relation, pages: &[Exclusive]) {
+pub fn initialise(rel: Rel<'_>, pages: &[Exclusive]) {
     assert!(pages.len() <= MAX_PAGES, "too many pages for one record");
     // SAFETY: pages are pinned and exclusively locked by their guards
     unsafe {
-        let log = relation::needs_wal(rel);
+        let log = rel.needs_wal();
         let critical = CriticalSection::start();
         for page in pages {
             pg_sys::PageInit(pg_sys::BufferGetPage(page.buffer()), PAGE_BYTES, 0);
@@ -176,13 +177,13 @@ pub unsafe fn initialise(rel: pg_sys::Relation, pages: &[Exclusive]) {
 }
 
 /// Marks a page that holds no rows as all-visible and all-frozen, so that VACUUM of the relation passes it by.
-pub unsafe fn set_all_frozen(rel: pg_sys::Relation, page: &Exclusive) {
+pub fn set_all_frozen(rel: Rel<'_>, page: &Exclusive) {
     // SAFETY: the page is pinned and exclusively locked by its guard
     unsafe {
         let mut map = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        pg_sys::visibilitymap_pin(rel, page.block(), &mut map);
+        pg_sys::visibilitymap_pin(rel.raw(), page.block(), &mut map);
         pg_sys::visibilitymap_set(
-            rel,
+            rel.raw(),
             page.block(),
             page.buffer(),
             pg_sys::InvalidXLogRecPtr as _,
@@ -198,7 +199,7 @@ pub unsafe fn set_all_frozen(rel: pg_sys::Relation, page: &Exclusive) {
 ///
 /// The write comes before the record: a checkpoint between the two already knows the file must be synced.
 pub unsafe fn write_first_page(
-    rel: pg_sys::Relation,
+    rel: Rel<'_>,
     node: &FileNode,
     fork: pg_sys::ForkNumber::Type,
     header: [u8; 16],
@@ -216,7 +217,7 @@ pub unsafe fn write_first_page(
         }
         let page: pg_sys::Page = image.0.as_mut_ptr().cast();
         pg_sys::PageSetChecksumInplace(page, 0);
-        let smgr = pg_sys::smgropen(node.servers(), (*rel).rd_backend);
+        let smgr = pg_sys::smgropen(node.servers(), (*rel.raw()).rd_backend);
         pg_sys::smgrextend(smgr, fork, 0, page as _, false);
         if log {
             let mut node = node.servers();

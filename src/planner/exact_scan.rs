@@ -94,9 +94,9 @@ unsafe fn add(
         let distance = wanted.distance;
         let Some((attnum, metric)) = parts_of(distance, (*rel).relid) else { return };
         let table = OpenRelation::open(rte.relid, pg_sys::NoLock as _);
-        let fits = is_zvec_table(table.raw())
-            && Column::in_table(table.raw(), attnum, metric)
-                .is_some_and(|column| column.has_store() && !column.may_be_missing(table.raw()));
+        let fits = is_zvec_table(table.rel())
+            && Column::in_table(table.rel(), attnum, metric)
+                .is_some_and(|column| column.has_store() && !column.may_be_missing(table.rel()));
         drop(table);
         if !fits {
             return;

@@ -32,13 +32,13 @@ crate::sql_function! {
             for target in selection::of(regclass(call, 0), Right::Own) {
                 let Some(opened) = target.open(table_lock, index_lock) else { continue };
                 for (index, kind) in &opened.indexes {
-                    let table = opened.table.raw();
+                    let table = opened.table.rel();
                     let done = match kind {
-                        IndexKind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.raw(), table)),
+                        IndexKind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.rel(), table)),
                         IndexKind::Flat => hnsw::Done::default(),
                     };
                     rows.push(&[
-                        Some(Datum::from(relation::oid(index.raw()))),
+                        Some(Datum::from(index.rel().oid())),
                         Some(Datum::from(done.drained as i64)),
                         Some(Datum::from(done.removed as i64)),
                     ]);
@@ -61,10 +61,10 @@ crate::sql_function! {
             for target in selection::of(regclass(call, 0), Right::Select) {
                 let Some(opened) = target.open(lock, lock) else { continue };
                 for (index, _) in opened.indexes.iter().filter(|(_, kind)| *kind == IndexKind::Hnsw) {
-                    for graph in hnsw::stats(index.raw(), opened.table.raw()) {
+                    for graph in hnsw::stats(index.rel(), opened.table.rel()) {
                         let count = |value: u32| Some(Datum::from(i64::from(value)));
                         rows.push(&[
-                            Some(Datum::from(relation::oid(index.raw()))),
+                            Some(Datum::from(index.rel().oid())),
                             Some(Datum::from(graph.segment as i32)),
                             count(graph.nodes),
                             count(graph.dead),

@@ -4,7 +4,7 @@ use crate::indexam::selection;
 use crate::indexam::selection::{IndexKind, Right};
 use crate::indexam::{flat, hnsw};
 use crate::pg::compat;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::restricted;
 use crate::pg::srf;
 use crate::pg::srf::Rows;
@@ -21,11 +21,10 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
     let table = OpenRelation::open(oid, lockmode);
     // SAFETY: the table is open
     unsafe {
-        let rel = table.raw();
+        let rel = table.rel();
         let granted = pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), compat::ACL_SELECT);
         if granted != pg_sys::AclResult::ACLCHECK_OK {
-            let name = (*(*rel).rd_rel).relname.data.as_ptr();
-            pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, name);
+            pg_sys::aclcheck_error(granted, pg_sys::ObjectType::OBJECT_TABLE, pg_sys::get_rel_name(oid));
         }
         tableam::require_zvec_table(rel);
         let toast = pointer_reader::toast_of(rel, pg_sys::AccessShareLock as _);
@@ -34,17 +33,11 @@ fn open_table(oid: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, Op
 }
 
 /// Name of a column; `None` for one that was dropped, or that the table never had.
-unsafe fn column_name(rel: pg_sys::Relation, attnum: i16) -> Option<String> {
-    // SAFETY: rel is open; the number is checked
-    unsafe {
-        let desc = (*rel).rd_att;
-        if attnum < 1 || i32::from(attnum) > (*desc).natts {
-            return None;
-        }
-        let attribute = &*compat::attribute(desc, attnum as usize - 1);
-        let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy();
-        (!attribute.attisdropped).then(|| name.into_owned())
+fn column_name(rel: Rel<'_>, attnum: i16) -> Option<String> {
+    if !rel.has_column(attnum) || rel.attribute(attnum).attisdropped {
+        return None;
     }
+    Some(rel.column_name(attnum))
 }
 
 sql_function! {
@@ -57,7 +50,7 @@ sql_function! {
         let (table, toast) = open_table(oid, pg_sys::AccessShareLock as _);
         // SAFETY: both relations are open
         unsafe {
-            let store = Store::of(toast.raw());
+            let store = Store::of(toast.rel());
             store.refresh_all();
             for segment in store.segments() {
                 let census = store.census(&segment);
@@ -71,7 +64,7 @@ sql_function! {
                 let count = |value: u64| Some(Datum::from(value as i64));
                 rows.push(&[
                     Some(Datum::from(segment.no.0 as i32)),
-                    column_name(table.raw(), segment.page.attnum).map(|name| srf::text(&name)),
+                    column_name(table.rel(), segment.page.attnum).map(|name| srf::text(&name)),
                     Some(Datum::from(i32::from(segment.page.geometry.dims))),
                     count(total),
                     count(census.live),
@@ -88,21 +81,21 @@ sql_function! {
 }
 
 /// Tells what is wrong with the open zvec `table` and its vector store.
-unsafe fn check_table(table: pg_sys::Relation, tell: &mut dyn FnMut(Violation)) {
+fn check_table(table: Rel<'_>, tell: &mut dyn FnMut(Violation)) {
     // SAFETY: both relations are open; the snapshot is kept until the check is done
     unsafe {
-        let toast = (*(*table).rd_rel).reltoastrelid;
+        let toast = table.toast_oid();
         if toast == pg_sys::InvalidOid {
-            return tableam::check::lacking_store(table, tell);
+            return tableam::check::lacking_store(table.raw(), tell);
         }
         let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
         let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
-        match Store::if_any(toast.raw()) {
+        match Store::if_any(toast.rel()) {
             Some(store) => {
                 store.refresh_all();
-                tableam::check::check(table, &store, snapshot, tell);
+                tableam::check::check(table.raw(), &store, snapshot, tell);
             }
-            None => tableam::check::lacking_store(table, tell),
+            None => tableam::check::lacking_store(table.raw(), tell),
         }
         pg_sys::UnregisterSnapshot(snapshot);
     }
@@ -128,7 +121,7 @@ crate::sql_function! {
         };
         for target in selection::of(regclass(call, 0), Right::Own) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
-            let table = opened.table.raw();
+            let table = opened.table.rel();
             // SAFETY: what is open stays open
             unsafe {
                 restricted::as_owner(table, || {
@@ -137,8 +130,8 @@ crate::sql_function! {
                     }
                     for (index, kind) in &opened.indexes {
                         let violations = match kind {
-                            IndexKind::Hnsw => hnsw::check(index.raw(), table),
-                            IndexKind::Flat => flat::violations(index.raw()),
+                            IndexKind::Hnsw => hnsw::check(index.rel(), table),
+                            IndexKind::Flat => flat::violations(index.rel()),
                         };
                         violations.into_iter().for_each(&mut tell);
                     }

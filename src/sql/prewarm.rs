@@ -4,24 +4,25 @@ use crate::indexam::selection;
 use crate::indexam::selection::{Opened, Right};
 use crate::knn::column::Column;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::sql::index::regclass;
 use crate::store::{Segment, Store, deferred_addresses, pointer_reader};
 use pgrx::pg_sys::{self, Datum, Relation};
 
 /// Reads block `block` into a buffer.
-unsafe fn load(rel: Relation, block: u32) {
+fn load(rel: Rel<'_>, block: u32) {
     pgrx::check_for_interrupts!();
     // SAFETY: rel is open, and has the block
     unsafe {
         let main = pg_sys::ForkNumber::MAIN_FORKNUM;
         let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-        let buffer = pg_sys::ReadBufferExtended(rel, main, block, normal, std::ptr::null_mut());
+        let buffer = pg_sys::ReadBufferExtended(rel.raw(), main, block, normal, std::ptr::null_mut());
         pg_sys::ReleaseBuffer(buffer);
     }
 }
 
 /// Loads the segments of `store` that `wanted` is true for, in the order of their blocks; returns the number of pages.
-unsafe fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
+fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
     let mut pages = 1;
     // SAFETY: the store's relation is open; extents lie within it
     unsafe {
@@ -42,25 +43,25 @@ unsafe fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64
 }
 
 /// Loads the indexes, after the vectors that they are over: what is loaded last stays longest.
-unsafe fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
+fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
     // SAFETY: what is open stays open
     unsafe {
-        let table = opened.table.raw();
+        let table = opened.table.rel();
         let toast = pointer_reader::toast_of(table, pg_sys::AccessShareLock as _);
-        let store = Store::of(toast.raw());
+        let store = Store::of(toast.rel());
         let mut pages = if whole_table {
             load_segments(&store, |_| true)
         } else {
-            let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.raw(), table)).collect();
+            let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.rel(), table)).collect();
             load_segments(&store, |segment| {
                 let fits = |c: &Column| c.attnum == segment.page.attnum && c.dims == segment.page.geometry.dims;
                 columns.iter().any(fits)
             })
         };
         for (index, _) in &opened.indexes {
-            let blocks = relation::blocks(index.raw());
+            let blocks = index.rel().blocks();
             for block in 0..blocks {
-                load(index.raw(), block);
+                load(index.rel(), block);
             }
             pages += u64::from(blocks);
         }

@@ -8,6 +8,7 @@ use crate::knn::column::Column;
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::Call;
+use crate::pg::relation::Rel;
 use crate::pg::{relation, restricted, settings, srf};
 use crate::sql::index::regclass;
 use crate::store::deferred_addresses;
@@ -51,17 +52,17 @@ crate::sql_function! {
         let Some(opened) = target.open(lock, lock) else { refuse(oid) };
         let [(index, _)] = opened.indexes.as_slice() else { refuse(oid) };
         // SAFETY: the relations are open
-        unsafe { refuse_reader(opened.table.raw(), index.raw()) };
+        unsafe { refuse_reader(opened.table.rel(), index.rel()) };
         // SAFETY: the relations are open, the caller's snapshot is active
         let recall = unsafe {
-            let column = Column::of(index.raw(), opened.table.raw());
+            let column = Column::of(index.rel(), opened.table.rel());
             let snapshot = pg_sys::GetActiveSnapshot();
             let request = Request { heap: opened.table.raw(), index: index.raw(), column, snapshot, queries, k };
             let level = pg_sys::NewGUCNestLevel();
             if let Some(ef_search) = ef_search {
                 settings::set_ef_search(ef_search);
             }
-            let recall = restricted::as_owner(opened.table.raw(), || recall(&request));
+            let recall = restricted::as_owner(opened.table.rel(), || recall(&request));
             pg_sys::AtEOXact_GUC(true, level);
             recall
         };
@@ -80,10 +81,10 @@ fn refuse(oid: pg_sys::Oid) -> ! {
 
 /// Raises an error for a caller who may read the table but does not own it, and who would learn of rows that policies hide,
 /// or would have the owner run the functions of the index's condition.
-unsafe fn refuse_reader(table: Relation, index: Relation) {
+fn refuse_reader(table: Rel<'_>, index: Rel<'_>) {
     // SAFETY: both are open
     unsafe {
-        let (oid, user) = (relation::oid(table), pg_sys::GetUserId());
+        let (oid, user) = (table.oid(), pg_sys::GetUserId());
         if compat::owns(oid, user) {
             return;
         }
@@ -95,7 +96,7 @@ unsafe fn refuse_reader(table: Relation, index: Relation) {
         } else {
             return;
         };
-        let (table, index) = (relation::name(table), relation::name(index));
+        let (table, index) = (table.name(), index.name());
         let message = format!("must be owner of table \"{table}\" to measure index \"{index}\", {why}");
         raise(Error::new(SqlState::InsufficientPrivilege, message).hint(hint))
     }

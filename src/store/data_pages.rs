@@ -12,6 +12,7 @@ use crate::pg::buffer::optimistic;
 use crate::pg::buffer::thread_pin::{Owed, Pin};
 use crate::pg::compat::FileNode;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};
 use pgrx::pg_sys;
@@ -21,7 +22,7 @@ use std::sync::atomic::{Ordering, fence};
 /// buffer that still holds the block without a search. Scans of a relation that would fill a good part of the shared
 /// buffers read through a ring of few, as the server's sequential scans do.
 pub struct DataPages<'s> {
-    rel: pg_sys::Relation,
+    rel: Rel<'s>,
     segment: &'s Segment,
     hints: Hints,
     /// the pages, by ordinal, that were looked for in this scan, and are in no buffer
@@ -36,18 +37,18 @@ pub struct DataPages<'s> {
 impl<'s> DataPages<'s> {
     /// For pages of `segment` of `store`, whose relation stays open as long as the value lives.
     #[must_use]
-    pub unsafe fn new(store: &Store, segment: &'s Segment) -> Self {
+    pub fn new(store: &Store<'s>, segment: &'s Segment) -> Self {
         let rel = store.relation();
         // SAFETY: rel is open
         unsafe {
-            let node = FileNode::of(rel);
-            let large = relation::blocks(rel) > (pg_sys::NBuffers / 4) as u32;
+            let node = rel.node();
+            let large = rel.blocks() > (pg_sys::NBuffers / 4) as u32;
             let strategy = if large {
                 pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
             } else {
                 std::ptr::null_mut()
             };
-            let temporary = relation::is_temporary(rel);
+            let temporary = rel.is_temporary();
             let files = (large && !temporary).then(|| Files::of(&node));
             let in_no_buffer = SharedBitset::below(if files.is_some() { segment.page.data.pages() } else { 0 });
             let hints = hints_of(rel);
@@ -58,7 +59,7 @@ impl<'s> DataPages<'s> {
     /// DataPages data page `ordinal` and checks that it is that page.
     #[inline]
     #[must_use]
-    pub unsafe fn data(&self, ordinal: u32) -> Pinned {
+    pub fn data(&self, ordinal: u32) -> Pinned {
         let header = header(self.segment.no, ordinal);
         // SAFETY: rel is open
         unsafe {
@@ -73,7 +74,7 @@ impl<'s> DataPages<'s> {
     /// Finds out for threads where data page `ordinal` is: remembers its buffer, or that it is in none. Where it is to be in the
     /// buffers, but is not, the kernel is asked to read it ahead.
     #[inline]
-    pub unsafe fn find(&self, ordinal: u32) {
+    pub fn find(&self, ordinal: u32) {
         let Some(number) = self.segment.page.data.block(ordinal) else { return };
         let recent = self.hints.get_any(number);
         // SAFETY: rel is open, and the block one of its
@@ -92,7 +93,7 @@ impl<'s> DataPages<'s> {
                 }
                 self.in_no_buffer.remove(ordinal);
             } else if recent <= 0 {
-                let found = pg_sys::PrefetchBuffer(self.rel, pg_sys::ForkNumber::MAIN_FORKNUM, number);
+                let found = pg_sys::PrefetchBuffer(self.rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, number);
                 self.hints.set_unseen(number, found.recent_buffer);
             }
         }
@@ -128,7 +129,7 @@ impl<'s> DataPages<'s> {
 
     /// DataPages data page `ordinal`, whatever it is, and says which block it is.
     #[inline]
-    unsafe fn pin(&self, ordinal: u32) -> (Pinned, u32) {
+    fn pin(&self, ordinal: u32) -> (Pinned, u32) {
         let block = self.segment.page.data.block(ordinal).unwrap_or(pg_sys::InvalidBlockNumber - 1);
         // SAFETY: rel is open; the server checks that a buffer still holds the very block
         let pinned = unsafe {
@@ -143,7 +144,7 @@ impl<'s> DataPages<'s> {
             }
             let main = pg_sys::ForkNumber::MAIN_FORKNUM;
             let normal = pg_sys::ReadBufferMode::RBM_NORMAL;
-            let buffer = pg_sys::ReadBufferExtended(self.rel, main, block, normal, self.strategy);
+            let buffer = pg_sys::ReadBufferExtended(self.rel.raw(), main, block, normal, self.strategy);
             self.hints.set_unseen(block, buffer);
             Pinned::adopt(buffer)
         };

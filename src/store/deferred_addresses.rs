@@ -161,8 +161,7 @@ pub fn flush() {
         // stable: moves of one slot stay in their order
         moves.sort_by_key(|moved| moved.slot);
         // a table that was dropped, truncated or rewritten since has other slots: for good, or until we abort
-        // SAFETY: the relation is looked at only if it still exists
-        let written = unsafe { write(toast, file, &moves) };
+        let written = write(toast, file, &moves);
         if written || of >= level() {
             DEFERRED.with_borrow_mut(|pending| drop(pending.remove(at)));
         } else {
@@ -196,20 +195,14 @@ pub unsafe fn watch_parallel_queries() {
 }
 
 /// Writes the moves of a store, if it is still in that file.
-unsafe fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
-    // SAFETY: the relation is looked at only if it still exists
-    unsafe {
-        let rel = pg_sys::try_relation_open(pg_sys::Oid::from(toast), pg_sys::RowExclusiveLock as _);
-        if rel.is_null() {
-            return false;
-        }
-        let same = FileNode::of(rel).number() == file;
-        if same {
-            Store::of(rel).move_rows(moves);
-        }
-        pg_sys::relation_close(rel, pg_sys::NoLock as _);
-        same
+fn write(toast: u32, file: u32, moves: &[Move]) -> bool {
+    let lock = pg_sys::RowExclusiveLock as _;
+    let Some(rel) = OpenRelation::open_if_there(pg_sys::Oid::from(toast), lock) else { return false };
+    let same = rel.rel().node().number() == file;
+    if same {
+        Store::of(rel.rel()).move_rows(moves);
     }
+    same
 }
 
 /// Has the slot of a vector in the store of TOAST relation `toast` learn of its row's new address before anybody can
@@ -228,8 +221,7 @@ pub fn row_moved(toast: pg_sys::Oid, moved: Move) {
     if !same {
         // the file that the slots are in; it stays the same as long as the relation cache reports no change
         let rel = OpenRelation::open_for_writing(pg_sys::Oid::from(toast));
-        // SAFETY: rel is open
-        let file = unsafe { FileNode::of(rel.raw()).number() };
+        let file = rel.rel().node().number();
         let marks = Bitset::below(MARKS);
         DEFERRED.with_borrow_mut(|p| p.push(Deferred { level, toast, file, epoch: epoch(), moves: Vec::new(), marks }));
     }

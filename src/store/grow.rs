@@ -14,6 +14,7 @@ use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
 use crate::pg::relation::ExtensionLock;
+use crate::pg::relation::Rel;
 use crate::pg::settings;
 use crate::pg::wal;
 use crate::pg::wal::Change;
@@ -22,8 +23,8 @@ use crate::store::segment_cache::{Segment, Store};
 use std::cell::Cell;
 use std::rc::Rc;
 
-impl Store {
-    unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
+impl Store<'_> {
+    fn add_pages(&self, count: u32) -> Vec<Exclusive> {
         // SAFETY: rel is open and its extension lock held
         unsafe {
             let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.rel)).collect();
@@ -35,7 +36,7 @@ impl Store {
 
     /// Makes a segment for column `attnum` and `dims` dimensions, unless another session just did: then that one is
     /// returned. `known` is the number of segments that the caller looked through.
-    pub(super) unsafe fn create_segment(&self, attnum: i16, dims: u16, known: usize) -> Rc<Segment> {
+    pub(super) fn create_segment(&self, attnum: i16, dims: u16, known: usize) -> Rc<Segment> {
         // SAFETY: rel is open
         unsafe {
             let lock = ExtensionLock::acquire(self.rel);
@@ -90,7 +91,7 @@ impl Store {
 
     /// Adds pages until the segment has at least `needed` pages of `kind` (slots or data), and never more than its
     /// capacity takes.
-    pub(super) unsafe fn extend(&self, segment: &Segment, kind: PageKind, needed: u32) -> Rc<Segment> {
+    pub(super) fn extend(&self, segment: &Segment, kind: PageKind, needed: u32) -> Rc<Segment> {
         let list_of = |page: &SegmentPage| match kind {
             PageKind::Slots => page.slots.pages(),
             _ => page.data.pages(),
@@ -114,7 +115,7 @@ impl Store {
                 let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
                 let grown = contiguous && list.push(Extent { start: pages[0].block(), pages: batch });
                 let Some(fragments) = page.encode_growth(&now.page).filter(|_| grown) else {
-                    let name = relation::name(self.rel);
+                    let name = self.rel.name();
                     raise(
                         Error::new(
                             SqlState::ProgramLimitExceeded,

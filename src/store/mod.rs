@@ -41,11 +41,12 @@ use crate::format::store::page::{PageHeader, RootPage};
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
+use crate::pg::relation::Rel;
 use crate::pg::{catalog, relation, wal};
 use pgrx::pg_sys;
 
 /// Creates the store's root page in a fork that was just created and is empty.
-pub unsafe fn create(rel: pg_sys::Relation, node: &FileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
+pub unsafe fn create(rel: Rel<'_>, node: &FileNode, fork: pg_sys::ForkNumber::Type, log: bool) {
     // SAFETY: by contract
     unsafe {
         hit("create.file");
@@ -57,7 +58,7 @@ pub unsafe fn create(rel: pg_sys::Relation, node: &FileNode, fork: pg_sys::ForkN
 
 /// Empties the store: `truncate` cuts the relation's file to nothing, then the root page is put back, with a base that
 /// no slot number of before has.
-pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
+pub fn truncate(rel: Rel<'_>, truncate: impl FnOnce()) {
     // SAFETY: by contract; the caller holds the relation exclusively
     unsafe {
         let root = Store::of(rel).root();
@@ -76,19 +77,19 @@ pub unsafe fn truncate(rel: pg_sys::Relation, truncate: impl FnOnce()) {
         hit("truncate.root");
         drop(page);
         drop(lock);
-        segment_cache::forget(relation::oid(rel));
+        segment_cache::forget(rel.oid());
     }
 }
 
-fn damage_error(rel: pg_sys::Relation, blkno: u32, damage: &Damage) -> Error {
+fn damage_error(rel: Rel<'_>, blkno: u32, damage: &Damage) -> Error {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(rel) };
+    let name = unsafe { rel.name() };
     let what = format!("invalid vector store page in block {blkno} of relation \"{name}\": {}", damage.0);
     Error::new(SqlState::DataCorrupted, what)
 }
 
 /// Raises the error for a damaged page, naming relation and block.
-pub(crate) unsafe fn damaged(rel: pg_sys::Relation, blkno: u32, damage: &Damage) -> ! {
+pub(crate) fn damaged(rel: Rel<'_>, blkno: u32, damage: &Damage) -> ! {
     raise(
         damage_error(rel, blkno, damage)
             .hint("Restore the table from a backup or a replica; rows whose vectors lie elsewhere can still be read."),
@@ -96,7 +97,7 @@ pub(crate) unsafe fn damaged(rel: pg_sys::Relation, blkno: u32, damage: &Damage)
 }
 
 /// Raises the error for a store without a sound root page.
-pub(crate) unsafe fn rootless(rel: pg_sys::Relation, damage: &Damage) -> ! {
+pub(crate) fn rootless(rel: Rel<'_>, damage: &Damage) -> ! {
     raise(damage_error(rel, 0, damage).hint(
         "Restore the table from a backup or a replica. If a tool has copied the table and swapped its files, the rows \
          hold their vectors themselves: ALTER TABLE ... SET ACCESS METHOD heap, then zvec, makes a store again.",
@@ -108,9 +109,9 @@ pub const LACKING_HINT: &str = "Another program has copied the table and swapped
                                 vectors themselves. VACUUM FULL on the table makes a vector store again.";
 
 /// Raises the error for a table whose open TOAST relation `toast` is no vector store.
-pub(crate) unsafe fn raise_lacking(toast: pg_sys::Relation) -> ! {
+pub(crate) fn raise_lacking(toast: Rel<'_>) -> ! {
     // SAFETY: toast is open
-    let (oid, name) = unsafe { (relation::oid(toast), relation::name(toast)) };
+    let (oid, name) = unsafe { (toast.oid(), toast.name()) };
     let class = pg_sys::RelationRelationId;
     let owner = catalog::dependencies(class, oid).into_iter().find(|(of, _)| *of == class);
     let table = owner.map_or_else(|| format!("the table of \"{name}\""), |(_, table)| relation::name_of(table));
@@ -118,12 +119,7 @@ pub(crate) unsafe fn raise_lacking(toast: pg_sys::Relation) -> ! {
 }
 
 /// Checks that a page is the store page it should be.
-pub(crate) unsafe fn check_header(
-    rel: pg_sys::Relation,
-    blkno: u32,
-    page: &crate::format::page::PageBytes,
-    header: &PageHeader,
-) {
+pub(crate) fn check_header(rel: Rel<'_>, blkno: u32, page: &crate::format::page::PageBytes, header: &PageHeader) {
     if let Err(damage) = header.check(page) {
         // SAFETY: by contract
         unsafe { damaged(rel, blkno, &damage) }

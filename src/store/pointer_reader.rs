@@ -15,7 +15,7 @@ use crate::pg::buffer::optimistic;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::segment_cache;
 use crate::store::segment_cache::Store;
 use crate::store::{StoredVector, check_header};
@@ -66,18 +66,18 @@ pub fn missing(table: u32, vector: StoredVector) -> ! {
 pub fn open_toast(table: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
     let rel = OpenRelation::open(table, lockmode);
     // SAFETY: rel is open
-    let toast = unsafe { toast_of(rel.raw(), lockmode) };
+    let toast = unsafe { toast_of(rel.rel(), lockmode) };
     (rel, toast)
 }
 
-/// Opens the TOAST relation of the open table `rel`. An error is raised when it has none.
+/// Opens the TOAST relation of table `rel`. An error is raised when it has none.
 #[must_use]
-pub unsafe fn toast_of(rel: pg_sys::Relation, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
+pub fn toast_of(rel: Rel<'_>, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
     // SAFETY: rel is open
     unsafe {
-        let toast = (*(*rel).rd_rel).reltoastrelid;
+        let toast = rel.toast_oid();
         if toast == pg_sys::InvalidOid {
-            let name = relation::name(rel);
+            let name = rel.name();
             raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
         }
         OpenRelation::open(toast, lockmode)
@@ -88,18 +88,18 @@ fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
     let (rel, toast) = open_toast(pg_sys::Oid::from(table), pg_sys::AccessShareLock as _);
     // SAFETY: both are open
     unsafe {
-        let store = Store::of(toast.raw());
+        let store = Store::of(toast.rel());
         let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
             missing(table, vector)
         };
         let resolved = KnownSegment {
             epoch: segment_cache::epoch(),
             table,
-            toast: relation::oid(toast.raw()),
-            node: FileNode::of(toast.raw()),
-            permanent: relation::is_permanent(toast.raw()),
-            temporary: relation::is_temporary(toast.raw()),
-            hints: hints_of(toast.raw()),
+            toast: toast.rel().oid(),
+            node: toast.rel().node(),
+            permanent: toast.rel().is_permanent(),
+            temporary: toast.rel().is_temporary(),
+            hints: hints_of(toast.rel()),
             segment,
             last: u32::MAX,
             last_extent: 0,
@@ -213,7 +213,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
         // SAFETY: toast is open
         let found = unsafe {
-            Store::of(toast.raw()).read(vector, |_, piece| {
+            Store::of(toast.rel()).read(vector, |_, piece| {
                 take(piece, 0);
                 true
             })
@@ -240,7 +240,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         if !place.header.matches(page.page()) {
             let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
             // SAFETY: toast is open
-            unsafe { check_header(toast.raw(), place.block, page.page(), &place.header) }
+            unsafe { check_header(toast.rel(), place.block, page.page(), &place.header) }
         }
         take(&page.page()[from..from + piece.len], place.ahead);
     }
@@ -258,7 +258,7 @@ pub fn is_stored_in(oid: u32) -> bool {
     segment_cache::watch_relation_cache();
     let rel = OpenRelation::open(pg_sys::Oid::from(oid), pg_sys::AccessShareLock as _);
     // SAFETY: rel is open
-    let stored = unsafe { (*(*rel.raw()).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE };
+    let stored = unsafe { rel.rel().kind() != pg_sys::RELKIND_TOASTVALUE };
     drop(rel);
     let epoch = segment_cache::epoch();
     KINDS.with_borrow_mut(|kinds| {

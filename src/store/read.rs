@@ -14,10 +14,10 @@ pub struct StoredVector {
     pub dims: u16,
 }
 
-impl Store {
+impl Store<'_> {
     /// Hands the vector's bytes to `take`, piece by piece: (offset in the vector, bytes). False when the store has no
     /// vector of that shape at that slot, or `take` said to stop by returning false.
-    pub unsafe fn read(&self, vector: StoredVector, mut take: impl FnMut(usize, &[u8]) -> bool) -> bool {
+    pub fn read(&self, vector: StoredVector, mut take: impl FnMut(usize, &[u8]) -> bool) -> bool {
         let Some(segment) = self.segment_of(vector.slot) else { return false };
         if segment.page.geometry.dims != vector.dims {
             return false;
@@ -37,7 +37,7 @@ impl Store {
 
     /// Whether the stored vector has exactly these bytes.
     #[must_use]
-    pub unsafe fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
+    pub fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
         bytes.len() == usize::from(vector.dims) * 4
             // SAFETY: as read
             && unsafe { self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece) }

@@ -32,11 +32,11 @@ pub(super) fn hint_slot(page: &mut Exclusive, index: usize, slot: &Slot, first_f
     });
 }
 
-impl Store {
+impl Store<'_> {
     /// Reserves `count` slots for vectors of column `attnum` with `dims` dimensions, in ascending order as far as one
     /// segment reaches.
     #[must_use]
-    pub unsafe fn reserve(&self, attnum: i16, dims: u16, count: usize) -> Vec<Reservation> {
+    pub fn reserve(&self, attnum: i16, dims: u16, count: usize) -> Vec<Reservation> {
         let mut taken = Vec::with_capacity(count);
         // SAFETY: rel is open
         unsafe {
@@ -60,7 +60,7 @@ impl Store {
         }
     }
 
-    unsafe fn reserve_in(&self, mut segment: Rc<Segment>, count: usize, taken: &mut Vec<Reservation>) {
+    fn reserve_in(&self, mut segment: Rc<Segment>, count: usize, taken: &mut Vec<Reservation>) {
         let before = taken.len();
         let most_pages = Geometry::slot_pages(segment.page.geometry.capacity);
         // SAFETY: rel is open
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// The end of the positions in use on the slot page of position `at`: data pages must reach so far.
-    unsafe fn positions_in_use(&self, segment: &Segment, at: u32) -> u32 {
+    fn positions_in_use(&self, segment: &Segment, at: u32) -> u32 {
         // SAFETY: rel is open
         unsafe {
             let (ordinal, index) = Geometry::slot_at(Position(at));
@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Takes free slots of one page; true when it has no more.
-    unsafe fn reserve_on(&self, segment: &Segment, ordinal: u32, count: usize, taken: &mut Vec<Reservation>) -> bool {
+    fn reserve_on(&self, segment: &Segment, ordinal: u32, count: usize, taken: &mut Vec<Reservation>) -> bool {
         // SAFETY: rel is open
         unsafe {
             let xid = xact::current_xid();
@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// Gives reservations back that were not used. Must be called by the transaction that made them.
-    pub unsafe fn release(&self, reservations: &[Reservation]) {
+    pub fn release(&self, reservations: &[Reservation]) {
         // SAFETY: rel is open
         unsafe {
             for reservation in reservations {
@@ -178,7 +178,7 @@ impl Store {
 
     /// Tells other sessions where to look for free slots first: `new` of what they were told until now. Returns
     /// that.
-    pub(super) unsafe fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) -> u32 {
+    pub(super) fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) -> u32 {
         // SAFETY: rel is open
         unsafe {
             let mut page = buffer::read(self.rel, segment.block).exclusive();

@@ -7,6 +7,7 @@ use crate::format::page::Damage;
 use crate::format::store::page::{RootPage, SegmentPage};
 use crate::format::store::{SegmentNo, SegmentTag, SlotNo};
 use crate::pg::compat::FileNode;
+use crate::pg::relation::Rel;
 use crate::pg::{buffer, relation};
 use crate::store::{check_header, damaged, raise_lacking, rootless};
 use pgrx::pg_sys;
@@ -80,34 +81,32 @@ pub(super) fn forget(relid: pg_sys::Oid) {
 }
 
 /// The store of one table, over its open TOAST relation.
-pub struct Store {
-    pub(super) rel: pg_sys::Relation,
+pub struct Store<'r> {
+    pub(super) rel: Rel<'r>,
     map: Rc<Map>,
 }
 
-impl Store {
-    /// The store in the open TOAST relation `rel`, which must stay open as long as the value lives. An error is raised when
-    /// there is none ([`Store::if_any`]).
+impl<'r> Store<'r> {
+    /// The store in the TOAST relation `rel`. An error is raised when there is none ([`Store::if_any`]).
     #[must_use]
-    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
-        // SAFETY: rel is open
-        unsafe { Self::if_any(rel).unwrap_or_else(|| raise_lacking(rel)) }
+    pub fn of(rel: Rel<'r>) -> Self {
+        Self::if_any(rel).unwrap_or_else(|| raise_lacking(rel))
     }
 
-    /// Whether there is a store in the open TOAST relation `rel`, sound or not ([`Store::if_any`]).
+    /// Whether there is a store in the TOAST relation `rel`, sound or not ([`Store::if_any`]).
     #[must_use]
-    pub unsafe fn is_in(rel: pg_sys::Relation) -> bool {
+    pub fn is_in(rel: Rel<'_>) -> bool {
         // SAFETY: rel is open
-        unsafe { !relation::is_plain_heap(rel) }
+        unsafe { !rel.is_plain_heap() }
     }
 
     /// As [`Store::of`]; `None` when `rel` is an ordinary TOAST relation. A tool that copies a table and swaps the files
     /// leaves one behind: the table's rows hold their vectors themselves then, as a heap table's do.
     #[must_use]
-    pub unsafe fn if_any(rel: pg_sys::Relation) -> Option<Self> {
+    pub fn if_any(rel: Rel<'r>) -> Option<Self> {
         watch_relation_cache();
         // SAFETY: rel is open
-        let (relid, node) = unsafe { (relation::oid(rel).to_u32(), FileNode::of(rel)) };
+        let (relid, node) = unsafe { (rel.oid().to_u32(), rel.node()) };
         let last = LAST.with_borrow(|last| match last {
             Some((of, at, map)) if (*of, *at) == (relid, epoch()) && map.node == node => Some(map.clone()),
             _ => None,
@@ -137,10 +136,10 @@ impl Store {
     }
 
     /// Block numbers of the segments' pages, as the root page has them now.
-    pub(super) unsafe fn root(&self) -> RootPage {
+    pub(super) fn root(&self) -> RootPage {
         // SAFETY: rel is open
         unsafe {
-            if relation::blocks(self.rel) == 0 {
+            if self.rel.blocks() == 0 {
                 rootless(self.rel, &Damage("the relation is empty, its root page is missing".into()));
             }
             let page = buffer::read(self.rel, 0).share();
@@ -151,7 +150,7 @@ impl Store {
     }
 
     /// Learns of segments made since.
-    pub(super) unsafe fn refresh(&self) {
+    pub(super) fn refresh(&self) {
         // SAFETY: rel is open
         unsafe {
             let root = self.root();
@@ -166,7 +165,7 @@ impl Store {
     }
 
     /// Learns of everything that was added since.
-    pub unsafe fn refresh_all(&self) {
+    pub fn refresh_all(&self) {
         // SAFETY: rel is open
         unsafe {
             self.refresh();
@@ -176,10 +175,10 @@ impl Store {
         }
     }
 
-    unsafe fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
+    fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
         // SAFETY: rel is open
         unsafe {
-            let blocks = relation::blocks(self.rel);
+            let blocks = self.rel.blocks();
             if block >= blocks {
                 damaged(self.rel, 0, &Damage(format!("block {block} of segment {} is past the end", no.0)));
             }
@@ -188,7 +187,7 @@ impl Store {
             drop(shared);
             let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
             // the file has grown to hold an extent before the extent was entered
-            let blocks = relation::blocks(self.rel);
+            let blocks = self.rel.blocks();
             let mut extents = page.slots.extents().iter().chain(page.data.extents());
             if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
                 damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
@@ -205,7 +204,7 @@ impl Store {
     }
 
     /// Reads the segment's page anew.
-    pub(super) unsafe fn refresh_segment(&self, segment: &Segment) -> Rc<Segment> {
+    pub(super) fn refresh_segment(&self, segment: &Segment) -> Rc<Segment> {
         // SAFETY: rel is open
         let new = unsafe { self.read_segment(segment.no, segment.block) };
         new.target.set(segment.target.get());
@@ -277,12 +276,12 @@ impl Store {
 
     /// The open TOAST relation.
     #[must_use]
-    pub fn relation(&self) -> pg_sys::Relation {
+    pub fn relation(&self) -> Rel<'r> {
         self.rel
     }
 
     /// Reads page `ordinal` of the list and checks that it is what `header` says.
-    pub(super) unsafe fn page(
+    pub(super) fn page(
         &self,
         list: &crate::format::store::ExtentList,
         header: &crate::format::store::PageHeader,

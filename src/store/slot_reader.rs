@@ -26,7 +26,7 @@ impl Recent {
         let segment = store.segment(tag)?;
         let rel = store.relation();
         // SAFETY: the store's relation is open
-        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
+        let (node, hints) = unsafe { (rel.node(), hints_of(rel)) };
         Some(Self { segment, node, kind, hints })
     }
 
@@ -37,7 +37,7 @@ impl Recent {
     }
 
     /// Page `ordinal`, which is block `block`, as the server finds it.
-    unsafe fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
+    fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
         // SAFETY: the store's relation is open
         unsafe {
             let page = buffer::read(store.relation(), block);

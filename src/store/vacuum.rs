@@ -129,7 +129,7 @@ fn settled(slot: &Slot) -> bool {
     }
 }
 
-impl Store {
+impl Store<'_> {
     /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon that the rows' VACUUM has honoured; `dropped` tells
     /// whether a column was dropped (its vectors are unreachable); `row` tells what a row address leads to.
     pub unsafe fn reclaim(
@@ -262,10 +262,10 @@ pub struct Census {
     pub free: u64,
 }
 
-impl Store {
+impl Store<'_> {
     /// Counts a segment's slots by state.
     #[must_use]
-    pub unsafe fn census(&self, segment: &Segment) -> Census {
+    pub fn census(&self, segment: &Segment) -> Census {
         let mut census = Census::default();
         // SAFETY: rel is open
         unsafe {
@@ -289,14 +289,14 @@ impl Store {
     }
 
     /// Tells standbys that what vanishes next may have been visible to snapshots not newer than `latest_removed`.
-    pub unsafe fn announce_removal(&self, latest_removed: u32) {
+    pub fn announce_removal(&self, latest_removed: u32) {
         // SAFETY: rel is open
         unsafe { announce_removal(self.rel, latest_removed) }
     }
 
     /// A copy of the segment's slot page `ordinal`.
     #[must_use]
-    pub unsafe fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
+    pub fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
         // SAFETY: rel is open
         unsafe {
             let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
@@ -305,7 +305,7 @@ impl Store {
     }
 
     /// Visits the segment's slots in order; no lock is held during a visit.
-    pub unsafe fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
+    pub fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
         // SAFETY: rel is open
         unsafe {
             let capacity = segment.page.geometry.capacity;

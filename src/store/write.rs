@@ -47,7 +47,7 @@ pub(super) fn put_slot(change: &mut Change<'_>, page: &crate::format::page::Page
     }
 }
 
-impl Store {
+impl Store<'_> {
     fn must_find(&self, slot: SlotNo) -> Rc<Segment> {
         match self.segment_of(slot) {
             Some(segment) => segment,
@@ -58,7 +58,7 @@ impl Store {
 
     /// Stores vectors and makes their slots LIVE, as of the current (sub)transaction, or frozen where `frozen` says
     /// that the rows are.
-    pub unsafe fn publish(&self, vectors: &[NewVector<'_>], frozen: bool) {
+    pub fn publish(&self, vectors: &[NewVector<'_>], frozen: bool) {
         let xid = xact::current_xid();
         let slot_of = |vector: &NewVector<'_>| {
             let mut slot = Slot::live(vector.reservation.generation, xid, vector.tid);
@@ -85,7 +85,7 @@ impl Store {
         }
     }
 
-    unsafe fn publish_one(
+    fn publish_one(
         &self,
         segment: &Segment,
         vector: &NewVector<'_>,
@@ -120,7 +120,7 @@ impl Store {
     }
 
     /// Writes the vectors' bytes, a record for each data page. `vectors` are in ascending slot order.
-    pub unsafe fn write_data(&self, vectors: &[NewVector<'_>]) {
+    pub fn write_data(&self, vectors: &[NewVector<'_>]) {
         let mut pending: Vec<(usize, &[u8])> = Vec::new();
         let mut current: Option<(Rc<Segment>, u32)> = None;
         // SAFETY: rel is open
@@ -155,7 +155,7 @@ impl Store {
         }
     }
 
-    unsafe fn put_data(&self, segment: &Segment, ordinal: u32, fragments: &[(usize, &[u8])]) {
+    fn put_data(&self, segment: &Segment, ordinal: u32, fragments: &[(usize, &[u8])]) {
         // SAFETY: rel is open
         unsafe {
             pgrx::check_for_interrupts!();
@@ -172,7 +172,7 @@ impl Store {
     }
 
     /// Puts slots, a record for each slot page. They are in ascending order.
-    pub unsafe fn write_slots(&self, slots: &[(SlotNo, Slot)]) {
+    pub fn write_slots(&self, slots: &[(SlotNo, Slot)]) {
         let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
         // SAFETY: rel is open
         unsafe {
@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// Changes the LIVE slot `slot` of `generation`; does nothing when it is something else by now.
-    pub unsafe fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> SlotChange) {
+    pub fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> SlotChange) {
         let Some(segment) = self.segment_of(slot) else { return };
         let (ordinal, index) = Geometry::slot_at(slot.position());
         // SAFETY: rel is open
@@ -212,7 +212,7 @@ impl Store {
 
     /// Tells slots of their rows' new addresses, a record for each slot page. `moves` are in ascending slot order, those
     /// of one slot in the order in which they happened.
-    pub(super) unsafe fn move_rows(&self, moves: &[Move]) {
+    pub(super) fn move_rows(&self, moves: &[Move]) {
         let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
         let mut announced: Option<u32> = None;
         // SAFETY: rel is open
@@ -255,7 +255,7 @@ impl Store {
     }
 
     /// Notes that the current (sub)transaction deleted the row, or replaced the vector, that `slot` belongs to.
-    pub unsafe fn delete(&self, slot: SlotNo, generation: Generation) {
+    pub fn delete(&self, slot: SlotNo, generation: Generation) {
         let xid = xact::current_xid();
         // SAFETY: rel is open
         unsafe {
@@ -267,7 +267,7 @@ impl Store {
     }
 
     /// Frees a slot that the current transaction made LIVE for a row that it took back (a lost speculative insertion).
-    pub unsafe fn discard(&self, slot: SlotNo, generation: Generation) {
+    pub fn discard(&self, slot: SlotNo, generation: Generation) {
         // SAFETY: rel is open
         unsafe { self.edit(slot, generation, |slot| SlotChange::Into(Slot::free(slot.generation.next()))) }
         if let Some(segment) = self.segment_of(slot) {
@@ -277,7 +277,7 @@ impl Store {
 
     /// Slot `slot` as it is now; `None` when the store has no such slot.
     #[must_use]
-    pub unsafe fn slot(&self, slot: SlotNo) -> Option<Slot> {
+    pub fn slot(&self, slot: SlotNo) -> Option<Slot> {
         let segment = self.segment_of(slot)?;
         let (ordinal, index) = Geometry::slot_at(slot.position());
         // SAFETY: rel is open

@@ -95,7 +95,7 @@ type References = SmallVec<[Option<Reference>; 2]>;
 /// What is checked, and how it is seen.
 struct Check<'a> {
     rel: Relation,
-    store: &'a Store,
+    store: &'a Store<'a>,
     snapshot: pg_sys::Snapshot,
     columns: VectorColumns,
 }

@@ -14,7 +14,7 @@ use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::rewrite::Rewrite;
 use crate::pg::xact;
 use crate::pg::xact::Fate;
@@ -44,9 +44,9 @@ struct Copier {
     old: Relation,
     columns: VectorColumns,
     /// `None` where the old table has no store, and its rows hold their vectors themselves
-    old_store: Option<Store>,
+    old_store: Option<Store<'static>>,
     /// `None` where the tables have no TOAST relation, and no vector column either
-    new_store: Option<Store>,
+    new_store: Option<Store<'static>>,
     rewrite: Option<Rewrite>,
     oldest_xmin: u32,
     batch: Vec<Row>,
@@ -60,10 +60,10 @@ struct Copier {
 }
 
 impl Copier {
-    fn new_store(&self) -> &Store {
+    fn new_store(&self) -> &Store<'static> {
         self.new_store.as_ref().unwrap_or_else(|| {
             // SAFETY: the new table is open
-            let name = unsafe { relation::name(self.new) };
+            let name = unsafe { Rel::of(self.new).name() };
             raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no TOAST relation")))
         })
     }
@@ -81,7 +81,7 @@ impl Copier {
                 if self.isnull[at] {
                     continue;
                 }
-                let bytes = match vectors::reference_at(relation::oid(self.old), self.values[at]) {
+                let bytes = match vectors::reference_at(Rel::of(self.old).oid(), self.values[at]) {
                     Some(reference) => self.fetch(reference, recently_dead),
                     None => Some(VectorValue::of(self.values[at]).bytes().to_vec()),
                 };
@@ -115,7 +115,7 @@ impl Copier {
                 })
             });
             if !found && !recently_dead {
-                let name = relation::name(self.old);
+                let name = Rel::of(self.old).name();
                 raise(
                     Error::new(
                         SqlState::DataCorrupted,
@@ -312,13 +312,13 @@ unsafe fn judge(rel: Relation, tuple: HeapTuple, oldest_xmin: TransactionId, buf
             HTSV_Result::HEAPTUPLE_LIVE => CopyCost::Live,
             HTSV_Result::HEAPTUPLE_INSERT_IN_PROGRESS => {
                 if !ours(pg_sys::htup::HeapTupleHeaderGetXmin((*tuple).t_data)) {
-                    pgrx::warning!("concurrent insert in progress within table \"{}\"", relation::name(rel));
+                    pgrx::warning!("concurrent insert in progress within table \"{}\"", Rel::of(rel).name());
                 }
                 CopyCost::Live
             }
             _ => {
                 if !ours(super::rows::update_xid((*tuple).t_data)) {
-                    pgrx::warning!("concurrent delete in progress within table \"{}\"", relation::name(rel));
+                    pgrx::warning!("concurrent delete in progress within table \"{}\"", Rel::of(rel).name());
                 }
                 CopyCost::RecentlyDead
             }
@@ -367,8 +367,8 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             new,
             old,
             columns,
-            old_store: open[0].as_ref().and_then(|toast| Store::if_any(toast.raw())),
-            new_store: open[1].as_ref().map(|toast| Store::of(toast.raw())),
+            old_store: open[0].as_ref().and_then(|toast| Store::if_any(Rel::of(toast.raw()))),
+            new_store: open[1].as_ref().map(|toast| Store::of(Rel::of(toast.raw()))),
             rewrite: Some(Rewrite::begin(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff)),
             oldest_xmin: oldest_xmin.into_inner(),
             batch: Vec::new(),
@@ -387,7 +387,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         let (mut index_scan, mut table_scan) = (std::ptr::null_mut(), std::ptr::null_mut());
         if by_index {
             progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_INDEX_SCAN_HEAP.into());
-            progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, relation::oid(index).to_u32().into());
+            progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, Rel::of(index).oid().to_u32().into());
             index_scan = compat::index_beginscan(old, index, any, 0, 0);
             pg_sys::index_rescan(index_scan, std::ptr::null_mut(), 0, std::ptr::null_mut(), 0);
         } else {
@@ -484,7 +484,7 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             // The server swaps the TOAST relations' files next, and their access methods with them, but cannot swap
             // dependencies on these, which they do not have. So the two are made alike. What was read is not read again.
             let method = (*(*new_toast.raw()).rd_rel).relam;
-            catalog::set_access_method(relation::oid(old_toast.raw()), method);
+            catalog::set_access_method(old_toast.rel().oid(), method);
         }
     }
 }

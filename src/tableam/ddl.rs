@@ -3,6 +3,7 @@
 use crate::error::{Error, SqlState};
 use crate::pg::compat::{self, ServersFileNode};
 use crate::pg::error::raise;
+use crate::pg::relation::Rel;
 use crate::pg::{catalog, relation};
 use crate::store;
 use pgrx::pg_sys::{self, ForkNumber, MultiXactId, Relation, TransactionId};
@@ -30,8 +31,8 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
 ) {
     // SAFETY: the server's own arguments
     unsafe {
-        if (*(*rel).rd_rel).relkind as u8 != pg_sys::RELKIND_TOASTVALUE {
-            if let Some(store) = store_to_rewrite(&relation::name(rel)) {
+        if Rel::of(rel).kind() != pg_sys::RELKIND_TOASTVALUE {
+            if let Some(store) = store_to_rewrite(&Rel::of(rel).name()) {
                 refuse_rewrite(&store);
             }
             raise(
@@ -47,11 +48,11 @@ pub unsafe extern "C-unwind" fn segment_set_new_filenode(
         let persistence = persistence as u8;
         let permanent = persistence == pg_sys::RELPERSISTENCE_PERMANENT;
         let log = permanent && pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_REPLICA as i32;
-        store::create(rel, &(*node).into(), ForkNumber::MAIN_FORKNUM, log);
+        store::create(Rel::of(rel), &(*node).into(), ForkNumber::MAIN_FORKNUM, log);
         if persistence == pg_sys::RELPERSISTENCE_UNLOGGED {
-            store::create(rel, &(*node).into(), ForkNumber::INIT_FORKNUM, true);
+            store::create(Rel::of(rel), &(*node).into(), ForkNumber::INIT_FORKNUM, true);
         }
-        tie_access_methods((*(*rel).rd_rel).relam);
+        tie_access_methods(Rel::of(rel).access_method());
     }
 }
 
@@ -80,7 +81,7 @@ pub unsafe extern "C-unwind" fn segment_nontransactional_truncate(rel: Relation)
     // SAFETY: the server's own argument
     unsafe {
         let truncate = super::heap().relation_nontransactional_truncate.unwrap_unchecked();
-        store::truncate(rel, || pg_sys::ffi::pg_guard_ffi_boundary(|| truncate(rel)));
+        store::truncate(Rel::of(rel), || pg_sys::ffi::pg_guard_ffi_boundary(|| truncate(rel)));
     }
 }
 
@@ -111,7 +112,7 @@ pub unsafe extern "C-unwind" fn segment_copy_for_cluster(
     _tups_recently_dead: *mut f64,
 ) {
     // SAFETY: rel is open
-    refuse_rewrite(&unsafe { relation::name(old) })
+    refuse_rewrite(&unsafe { Rel::of(old).name() })
 }
 
 /// The TOAST relation that the server is about to rewrite into a relation called `name`, if that is such a name.

@@ -4,7 +4,7 @@ use crate::error::{Error, SqlState};
 use crate::format::store::{SlotNo, SlotState};
 use crate::pg::error::raise;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Store, StoredVector};
 use crate::tableam::require_zvec_table;
 use crate::tableam::vectors::VECTOR_HEADER_BYTES;
@@ -23,9 +23,9 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
 ) {
     // SAFETY: rel is open and has a TOAST relation; result has room for slicelength bytes after its header
     unsafe {
-        require_zvec_table(rel);
-        let toast = OpenRelation::open((*(*rel).rd_rel).reltoastrelid, pg_sys::AccessShareLock as _);
-        let store = Store::of(toast.raw());
+        require_zvec_table(Rel::of(rel));
+        let toast = OpenRelation::open(Rel::of(rel).toast_oid(), pg_sys::AccessShareLock as _);
+        let store = Store::of(toast.rel());
         let prefix_bytes = VECTOR_HEADER_BYTES - 4;
         let dims = ((attrsize as usize - prefix_bytes) / 4) as u16;
         let vector = StoredVector { slot: SlotNo(valueid.to_u32()), dims };
@@ -48,7 +48,7 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
                 true
             });
         if !found {
-            let name = relation::name(rel);
+            let name = Rel::of(rel).name();
             raise(
                 Error::new(
                     SqlState::DataCorrupted,

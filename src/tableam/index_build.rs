@@ -9,6 +9,7 @@ use crate::error::{Error, SqlState};
 use crate::format::store::Tid;
 use crate::pg::compat;
 use crate::pg::error::raise;
+use crate::pg::relation::Rel;
 use crate::pg::{raw, relation};
 use crate::tableam::rows::{MOST_ROWS, is_heap_only, item_pointer, tid};
 use crate::tableam::slot::as_heap_slot;
@@ -77,7 +78,7 @@ impl RowScan {
                         "failed to find parent tuple for heap-only tuple at ({},{}) in table \"{}\"",
                         own.block,
                         own.offset,
-                        relation::name(rel)
+                        Rel::of(rel).name()
                     ),
                 ));
             }
@@ -231,7 +232,7 @@ impl Rules {
 
 unsafe fn warn_of(rel: Relation, what: &str) {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(rel) };
+    let name = unsafe { Rel::of(rel).name() };
     pgrx::warning!("concurrent {what} in progress within table \"{name}\"");
 }
 

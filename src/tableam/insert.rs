@@ -5,6 +5,7 @@ use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::store::{NewVector, Reservation};
 use crate::tableam::heap;
 use crate::tableam::modify::{
@@ -29,7 +30,7 @@ unsafe fn insert(
 ) {
     // SAFETY: the server's own arguments
     unsafe {
-        (*slot).tts_tableOid = relation::oid(rel);
+        (*slot).tts_tableOid = Rel::of(rel).oid();
         let columns = columns_of(rel);
         let vectors = if columns.is_empty() { SmallVec::new() } else { incoming(slot, &columns) };
         if vectors.is_empty() {
@@ -224,7 +225,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             }
             let mut owned = Vec::with_capacity(slots.len());
             for (&slot, references) in slots.iter().zip(&references) {
-                (*slot).tts_tableOid = relation::oid(rel);
+                (*slot).tts_tableOid = Rel::of(rel).oid();
                 slot_values(slot);
                 let tuple = form_stored(rel, slot, references);
                 owned.push(slot::store(slot, tuple));

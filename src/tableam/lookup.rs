@@ -6,6 +6,7 @@
 use crate::format::store::{Generation, SlotNo, Tid};
 use crate::pg::error::boundary;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::tableam::rows;
 use crate::tableam::rows::item_pointer;
 use crate::tableam::slot;
@@ -68,7 +69,7 @@ impl Lookup {
         unsafe {
             // VACUUM may have cut off a block to which an address of an aborted update leads
             if at.block >= self.blocks {
-                self.blocks = relation::blocks(self.rel);
+                self.blocks = Rel::of(self.rel).blocks();
                 if at.block >= self.blocks {
                     return false;
                 }
@@ -157,7 +158,7 @@ impl Lookup {
     unsafe fn each_row(&mut self, start: u32, count: u32, mut see: impl FnMut(&Self, pg_sys::HeapTuple)) -> bool {
         // SAFETY: rel is open, the snapshot still registered
         unsafe {
-            let blocks = relation::blocks(self.rel);
+            let blocks = Rel::of(self.rel).blocks();
             if start >= blocks {
                 return false;
             }

@@ -32,6 +32,7 @@ use crate::error::{Error, SqlState};
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 use std::sync::OnceLock;
 
@@ -107,17 +108,17 @@ crate::sql_function! {
 
 /// Whether `rel` is a table of ours.
 #[must_use]
-pub unsafe fn is_zvec_table(rel: pg_sys::Relation) -> bool {
+pub fn is_zvec_table(rel: Rel<'_>) -> bool {
     // SAFETY: rel is open
-    unsafe { std::ptr::eq((*rel).rd_tableam, zvec_routine()) }
+    unsafe { std::ptr::eq(rel.table_routine(), zvec_routine()) }
 }
 
 /// Raises an error unless `rel` is a table of ours.
-pub unsafe fn require_zvec_table(rel: pg_sys::Relation) {
+pub fn require_zvec_table(rel: Rel<'_>) {
     // SAFETY: rel is open
     unsafe {
         if !is_zvec_table(rel) {
-            let name = relation::name(rel);
+            let name = rel.name();
             raise(
                 Error::new(SqlState::WrongObjectType, format!("\"{name}\" is not a table of access method zvec"))
                     .hint("A table is converted with ALTER TABLE ... SET ACCESS METHOD zvec."),

@@ -10,7 +10,7 @@ use crate::format::store::reference::REFERENCE_BYTES;
 use crate::pg::error::{boundary, raise};
 use crate::pg::raw;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Reservation, Store};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
@@ -21,41 +21,38 @@ use std::cell::OnceCell;
 
 /// The table's vector store, opened for writing.
 pub(super) struct StoreWriter {
-    pub(super) store: Store,
+    pub(super) store: Store<'static>,
     _toast: OpenRelation,
 }
 
 impl StoreWriter {
     /// The store of a table whose row references it.
     pub(super) unsafe fn open(rel: Relation) -> Self {
-        // SAFETY: rel is open
+        // SAFETY: rel is open; the value keeps its TOAST relation open as long as it has the store
         unsafe {
-            let toast = open_toast(rel);
-            Self { store: Store::of(toast.raw()), _toast: toast }
+            let toast = open_toast(Rel::of(rel));
+            Self { store: Store::of(Rel::of(toast.raw())), _toast: toast }
         }
     }
 
     /// The store, if the table has one ([`Store::if_any`]). Where it has none, vectors are written as they are, and the
     /// heap's code lays them into the row or its TOAST relation.
     pub(super) unsafe fn if_any(rel: Relation) -> Option<Self> {
-        // SAFETY: rel is open
+        // SAFETY: as in `open`
         unsafe {
-            let toast = open_toast(rel);
-            Store::if_any(toast.raw()).map(|store| Self { store, _toast: toast })
+            let toast = open_toast(Rel::of(rel));
+            Store::if_any(Rel::of(toast.raw())).map(|store| Self { store, _toast: toast })
         }
     }
 }
 
-unsafe fn open_toast(rel: Relation) -> OpenRelation {
-    // SAFETY: rel is open
-    unsafe {
-        let toast = (*(*rel).rd_rel).reltoastrelid;
-        if toast == pg_sys::InvalidOid {
-            let name = relation::name(rel);
-            raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no TOAST relation")));
-        }
-        OpenRelation::open_for_writing(toast)
+fn open_toast(rel: Rel<'_>) -> OpenRelation {
+    let toast = rel.toast_oid();
+    if toast == pg_sys::InvalidOid {
+        let name = rel.name();
+        raise(Error::new(SqlState::Internal, format!("table \"{name}\" has no TOAST relation")));
     }
+    OpenRelation::open_for_writing(toast)
 }
 
 /// The table's vector store, opened when it is first needed: most updates leave it alone.
@@ -140,7 +137,7 @@ pub(super) unsafe fn form_stored(
         let context = pg_sys::MemoryContextSwitchTo((*slot).tts_mcxt);
         let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), (*slot).tts_isnull);
         pg_sys::MemoryContextSwitchTo(context);
-        (*tuple).t_tableOid = relation::oid(rel);
+        (*tuple).t_tableOid = Rel::of(rel).oid();
         tuple
     }
 }

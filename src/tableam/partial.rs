@@ -5,7 +5,7 @@
 //! vector. The index then sees a new vector, or none, and the old one goes the way of all deleted vectors.
 
 use crate::pg::compat;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::{buffer, raw, restricted};
 use crate::tableam::rows;
 use crate::tableam::vectors::is_vector_type;
@@ -53,9 +53,9 @@ unsafe fn look_up(rel: Relation) -> Columns {
         for i in 0..count {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
-            let attribute = &*compat::attribute((*index.raw()).rd_att, 0);
-            if is_vector_type(attribute.atttypid) && restricted::has_condition(index.raw()) {
-                let condition = restricted::stored_condition(index.raw());
+            let attribute = index.rel().attribute(1);
+            if is_vector_type(attribute.atttypid) && restricted::has_condition(index.rel()) {
+                let condition = restricted::stored_condition(index.rel());
                 pg_sys::pull_varattnos(condition, 1, &mut attributes);
             }
         }
@@ -82,7 +82,7 @@ pub unsafe fn differ(rel: Relation, at: &pg_sys::ItemPointerData, slot: *mut Tup
     // SAFETY: rel is open; the slot's values are there; the old ones are compared while their page is locked
     unsafe {
         let own = rows::tid(at);
-        let page = buffer::read(rel, own.block).share();
+        let page = buffer::read(Rel::of(rel), own.block).share();
         let Some(mut tuple) = rows::tuple_of(rel, &page, own) else { return true };
         let desc = (*rel).rd_att;
         let natts = (*desc).natts as usize;

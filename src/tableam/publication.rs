@@ -14,7 +14,7 @@ use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::store;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
@@ -65,7 +65,7 @@ unsafe fn is_decoded(rel: Relation) -> bool {
     // SAFETY: rel is open
     unsafe {
         pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32
-            && relation::needs_wal(rel)
+            && Rel::of(rel).needs_wal()
             // the new table of a rewrite: decoding passes its rows by, whatever is published
             && (*(*rel).rd_rel).relrewrite == pg_sys::InvalidOid
     }
@@ -132,7 +132,7 @@ unsafe fn check(rel: Relation, written: Written, vectors: VectorColumns) {
         if (actions.pubinsert || actions.pubupdate || actions.pubdelete) && known(rel).sends(written, &vectors) {
             refuse(rel, false);
         }
-        let table = relation::oid(rel).to_u32();
+        let table = Rel::of(rel).oid().to_u32();
         DONE.with_borrow_mut(|done| {
             if !done.iter().rev().any(|(of, what, columns)| *of == table && *what == written && *columns == vectors) {
                 done.push((table, written, vectors));
@@ -147,7 +147,7 @@ unsafe fn check(rel: Relation, written: Written, vectors: VectorColumns) {
 
 fn refuse(rel: Relation, at_commit: bool) -> ! {
     // SAFETY: rel is open
-    let name = unsafe { relation::name(rel) };
+    let name = unsafe { Rel::of(rel).name() };
     let (message, hint) = if at_commit {
         (
             format!("cannot commit: vectors were written to table \"{name}\", which has been published meanwhile"),
@@ -191,7 +191,7 @@ unsafe fn known(rel: Relation) -> Published {
     store::watch_relation_cache();
     let (table, epoch) = unsafe {
         // SAFETY: rel is open
-        (relation::oid(rel).to_u32(), store::epoch())
+        (Rel::of(rel).oid().to_u32(), store::epoch())
     };
     let before = KNOWN.with_borrow(|known| (known.0 == epoch).then(|| known.1.get(&table).cloned()).flatten());
     before.unwrap_or_else(|| {
@@ -248,7 +248,7 @@ unsafe fn published(rel: Relation, by_others: bool) -> Published {
         if !pg_sys::is_publishable_relation(rel) {
             return sum;
         }
-        let table = relation::oid(rel);
+        let table = Rel::of(rel).oid();
         let ancestors =
             if (*(*rel).rd_rel).relispartition { raw::get_partition_ancestors(table) } else { std::ptr::null_mut() };
         // whose publication is the table's too, each with its schema

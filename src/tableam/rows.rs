@@ -2,6 +2,7 @@
 
 use crate::format::store::{Generation, Reference, SlotNo, Tid};
 use crate::pg::compat;
+use crate::pg::relation::Rel;
 use crate::pg::{buffer, raw, xact};
 use crate::store::RowVersion;
 use crate::tableam::vectors;
@@ -56,7 +57,7 @@ impl OldRow {
     #[must_use]
     pub unsafe fn root(&self, rel: pg_sys::Relation) -> Tid {
         // SAFETY: rel is the version's table; the version is still there, since the caller's snapshot sees it
-        let find = || unsafe { root_of(buffer::read(rel, self.tid.block), self.tid) };
+        let find = || unsafe { root_of(buffer::read(Rel::of(rel), self.tid.block), self.tid) };
         if self.heap_only { *self.root.get_or_init(find) } else { self.tid }
     }
 }
@@ -88,7 +89,7 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
     // SAFETY: rel is open; the line pointer is checked before it is followed
     unsafe {
         let own = tid(at);
-        let page = buffer::read(rel, own.block).share();
+        let page = buffer::read(Rel::of(rel), own.block).share();
         let mut tuple = tuple_of(rel, &page, own)?;
         let references = references((*rel).rd_att, &mut tuple, columns);
         let heap_only = is_heap_only(&mut tuple);
@@ -133,7 +134,7 @@ pub unsafe fn reference_at(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, 
     let own = tid(at);
     // SAFETY: rel is open; the tuple is on the locked page
     unsafe {
-        let page = buffer::read(rel, own.block).share();
+        let page = buffer::read(Rel::of(rel), own.block).share();
         let mut tuple = tuple_of(rel, &page, own)?;
         if pg_sys::htup::HeapTupleHeaderIsHotUpdated(tuple.t_data) {
             return None;
@@ -174,7 +175,7 @@ pub unsafe fn index_tid(rel: pg_sys::Relation, tuple: pg_sys::HeapTuple) -> Tid 
     // SAFETY: rel is open, tuple was just stored in it
     unsafe {
         let own = tid(&(*tuple).t_self);
-        if is_heap_only(tuple) { root_of(buffer::read(rel, own.block), own) } else { own }
+        if is_heap_only(tuple) { root_of(buffer::read(Rel::of(rel), own.block), own) } else { own }
     }
 }
 
@@ -188,10 +189,10 @@ unsafe fn any_in_chain(
     // SAFETY: rel is open; line pointers are checked before they are followed
     unsafe {
         // VACUUM may have cut the block off
-        if at.block >= crate::pg::relation::blocks(rel) {
+        if at.block >= Rel::of(rel).blocks() {
             return false;
         }
-        let shared = buffer::read(rel, at.block).share();
+        let shared = buffer::read(Rel::of(rel), at.block).share();
         let page = pg_sys::BufferGetPage(shared.buffer());
         let most = compat::line_pointers(page);
         let mut offset = at.offset;

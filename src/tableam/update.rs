@@ -6,6 +6,7 @@ use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::store::deferred_addresses;
 use crate::store::deferred_addresses::Move;
 use crate::store::{NewVector, Reservation, RowVersion, StoredVector};
@@ -108,7 +109,7 @@ unsafe fn plan(
     unsafe {
         let conditions = partial::condition_columns(rel);
         let moves = !conditions.is_empty() && partial::differ(rel, &rows::item_pointer(old.tid), slot, &conditions);
-        let table = relation::oid(rel).to_u32();
+        let table = Rel::of(rel).oid().to_u32();
         let mut plans = SmallVec::new();
         for (&column, &before) in columns.iter().zip(&old.references) {
             let Some(datum) = value(slot, column) else {
@@ -170,7 +171,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             };
             let opened = OnceCell::new();
             let writer = Lazy { rel, opened: &opened };
-            (*slot).tts_tableOid = relation::oid(rel);
+            (*slot).tts_tableOid = Rel::of(rel).oid();
             // a row with a reference has a store; one without may be of a table that has none
             let stores = old.references.iter().any(Option::is_some) || writer.is_there();
             let plans = if stores {

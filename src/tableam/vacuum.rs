@@ -8,7 +8,7 @@
 use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::{frozen, xact};
 use crate::store::{LACKING_HINT, Reclaimed, Store};
 use crate::tableam::row_version;
@@ -56,7 +56,7 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
             frozen::advance(rel, before, advanced);
         }
         if (*params).options & pg_sys::VACOPT_VERBOSE != 0 {
-            let name = relation::name(rel);
+            let name = Rel::of(rel).name();
             pgrx::ereport!(
                 PgLogLevel::INFO,
                 PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
@@ -72,9 +72,9 @@ unsafe fn slots(rel: Relation, toast: pg_sys::Oid, horizon: u32) -> Reclaimed {
     unsafe {
         let toast = OpenRelation::open(toast, pg_sys::RowExclusiveLock as _);
         let columns = columns_of(rel);
-        let Some(store) = Store::if_any(toast.raw()) else {
+        let Some(store) = Store::if_any(toast.rel()) else {
             if !columns.is_empty() {
-                warning(format!("table \"{}\" has no vector store", relation::name(rel)), LACKING_HINT);
+                warning(format!("table \"{}\" has no vector store", Rel::of(rel).name()), LACKING_HINT);
             }
             return Reclaimed::default();
         };
@@ -117,7 +117,7 @@ unsafe fn warn_of(rel: Relation, frozen: u32, failure: &(dyn Any + Send)) {
     unsafe {
         let next = pg_sys::ReadNextFullTransactionId().value as u32;
         let left = (u32::MAX / 2 - RESERVE).saturating_sub(next.wrapping_sub(frozen));
-        let message = format!("the vectors of table \"{}\" could not be vacuumed", relation::name(rel));
+        let message = format!("the vectors of table \"{}\" could not be vacuumed", Rel::of(rel).name());
         let detail = format!(
             "Until they are, the table's relfrozenxid stays {frozen}, and the server will accept no new transactions after {left} more."
         );

@@ -7,14 +7,15 @@ use crate::knn::column::Column;
 use crate::knn::cost;
 use crate::pg::compat::FileNode;
 use crate::pg::error::{boundary, guarded, raise};
+use crate::pg::relation::Rel;
 use crate::pg::{buffer, relation, wal};
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 
 /// Raises the error for a damaged meta page.
-unsafe fn damaged(index: Relation, damage: &Damage) -> ! {
+fn damaged(index: Rel<'_>, damage: &Damage) -> ! {
     // SAFETY: index is open
-    let name = unsafe { relation::name(index) };
+    let name = unsafe { index.name() };
     raise(
         Error::new(
             SqlState::DataCorrupted,
@@ -25,7 +26,7 @@ unsafe fn damaged(index: Relation, damage: &Damage) -> ! {
 }
 
 /// Checks the index's page.
-pub unsafe fn check(index: Relation) {
+pub fn check(index: Rel<'_>) {
     // SAFETY: index is open; the page never changes once it is made
     unsafe {
         let checked = flat::check(buffer::read(index, 0).page());
@@ -37,15 +38,15 @@ pub unsafe fn check(index: Relation) {
 
 /// What is wrong with the index, for `zvec_check`.
 #[must_use]
-pub unsafe fn violations(index: Relation) -> Vec<Violation> {
+pub fn violations(index: Rel<'_>) -> Vec<Violation> {
     // SAFETY: index is open
     unsafe {
-        let found = if relation::blocks(index) == 0 {
+        let found = if index.blocks() == 0 {
             Err(Damage("the index is empty, its meta page is missing".into()))
         } else {
             flat::check(buffer::read(index, 0).page())
         };
-        let location = format!("block 0 of index \"{}\"", relation::name(index));
+        let location = format!("block 0 of index \"{}\"", index.name());
         let invariant = "pages of an index are sound";
         found.err().map(|damage| Violation { invariant, location, message: damage.0 }).into_iter().collect()
     }
@@ -80,9 +81,10 @@ pub unsafe extern "C-unwind" fn ambuild(
 unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut IndexBuildResult {
     // SAFETY: the server's own arguments
     unsafe {
+        let (heap, index) = (Rel::of(heap), Rel::of(index));
         let _ = Column::to_build(index, heap, info);
-        if relation::blocks(index) != 0 {
-            raise(Error::new(SqlState::Internal, format!("index \"{}\" already contains data", relation::name(index))));
+        if index.blocks() != 0 {
+            raise(Error::new(SqlState::Internal, format!("index \"{}\" already contains data", index.name())));
         }
         let page = [buffer::extend(index)];
         wal::initialise(index, &page);
@@ -92,11 +94,12 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut I
         drop(page);
 
         let mut index_rows = 0f64;
-        let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
+        let scan = (*heap.table_routine()).index_build_range_scan.unwrap_unchecked();
         let counter = (&raw mut index_rows).cast();
         let none = std::ptr::null_mut();
         let last = pg_sys::InvalidBlockNumber;
-        let heap_rows = boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(count), counter, none));
+        let heap_rows =
+            boundary(|| scan(heap.raw(), index.raw(), info, true, false, true, 0, last, Some(count), counter, none));
         let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
         (*result).heap_tuples = heap_rows;
         (*result).index_tuples = index_rows;
@@ -109,8 +112,8 @@ unsafe fn build(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut I
 pub unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: the server's own argument; it has just created the fork
     unsafe {
-        let node = FileNode::of(index);
-        wal::write_first_page(index, &node, pg_sys::ForkNumber::INIT_FORKNUM, flat::HEADER, &[], true);
+        let index = Rel::of(index);
+        wal::write_first_page(index, &index.node(), pg_sys::ForkNumber::INIT_FORKNUM, flat::HEADER, &[], true);
     }
 }
 
@@ -133,7 +136,7 @@ unsafe fn statistics(info: *mut IndexVacuumInfo, known: *mut IndexBulkDeleteResu
     // SAFETY: the server's own arguments
     unsafe {
         let stats = if known.is_null() { pg_sys::palloc0(size_of::<IndexBulkDeleteResult>()).cast() } else { known };
-        (*stats).num_pages = relation::blocks((*info).index);
+        (*stats).num_pages = Rel::of((*info).index).blocks();
         (*stats).num_index_tuples = (*info).num_heap_tuples;
         // rows without a vector, or outside a partial index, are in the count
         (*stats).estimated_count = true;

@@ -9,6 +9,7 @@ use crate::knn::row_lookup::RowLookup;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::guarded;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{self, IndexScanDesc, Relation, ScanKey};
@@ -24,7 +25,7 @@ pub unsafe extern "C-unwind" fn ambeginscan(index: Relation, nkeys: i32, norderb
     // SAFETY: the server's own arguments
     unsafe {
         guarded(|| {
-            build::check(index);
+            build::check(Rel::of(index));
             let scan = descriptor(index, nkeys, norderbys);
             let state = FlatScan { context: pg_sys::CurrentMemoryContext, passes: None };
             (*scan).opaque = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(state).cast();
@@ -50,7 +51,7 @@ pub unsafe extern "C-unwind" fn amrescan(
             if !keys.is_null() && nkeys > 0 {
                 std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
-            relation::count_scan((*scan).indexRelation);
+            Rel::of((*scan).indexRelation).count_scan();
             crate::pg::compat::count_search(scan);
             (*(*scan).opaque.cast::<FlatScan>()).begin(scan);
         });
@@ -96,7 +97,7 @@ impl FlatScan {
             let context = self.context;
             let passes = self.passes.get_or_insert_with(|| {
                 let (heap, index) = ((*scan).heapRelation, (*scan).indexRelation);
-                let column = Column::of(index, heap);
+                let column = Column::of(Rel::of(index), Rel::of(heap));
                 ExactPasses::new(column, RowLookup::new(heap, Some(index), &column, snapshot, context), FIRST_PASS_ROWS)
             });
             let key = (*scan).orderByData;

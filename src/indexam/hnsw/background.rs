@@ -6,11 +6,12 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys::{self, Relation};
 
 /// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
 /// in memory; returns how many, or `None` when something waits that somebody else is at.
-pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: bool) -> Option<u64> {
+pub fn drain_some(index: Rel<'_>, heap: Rel<'_>, most: u64, in_memory: bool) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
@@ -38,14 +39,14 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: 
 
 /// Whether a background worker is to take dead nodes out of an open index.
 #[must_use]
-pub unsafe fn is_repair_wanted(index: Relation) -> bool {
+pub fn is_repair_wanted(index: Rel<'_>) -> bool {
     // SAFETY: open
     vacuum::is_repair_wanted(&unsafe { Index::of(index) })
 }
 
 /// How many vectors wait in that graph of an open index in which most do.
 #[must_use]
-pub unsafe fn most_waiting(index: Relation) -> u32 {
+pub fn most_waiting(index: Rel<'_>) -> u32 {
     // SAFETY: open
     unsafe { Index::of(index) }.graphs().iter().map(|graph| graph.root.pending()).max().unwrap_or(0)
 }
@@ -53,7 +54,7 @@ pub unsafe fn most_waiting(index: Relation) -> u32 {
 /// Takes dead nodes out of an open index of the open table `heap` where that is left to a worker; returns of how many graphs, or
 /// `None` when somebody else is at one.
 #[must_use]
-pub unsafe fn repair_wanted(index: Relation, heap: Relation) -> Option<u64> {
+pub fn repair_wanted(index: Rel<'_>, heap: Rel<'_>) -> Option<u64> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);

@@ -21,6 +21,7 @@ use crate::knn::scan_hints::Hints;
 use crate::pg::compat::{self, FileNode};
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
+use crate::pg::relation::Rel;
 use crate::pg::{buffer, process, relation, settings, wal};
 use crate::tableam::item_pointer;
 use crate::tableam::vectors::{Pointer, VectorValue};
@@ -71,7 +72,7 @@ unsafe extern "C-unwind" fn collect(
     }
 }
 
-unsafe fn meta_of(index: Relation, column: &Column) -> MetaPage {
+fn meta_of(index: Rel<'_>, column: &Column) -> MetaPage {
     // SAFETY: index is open
     let m = unsafe { options::graph_options_of(index) }.m;
     MetaPage { m, dims: column.dims, metric: column.metric, graphs: Vec::new() }
@@ -81,8 +82,9 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
     // SAFETY: the server's own arguments
     unsafe {
         guarded(|| {
-            if relation::blocks(index) != 0 {
-                let name = relation::name(index);
+            let (heap, index) = (Rel::of(heap), Rel::of(index));
+            if index.blocks() != 0 {
+                let name = index.name();
                 raise(Error::new(SqlState::Internal, format!("index \"{name}\" already contains data")));
             }
             Index::of(index).forget();
@@ -97,17 +99,18 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
                 }
             });
             drop(page);
-            if relation::needs_wal(index) {
-                pg_sys::log_newpage_range(index, pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
+            if index.needs_wal() {
+                pg_sys::log_newpage_range(index.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
             }
             hit("build.meta");
             let mut slots = SlotSet::default();
-            let scan = (*(*heap).rd_tableam).index_build_range_scan.unwrap_unchecked();
+            let scan = (*heap.table_routine()).index_build_range_scan.unwrap_unchecked();
             let collection = (&raw mut slots).cast();
             let none = std::ptr::null_mut();
             let last = pg_sys::InvalidBlockNumber;
-            let heap_rows =
-                boundary(|| scan(heap, index, info, true, false, true, 0, last, Some(collect), collection, none));
+            let heap_rows = boundary(|| {
+                scan(heap.raw(), index.raw(), info, true, false, true, 0, last, Some(collect), collection, none)
+            });
             // a partition gets its parent's indexes before its TOAST relation, and has no rows then
             let vectors = if column.toast == pg_sys::InvalidOid {
                 0
@@ -127,12 +130,12 @@ unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
     // SAFETY: the server's own argument; it has just created the fork
     unsafe {
         guarded(|| {
-            let table = relation::OpenRelation::open((*(*index).rd_index).indrelid, pg_sys::NoLock as _);
-            let column = Column::of(index, table.raw());
-            let node = FileNode::of(index);
+            let index = Rel::of(index);
+            let table = index.open_table();
+            let column = Column::of(index, table.rel());
             let parameters = meta_of(index, &column).encode_parameters();
             let init = pg_sys::ForkNumber::INIT_FORKNUM;
-            wal::write_first_page(index, &node, init, MetaPage::HEADER.encode(), &parameters, true);
+            wal::write_first_page(index, &index.node(), init, MetaPage::HEADER.encode(), &parameters, true);
         });
     }
 }
@@ -144,7 +147,7 @@ unsafe fn entry_of(table: &Table, column: &Column, value: Datum, tid: pg_sys::It
     // SAFETY: the server's own arguments
     unsafe {
         let stored = || {
-            crate::tableam::reference_at(table.heap(), &*tid, column.attnum)
+            crate::tableam::reference_at(table.heap().raw(), &*tid, column.attnum)
                 .map(|reference| Entry { slot: reference.slot, generation: reference.generation })
         };
         let Some(pointer) = Pointer::read(value).filter(|pointer| pointer.table == column.table.to_u32()) else {
@@ -174,10 +177,11 @@ unsafe extern "C-unwind" fn aminsert(
             if *isnull {
                 return false;
             }
+            let (heap, index) = (Rel::of(heap), Rel::of(index));
             let column = Column::of(index, heap);
             let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
             let Some(entry) = entry_of(&table, &column, *values, tid) else {
-                let name = relation::name(heap);
+                let name = heap.name();
                 raise(
                     Error::new(SqlState::DataCorrupted, format!("a row of table \"{name}\" has no stored vector"))
                         .hint("Run zvec_check() on the table."),
@@ -223,7 +227,7 @@ unsafe fn statistics(info: *mut IndexVacuumInfo, known: *mut IndexBulkDeleteResu
     // SAFETY: the server's own arguments
     unsafe {
         let stats = if known.is_null() { pg_sys::palloc0(size_of::<IndexBulkDeleteResult>()).cast() } else { known };
-        (*stats).num_pages = relation::blocks((*info).index);
+        (*stats).num_pages = Rel::of((*info).index).blocks();
         stats
     }
 }
@@ -250,10 +254,10 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             if (*info).analyze_only {
                 return stats;
             }
-            let index = (*info).index;
-            let heap = relation::OpenRelation::open((*(*index).rd_index).indrelid, pg_sys::NoLock as _);
-            let column = Column::of(index, heap.raw());
-            let table = Table::open(heap.raw(), column.dims, pg_sys::RowExclusiveLock as _);
+            let index = Rel::of((*info).index);
+            let heap = index.open_table();
+            let column = Column::of(index, heap.rel());
+            let table = Table::open(heap.rel(), column.dims, pg_sys::RowExclusiveLock as _);
             let options = options::graph_options_of(index);
             let threshold = settings::rebuild_threshold();
             let mut tick = |_| compat::vacuum_delay_point();
@@ -263,7 +267,7 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let done = vacuum::maintain(&Index::of(index), &table, options, threshold, repairs, &mut tick);
             if done.left > 0 {
                 // the server's level is DEBUG2, whatever VACUUM was asked to tell
-                let name = relation::name(index);
+                let name = index.name();
                 pgrx::ereport!(
                     pgrx::PgLogLevel::from((*info).message_level),
                     pgrx::PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
@@ -306,7 +310,7 @@ unsafe extern "C-unwind" fn amrescan(
             if !keys.is_null() && nkeys > 0 {
                 std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
             }
-            relation::count_scan((*scan).indexRelation);
+            Rel::of((*scan).indexRelation).count_scan();
             compat::count_search(scan);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
             let mut state = (*scan).opaque.cast::<State>();
@@ -320,7 +324,7 @@ unsafe extern "C-unwind" fn amrescan(
                 if let Some(mut before) = state.scan.take() {
                     before.end();
                 }
-                let (index, heap) = ((*scan).indexRelation, (*scan).heapRelation);
+                let (index, heap) = (Rel::of((*scan).indexRelation), Rel::of((*scan).heapRelation));
                 state.scan = Some(GraphScan::new(index, heap, snapshot, state.context));
             }
             let Some(running) = &mut state.scan else { return };

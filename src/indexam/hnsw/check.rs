@@ -23,6 +23,7 @@ use crate::knn::row_lookup::RowLookup;
 use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::buffer;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::quant::Query;
 use crate::store::death::death_for_all;
 use crate::tableam::check::Violation;
@@ -62,7 +63,7 @@ impl Report {
 /// condition is evaluated: to be run as the table's owner. An error is raised when a standby replays changes of the index
 /// all the time.
 #[must_use]
-pub unsafe fn check(index: Relation, heap: Relation) -> Vec<Violation> {
+pub fn check(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
     // SAFETY: looks at shared state
     let position = || unsafe { pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut()) };
     for _ in 0..ATTEMPTS {
@@ -75,7 +76,7 @@ pub unsafe fn check(index: Relation, heap: Relation) -> Vec<Violation> {
         }
     }
     // SAFETY: by contract
-    let name = unsafe { relation::name(index) };
+    let name = unsafe { index.name() };
     crate::pg::error::raise(
         crate::error::Error::new(
             crate::error::SqlState::ObjectNotInPrerequisiteState,
@@ -85,13 +86,13 @@ pub unsafe fn check(index: Relation, heap: Relation) -> Vec<Violation> {
     )
 }
 
-unsafe fn look(index: Relation, heap: Relation) -> Vec<Violation> {
+fn look(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
     // SAFETY: by contract of `check`
     unsafe {
         let column = Column::of(index, heap);
         let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
-        let mut report = Report { index: relation::name(index), violations: Vec::new() };
-        if relation::blocks(index) == 0 {
+        let mut report = Report { index: index.name(), violations: Vec::new() };
+        if index.blocks() == 0 {
             report.page(0, "the index is empty, its meta page is missing");
             return report.violations;
         }
@@ -119,8 +120,8 @@ unsafe fn look(index: Relation, heap: Relation) -> Vec<Violation> {
                         drop(lock);
                     }
                 }
-                if sound.len() == meta.graphs.len() && (*(*index).rd_index).indisvalid {
-                    check_rows(index, heap, &column, &table, &sound, snapshot, &mut report);
+                if sound.len() == meta.graphs.len() && index.index_form().is_some_and(|form| form.indisvalid) {
+                    check_rows(index.raw(), heap.raw(), &column, &table, &sound, snapshot, &mut report);
                 }
             }
         }
@@ -134,8 +135,8 @@ type Lock = Option<MaintenanceLock>;
 
 /// Checks the root page in `block` and the header of every page of graph `no`. When they are sound, returns the graph's
 /// lock, taken before the first look.
-unsafe fn check_pages(
-    index: Relation,
+fn check_pages(
+    index: Rel<'_>,
     meta: &MetaPage,
     no: GraphNo,
     block: u32,
@@ -144,14 +145,14 @@ unsafe fn check_pages(
 ) -> Option<Lock> {
     // SAFETY: index is open
     unsafe {
-        if block >= relation::blocks(index) {
+        if block >= index.blocks() {
             report.page(0, format!("block {block} of graph {} is past the end", no.0));
             return None;
         }
         let lock = (!pg_sys::RecoveryInProgress()).then(|| MaintenanceLock::acquire_in_time(&Index::of(index), block));
         let image = Box::new(*buffer::read(index, block).share().page());
         // the file has grown to hold an extent before the extent was entered
-        let root = match GraphRootPage::decode(&image, no, meta.m, relation::blocks(index)) {
+        let root = match GraphRootPage::decode(&image, no, meta.m, index.blocks()) {
             Ok(root) => root,
             Err(damage) => {
                 report.page(block, damage.0);

@@ -14,11 +14,12 @@ use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
 use crate::pg::relation::ExtensionLock;
+use crate::pg::relation::Rel;
 use crate::pg::wal;
 use crate::pg::wal::Change;
 
 impl Index {
-    unsafe fn add_pages(&self, count: u32) -> Vec<Exclusive> {
+    fn add_pages(&self, count: u32) -> Vec<Exclusive> {
         // SAFETY: open, and the extension lock held
         unsafe {
             let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.relation())).collect();
@@ -87,7 +88,7 @@ impl Graph {
                 let batch = left.min(wal::MAX_PAGES as u32 - 1);
                 let pages = self.index.add_pages(batch);
                 let root_page = buffer::read(rel, now.map.block).exclusive();
-                let before = GraphRootPage::decode(root_page.page(), now.map.no, now.map.m, relation::blocks(rel));
+                let before = GraphRootPage::decode(root_page.page(), now.map.no, now.map.m, rel.blocks());
                 let before = match before {
                     Ok(before) => before,
                     Err(damage) => {
@@ -103,7 +104,7 @@ impl Graph {
                 let grown = contiguous && page.areas[area as usize].push(extent);
                 let Some(fragments) = page.encode_growth(&before).filter(|_| grown) else {
                     drop(root_page);
-                    let name = relation::name(rel);
+                    let name = rel.name();
                     raise(
                         Error::new(
                             SqlState::ProgramLimitExceeded,

@@ -13,6 +13,7 @@ use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
+use crate::pg::relation::Rel;
 use crate::pg::{buffer, memory, relation};
 use crate::quant::Codec;
 use pgrx::pg_sys;
@@ -22,9 +23,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Raises the error for a damaged page, naming index and block.
-pub fn damaged(index: pg_sys::Relation, block: u32, damage: &Damage) -> ! {
+pub fn damaged(index: Rel<'_>, block: u32, damage: &Damage) -> ! {
     // SAFETY: index is open
-    let name = unsafe { relation::name(index) };
+    let name = unsafe { index.name() };
     raise(
         Error::new(SqlState::DataCorrupted, format!("invalid page in block {block} of index \"{name}\": {}", damage.0))
             .hint("REINDEX the index."),
@@ -71,25 +72,26 @@ const MOST: usize = 64;
 /// An open index.
 #[derive(Clone, Copy)]
 pub struct Index {
-    rel: pg_sys::Relation,
+    rel: Rel<'static>,
 }
 
 impl Index {
     /// The open index `rel`, which must stay open as long as the value lives.
     #[must_use]
-    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
-        Self { rel }
+    pub unsafe fn of(rel: Rel<'_>) -> Self {
+        // SAFETY: by contract
+        Self { rel: unsafe { Rel::of(rel.raw()) } }
     }
 
     /// The server's handle.
     #[must_use]
-    pub fn relation(&self) -> pg_sys::Relation {
+    pub fn relation(&self) -> Rel<'static> {
         self.rel
     }
 
     fn key(&self) -> (u32, u32) {
         // SAFETY: open
-        unsafe { (relation::oid(self.rel).to_u32(), FileNode::of(self.rel).number()) }
+        unsafe { (self.rel.oid().to_u32(), self.rel.node().number()) }
     }
 
     /// Runs `with` on what is remembered of the index.
@@ -120,7 +122,7 @@ impl Index {
     fn read_meta(&self) -> MetaPage {
         // SAFETY: open
         unsafe {
-            if relation::blocks(self.rel) == 0 {
+            if self.rel.blocks() == 0 {
                 damaged(self.rel, 0, &Damage("the index is empty, its meta page is missing".into()));
             }
             let page = buffer::read(self.rel, 0).share();
@@ -160,7 +162,7 @@ impl Index {
         // SAFETY: open
         unsafe {
             let known = self.remembered(|map| map.graphs.iter().any(|known| known.no == no));
-            if !known && block >= relation::blocks(self.rel) {
+            if !known && block >= self.rel.blocks() {
                 damaged(self.rel, 0, &Damage(format!("block {block} of graph {} is past the end", no.0)));
             }
             let shared = buffer::read(self.rel, block).share();
@@ -180,7 +182,7 @@ impl Index {
             let image = *shared.page();
             drop(shared);
             let m = self.remembered(|map| map.meta.m);
-            let page = GraphRootPage::decode(&image, no, m, relation::blocks(self.rel))
+            let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
                 .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
             let map = self.remembered(|index| {
                 let before = index.graphs.iter().position(|known| known.no == no);
@@ -195,14 +197,7 @@ impl Index {
 }
 
 impl GraphMap {
-    unsafe fn new(
-        rel: pg_sys::Relation,
-        no: GraphNo,
-        block: u32,
-        page: GraphRootPage,
-        m: u16,
-        before: Option<&Self>,
-    ) -> Self {
+    fn new(rel: Rel<'_>, no: GraphNo, block: u32, page: GraphRootPage, m: u16, before: Option<&Self>) -> Self {
         let blocks = std::array::from_fn(|area| Blocks::of(&page.areas[area]));
         // parameters that are learned anew get pages of their own
         let centroid = Area::Centroid as usize;
@@ -212,7 +207,7 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         // SAFETY: rel is open
-        let (node, hints) = unsafe { (FileNode::of(rel), hints_of(rel)) };
+        let (node, hints) = unsafe { (rel.node(), hints_of(rel)) };
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
@@ -284,7 +279,7 @@ impl Graph {
             let known = self.map.hints.get(block);
             let found = if known > 0 { buffer::pin_recent(self.map.node, block, known) } else { None };
             let is_known = found.is_some();
-            let pinned = found.unwrap_or_else(|| buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block)));
+            let pinned = found.unwrap_or_else(|| buffer::Pinned::adopt(pg_sys::ReadBuffer(rel.raw(), block)));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
             if !header.matches(pinned.page())
                 && let Err(damage) = header.check(pinned.page())

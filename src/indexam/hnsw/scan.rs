@@ -28,6 +28,7 @@ use crate::knn::query::VectorQuery;
 use crate::knn::result_queue::{Found, ResultQueue};
 use crate::knn::row_lookup::{RowLookup, SlotVisibility};
 use crate::knn::scan_hints::Hints;
+use crate::pg::relation::Rel;
 use crate::pg::settings;
 use crate::quant::Query;
 use pgrx::pg_sys;
@@ -111,7 +112,7 @@ enum Stage {
 pub struct GraphScan {
     index: Index,
     column: Column,
-    table: Option<Table>,
+    table: Option<Table<'static>>,
     rows: Option<RowLookup>,
     query: Option<VectorQuery>,
     searches: Vec<Search>,
@@ -164,8 +165,8 @@ impl GraphScan {
     /// Prepares a scan of `index` under `snapshot`, with memory from `context`, which lives as long as the scan.
     #[must_use]
     pub unsafe fn new(
-        index: pg_sys::Relation,
-        heap: pg_sys::Relation,
+        index: Rel<'static>,
+        heap: Rel<'static>,
         snapshot: pg_sys::Snapshot,
         context: pg_sys::MemoryContext,
     ) -> Self {
@@ -176,7 +177,7 @@ impl GraphScan {
                 index: Index::of(index),
                 column,
                 table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
-                rows: Some(RowLookup::new(heap, Some(index), &column, snapshot, context)),
+                rows: Some(RowLookup::new(heap.raw(), Some(index.raw()), &column, snapshot, context)),
                 query: None,
                 searches: Vec::new(),
                 candidates: BinaryHeap::new(),

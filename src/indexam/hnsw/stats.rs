@@ -4,6 +4,7 @@ use crate::format::graph::Area;
 use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys::{self, Relation};
 
 /// A graph in numbers.
@@ -33,7 +34,7 @@ impl Stats {
 
 /// The graphs of the open `index` of the open table `heap`, beside running writers.
 #[must_use]
-pub unsafe fn stats(index: Relation, heap: Relation) -> Vec<Stats> {
+pub fn stats(index: Rel<'_>, heap: Rel<'_>) -> Vec<Stats> {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);

@@ -6,7 +6,7 @@ use crate::indexam::hnsw::pages::Graph;
 use crate::knn::column::Column;
 use crate::knn::exact;
 use crate::knn::query::VectorQuery;
-use crate::pg::relation::OpenRelation;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::xact;
 use crate::store::death::{Death, death_for_all};
 use crate::store::slot_reader::{SlotReader, VectorReader};
@@ -16,11 +16,11 @@ use std::cell::{Cell, RefCell};
 use zerocopy::FromBytes;
 
 /// An open table's vectors.
-pub struct Table {
-    heap: pg_sys::Relation,
+pub struct Table<'r> {
+    heap: Rel<'r>,
     toast: OpenRelation,
     /// its vector store
-    pub store: Store,
+    pub store: Store<'static>,
     dims: u16,
     /// by number of the segment
     looks: RefCell<Vec<Option<SlotReader>>>,
@@ -30,23 +30,21 @@ pub struct Table {
     announced: Cell<Option<u32>>,
 }
 
-impl Table {
-    /// The vectors of `dims` dimensions of the open zvec table `heap`, which must stay open.
+impl<'r> Table<'r> {
+    /// The vectors of `dims` dimensions of the zvec table `heap`.
     #[must_use]
-    pub unsafe fn open(heap: pg_sys::Relation, dims: u16, lockmode: pg_sys::LOCKMODE) -> Self {
-        // SAFETY: heap is open
-        unsafe {
-            let toast = OpenRelation::open((*(*heap).rd_rel).reltoastrelid, lockmode);
-            let store = Store::of(toast.raw());
-            Self {
-                heap,
-                toast,
-                store,
-                dims,
-                looks: RefCell::new(Vec::new()),
-                vectors: RefCell::new(Vec::new()),
-                announced: Cell::new(None),
-            }
+    pub fn open(heap: Rel<'r>, dims: u16, lockmode: pg_sys::LOCKMODE) -> Self {
+        let toast = OpenRelation::open(heap.toast_oid(), lockmode);
+        // SAFETY: the value keeps it open as long as it has the store
+        let store = Store::of(unsafe { Rel::of(toast.raw()) });
+        Self {
+            heap,
+            toast,
+            store,
+            dims,
+            looks: RefCell::new(Vec::new()),
+            vectors: RefCell::new(Vec::new()),
+            announced: Cell::new(None),
         }
     }
 
@@ -57,7 +55,7 @@ impl Table {
 
     /// The open table.
     #[must_use]
-    pub fn heap(&self) -> pg_sys::Relation {
+    pub fn heap(&self) -> Rel<'r> {
         self.heap
     }
 
@@ -65,7 +63,7 @@ impl Table {
     #[must_use]
     pub fn horizon(&self) -> u32 {
         // SAFETY: the table is open
-        unsafe { pg_sys::GetOldestNonRemovableTransactionId(self.heap) }.into_inner()
+        unsafe { pg_sys::GetOldestNonRemovableTransactionId(self.heap.raw()) }.into_inner()
     }
 
     /// The slot of `entry`, if it is still that vector's.

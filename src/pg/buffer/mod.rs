@@ -8,7 +8,8 @@ use crate::format::page::PageBytes;
 use crate::pg::compat::FileNode;
 use crate::pg::error::check_memory;
 use crate::pg::failpoint::hit_as_server;
-use crate::pg::{raw, relation};
+use crate::pg::raw;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
@@ -28,22 +29,18 @@ unsafe fn page<'a>(buffer: pg_sys::Buffer) -> &'a PageBytes {
 
 /// Reads block `blkno` of `rel`'s main fork and pins it.
 #[must_use]
-pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
-    // SAFETY: by contract; the server checks the block number, and that a buffer holds the very block
+pub fn read(rel: Rel<'_>, blkno: u32) -> Pinned {
+    check_memory();
+    let hints = hints::hints_of(rel);
+    let recent = hints.get_any(blkno);
+    // SAFETY: rel is open; the server checks the block number, and that a buffer holds the very block
     unsafe {
-        check_memory();
-        if relation::is_temporary(rel) {
-            return Pinned::adopt(pg_sys::ReadBuffer(rel, blkno));
-        }
-        let node = FileNode::of(rel);
-        let hints = hints::hints_of(rel);
-        let recent = hints.get_any(blkno);
         if recent > 0
-            && let Some(pinned) = pin_recent(node, blkno, recent)
+            && let Some(pinned) = pin_recent(rel.node(), blkno, recent)
         {
             return pinned;
         }
-        let buffer = pg_sys::ReadBuffer(rel, blkno);
+        let buffer = pg_sys::ReadBuffer(rel.raw(), blkno);
         hints.set_unseen(blkno, buffer);
         Pinned::adopt(buffer)
     }
@@ -81,39 +78,34 @@ unsafe fn holds_and_pins(node: FileNode, block: u32, recent: pg_sys::Buffer) -> 
 /// Unless the first of `items` is found, asks the kernel to read the `blocks` of `rel` ahead of all that are not: where one
 /// must be read, others will. effective_io_concurrency = 0 (of the relation's tablespace) switches it off.
 #[inline]
-pub unsafe fn read_ahead<T, B: IntoIterator<Item = u32>>(
-    rel: pg_sys::Relation,
+pub fn read_ahead<T, B: IntoIterator<Item = u32>>(
+    rel: Rel<'_>,
     mut items: impl Iterator<Item = T>,
     is_found: impl Fn(&T) -> bool,
     blocks: impl FnMut(T) -> B,
 ) {
-    // SAFETY: rel is open
-    unsafe {
-        let Some(first) = items.next().filter(|first| !relation::is_temporary(rel) && !is_found(first)) else { return };
-        let missing = std::iter::once(first).chain(items.filter(|item| !is_found(item)));
-        ask_for(rel, missing.flat_map(blocks));
-    }
+    let Some(first) = items.next().filter(|first| !rel.is_temporary() && !is_found(first)) else { return };
+    let missing = std::iter::once(first).chain(items.filter(|item| !is_found(item)));
+    ask_for(rel, missing.flat_map(blocks));
 }
 
 #[cold]
-unsafe fn ask_for(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
-    // SAFETY: rel is open
-    unsafe {
-        if pg_sys::get_tablespace_io_concurrency((*(*rel).rd_rel).reltablespace) > 0 {
-            for block in blocks {
-                pg_sys::PrefetchBuffer(rel, pg_sys::ForkNumber::MAIN_FORKNUM, block);
-            }
+fn ask_for(rel: Rel<'_>, blocks: impl Iterator<Item = u32>) {
+    if rel.io_concurrency() > 0 {
+        for block in blocks {
+            // SAFETY: rel is open
+            unsafe { pg_sys::PrefetchBuffer(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, block) };
         }
     }
 }
 
 /// Adds a block to `rel`, zeroed and locked. The caller holds the extension lock.
 #[must_use]
-pub unsafe fn extend(rel: pg_sys::Relation) -> Exclusive {
-    // SAFETY: by contract
+pub fn extend(rel: Rel<'_>) -> Exclusive {
+    // SAFETY: rel is open
     Exclusive(unsafe {
         pg_sys::ReadBufferExtended(
-            rel,
+            rel.raw(),
             pg_sys::ForkNumber::MAIN_FORKNUM,
             pg_sys::InvalidBlockNumber,
             pg_sys::ReadBufferMode::RBM_ZERO_AND_LOCK,

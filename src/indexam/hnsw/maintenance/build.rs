@@ -25,6 +25,7 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{notice, raise};
 use crate::pg::failpoint::hit;
+use crate::pg::relation::Rel;
 use crate::pg::wal;
 use crate::pg::wal::Change;
 use crate::pg::{buffer, memory, relation};
@@ -42,7 +43,7 @@ pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOption
     if largest > fit {
         let needed = bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
         // SAFETY: open
-        let name = unsafe { relation::name(index.relation()) };
+        let name = unsafe { index.relation().name() };
         notice(
             format!(
                 "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
@@ -266,16 +267,16 @@ impl<'g> Pages<'g> {
         unsafe {
             // The server locks many pages at a time for this, in the order of blocks: so only such as nobody else knows,
             // not those that others have added to the map or the pending list meanwhile and lock in another order.
-            if relation::needs_wal(rel) {
+            if rel.needs_wal() {
                 for extent in self.areas.iter().flatten().flat_map(ExtentList::extents) {
                     let (first, end) = (extent.start, extent.start + extent.pages);
-                    pg_sys::log_newpage_range(rel, pg_sys::ForkNumber::MAIN_FORKNUM, first, end, false);
+                    pg_sys::log_newpage_range(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, first, end, false);
                 }
             }
             hit("build.logged");
             let root_page = buffer::read(rel, map.block).exclusive();
             // rows may have been noted while the pages were written, and the other areas have grown
-            let mut page = match GraphRootPage::decode(root_page.page(), map.no, map.m, relation::blocks(rel)) {
+            let mut page = match GraphRootPage::decode(root_page.page(), map.no, map.m, rel.blocks()) {
                 Ok(page) => page,
                 Err(damage) => {
                     drop(root_page);

@@ -1,12 +1,13 @@
 //! The maintenance lock of a graph.
 
 use crate::indexam::hnsw::pages::{Graph, Index};
+use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 
 /// Holds a graph's maintenance lock: one drain or repair at a time. Released when dropped, or by the server after an
 /// error.
 pub struct MaintenanceLock {
-    rel: pg_sys::Relation,
+    rel: Rel<'static>,
     block: u32,
 }
 
@@ -18,7 +19,7 @@ impl MaintenanceLock {
     pub fn acquire(graph: &Graph) -> Self {
         let (rel, block) = (graph.index.relation(), graph.map.block);
         // SAFETY: open
-        unsafe { pg_sys::LockPage(rel, block, LOCK) };
+        unsafe { pg_sys::LockPage(rel.raw(), block, LOCK) };
         Self { rel, block }
     }
 
@@ -28,7 +29,7 @@ impl MaintenanceLock {
     pub fn acquire_in_time(index: &Index, block: u32) -> Self {
         let rel = index.relation();
         // SAFETY: open
-        while !unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) } {
+        while !unsafe { pg_sys::ConditionalLockPage(rel.raw(), block, LOCK) } {
             pgrx::check_for_interrupts!();
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
@@ -40,7 +41,7 @@ impl MaintenanceLock {
     pub fn try_acquire(graph: &Graph) -> Option<Self> {
         let (rel, block) = (graph.index.relation(), graph.map.block);
         // SAFETY: open
-        unsafe { pg_sys::ConditionalLockPage(rel, block, LOCK) }.then(|| Self { rel, block })
+        unsafe { pg_sys::ConditionalLockPage(rel.raw(), block, LOCK) }.then(|| Self { rel, block })
     }
 }
 
@@ -48,7 +49,7 @@ impl Drop for MaintenanceLock {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             // SAFETY: acquired before
-            unsafe { pg_sys::UnlockPage(self.rel, self.block, LOCK) }
+            unsafe { pg_sys::UnlockPage(self.rel.raw(), self.block, LOCK) }
         }
     }
 }

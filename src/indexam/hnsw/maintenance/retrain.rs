@@ -26,6 +26,7 @@ use crate::indexam::options::GraphOptions;
 use crate::pg::error::notice;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::quant::{Codec, Head};
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ pub fn if_outgrown(writer: &mut GraphWriter, table: &Table, options: GraphOption
             return;
         }
         // SAFETY: open
-        let name = unsafe { relation::name(graph.index.relation()) };
+        let name = unsafe { graph.index.relation().name() };
         let (megabytes, setting) = (needed.div_ceil(1024 * 1024), memory_setting_name());
         notice(
             format!("the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into {setting}"),

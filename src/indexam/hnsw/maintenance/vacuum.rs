@@ -21,6 +21,7 @@ use crate::indexam::options::GraphOptions;
 use crate::knn::column::Column;
 use crate::pg::failpoint::hit;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use crate::pg::xact;
 use crate::store::death::{Death, death_for_all};
 use pgrx::pg_sys::{self, Relation};
@@ -156,17 +157,14 @@ pub fn maintain(
 /// As VACUUM, but everything that waits is drained, and every dead node taken out. Reports to
 /// `pg_stat_progress_create_index`. What was done stays done when the statement is cancelled.
 #[must_use]
-pub unsafe fn optimize(index: Relation, heap: Relation) -> Done {
+pub fn optimize(index: Rel<'_>, heap: Rel<'_>) -> Done {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
         let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        let relam = (*(*index).rd_rel).relam;
-        pg_sys::pgstat_progress_start_command(
-            pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX,
-            relation::oid(heap),
-        );
-        progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(relation::oid(index).to_u32()));
+        let relam = index.access_method();
+        pg_sys::pgstat_progress_start_command(pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX, heap.oid());
+        progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(index.oid().to_u32()));
         progress(pg_sys::PROGRESS_CREATEIDX_ACCESS_METHOD_OID.to_u32(), u64::from(relam.to_u32()));
         progress(pg_sys::PROGRESS_CREATEIDX_PHASE, u64::from(pg_sys::PROGRESS_CREATEIDX_PHASE_BUILD));
         let mut tick = |count| {

@@ -11,6 +11,7 @@
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;
 use crate::pg::relation;
+use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -46,9 +47,9 @@ thread_local! {
 
 /// Whether others search an open index, as far as looks now and then can tell, and the present statement has not been asked
 /// for that index yet.
-unsafe fn is_due(index: pg_sys::Relation) -> bool {
+fn is_due(index: Rel<'_>) -> bool {
     // SAFETY: index is open; the rest is of this backend
-    let (oid, statement) = unsafe { (relation::oid(index).to_u32(), pg_sys::GetCurrentStatementStartTimestamp()) };
+    let (oid, statement) = unsafe { (index.oid().to_u32(), pg_sys::GetCurrentStatementStartTimestamp()) };
     KNOWN.with_borrow_mut(|all| {
         let new = Known { index: oid, looked: None, seen: None, statement: 0 };
         let mut known = all.iter().position(|known| known.index == oid).map_or(new, |at| all.remove(at));
@@ -57,7 +58,7 @@ unsafe fn is_due(index: pg_sys::Relation) -> bool {
         if is_first && known.looked.is_none_or(|at| now.duration_since(at) >= LOOK_EVERY) {
             known.looked = Some(now);
             // SAFETY: index is open
-            if unsafe { relation::is_read_by_others(index) } {
+            if unsafe { index.is_read_by_others() } {
                 known.seen = Some(now);
             }
         }
@@ -70,7 +71,7 @@ unsafe fn is_due(index: pg_sys::Relation) -> bool {
 }
 
 /// Sleeps, perhaps, after `waiting` vectors wait: the more do, the more likely.
-pub unsafe fn give_time(graph: &Graph, waiting: u32) {
+pub fn give_time(graph: &Graph, waiting: u32) {
     // SAFETY: the index is open
     if !unsafe { is_due(graph.index.relation()) } {
         return;

@@ -628,24 +628,24 @@ unsafe fn work_at(index: pg_sys::Oid, work: Step, in_memory: bool) -> Round {
             return Round::Locked;
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
-        let oids = [relation::oid(heap.raw()), (*(*heap.raw()).rd_rel).reltoastrelid, relation::oid(index.raw())];
+        let oids = [heap.rel().oid(), heap.rel().toast_oid(), index.rel().oid()];
         give_way::at(oids.map(pg_sys::Oid::to_u32));
-        let wanted = matches!(work, Step::Drain | Step::Look) && background::is_repair_wanted(index.raw());
+        let wanted = matches!(work, Step::Drain | Step::Look) && background::is_repair_wanted(index.rel());
         if work == Step::Look {
-            let left = wanted || background::most_waiting(index.raw()) >= wanted_from();
+            let left = wanted || background::most_waiting(index.rel()) >= wanted_from();
             return if left { Round::Done } else { Round::Nothing };
         }
         if wanted {
             return Round::RepairWanted;
         }
         let what = if work == Step::Repair { "repair" } else { "drain" };
-        let activity = format!("{what} of index \"{}\"", relation::name(index.raw()));
+        let activity = format!("{what} of index \"{}\"", index.rel().name());
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
         let done = if work == Step::Repair {
-            restricted::as_owner(heap.raw(), || background::repair_wanted(index.raw(), heap.raw()))
+            restricted::as_owner(heap.rel(), || background::repair_wanted(index.rel(), heap.rel()))
         } else {
-            restricted::as_owner(heap.raw(), || background::drain_some(index.raw(), heap.raw(), BATCH, in_memory))
+            restricted::as_owner(heap.rel(), || background::drain_some(index.rel(), heap.rel(), BATCH, in_memory))
         };
         match done {
             None => Round::Busy,

@@ -4,6 +4,7 @@
 
 use super::locks::Lock;
 use super::queue::{Queue, queue};
+use crate::pg::relation::Rel;
 use crate::pg::{process, relation, settings};
 use pgrx::pg_sys::{self, Datum};
 use std::cell::Cell;
@@ -44,9 +45,9 @@ fn note(queue: &Queue, index: u32) -> bool {
 }
 
 /// Asks for a worker that drains `index`.
-pub unsafe fn ask_for(index: pg_sys::Relation) {
+pub fn ask_for(index: Rel<'_>) {
     // SAFETY: index is open
-    let (oid, is_temporary) = unsafe { (relation::oid(index).to_u32(), relation::is_temporary(index)) };
+    let (oid, is_temporary) = unsafe { (index.oid().to_u32(), index.is_temporary()) };
     if is_temporary || settings::max_drain_workers() == 0 {
         return;
     }
@@ -62,12 +63,11 @@ pub unsafe fn ask_for(index: pg_sys::Relation) {
 
 /// Asks for a worker that takes out dead nodes of `index`, of which a root page says that it is wanted. False when there is none,
 /// nor will be: so of the indexes that a statement is about one is left to a worker, and none while a worker repairs another.
-pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
+pub fn ask_for_repair(index: Rel<'_>) -> bool {
     // SAFETY: index is open
     unsafe {
-        let oid = relation::oid(index).to_u32();
-        let Some(queue) = queue().filter(|_| !relation::is_temporary(index) && settings::max_drain_workers() > 0)
-        else {
+        let oid = index.oid().to_u32();
+        let Some(queue) = queue().filter(|_| !index.is_temporary() && settings::max_drain_workers() > 0) else {
             return false;
         };
         let statement = pg_sys::GetCurrentStatementStartTimestamp();
@@ -90,10 +90,10 @@ pub unsafe fn ask_for_repair(index: pg_sys::Relation) -> bool {
 
 /// Whether a worker is at an index or will be, or this statement has asked for one.
 #[must_use]
-pub unsafe fn is_at(index: pg_sys::Relation) -> bool {
+pub fn is_at(index: Rel<'_>) -> bool {
     // SAFETY: index is open
     unsafe {
-        let oid = relation::oid(index).to_u32();
+        let oid = index.oid().to_u32();
         LEFT.get() == (pg_sys::GetCurrentStatementStartTimestamp(), oid)
             || Lock::Index(oid).is_taken()
             || queue().is_some_and(|queue| queue.has(this_database(), oid) && is_served(queue, this_database()))
