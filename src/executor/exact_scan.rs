@@ -289,8 +289,7 @@ impl ExactScan {
 
 /// Raises the error for a plan that does not fit the table; the server makes plans anew when a table changes.
 fn changed(rel: Rel<'_>) -> ! {
-    // SAFETY: rel is open
-    let name = unsafe { rel.name() };
+    let name = rel.name();
     raise(Error::new(SqlState::Internal, format!("the plan of an exact scan does not fit table \"{name}\"")))
 }
 

@@ -140,8 +140,7 @@ pub fn of(oid: Oid, right: Right) -> Vec<Target> {
         _ => {
             // says so if there is no such relation
             let other = OpenRelation::open(oid, pg_sys::AccessShareLock as _);
-            // SAFETY: open
-            let name = unsafe { other.rel().name() };
+            let name = other.rel().name();
             raise(
                 Error::new(SqlState::WrongObjectType, format!("\"{name}\" is neither a table nor an index"))
                     .hint("Name a zvec table, or an index of the access method zvec_hnsw or zvec_flat."),
@@ -160,8 +159,7 @@ pub fn of(oid: Oid, right: Right) -> Vec<Target> {
 
 /// Raises the error for a relation that is no index of ours.
 fn refuse(index: Rel<'_>) -> ! {
-    // SAFETY: index is open
-    let name = unsafe { index.name() };
+    let name = index.name();
     raise(
         Error::new(
             SqlState::WrongObjectType,

@@ -88,53 +88,47 @@ impl Column {
     /// longer, fit each other.
     #[must_use]
     pub fn of(index: Rel<'_>, heap: Rel<'_>) -> Self {
-        // SAFETY: both are open
-        unsafe {
-            let attnum = index.key_column();
-            if attnum <= 0 {
-                refuse(
-                    format!("index \"{}\" is on an expression, not on a column", index.name()),
-                    "Store the expression's value in a column of the table, for example a generated one, and index that.",
-                );
-            }
-            if !tableam::is_zvec_table(heap) {
-                let (index, heap) = (index.name(), heap.name());
-                raise(
+        let attnum = index.key_column();
+        if attnum <= 0 {
+            refuse(
+                format!("index \"{}\" is on an expression, not on a column", index.name()),
+                "Store the expression's value in a column of the table, for example a generated one, and index that.",
+            );
+        }
+        if !tableam::is_zvec_table(heap) {
+            let (index, heap) = (index.name(), heap.name());
+            raise(
                     Error::new(
                         SqlState::WrongObjectType,
                         format!("index \"{index}\" needs a table of access method zvec, which \"{heap}\" is not"),
                     )
                     .hint("Make the table with USING zvec, convert it with ALTER TABLE ... SET ACCESS METHOD zvec, or drop the index."),
                 );
-            }
-            let attribute = heap.attribute(attnum);
-            if !is_vector_type(attribute.atttypid) {
-                let name = heap.column_name(attnum);
-                refuse(
-                    format!("column \"{name}\" of table \"{}\" is not of type zvec", heap.name()),
-                    "Only vectors that a zvec table stores natively can be indexed this way.",
-                );
-            }
-            Self::in_table(heap, attnum, metric_of(index)).unwrap_or_else(|| undeclared(heap, attnum, None))
         }
+        let attribute = heap.attribute(attnum);
+        if !is_vector_type(attribute.atttypid) {
+            let name = heap.column_name(attnum);
+            refuse(
+                format!("column \"{name}\" of table \"{}\" is not of type zvec", heap.name()),
+                "Only vectors that a zvec table stores natively can be indexed this way.",
+            );
+        }
+        Self::in_table(heap, attnum, metric_of(index)).unwrap_or_else(|| undeclared(heap, attnum, None))
     }
 
     /// Column `attnum` of the open zvec table `heap`, to be ordered by `metric`; `None` when it does not declare its
     /// dimensions, or is no vector.
     #[must_use]
     pub fn in_table(heap: Rel<'_>, attnum: i16, metric: Metric) -> Option<Self> {
-        // SAFETY: the table is open, and has the column
-        unsafe {
-            let attribute = heap.attribute(attnum);
-            if !is_vector_type(attribute.atttypid) {
-                return None;
-            }
-            let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
-            let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
-            let not_null = heap.has_no_null(attnum);
-            let toast = heap.toast_oid();
-            Some(Self { attnum, dims, metric, not_null, table: heap.oid(), toast })
+        let attribute = heap.attribute(attnum);
+        if !is_vector_type(attribute.atttypid) {
+            return None;
         }
+        let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
+        let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
+        let not_null = heap.has_no_null(attnum);
+        let toast = heap.toast_oid();
+        Some(Self { attnum, dims, metric, not_null, table: heap.oid(), toast })
     }
 
     /// Whether the table has a vector store ([`Store::if_any`]).
@@ -144,8 +138,7 @@ impl Column {
             return false;
         }
         let toast = OpenRelation::open(self.toast, pg_sys::AccessShareLock as _);
-        // SAFETY: open
-        unsafe { Store::is_in(toast.rel()) }
+        Store::is_in(toast.rel())
     }
 
     /// Whether rows of the open table `heap` may lack the column: it was added with a default, which they have got since. Nothing

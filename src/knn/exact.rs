@@ -16,8 +16,7 @@ pub fn distance(query: &VectorQuery, column: &Column, store: &Store, slot: SlotN
         sum.add(bytes, 0);
         true
     };
-    // SAFETY: the store's relation is open
-    if !unsafe { store.read(vector, take) } {
+    if !store.read(vector, take) {
         pointer_reader::missing(column.table.to_u32(), vector)
     }
     sum.finish()

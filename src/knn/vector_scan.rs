@@ -31,8 +31,7 @@ impl ColumnSegments {
     /// Those of `store` for `column`.
     #[must_use]
     pub unsafe fn of(store: &Store, column: &Column) -> Self {
-        // SAFETY: the store's relation is open
-        unsafe { store.refresh_all() };
+        store.refresh_all();
         let mut start = 0;
         let mut segments = Vec::new();
         for segment in store.segments() {
@@ -74,8 +73,7 @@ impl ColumnSegments {
     pub unsafe fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
         let Some((at, ordinal)) = self.locate(n) else { return };
         let segment = &self.segments[at].1;
-        // SAFETY: the store's relation is open
-        let page = unsafe { store.slot_page(segment, ordinal) };
+        let page = store.slot_page(segment, ordinal);
         let first = ordinal * SLOTS_PER_PAGE as u32;
         let whole = segment.page.geometry.positions_on(segment.page.data.pages());
         for index in 0..SLOTS_PER_PAGE.min(whole.saturating_sub(first) as usize) {
@@ -104,8 +102,7 @@ impl PageSource for BackendPages<'_> {
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
         if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
             self.current = None;
-            // SAFETY: the store's relation is open as long as `pins` lives
-            let page = unsafe { self.pins.data(ordinal) };
+            let page = self.pins.data(ordinal);
             self.current = Some((ordinal, page));
             self.next = self.pins.last_address(ordinal + 1);
         }
@@ -156,8 +153,7 @@ pub unsafe fn nearest(
     while let Some(number) = chunks.segment(segments) {
         let segment = &segments.segments[number].1;
         let geometry = segment.page.geometry;
-        // SAFETY: the store's relation is open
-        let pins = unsafe { DataPages::new(store, segment) };
+        let pins = DataPages::new(store, segment);
         let mut reading = BackendPages { pins: &pins, current: None, next: 0 };
         let mut own = |found: Found, best: &mut TopK| {
             offer(measure, geometry, found, &mut reading, best);
@@ -187,8 +183,7 @@ pub unsafe fn nearest(
                 for found in &task {
                     let pages = geometry.pages(found.slot.position());
                     for ordinal in (*pages.start()).max(known)..=*pages.end() {
-                        // SAFETY: the store's relation is open
-                        unsafe { pins.find(ordinal) };
+                        pins.find(ordinal);
                     }
                     known = pages.end() + 1;
                 }

@@ -48,8 +48,7 @@ sql_function! {
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
         let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
         let (table, toast) = open_table(oid, pg_sys::AccessShareLock as _);
-        // SAFETY: both relations are open
-        unsafe {
+        {
             let store = Store::of(toast.rel());
             store.refresh_all();
             for segment in store.segments() {
@@ -122,8 +121,7 @@ crate::sql_function! {
         for target in selection::of(regclass(call, 0), Right::Own) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
             let table = opened.table.rel();
-            // SAFETY: what is open stays open
-            unsafe {
+            {
                 restricted::as_owner(table, || {
                     if target.index.is_none() {
                         check_table(table, &mut tell);

@@ -24,8 +24,7 @@ fn load(rel: Rel<'_>, block: u32) {
 /// Loads the segments of `store` that `wanted` is true for, in the order of their blocks; returns the number of pages.
 fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
     let mut pages = 1;
-    // SAFETY: the store's relation is open; extents lie within it
-    unsafe {
+    {
         store.refresh_all();
         load(store.relation(), 0);
         for segment in store.segments().iter().filter(|segment| wanted(segment)) {
@@ -44,29 +43,26 @@ fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
 
 /// Loads the indexes, after the vectors that they are over: what is loaded last stays longest.
 fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
-    // SAFETY: what is open stays open
-    unsafe {
-        let table = opened.table.rel();
-        let toast = pointer_reader::toast_of(table, pg_sys::AccessShareLock as _);
-        let store = Store::of(toast.rel());
-        let mut pages = if whole_table {
-            load_segments(&store, |_| true)
-        } else {
-            let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.rel(), table)).collect();
-            load_segments(&store, |segment| {
-                let fits = |c: &Column| c.attnum == segment.page.attnum && c.dims == segment.page.geometry.dims;
-                columns.iter().any(fits)
-            })
-        };
-        for (index, _) in &opened.indexes {
-            let blocks = index.rel().blocks();
-            for block in 0..blocks {
-                load(index.rel(), block);
-            }
-            pages += u64::from(blocks);
+    let table = opened.table.rel();
+    let toast = pointer_reader::toast_of(table, pg_sys::AccessShareLock as _);
+    let store = Store::of(toast.rel());
+    let mut pages = if whole_table {
+        load_segments(&store, |_| true)
+    } else {
+        let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.rel(), table)).collect();
+        load_segments(&store, |segment| {
+            let fits = |c: &Column| c.attnum == segment.page.attnum && c.dims == segment.page.geometry.dims;
+            columns.iter().any(fits)
+        })
+    };
+    for (index, _) in &opened.indexes {
+        let blocks = index.rel().blocks();
+        for block in 0..blocks {
+            load(index.rel(), block);
         }
-        pages
+        pages += u64::from(blocks);
     }
+    pages
 }
 
 crate::sql_function! {
@@ -78,8 +74,7 @@ crate::sql_function! {
         let mut pages = 0;
         for target in selection::of(regclass(call, 0), Right::Select) {
             let Some(opened) = target.open(lock, lock) else { continue };
-            // SAFETY: opened
-            pages += unsafe { prewarm(&opened, target.index.is_none()) };
+            pages += prewarm(&opened, target.index.is_none());
             opened.close_and_unlock(lock, lock);
         }
         Ok(Datum::from(pages as i64))

@@ -51,8 +51,7 @@ crate::sql_function! {
         }
         let Some(opened) = target.open(lock, lock) else { refuse(oid) };
         let [(index, _)] = opened.indexes.as_slice() else { refuse(oid) };
-        // SAFETY: the relations are open
-        unsafe { refuse_reader(opened.table.rel(), index.rel()) };
+        refuse_reader(opened.table.rel(), index.rel());
         // SAFETY: the relations are open, the caller's snapshot is active
         let recall = unsafe {
             let column = Column::of(index.rel(), opened.table.rel());

@@ -61,14 +61,11 @@ impl<'s> DataPages<'s> {
     #[must_use]
     pub fn data(&self, ordinal: u32) -> Pinned {
         let header = header(self.segment.no, ordinal);
-        // SAFETY: rel is open
-        unsafe {
-            let (pinned, block) = self.pin(ordinal);
-            if !header.matches(pinned.page()) {
-                check_header(self.rel, block, pinned.page(), &header);
-            }
-            pinned
+        let (pinned, block) = self.pin(ordinal);
+        if !header.matches(pinned.page()) {
+            check_header(self.rel, block, pinned.page(), &header);
         }
+        pinned
     }
 
     /// Finds out for threads where data page `ordinal` is: remembers its buffer, or that it is in none. Where it is to be in the

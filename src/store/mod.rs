@@ -59,31 +59,27 @@ pub unsafe fn create(rel: Rel<'_>, node: &FileNode, fork: pg_sys::ForkNumber::Ty
 /// Empties the store: `truncate` cuts the relation's file to nothing, then the root page is put back, with a base that
 /// no slot number of before has.
 pub fn truncate(rel: Rel<'_>, truncate: impl FnOnce()) {
-    // SAFETY: by contract; the caller holds the relation exclusively
-    unsafe {
-        let root = Store::of(rel).root();
-        let base = SegmentNo(root.segments.len().max(1) as u32).tag(root.base).0;
-        hit("truncate.begin");
-        truncate();
-        hit("truncate.cut");
-        let lock = relation::ExtensionLock::acquire(rel);
-        let page = [crate::pg::buffer::extend(rel)];
-        wal::initialise(rel, &page);
-        let mut change = wal::Change::new(&page[0]);
-        change.make_store_page(&RootPage::HEADER);
-        change.put(RootPage::BASE, &base.to_le_bytes());
-        hit("truncate.page");
-        wal::apply(rel, &[change]);
-        hit("truncate.root");
-        drop(page);
-        drop(lock);
-        segment_cache::forget(rel.oid());
-    }
+    let root = Store::of(rel).root();
+    let base = SegmentNo(root.segments.len().max(1) as u32).tag(root.base).0;
+    hit("truncate.begin");
+    truncate();
+    hit("truncate.cut");
+    let lock = relation::ExtensionLock::acquire(rel);
+    let page = [crate::pg::buffer::extend(rel)];
+    wal::initialise(rel, &page);
+    let mut change = wal::Change::new(&page[0]);
+    change.make_store_page(&RootPage::HEADER);
+    change.put(RootPage::BASE, &base.to_le_bytes());
+    hit("truncate.page");
+    wal::apply(rel, &[change]);
+    hit("truncate.root");
+    drop(page);
+    drop(lock);
+    segment_cache::forget(rel.oid());
 }
 
 fn damage_error(rel: Rel<'_>, blkno: u32, damage: &Damage) -> Error {
-    // SAFETY: rel is open
-    let name = unsafe { rel.name() };
+    let name = rel.name();
     let what = format!("invalid vector store page in block {blkno} of relation \"{name}\": {}", damage.0);
     Error::new(SqlState::DataCorrupted, what)
 }
@@ -110,8 +106,7 @@ pub const LACKING_HINT: &str = "Another program has copied the table and swapped
 
 /// Raises the error for a table whose open TOAST relation `toast` is no vector store.
 pub(crate) fn raise_lacking(toast: Rel<'_>) -> ! {
-    // SAFETY: toast is open
-    let (oid, name) = unsafe { (toast.oid(), toast.name()) };
+    let (oid, name) = (toast.oid(), toast.name());
     let class = pg_sys::RelationRelationId;
     let owner = catalog::dependencies(class, oid).into_iter().find(|(of, _)| *of == class);
     let table = owner.map_or_else(|| format!("the table of \"{name}\""), |(_, table)| relation::name_of(table));
@@ -121,7 +116,6 @@ pub(crate) fn raise_lacking(toast: Rel<'_>) -> ! {
 /// Checks that a page is the store page it should be.
 pub(crate) fn check_header(rel: Rel<'_>, blkno: u32, page: &crate::format::page::PageBytes, header: &PageHeader) {
     if let Err(damage) = header.check(page) {
-        // SAFETY: by contract
-        unsafe { damaged(rel, blkno, &damage) }
+        damaged(rel, blkno, &damage)
     }
 }

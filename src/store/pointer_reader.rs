@@ -65,48 +65,41 @@ pub fn missing(table: u32, vector: StoredVector) -> ! {
 #[must_use]
 pub fn open_toast(table: pg_sys::Oid, lockmode: pg_sys::LOCKMODE) -> (OpenRelation, OpenRelation) {
     let rel = OpenRelation::open(table, lockmode);
-    // SAFETY: rel is open
-    let toast = unsafe { toast_of(rel.rel(), lockmode) };
+    let toast = toast_of(rel.rel(), lockmode);
     (rel, toast)
 }
 
 /// Opens the TOAST relation of table `rel`. An error is raised when it has none.
 #[must_use]
 pub fn toast_of(rel: Rel<'_>, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
-    // SAFETY: rel is open
-    unsafe {
-        let toast = rel.toast_oid();
-        if toast == pg_sys::InvalidOid {
-            let name = rel.name();
-            raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
-        }
-        OpenRelation::open(toast, lockmode)
+    let toast = rel.toast_oid();
+    if toast == pg_sys::InvalidOid {
+        let name = rel.name();
+        raise(Error::new(SqlState::WrongObjectType, format!("table \"{name}\" has no vector store")))
     }
+    OpenRelation::open(toast, lockmode)
 }
 
 fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
     let (rel, toast) = open_toast(pg_sys::Oid::from(table), pg_sys::AccessShareLock as _);
-    // SAFETY: both are open
-    unsafe {
-        let store = Store::of(toast.rel());
-        let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
-            missing(table, vector)
-        };
-        let resolved = KnownSegment {
-            epoch: segment_cache::epoch(),
-            table,
-            toast: toast.rel().oid(),
-            node: toast.rel().node(),
-            permanent: toast.rel().is_permanent(),
-            temporary: toast.rel().is_temporary(),
-            hints: hints_of(toast.rel()),
-            segment,
-            last: u32::MAX,
-            last_extent: 0,
-        };
-        drop(rel);
-        resolved
-    }
+    let store = Store::of(toast.rel());
+    let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
+        missing(table, vector)
+    };
+    let resolved = KnownSegment {
+        epoch: segment_cache::epoch(),
+        table,
+        toast: toast.rel().oid(),
+        node: toast.rel().node(),
+        permanent: toast.rel().is_permanent(),
+        temporary: toast.rel().is_temporary(),
+        hints: hints_of(toast.rel()),
+        segment,
+        last: u32::MAX,
+        last_extent: 0,
+    };
+    drop(rel);
+    resolved
 }
 
 impl KnownSegment {
@@ -211,8 +204,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
     let Some((at, geometry, temporary)) = found else { missing(table, vector) };
     if let Some(toast) = temporary {
         let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
-        // SAFETY: toast is open
-        let found = unsafe {
+        let found = {
             Store::of(toast.rel()).read(vector, |_, piece| {
                 take(piece, 0);
                 true
@@ -239,8 +231,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         };
         if !place.header.matches(page.page()) {
             let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
-            // SAFETY: toast is open
-            unsafe { check_header(toast.rel(), place.block, page.page(), &place.header) }
+            check_header(toast.rel(), place.block, page.page(), &place.header)
         }
         take(&page.page()[from..from + piece.len], place.ahead);
     }
@@ -257,8 +248,7 @@ pub fn is_stored_in(oid: u32) -> bool {
     }
     segment_cache::watch_relation_cache();
     let rel = OpenRelation::open(pg_sys::Oid::from(oid), pg_sys::AccessShareLock as _);
-    // SAFETY: rel is open
-    let stored = unsafe { rel.rel().kind() != pg_sys::RELKIND_TOASTVALUE };
+    let stored = rel.rel().kind() != pg_sys::RELKIND_TOASTVALUE;
     drop(rel);
     let epoch = segment_cache::epoch();
     KINDS.with_borrow_mut(|kinds| {

@@ -38,24 +38,21 @@ impl Store<'_> {
     #[must_use]
     pub fn reserve(&self, attnum: i16, dims: u16, count: usize) -> Vec<Reservation> {
         let mut taken = Vec::with_capacity(count);
-        // SAFETY: rel is open
-        unsafe {
-            loop {
-                let segments = self.segments();
-                for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
-                    if segment.full_at.get() == epoch() {
-                        continue;
-                    }
-                    self.reserve_in(segment.clone(), count, &mut taken);
-                    if taken.len() == count {
-                        return taken;
-                    }
+        loop {
+            let segments = self.segments();
+            for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
+                if segment.full_at.get() == epoch() {
+                    continue;
                 }
-                let segment = self.create_segment(attnum, dims, segments.len());
-                self.reserve_in(segment, count, &mut taken);
+                self.reserve_in(segment.clone(), count, &mut taken);
                 if taken.len() == count {
                     return taken;
                 }
+            }
+            let segment = self.create_segment(attnum, dims, segments.len());
+            self.reserve_in(segment, count, &mut taken);
+            if taken.len() == count {
+                return taken;
             }
         }
     }
@@ -63,115 +60,102 @@ impl Store<'_> {
     fn reserve_in(&self, mut segment: Rc<Segment>, count: usize, taken: &mut Vec<Reservation>) {
         let before = taken.len();
         let most_pages = Geometry::slot_pages(segment.page.geometry.capacity);
-        // SAFETY: rel is open
-        unsafe {
-            let mut searched_from = segment.target.get();
-            // as it was when the search began
-            let mut hint = segment.page.free_hint;
-            while taken.len() < count {
-                pgrx::check_for_interrupts!();
-                let at = segment.target.get();
-                if at < segment.page.slot_pages() {
-                    hit("reserve.page");
-                    if self.reserve_on(&segment, at, count, taken) {
-                        segment.target.set(at + 1);
-                    }
-                    continue;
+        let mut searched_from = segment.target.get();
+        // as it was when the search began
+        let mut hint = segment.page.free_hint;
+        while taken.len() < count {
+            pgrx::check_for_interrupts!();
+            let at = segment.target.get();
+            if at < segment.page.slot_pages() {
+                hit("reserve.page");
+                if self.reserve_on(&segment, at, count, taken) {
+                    segment.target.set(at + 1);
                 }
-                // past the end of what we know: look again before making more
-                segment = self.refresh_segment(&segment);
-                if at < segment.page.slot_pages() {
-                    continue;
-                }
-                if segment.page.free_hint < searched_from {
-                    searched_from = segment.page.free_hint;
-                    hint = searched_from;
-                    segment.target.set(searched_from);
-                    continue;
-                }
-                if hint < at {
-                    // unless VACUUM has lowered it meanwhile: what it freed may lie behind us
-                    hint =
-                        self.set_free_hint(&segment, |now| if now == hint && now >= searched_from { at } else { now });
-                }
-                if at >= most_pages {
-                    segment.full_at.set(epoch());
-                    break;
-                }
-                segment = self.extend(&segment, PageKind::Slots, at + 1);
+                continue;
             }
-            let positions = || taken[before..].iter().map(|r| r.slot.position().0);
-            if let (Some(first), Some(last)) = (positions().min(), positions().max()) {
-                let needed = segment.page.geometry.data_pages(last + 1);
-                hit("reserve.slots_taken");
-                if segment.page.data.pages() < needed {
-                    // in this order: what is LIVE now had its pages entered before
-                    let in_use = self.positions_in_use(&segment, first);
-                    segment = self.refresh_segment(&segment);
-                    if segment.page.geometry.data_pages(in_use) > segment.page.data.pages() {
-                        let what = Damage("the data extents do not cover the slots in use".into());
-                        super::damaged(self.rel, segment.block, &what);
-                    }
-                    self.extend(&segment, PageKind::Data, needed);
+            // past the end of what we know: look again before making more
+            segment = self.refresh_segment(&segment);
+            if at < segment.page.slot_pages() {
+                continue;
+            }
+            if segment.page.free_hint < searched_from {
+                searched_from = segment.page.free_hint;
+                hint = searched_from;
+                segment.target.set(searched_from);
+                continue;
+            }
+            if hint < at {
+                // unless VACUUM has lowered it meanwhile: what it freed may lie behind us
+                hint = self.set_free_hint(&segment, |now| if now == hint && now >= searched_from { at } else { now });
+            }
+            if at >= most_pages {
+                segment.full_at.set(epoch());
+                break;
+            }
+            segment = self.extend(&segment, PageKind::Slots, at + 1);
+        }
+        let positions = || taken[before..].iter().map(|r| r.slot.position().0);
+        if let (Some(first), Some(last)) = (positions().min(), positions().max()) {
+            let needed = segment.page.geometry.data_pages(last + 1);
+            hit("reserve.slots_taken");
+            if segment.page.data.pages() < needed {
+                // in this order: what is LIVE now had its pages entered before
+                let in_use = self.positions_in_use(&segment, first);
+                segment = self.refresh_segment(&segment);
+                if segment.page.geometry.data_pages(in_use) > segment.page.data.pages() {
+                    let what = Damage("the data extents do not cover the slots in use".into());
+                    super::damaged(self.rel, segment.block, &what);
                 }
+                self.extend(&segment, PageKind::Data, needed);
             }
         }
     }
 
     /// The end of the positions in use on the slot page of position `at`: data pages must reach so far.
     fn positions_in_use(&self, segment: &Segment, at: u32) -> u32 {
-        // SAFETY: rel is open
-        unsafe {
-            let (ordinal, index) = Geometry::slot_at(Position(at));
-            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
-            let live = |i: &usize| SlotPage::slot(page.page(), *i).state() == Some(SlotState::Live);
-            (0..SLOTS_PER_PAGE).rev().find(live).map_or(0, |last| at - index as u32 + last as u32 + 1)
-        }
+        let (ordinal, index) = Geometry::slot_at(Position(at));
+        let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+        let live = |i: &usize| SlotPage::slot(page.page(), *i).state() == Some(SlotState::Live);
+        (0..SLOTS_PER_PAGE).rev().find(live).map_or(0, |last| at - index as u32 + last as u32 + 1)
     }
 
     /// Takes free slots of one page; true when it has no more.
     fn reserve_on(&self, segment: &Segment, ordinal: u32, count: usize, taken: &mut Vec<Reservation>) -> bool {
-        // SAFETY: rel is open
-        unsafe {
-            let xid = xact::current_xid();
-            let header = SlotPage::header(segment.no, ordinal);
-            let mut page = self.page(&segment.page.slots, &header).exclusive();
-            let first = ordinal * SLOTS_PER_PAGE as u32;
-            let end = segment.page.geometry.slots_on(ordinal);
-            let mut index = SlotPage::first_free(page.page());
-            while index < end && taken.len() < count {
-                let slot = SlotPage::slot(page.page(), index);
-                if slot.state() == Some(SlotState::Free) {
-                    hint_slot(&mut page, index, &Slot::reserved(slot.generation, xid), index + 1);
-                    let number = SlotNo::new(segment.tag, Position(first + index as u32));
-                    taken.push(Reservation { slot: number, generation: slot.generation });
-                    hit("reserve.slot");
-                }
-                index += 1;
+        let xid = xact::current_xid();
+        let header = SlotPage::header(segment.no, ordinal);
+        let mut page = self.page(&segment.page.slots, &header).exclusive();
+        let first = ordinal * SLOTS_PER_PAGE as u32;
+        let end = segment.page.geometry.slots_on(ordinal);
+        let mut index = SlotPage::first_free(page.page());
+        while index < end && taken.len() < count {
+            let slot = SlotPage::slot(page.page(), index);
+            if slot.state() == Some(SlotState::Free) {
+                hint_slot(&mut page, index, &Slot::reserved(slot.generation, xid), index + 1);
+                let number = SlotNo::new(segment.tag, Position(first + index as u32));
+                taken.push(Reservation { slot: number, generation: slot.generation });
+                hit("reserve.slot");
             }
-            index >= end
+            index += 1;
         }
+        index >= end
     }
 
     /// Gives reservations back that were not used. Must be called by the transaction that made them.
     pub fn release(&self, reservations: &[Reservation]) {
-        // SAFETY: rel is open
-        unsafe {
-            for reservation in reservations {
-                let Some(segment) = self.segment_of(reservation.slot) else { continue };
-                let (ordinal, index) = Geometry::slot_at(reservation.slot.position());
-                let header = SlotPage::header(segment.no, ordinal);
-                let mut page = self.page(&segment.page.slots, &header).exclusive();
-                hit("release.locked");
-                let slot = SlotPage::slot(page.page(), index);
-                if slot.state() == Some(SlotState::Reserved) && slot.generation == reservation.generation {
-                    let first_free = SlotPage::first_free(page.page()).min(index);
-                    hint_slot(&mut page, index, &Slot::free(slot.generation), first_free);
-                }
-                drop(page);
-                if ordinal < segment.target.get() {
-                    segment.target.set(ordinal);
-                }
+        for reservation in reservations {
+            let Some(segment) = self.segment_of(reservation.slot) else { continue };
+            let (ordinal, index) = Geometry::slot_at(reservation.slot.position());
+            let header = SlotPage::header(segment.no, ordinal);
+            let mut page = self.page(&segment.page.slots, &header).exclusive();
+            hit("release.locked");
+            let slot = SlotPage::slot(page.page(), index);
+            if slot.state() == Some(SlotState::Reserved) && slot.generation == reservation.generation {
+                let first_free = SlotPage::first_free(page.page()).min(index);
+                hint_slot(&mut page, index, &Slot::free(slot.generation), first_free);
+            }
+            drop(page);
+            if ordinal < segment.target.get() {
+                segment.target.set(ordinal);
             }
         }
     }
@@ -179,18 +163,15 @@ impl Store<'_> {
     /// Tells other sessions where to look for free slots first: `new` of what they were told until now. Returns
     /// that.
     pub(super) fn set_free_hint(&self, segment: &Segment, new: impl FnOnce(u32) -> u32) -> u32 {
-        // SAFETY: rel is open
-        unsafe {
-            let mut page = buffer::read(self.rel, segment.block).exclusive();
-            hit("hint.locked");
-            let at = SegmentPage::FREE_HINT;
-            let bytes = page.page();
-            let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-            let new = new(now);
-            if new != now {
-                page.hint(|bytes| bytes[at..at + 4].copy_from_slice(&new.to_le_bytes()));
-            }
-            new
+        let mut page = buffer::read(self.rel, segment.block).exclusive();
+        hit("hint.locked");
+        let at = SegmentPage::FREE_HINT;
+        let bytes = page.page();
+        let now = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let new = new(now);
+        if new != now {
+            page.hint(|bytes| bytes[at..at + 4].copy_from_slice(&new.to_le_bytes()));
         }
+        new
     }
 }

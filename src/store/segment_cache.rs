@@ -96,8 +96,7 @@ impl<'r> Store<'r> {
     /// Whether there is a store in the TOAST relation `rel`, sound or not ([`Store::if_any`]).
     #[must_use]
     pub fn is_in(rel: Rel<'_>) -> bool {
-        // SAFETY: rel is open
-        unsafe { !rel.is_plain_heap() }
+        !rel.is_plain_heap()
     }
 
     /// As [`Store::of`]; `None` when `rel` is an ordinary TOAST relation. A tool that copies a table and swaps the files
@@ -105,8 +104,7 @@ impl<'r> Store<'r> {
     #[must_use]
     pub fn if_any(rel: Rel<'r>) -> Option<Self> {
         watch_relation_cache();
-        // SAFETY: rel is open
-        let (relid, node) = unsafe { (rel.oid().to_u32(), rel.node()) };
+        let (relid, node) = (rel.oid().to_u32(), rel.node());
         let last = LAST.with_borrow(|last| match last {
             Some((of, at, map)) if (*of, *at) == (relid, epoch()) && map.node == node => Some(map.clone()),
             _ => None,
@@ -114,8 +112,7 @@ impl<'r> Store<'r> {
         if let Some(map) = last {
             return Some(Self { rel, map });
         }
-        // SAFETY: rel is open
-        if unsafe { !Self::is_in(rel) } {
+        if !Self::is_in(rel) {
             return None;
         }
         let known = MAPS.with_borrow(|maps| maps.get(&relid).filter(|m| m.node == node).cloned());
@@ -126,8 +123,7 @@ impl<'r> Store<'r> {
         });
         let store = Self { rel, map };
         if store.map.segments.borrow().is_empty() {
-            // SAFETY: rel is open
-            unsafe { store.refresh() };
+            store.refresh();
         }
         if !store.map.segments.borrow().is_empty() {
             LAST.with_borrow_mut(|last| *last = Some((relid, epoch(), store.map.clone())));
@@ -137,76 +133,63 @@ impl<'r> Store<'r> {
 
     /// Block numbers of the segments' pages, as the root page has them now.
     pub(super) fn root(&self) -> RootPage {
-        // SAFETY: rel is open
-        unsafe {
-            if self.rel.blocks() == 0 {
-                rootless(self.rel, &Damage("the relation is empty, its root page is missing".into()));
-            }
-            let page = buffer::read(self.rel, 0).share();
-            let root = RootPage::decode(page.page());
-            drop(page);
-            root.unwrap_or_else(|damage| rootless(self.rel, &damage))
+        if self.rel.blocks() == 0 {
+            rootless(self.rel, &Damage("the relation is empty, its root page is missing".into()));
         }
+        let page = buffer::read(self.rel, 0).share();
+        let root = RootPage::decode(page.page());
+        drop(page);
+        root.unwrap_or_else(|damage| rootless(self.rel, &damage))
     }
 
     /// Learns of segments made since.
     pub(super) fn refresh(&self) {
-        // SAFETY: rel is open
-        unsafe {
-            let root = self.root();
-            self.map.base.set(root.base);
-            let blocks = root.segments;
-            let known = self.map.segments.borrow().len();
-            for (no, &block) in blocks.iter().enumerate().skip(known) {
-                let segment = self.read_segment(SegmentNo(no as u32), block);
-                self.map.segments.borrow_mut().push(Rc::new(segment));
-            }
+        let root = self.root();
+        self.map.base.set(root.base);
+        let blocks = root.segments;
+        let known = self.map.segments.borrow().len();
+        for (no, &block) in blocks.iter().enumerate().skip(known) {
+            let segment = self.read_segment(SegmentNo(no as u32), block);
+            self.map.segments.borrow_mut().push(Rc::new(segment));
         }
     }
 
     /// Learns of everything that was added since.
     pub fn refresh_all(&self) {
-        // SAFETY: rel is open
-        unsafe {
-            self.refresh();
-            for segment in self.segments() {
-                self.refresh_segment(&segment);
-            }
+        self.refresh();
+        for segment in self.segments() {
+            self.refresh_segment(&segment);
         }
     }
 
     fn read_segment(&self, no: SegmentNo, block: u32) -> Segment {
-        // SAFETY: rel is open
-        unsafe {
-            let blocks = self.rel.blocks();
-            if block >= blocks {
-                damaged(self.rel, 0, &Damage(format!("block {block} of segment {} is past the end", no.0)));
-            }
-            let shared = buffer::read(self.rel, block).share();
-            let page = SegmentPage::decode(shared.page(), no);
-            drop(shared);
-            let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
-            // the file has grown to hold an extent before the extent was entered
-            let blocks = self.rel.blocks();
-            let mut extents = page.slots.extents().iter().chain(page.data.extents());
-            if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
-                damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
-            }
-            Segment {
-                no,
-                tag: no.tag(self.map.base.get()),
-                block,
-                target: Cell::new(page.free_hint),
-                full_at: Cell::new(0),
-                page,
-            }
+        let blocks = self.rel.blocks();
+        if block >= blocks {
+            damaged(self.rel, 0, &Damage(format!("block {block} of segment {} is past the end", no.0)));
+        }
+        let shared = buffer::read(self.rel, block).share();
+        let page = SegmentPage::decode(shared.page(), no);
+        drop(shared);
+        let page = page.unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+        // the file has grown to hold an extent before the extent was entered
+        let blocks = self.rel.blocks();
+        let mut extents = page.slots.extents().iter().chain(page.data.extents());
+        if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
+            damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
+        }
+        Segment {
+            no,
+            tag: no.tag(self.map.base.get()),
+            block,
+            target: Cell::new(page.free_hint),
+            full_at: Cell::new(0),
+            page,
         }
     }
 
     /// Reads the segment's page anew.
     pub(super) fn refresh_segment(&self, segment: &Segment) -> Rc<Segment> {
-        // SAFETY: rel is open
-        let new = unsafe { self.read_segment(segment.no, segment.block) };
+        let new = self.read_segment(segment.no, segment.block);
         new.target.set(segment.target.get());
         self.remember(new)
     }
@@ -238,8 +221,7 @@ impl<'r> Store<'r> {
             self.map.segments.borrow().get(no.0 as usize).filter(|segment| segment.tag == tag).cloned()
         };
         find().or_else(|| {
-            // SAFETY: rel is open
-            unsafe { self.refresh() };
+            self.refresh();
             find()
         })
     }
@@ -269,8 +251,7 @@ impl<'r> Store<'r> {
         if covered(&segment) {
             return Some(segment);
         }
-        // SAFETY: rel is open
-        let segment = unsafe { self.refresh_segment(&segment) };
+        let segment = self.refresh_segment(&segment);
         covered(&segment).then_some(segment)
     }
 
@@ -286,15 +267,12 @@ impl<'r> Store<'r> {
         list: &crate::format::store::ExtentList,
         header: &crate::format::store::PageHeader,
     ) -> buffer::Pinned {
-        // SAFETY: rel is open
-        unsafe {
-            let Some(block) = list.block(header.ordinal) else {
-                let what = format!("page {} of segment {} is not in its extents", header.ordinal, header.segment.0);
-                damaged(self.rel, 0, &Damage(what))
-            };
-            let page = buffer::read(self.rel, block);
-            check_header(self.rel, block, page.page(), header);
-            page
-        }
+        let Some(block) = list.block(header.ordinal) else {
+            let what = format!("page {} of segment {} is not in its extents", header.ordinal, header.segment.0);
+            damaged(self.rel, 0, &Damage(what))
+        };
+        let page = buffer::read(self.rel, block);
+        check_header(self.rel, block, page.page(), header);
+        page
     }
 }

@@ -25,8 +25,7 @@ impl Recent {
     fn new(store: &Store, tag: SegmentTag, kind: PageKind) -> Option<Self> {
         let segment = store.segment(tag)?;
         let rel = store.relation();
-        // SAFETY: the store's relation is open
-        let (node, hints) = unsafe { (rel.node(), hints_of(rel)) };
+        let (node, hints) = (rel.node(), hints_of(rel));
         Some(Self { segment, node, kind, hints })
     }
 
@@ -38,13 +37,10 @@ impl Recent {
 
     /// Page `ordinal`, which is block `block`, as the server finds it.
     fn read(&self, store: &Store, ordinal: u32, block: u32) -> buffer::Pinned {
-        // SAFETY: the store's relation is open
-        unsafe {
-            let page = buffer::read(store.relation(), block);
-            check_header(store.relation(), block, page.page(), &self.header(ordinal));
-            self.hints.set(block, page.buffer());
-            page
-        }
+        let page = buffer::read(store.relation(), block);
+        check_header(store.relation(), block, page.page(), &self.header(ordinal));
+        self.hints.set(block, page.buffer());
+        page
     }
 }
 
@@ -69,8 +65,7 @@ impl SlotReader {
         let (ordinal, index) = Geometry::slot_at(number.position());
         let Some(block) = self.recent.segment.page.slots.block(ordinal) else {
             // beyond what was known when the look was made
-            // SAFETY: the store's relation is open
-            return unsafe { store.slot(number) };
+            return store.slot(number);
         };
         let known = self.recent.hints.get(block);
         if known > 0 && !optimistic::is_refused() {
@@ -80,8 +75,7 @@ impl SlotReader {
                 return Some(Slot::decode(&bytes));
             }
         }
-        // SAFETY: the store's relation is open
-        let page = unsafe { self.recent.read(store, ordinal, block) }.share();
+        let page = self.recent.read(store, ordinal, block).share();
         Some(SlotPage::slot(page.page(), index))
     }
 }
@@ -127,8 +121,7 @@ impl VectorReader {
         let page = &self.recent.segment.page;
         let blocks =
             |slot: SlotNo| page.geometry.pieces(slot.position()).filter_map(|piece| page.data.block(piece.ordinal));
-        // SAFETY: the store's relation is open
-        unsafe { buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks) }
+        buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks)
     }
 
     /// Hands the pieces of the vector in `slot` to `take`, first to last. The slot is covered.

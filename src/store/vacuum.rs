@@ -267,8 +267,7 @@ impl Store<'_> {
     #[must_use]
     pub fn census(&self, segment: &Segment) -> Census {
         let mut census = Census::default();
-        // SAFETY: rel is open
-        unsafe {
+        {
             self.each_slot(segment, |_, slot| {
                 let dead = match slot.state() {
                     Some(SlotState::Free) => {
@@ -297,26 +296,20 @@ impl Store<'_> {
     /// A copy of the segment's slot page `ordinal`.
     #[must_use]
     pub fn slot_page(&self, segment: &Segment, ordinal: u32) -> Box<PageBytes> {
-        // SAFETY: rel is open
-        unsafe {
-            let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
-            Box::new(*shared.page())
-        }
+        let shared = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+        Box::new(*shared.page())
     }
 
     /// Visits the segment's slots in order; no lock is held during a visit.
     pub fn each_slot(&self, segment: &Segment, mut visit: impl FnMut(SlotNo, Slot)) {
-        // SAFETY: rel is open
-        unsafe {
-            let capacity = segment.page.geometry.capacity;
-            for ordinal in 0..segment.page.slot_pages() {
-                pgrx::check_for_interrupts!();
-                let seen = self.slot_page(segment, ordinal);
-                for index in 0..SLOTS_PER_PAGE {
-                    let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
-                    if position < capacity {
-                        visit(SlotNo::new(segment.tag, Position(position)), SlotPage::slot(&seen, index));
-                    }
+        let capacity = segment.page.geometry.capacity;
+        for ordinal in 0..segment.page.slot_pages() {
+            pgrx::check_for_interrupts!();
+            let seen = self.slot_page(segment, ordinal);
+            for index in 0..SLOTS_PER_PAGE {
+                let position = ordinal * SLOTS_PER_PAGE as u32 + index as u32;
+                if position < capacity {
+                    visit(SlotNo::new(segment.tag, Position(position)), SlotPage::slot(&seen, index));
                 }
             }
         }

@@ -51,8 +51,7 @@ impl Store<'_> {
     fn must_find(&self, slot: SlotNo) -> Rc<Segment> {
         match self.segment_of(slot) {
             Some(segment) => segment,
-            // SAFETY: rel is open
-            None => unsafe { super::damaged(self.rel, 0, &damage_of_missing(slot)) },
+            None => super::damaged(self.rel, 0, &damage_of_missing(slot)),
         }
     }
 
@@ -68,21 +67,18 @@ impl Store<'_> {
             }
             slot
         };
-        // SAFETY: rel is open
-        unsafe {
-            if let [vector] = vectors {
-                let segment = self.must_find(vector.reservation.slot);
-                let pieces = segment.page.geometry.pieces(vector.reservation.slot.position());
-                let pieces: SmallVec<[_; 4]> = pieces.take(wal::MAX_PAGES).collect();
-                if pieces.len() < wal::MAX_PAGES {
-                    return self.publish_one(&segment, vector, &slot_of(vector), &pieces);
-                }
+        if let [vector] = vectors {
+            let segment = self.must_find(vector.reservation.slot);
+            let pieces = segment.page.geometry.pieces(vector.reservation.slot.position());
+            let pieces: SmallVec<[_; 4]> = pieces.take(wal::MAX_PAGES).collect();
+            if pieces.len() < wal::MAX_PAGES {
+                return self.publish_one(&segment, vector, &slot_of(vector), &pieces);
             }
-            self.write_data(vectors);
-            hit("publish.data");
-            let slots: Vec<_> = vectors.iter().map(|v| (v.reservation.slot, slot_of(v))).collect();
-            self.write_slots(&slots);
         }
+        self.write_data(vectors);
+        hit("publish.data");
+        let slots: Vec<_> = vectors.iter().map(|v| (v.reservation.slot, slot_of(v))).collect();
+        self.write_slots(&slots);
     }
 
     fn publish_one(
@@ -93,100 +89,88 @@ impl Store<'_> {
         pieces: &[crate::format::store::geometry::Piece],
     ) {
         let (ordinal, index) = Geometry::slot_at(vector.reservation.slot.position());
-        // SAFETY: rel is open
-        unsafe {
-            let slots = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
-            let data: SmallVec<[_; 3]> = pieces
-                .iter()
-                .map(|piece| {
-                    let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal: piece.ordinal };
-                    self.page(&segment.page.data, &header).exclusive()
-                })
-                .collect();
-            hit("publish.locked");
-            let mut changes: SmallVec<[Change<'_>; 4]> = SmallVec::new();
-            let mut change = Change::new(&slots);
-            put_slot(&mut change, slots.page(), index, slot);
+        let slots = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
+        let data: SmallVec<[_; 3]> = pieces
+            .iter()
+            .map(|piece| {
+                let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal: piece.ordinal };
+                self.page(&segment.page.data, &header).exclusive()
+            })
+            .collect();
+        hit("publish.locked");
+        let mut changes: SmallVec<[Change<'_>; 4]> = SmallVec::new();
+        let mut change = Change::new(&slots);
+        put_slot(&mut change, slots.page(), index, slot);
+        changes.push(change);
+        let mut at = 0;
+        for (page, piece) in data.iter().zip(pieces) {
+            let mut change = Change::new(page);
+            change.put(crate::format::page::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
+            at += piece.len;
             changes.push(change);
-            let mut at = 0;
-            for (page, piece) in data.iter().zip(pieces) {
-                let mut change = Change::new(page);
-                change.put(crate::format::page::PAYLOAD_START + piece.offset, &vector.bytes[at..at + piece.len]);
-                at += piece.len;
-                changes.push(change);
-            }
-            wal::apply(self.rel, &changes);
         }
+        wal::apply(self.rel, &changes);
     }
 
     /// Writes the vectors' bytes, a record for each data page. `vectors` are in ascending slot order.
     pub fn write_data(&self, vectors: &[NewVector<'_>]) {
         let mut pending: Vec<(usize, &[u8])> = Vec::new();
         let mut current: Option<(Rc<Segment>, u32)> = None;
-        // SAFETY: rel is open
-        unsafe {
-            for vector in vectors {
-                let position = vector.reservation.slot.position();
-                let segment = match &current {
-                    Some((segment, _))
-                        if segment.tag == vector.reservation.slot.tag()
-                            && segment.page.geometry.data_pages(position.0 + 1) <= segment.page.data.pages() =>
-                    {
-                        segment.clone()
-                    }
-                    _ => self.must_find(vector.reservation.slot),
-                };
-                let mut at = 0;
-                for piece in segment.page.geometry.pieces(position) {
-                    if let Some((last, ordinal)) = &current
-                        && (last.no != segment.no || *ordinal != piece.ordinal)
-                    {
-                        self.put_data(last, *ordinal, &pending);
-                        pending.clear();
-                    }
-                    pending.push((piece.offset, &vector.bytes[at..at + piece.len]));
-                    at += piece.len;
-                    current = Some((segment.clone(), piece.ordinal));
+        for vector in vectors {
+            let position = vector.reservation.slot.position();
+            let segment = match &current {
+                Some((segment, _))
+                    if segment.tag == vector.reservation.slot.tag()
+                        && segment.page.geometry.data_pages(position.0 + 1) <= segment.page.data.pages() =>
+                {
+                    segment.clone()
                 }
+                _ => self.must_find(vector.reservation.slot),
+            };
+            let mut at = 0;
+            for piece in segment.page.geometry.pieces(position) {
+                if let Some((last, ordinal)) = &current
+                    && (last.no != segment.no || *ordinal != piece.ordinal)
+                {
+                    self.put_data(last, *ordinal, &pending);
+                    pending.clear();
+                }
+                pending.push((piece.offset, &vector.bytes[at..at + piece.len]));
+                at += piece.len;
+                current = Some((segment.clone(), piece.ordinal));
             }
-            if let Some((segment, ordinal)) = &current {
-                self.put_data(segment, *ordinal, &pending);
-            }
+        }
+        if let Some((segment, ordinal)) = &current {
+            self.put_data(segment, *ordinal, &pending);
         }
     }
 
     fn put_data(&self, segment: &Segment, ordinal: u32, fragments: &[(usize, &[u8])]) {
-        // SAFETY: rel is open
-        unsafe {
-            pgrx::check_for_interrupts!();
-            hit("data.page");
-            let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
-            let page = self.page(&segment.page.data, &header).exclusive();
-            hit("data.locked");
-            let mut change = Change::new(&page);
-            for (offset, bytes) in fragments {
-                change.put(crate::format::page::PAYLOAD_START + offset, bytes);
-            }
-            wal::apply(self.rel, &[change]);
+        pgrx::check_for_interrupts!();
+        hit("data.page");
+        let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
+        let page = self.page(&segment.page.data, &header).exclusive();
+        hit("data.locked");
+        let mut change = Change::new(&page);
+        for (offset, bytes) in fragments {
+            change.put(crate::format::page::PAYLOAD_START + offset, bytes);
         }
+        wal::apply(self.rel, &[change]);
     }
 
     /// Puts slots, a record for each slot page. They are in ascending order.
     pub fn write_slots(&self, slots: &[(SlotNo, Slot)]) {
         let page_of = |slot: SlotNo| (slot.tag(), Geometry::slot_at(slot.position()).0);
-        // SAFETY: rel is open
-        unsafe {
-            for group in slots.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
-                hit("slots.page");
-                let segment = self.must_find(group[0].0);
-                let header = SlotPage::header(segment.no, page_of(group[0].0).1);
-                let page = self.page(&segment.page.slots, &header).exclusive();
-                let mut change = Change::new(&page);
-                for (number, slot) in group {
-                    put_slot(&mut change, page.page(), Geometry::slot_at(number.position()).1, slot);
-                }
-                wal::apply(self.rel, &[change]);
+        for group in slots.chunk_by(|a, b| page_of(a.0) == page_of(b.0)) {
+            hit("slots.page");
+            let segment = self.must_find(group[0].0);
+            let header = SlotPage::header(segment.no, page_of(group[0].0).1);
+            let page = self.page(&segment.page.slots, &header).exclusive();
+            let mut change = Change::new(&page);
+            for (number, slot) in group {
+                put_slot(&mut change, page.page(), Geometry::slot_at(number.position()).1, slot);
             }
+            wal::apply(self.rel, &[change]);
         }
     }
 
@@ -194,19 +178,16 @@ impl Store<'_> {
     pub fn edit(&self, slot: SlotNo, generation: Generation, turn: impl FnOnce(Slot) -> SlotChange) {
         let Some(segment) = self.segment_of(slot) else { return };
         let (ordinal, index) = Geometry::slot_at(slot.position());
-        // SAFETY: rel is open
-        unsafe {
-            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
-            hit("edit.locked");
-            let now = SlotPage::slot(page.page(), index);
-            if now.state() != Some(SlotState::Live) || now.generation != generation {
-                return;
-            }
-            if let SlotChange::Into(new) = turn(now) {
-                let mut change = Change::new(&page);
-                put_slot(&mut change, page.page(), index, &new);
-                wal::apply(self.rel, &[change]);
-            }
+        let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).exclusive();
+        hit("edit.locked");
+        let now = SlotPage::slot(page.page(), index);
+        if now.state() != Some(SlotState::Live) || now.generation != generation {
+            return;
+        }
+        if let SlotChange::Into(new) = turn(now) {
+            let mut change = Change::new(&page);
+            put_slot(&mut change, page.page(), index, &new);
+            wal::apply(self.rel, &[change]);
         }
     }
 
@@ -257,19 +238,15 @@ impl Store<'_> {
     /// Notes that the current (sub)transaction deleted the row, or replaced the vector, that `slot` belongs to.
     pub fn delete(&self, slot: SlotNo, generation: Generation) {
         let xid = xact::current_xid();
-        // SAFETY: rel is open
-        unsafe {
-            self.edit(slot, generation, |mut slot| {
-                slot.set_xmax(xid);
-                SlotChange::Into(slot)
-            });
-        }
+        self.edit(slot, generation, |mut slot| {
+            slot.set_xmax(xid);
+            SlotChange::Into(slot)
+        });
     }
 
     /// Frees a slot that the current transaction made LIVE for a row that it took back (a lost speculative insertion).
     pub fn discard(&self, slot: SlotNo, generation: Generation) {
-        // SAFETY: rel is open
-        unsafe { self.edit(slot, generation, |slot| SlotChange::Into(Slot::free(slot.generation.next()))) }
+        self.edit(slot, generation, |slot| SlotChange::Into(Slot::free(slot.generation.next())));
         if let Some(segment) = self.segment_of(slot) {
             segment.target.set(segment.target.get().min(Geometry::slot_at(slot.position()).0));
         }
@@ -280,10 +257,7 @@ impl Store<'_> {
     pub fn slot(&self, slot: SlotNo) -> Option<Slot> {
         let segment = self.segment_of(slot)?;
         let (ordinal, index) = Geometry::slot_at(slot.position());
-        // SAFETY: rel is open
-        unsafe {
-            let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
-            Some(SlotPage::slot(page.page(), index))
-        }
+        let page = self.page(&segment.page.slots, &SlotPage::header(segment.no, ordinal)).share();
+        Some(SlotPage::slot(page.page(), index))
     }
 }

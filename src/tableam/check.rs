@@ -183,8 +183,7 @@ impl Check<'_> {
             say("a row's slot exists", what);
             return;
         }
-        // SAFETY: the store's relation is open
-        let Some(slot) = (unsafe { self.store.slot(reference.slot) }) else { return };
+        let Some(slot) = (self.store.slot(reference.slot)) else { return };
         if slot.state() != Some(SlotState::Live) {
             say("a row's slot is live", format!("slot {number} is {:?}", slot.state()));
         } else if slot.generation != reference.generation {
@@ -271,21 +270,18 @@ fn older(slot: &Slot, oldest: u32) -> Option<u32> {
 }
 
 unsafe fn check_data_pages(store: &Store, tell: &mut dyn FnMut(Violation)) {
-    // SAFETY: the store's relation is open
-    unsafe {
-        for segment in store.segments() {
-            for ordinal in 0..segment.page.data.pages() {
-                pgrx::check_for_interrupts!();
-                let Some(block) = segment.page.data.block(ordinal) else { continue };
-                let page = buffer::read(store.relation(), block).share();
-                let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
-                if let Err(damage) = header.check(page.page()) {
-                    tell(Violation {
-                        invariant: "pages are sound",
-                        location: format!("block {block} of the vector store"),
-                        message: damage.0,
-                    });
-                }
+    for segment in store.segments() {
+        for ordinal in 0..segment.page.data.pages() {
+            pgrx::check_for_interrupts!();
+            let Some(block) = segment.page.data.block(ordinal) else { continue };
+            let page = buffer::read(store.relation(), block).share();
+            let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal };
+            if let Err(damage) = header.check(page.page()) {
+                tell(Violation {
+                    invariant: "pages are sound",
+                    location: format!("block {block} of the vector store"),
+                    message: damage.0,
+                });
             }
         }
     }

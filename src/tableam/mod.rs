@@ -109,20 +109,16 @@ crate::sql_function! {
 /// Whether `rel` is a table of ours.
 #[must_use]
 pub fn is_zvec_table(rel: Rel<'_>) -> bool {
-    // SAFETY: rel is open
-    unsafe { std::ptr::eq(rel.table_routine(), zvec_routine()) }
+    std::ptr::eq(rel.table_routine(), zvec_routine())
 }
 
 /// Raises an error unless `rel` is a table of ours.
 pub fn require_zvec_table(rel: Rel<'_>) {
-    // SAFETY: rel is open
-    unsafe {
-        if !is_zvec_table(rel) {
-            let name = rel.name();
-            raise(
-                Error::new(SqlState::WrongObjectType, format!("\"{name}\" is not a table of access method zvec"))
-                    .hint("A table is converted with ALTER TABLE ... SET ACCESS METHOD zvec."),
-            );
-        }
+    if !is_zvec_table(rel) {
+        let name = rel.name();
+        raise(
+            Error::new(SqlState::WrongObjectType, format!("\"{name}\" is not a table of access method zvec"))
+                .hint("A table is converted with ALTER TABLE ... SET ACCESS METHOD zvec."),
+        );
     }
 }

@@ -14,8 +14,7 @@ use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexIn
 
 /// Raises the error for a damaged meta page.
 fn damaged(index: Rel<'_>, damage: &Damage) -> ! {
-    // SAFETY: index is open
-    let name = unsafe { index.name() };
+    let name = index.name();
     raise(
         Error::new(
             SqlState::DataCorrupted,
@@ -27,29 +26,23 @@ fn damaged(index: Rel<'_>, damage: &Damage) -> ! {
 
 /// Checks the index's page.
 pub fn check(index: Rel<'_>) {
-    // SAFETY: index is open; the page never changes once it is made
-    unsafe {
-        let checked = flat::check(buffer::read(index, 0).page());
-        if let Err(damage) = checked {
-            damaged(index, &damage)
-        }
+    let checked = flat::check(buffer::read(index, 0).page());
+    if let Err(damage) = checked {
+        damaged(index, &damage)
     }
 }
 
 /// What is wrong with the index, for `zvec_check`.
 #[must_use]
 pub fn violations(index: Rel<'_>) -> Vec<Violation> {
-    // SAFETY: index is open
-    unsafe {
-        let found = if index.blocks() == 0 {
-            Err(Damage("the index is empty, its meta page is missing".into()))
-        } else {
-            flat::check(buffer::read(index, 0).page())
-        };
-        let location = format!("block 0 of index \"{}\"", index.name());
-        let invariant = "pages of an index are sound";
-        found.err().map(|damage| Violation { invariant, location, message: damage.0 }).into_iter().collect()
-    }
+    let found = if index.blocks() == 0 {
+        Err(Damage("the index is empty, its meta page is missing".into()))
+    } else {
+        flat::check(buffer::read(index, 0).page())
+    };
+    let location = format!("block 0 of index \"{}\"", index.name());
+    let invariant = "pages of an index are sound";
+    found.err().map(|damage| Violation { invariant, location, message: damage.0 }).into_iter().collect()
 }
 
 unsafe extern "C-unwind" fn count(

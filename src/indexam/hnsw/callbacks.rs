@@ -73,8 +73,7 @@ unsafe extern "C-unwind" fn collect(
 }
 
 fn meta_of(index: Rel<'_>, column: &Column) -> MetaPage {
-    // SAFETY: index is open
-    let m = unsafe { options::graph_options_of(index) }.m;
+    let m = options::graph_options_of(index).m;
     MetaPage { m, dims: column.dims, metric: column.metric, graphs: Vec::new() }
 }
 
@@ -217,8 +216,7 @@ unsafe fn help(graph: &Graph, table: &Table, waiting: u32) {
         return;
     };
     if let Some(writer) = drain::writer(&graph.now(), table, lock) {
-        // SAFETY: the index is open
-        let options = unsafe { options::graph_options_of(graph.index.relation()) };
+        let options = options::graph_options_of(graph.index.relation());
         writer.drain(table, usize::from(options.ef_construction), DRAIN_EACH, &mut || {});
     }
 }

@@ -68,15 +68,13 @@ pub fn check(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
     let position = || unsafe { pg_sys::GetXLogReplayRecPtr(std::ptr::null_mut()) };
     for _ in 0..ATTEMPTS {
         let before = position();
-        // SAFETY: by contract
-        let violations = unsafe { look(index, heap) };
+        let violations = look(index, heap);
         // SAFETY: looks at shared state
         if violations.is_empty() || !unsafe { pg_sys::RecoveryInProgress() } || position() == before {
             return violations;
         }
     }
-    // SAFETY: by contract
-    let name = unsafe { index.name() };
+    let name = index.name();
     crate::pg::error::raise(
         crate::error::Error::new(
             crate::error::SqlState::ObjectNotInPrerequisiteState,

@@ -20,13 +20,10 @@ use crate::pg::wal::Change;
 
 impl Index {
     fn add_pages(&self, count: u32) -> Vec<Exclusive> {
-        // SAFETY: open, and the extension lock held
-        unsafe {
-            let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.relation())).collect();
-            wal::initialise(self.relation(), &pages);
-            hit("index.extended");
-            pages
-        }
+        let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.relation())).collect();
+        wal::initialise(self.relation(), &pages);
+        hit("index.extended");
+        pages
     }
 
     /// The graph over segment `tag`, made if there is none.
@@ -35,37 +32,34 @@ impl Index {
         if let Some(graph) = self.graph_of(tag) {
             return graph;
         }
-        // SAFETY: open
-        unsafe {
-            let lock = ExtensionLock::acquire(self.relation());
-            if let Some(graph) = self.graph_of(tag) {
-                return graph;
-            }
-            hit("index.graph");
-            let meta = self.meta();
-            let no = GraphNo(meta.graphs.len() as u32);
-            if meta.graphs.len() >= MetaPage::MOST {
-                raise(
-                    Error::new(SqlState::ProgramLimitExceeded, "index has the most graphs that it can have")
-                        .hint("Split the table into partitions."),
-                );
-            }
-            let meta_page = buffer::read(self.relation(), 0).exclusive();
-            let pages = self.add_pages(1);
-            let block = pages[0].block();
-            let page = GraphRootPage::new(tag, meta.dims, meta.metric);
-            let mut on_meta = Change::new(&meta_page);
-            on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
-            let mut on_root = Change::new(&pages[0]);
-            on_root.make_page(GraphRootPage::header(no).encode());
-            on_root.put_all(&page.encode().unwrap_or_default());
-            wal::apply(self.relation(), &[on_meta, on_root]);
-            hit("index.graph_entered");
-            drop((meta_page, pages));
-            drop(lock);
-            let _ = self.meta();
-            self.graph(no, block)
+        let lock = ExtensionLock::acquire(self.relation());
+        if let Some(graph) = self.graph_of(tag) {
+            return graph;
         }
+        hit("index.graph");
+        let meta = self.meta();
+        let no = GraphNo(meta.graphs.len() as u32);
+        if meta.graphs.len() >= MetaPage::MOST {
+            raise(
+                Error::new(SqlState::ProgramLimitExceeded, "index has the most graphs that it can have")
+                    .hint("Split the table into partitions."),
+            );
+        }
+        let meta_page = buffer::read(self.relation(), 0).exclusive();
+        let pages = self.add_pages(1);
+        let block = pages[0].block();
+        let page = GraphRootPage::new(tag, meta.dims, meta.metric);
+        let mut on_meta = Change::new(&meta_page);
+        on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
+        let mut on_root = Change::new(&pages[0]);
+        on_root.make_page(GraphRootPage::header(no).encode());
+        on_root.put_all(&page.encode().unwrap_or_default());
+        wal::apply(self.relation(), &[on_meta, on_root]);
+        hit("index.graph_entered");
+        drop((meta_page, pages));
+        drop(lock);
+        let _ = self.meta();
+        self.graph(no, block)
     }
 }
 
@@ -77,60 +71,57 @@ impl Graph {
             return self.clone();
         }
         let rel = self.index.relation();
-        // SAFETY: open
-        unsafe {
-            let lock = ExtensionLock::acquire(rel);
-            let mut now = self.now();
-            let have = now.map.page.area(area).pages();
-            let mut left = if have < needed { area_growth(now.map.page.area(area), needed - have) } else { 0 };
-            while left > 0 {
-                pgrx::check_for_interrupts!();
-                let batch = left.min(wal::MAX_PAGES as u32 - 1);
-                let pages = self.index.add_pages(batch);
-                let root_page = buffer::read(rel, now.map.block).exclusive();
-                let before = GraphRootPage::decode(root_page.page(), now.map.no, now.map.m, rel.blocks());
-                let before = match before {
-                    Ok(before) => before,
-                    Err(damage) => {
-                        drop(root_page);
-                        damaged(rel, now.map.block, &damage)
-                    }
-                };
-                let mut page = before.clone();
-                page.layout = page.layout.wrapping_add(1);
-                let first = page.area(area).pages();
-                let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
-                let extent = Extent { start: pages[0].block(), pages: batch };
-                let grown = contiguous && page.areas[area as usize].push(extent);
-                let Some(fragments) = page.encode_growth(&before).filter(|_| grown) else {
+        let lock = ExtensionLock::acquire(rel);
+        let mut now = self.now();
+        let have = now.map.page.area(area).pages();
+        let mut left = if have < needed { area_growth(now.map.page.area(area), needed - have) } else { 0 };
+        while left > 0 {
+            pgrx::check_for_interrupts!();
+            let batch = left.min(wal::MAX_PAGES as u32 - 1);
+            let pages = self.index.add_pages(batch);
+            let root_page = buffer::read(rel, now.map.block).exclusive();
+            let before = GraphRootPage::decode(root_page.page(), now.map.no, now.map.m, rel.blocks());
+            let before = match before {
+                Ok(before) => before,
+                Err(damage) => {
                     drop(root_page);
-                    let name = rel.name();
-                    raise(
-                        Error::new(
-                            SqlState::ProgramLimitExceeded,
-                            format!("graph {} of index \"{name}\" has too many extents", now.map.no.0),
-                        )
-                        .hint("REINDEX the index to lay it out anew."),
-                    )
-                };
-                let mut changes = vec![Change::new(&root_page)];
-                changes[0].put_all(&fragments);
-                for (i, added) in pages.iter().enumerate() {
-                    let mut change = Change::new(added);
-                    let header = Header { kind: area.kind(), graph: now.map.no, ordinal: first + i as u32 };
-                    change.make_page(header.encode());
-                    changes.push(change);
+                    damaged(rel, now.map.block, &damage)
                 }
-                wal::apply(rel, &changes);
-                hit("index.grown");
-                drop(changes);
+            };
+            let mut page = before.clone();
+            page.layout = page.layout.wrapping_add(1);
+            let first = page.area(area).pages();
+            let contiguous = pages.windows(2).all(|w| w[0].block() + 1 == w[1].block());
+            let extent = Extent { start: pages[0].block(), pages: batch };
+            let grown = contiguous && page.areas[area as usize].push(extent);
+            let Some(fragments) = page.encode_growth(&before).filter(|_| grown) else {
                 drop(root_page);
-                drop(pages);
-                left -= batch;
+                let name = rel.name();
+                raise(
+                    Error::new(
+                        SqlState::ProgramLimitExceeded,
+                        format!("graph {} of index \"{name}\" has too many extents", now.map.no.0),
+                    )
+                    .hint("REINDEX the index to lay it out anew."),
+                )
+            };
+            let mut changes = vec![Change::new(&root_page)];
+            changes[0].put_all(&fragments);
+            for (i, added) in pages.iter().enumerate() {
+                let mut change = Change::new(added);
+                let header = Header { kind: area.kind(), graph: now.map.no, ordinal: first + i as u32 };
+                change.make_page(header.encode());
+                changes.push(change);
             }
-            now = now.now();
-            drop(lock);
-            now
+            wal::apply(rel, &changes);
+            hit("index.grown");
+            drop(changes);
+            drop(root_page);
+            drop(pages);
+            left -= batch;
         }
+        now = now.now();
+        drop(lock);
+        now
     }
 }

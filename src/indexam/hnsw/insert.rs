@@ -33,35 +33,32 @@ impl Graph {
             graph = graph.with_pages(Area::Pending, expected + 1);
             let (map, pending) = (graph.pin(Area::Map, map_page), graph.pin(Area::Pending, expected));
             hit("index.append_read");
-            // SAFETY: open; pages in the order root, map, pending
-            unsafe {
-                let root_page = buffer::read(rel, graph.map.block).exclusive();
-                let mut root = Root::decode(root_page.page());
-                let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);
-                if pending_page != expected {
-                    // meanwhile others have filled it, or the list has begun anew
-                    end = root.pending_end;
-                    continue;
-                }
-                let map = map.exclusive();
-                let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
-                if known.place != MapPlace::None && known.generation == entry.generation {
-                    return None;
-                }
-                let pending = pending.exclusive();
-                hit("index.append");
-                root.pending_end += 1;
-                let mut on_root = Change::new(&root_page);
-                let (at, bytes) = root.encode_pending();
-                on_root.put(at, &bytes);
-                let mut on_map = Change::new(&map);
-                on_map.put(map_at, &MapEntry { place: MapPlace::Pending, generation: entry.generation }.encode());
-                let mut on_pending = Change::new(&pending);
-                on_pending.put(pending_at, &entry.encode());
-                wal::apply(rel, &[on_root, on_map, on_pending]);
-                hit("index.appended");
-                return Some(root);
+            let root_page = buffer::read(rel, graph.map.block).exclusive();
+            let mut root = Root::decode(root_page.page());
+            let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);
+            if pending_page != expected {
+                // meanwhile others have filled it, or the list has begun anew
+                end = root.pending_end;
+                continue;
             }
+            let map = map.exclusive();
+            let known = MapEntry::decode(&map.page()[map_at..map_at + Shape::MAP.entry_bytes]);
+            if known.place != MapPlace::None && known.generation == entry.generation {
+                return None;
+            }
+            let pending = pending.exclusive();
+            hit("index.append");
+            root.pending_end += 1;
+            let mut on_root = Change::new(&root_page);
+            let (at, bytes) = root.encode_pending();
+            on_root.put(at, &bytes);
+            let mut on_map = Change::new(&map);
+            on_map.put(map_at, &MapEntry { place: MapPlace::Pending, generation: entry.generation }.encode());
+            let mut on_pending = Change::new(&pending);
+            on_pending.put(pending_at, &entry.encode());
+            wal::apply(rel, &[on_root, on_map, on_pending]);
+            hit("index.appended");
+            return Some(root);
         }
     }
 }

@@ -24,8 +24,7 @@ use std::sync::Arc;
 
 /// Raises the error for a damaged page, naming index and block.
 pub fn damaged(index: Rel<'_>, block: u32, damage: &Damage) -> ! {
-    // SAFETY: index is open
-    let name = unsafe { index.name() };
+    let name = index.name();
     raise(
         Error::new(SqlState::DataCorrupted, format!("invalid page in block {block} of index \"{name}\": {}", damage.0))
             .hint("REINDEX the index."),
@@ -90,8 +89,7 @@ impl Index {
     }
 
     fn key(&self) -> (u32, u32) {
-        // SAFETY: open
-        unsafe { (self.rel.oid().to_u32(), self.rel.node().number()) }
+        (self.rel.oid().to_u32(), self.rel.node().number())
     }
 
     /// Runs `with` on what is remembered of the index.
@@ -120,16 +118,13 @@ impl Index {
     }
 
     fn read_meta(&self) -> MetaPage {
-        // SAFETY: open
-        unsafe {
-            if self.rel.blocks() == 0 {
-                damaged(self.rel, 0, &Damage("the index is empty, its meta page is missing".into()));
-            }
-            let page = buffer::read(self.rel, 0).share();
-            let meta = MetaPage::decode(page.page());
-            drop(page);
-            meta.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
+        if self.rel.blocks() == 0 {
+            damaged(self.rel, 0, &Damage("the index is empty, its meta page is missing".into()));
         }
+        let page = buffer::read(self.rel, 0).share();
+        let meta = MetaPage::decode(page.page());
+        drop(page);
+        meta.unwrap_or_else(|damage| damaged(self.rel, 0, &damage))
     }
 
     /// Parameters and list of graphs, as the meta page has them now.
@@ -159,40 +154,36 @@ impl Index {
     /// Graph `no`, whose root page is `block`, as it is now.
     #[must_use]
     pub fn graph(&self, no: GraphNo, block: u32) -> Graph {
-        // SAFETY: open
-        unsafe {
-            let known = self.remembered(|map| map.graphs.iter().any(|known| known.no == no));
-            if !known && block >= self.rel.blocks() {
-                damaged(self.rel, 0, &Damage(format!("block {block} of graph {} is past the end", no.0)));
-            }
-            let shared = buffer::read(self.rel, block).share();
-            let header = GraphRootPage::header(no);
-            if let Err(damage) = header.check(shared.page()) {
-                drop(shared);
-                damaged(self.rel, block, &damage);
-            }
-            let layout = GraphRootPage::layout_of(shared.page());
-            let root = Root::decode(shared.page());
-            let known = self.remembered(|map| {
-                map.graphs.iter().find(|known| known.no == no && known.page.layout == layout).cloned()
-            });
-            if let Some(map) = known {
-                return Graph { index: *self, map, root };
-            }
-            let image = *shared.page();
-            drop(shared);
-            let m = self.remembered(|map| map.meta.m);
-            let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
-                .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
-            let map = self.remembered(|index| {
-                let before = index.graphs.iter().position(|known| known.no == no);
-                let before = before.map(|at| index.graphs.swap_remove(at));
-                let map = Rc::new(GraphMap::new(self.rel, no, block, page, m, before.as_deref()));
-                index.graphs.push(map.clone());
-                map
-            });
-            Graph { index: *self, map, root }
+        let known = self.remembered(|map| map.graphs.iter().any(|known| known.no == no));
+        if !known && block >= self.rel.blocks() {
+            damaged(self.rel, 0, &Damage(format!("block {block} of graph {} is past the end", no.0)));
         }
+        let shared = buffer::read(self.rel, block).share();
+        let header = GraphRootPage::header(no);
+        if let Err(damage) = header.check(shared.page()) {
+            drop(shared);
+            damaged(self.rel, block, &damage);
+        }
+        let layout = GraphRootPage::layout_of(shared.page());
+        let root = Root::decode(shared.page());
+        let known = self
+            .remembered(|map| map.graphs.iter().find(|known| known.no == no && known.page.layout == layout).cloned());
+        if let Some(map) = known {
+            return Graph { index: *self, map, root };
+        }
+        let image = *shared.page();
+        drop(shared);
+        let m = self.remembered(|map| map.meta.m);
+        let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
+            .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+        let map = self.remembered(|index| {
+            let before = index.graphs.iter().position(|known| known.no == no);
+            let before = before.map(|at| index.graphs.swap_remove(at));
+            let map = Rc::new(GraphMap::new(self.rel, no, block, page, m, before.as_deref()));
+            index.graphs.push(map.clone());
+            map
+        });
+        Graph { index: *self, map, root }
     }
 }
 
@@ -206,8 +197,7 @@ impl GraphMap {
             Some(codec) => OnceCell::from(codec.clone()),
             None => OnceCell::new(),
         };
-        // SAFETY: rel is open
-        let (node, hints) = unsafe { (rel.node(), hints_of(rel)) };
+        let (node, hints) = (rel.node(), hints_of(rel));
         let codes = CodeShape::new(usize::from(page.dims));
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
@@ -342,8 +332,7 @@ impl Graph {
     #[inline]
     pub fn read_ahead(&self, area: Area, ordinals: impl Iterator<Item = u32>) {
         let block = |ordinal| std::iter::once(self.block(area, ordinal));
-        // SAFETY: open
-        unsafe { buffer::read_ahead(self.index.rel, ordinals, |&ordinal| self.is_found(area, ordinal), block) }
+        buffer::read_ahead(self.index.rel, ordinals, |&ordinal| self.is_found(area, ordinal), block)
     }
 
     /// A page's bytes under a share lock: for what must be whole.

@@ -124,8 +124,7 @@ impl<'r> Table<'r> {
     pub fn announce(&self, xmax: u32) {
         if self.announced.get().is_none_or(|latest| xact::precedes(latest, xmax)) {
             self.announced.set(Some(xmax));
-            // SAFETY: the store's relation is open
-            unsafe { self.store.announce_removal(xmax) }
+            self.store.announce_removal(xmax)
         }
     }
 
@@ -145,14 +144,11 @@ impl<'r> Table<'r> {
     pub fn vector(&self, entry: Entry, out: &mut Vec<f32>) -> bool {
         out.clear();
         let vector = StoredVector { slot: entry.slot, dims: self.dims };
-        // SAFETY: the store's relation is open
-        unsafe {
-            self.store.read(vector, |_, piece| {
-                // pieces start at multiples of 4 of an aligned page
-                out.extend_from_slice(<[f32]>::ref_from_bytes(piece).unwrap_or_default());
-                true
-            })
-        }
+        self.store.read(vector, |_, piece| {
+            // pieces start at multiples of 4 of an aligned page
+            out.extend_from_slice(<[f32]>::ref_from_bytes(piece).unwrap_or_default());
+            true
+        })
     }
 }
 

@@ -42,8 +42,7 @@ pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOption
     let largest = slots.segments().map(|(_, positions)| u64::from(positions.count())).max().unwrap_or(0);
     if largest > fit {
         let needed = bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
-        // SAFETY: open
-        let name = unsafe { index.relation().name() };
+        let name = index.relation().name();
         notice(
             format!(
                 "the graph of index \"{name}\" does not fit into maintenance_work_mem: from vector {fit} on the build is slower"
@@ -241,8 +240,7 @@ impl<'g> Pages<'g> {
         let mut extents = ExtentList::default();
         for ordinal in 0..count {
             pgrx::check_for_interrupts!();
-            // SAFETY: open
-            let block = unsafe {
+            let block = {
                 let lock = relation::ExtensionLock::acquire(rel);
                 let page = buffer::extend(rel);
                 drop(lock);

@@ -47,26 +47,23 @@ impl Graph {
     pub fn put_codec(&self, codec: &Codec) {
         let graph = self.with_pages(Area::Centroid, Shape::CENTROID.pages(codec.centroid.len() as u32));
         let rel = graph.index.relation();
-        // SAFETY: open
-        unsafe {
-            for (ordinal, part) in codec.centroid.chunks(Shape::CENTROID.per_page as usize).enumerate() {
-                let page = graph.pin(Area::Centroid, ordinal as u32).exclusive();
-                let mut change = Change::new(&page);
-                let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
-                change.put(Shape::CENTROID.at(0).1, &bytes);
-                wal::apply(rel, &[change]);
-            }
-            hit("drain.centroid");
-            let root_page = buffer::read(rel, graph.map.block).exclusive();
-            let root = Root::decode(root_page.page());
-            let learned = Root::size_mark(root.pending());
-            let root = Root { scale: codec.scale, trained: true, learned, ..root };
-            let mut change = Change::new(&root_page);
-            let (at, bytes) = root.encode();
-            change.put(at, &bytes);
+        for (ordinal, part) in codec.centroid.chunks(Shape::CENTROID.per_page as usize).enumerate() {
+            let page = graph.pin(Area::Centroid, ordinal as u32).exclusive();
+            let mut change = Change::new(&page);
+            let bytes: Vec<u8> = part.iter().flat_map(|x| x.to_le_bytes()).collect();
+            change.put(Shape::CENTROID.at(0).1, &bytes);
             wal::apply(rel, &[change]);
-            hit("drain.trained");
         }
+        hit("drain.centroid");
+        let root_page = buffer::read(rel, graph.map.block).exclusive();
+        let root = Root::decode(root_page.page());
+        let learned = Root::size_mark(root.pending());
+        let root = Root { scale: codec.scale, trained: true, learned, ..root };
+        let mut change = Change::new(&root_page);
+        let (at, bytes) = root.encode();
+        change.put(at, &bytes);
+        wal::apply(rel, &[change]);
+        hit("drain.trained");
     }
 
     /// The graph with its codes' parameters set, from the vectors that wait; `None` when all that wait are gone.

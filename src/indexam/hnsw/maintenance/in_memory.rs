@@ -298,13 +298,10 @@ pub fn write_page(graph: &Graph, area: Area, ordinal: u32, fragments: &[(usize, 
         return;
     }
     hit("bulk.page");
-    // SAFETY: open
-    unsafe {
-        let page = graph.pin(area, ordinal).exclusive();
-        let mut change = Change::new(&page);
-        change.put_all(fragments);
-        wal::apply(graph.index.relation(), &[change]);
-    }
+    let page = graph.pin(area, ordinal).exclusive();
+    let mut change = Change::new(&page);
+    change.put_all(fragments);
+    wal::apply(graph.index.relation(), &[change]);
 }
 
 /// The head of a node's code as pages have it.

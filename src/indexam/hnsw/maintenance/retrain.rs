@@ -47,8 +47,7 @@ pub fn if_outgrown(writer: &mut GraphWriter, table: &Table, options: GraphOption
             relearn(writer, table, options, Arc::new(codec));
             return;
         }
-        // SAFETY: open
-        let name = unsafe { graph.index.relation().name() };
+        let name = graph.index.relation().name();
         let (megabytes, setting) = (needed.div_ceil(1024 * 1024), memory_setting_name());
         notice(
             format!("the codes of index \"{name}\" fit its vectors badly, and its graph does not fit into {setting}"),

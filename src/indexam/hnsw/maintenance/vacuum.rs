@@ -52,8 +52,7 @@ impl Graph {
         let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, None) };
         // what may be needed, by position: the slot's generation
         let mut needed: Vec<Option<Generation>> = Vec::new();
-        // SAFETY: the store's relation is open
-        unsafe {
+        {
             table.store.refresh_all();
             let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
             table.store.each_slot(&segment, |number, slot| {
@@ -125,8 +124,7 @@ pub fn maintain(
     let mut done = Done::default();
     for graph in index.graphs() {
         // who waits for a worker's lock cancels the worker
-        // SAFETY: the index is open
-        if graph.root.repair_wanted && repairs != Repairs::Now && unsafe { request::is_at(index.relation()) } {
+        if graph.root.repair_wanted && repairs != Repairs::Now && request::is_at(index.relation()) {
             done.vectors += u64::from(graph.root.vectors());
             done.left += u64::from(graph.root.dead);
             done.passed_by = true;
@@ -210,8 +208,7 @@ fn clean(writer: &GraphWriter, table: &Table, threshold: f64, repairs: Repairs) 
     if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
         if repairs == Repairs::ByWorker && used >= LARGE {
             writer.set_dead(dead, true);
-            // SAFETY: the index is open
-            if unsafe { request::ask_for_repair(graph.index.relation()) } {
+            if request::ask_for_repair(graph.index.relation()) {
                 return (live, 0, dead);
             }
         }

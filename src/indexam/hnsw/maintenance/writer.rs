@@ -65,23 +65,20 @@ impl GraphWriter {
         let rel = graph.index.relation();
         // read before the root page is locked, which everybody wants
         let others: Vec<_> = others.iter().map(|other| (graph.pin(other.0, other.1), &other.2)).collect();
-        // SAFETY: open; the root page first
-        unsafe {
-            let root_page = buffer::read(rel, graph.map.block).exclusive();
-            let mut root = Root::decode(root_page.page());
-            change(&mut root);
-            let pages: Vec<_> = others.into_iter().map(|(page, fragments)| (page.exclusive(), fragments)).collect();
-            let mut on_root = Change::new(&root_page);
-            on_root.put_all(&[root.encode(), root.encode_dead(), root.encode_unproven()]);
-            let mut changes = vec![on_root];
-            for (page, fragments) in &pages {
-                let mut change = Change::new(page);
-                change.put_all(fragments);
-                changes.push(change);
-            }
-            wal::apply(rel, &changes);
-            graph.root = root;
+        let root_page = buffer::read(rel, graph.map.block).exclusive();
+        let mut root = Root::decode(root_page.page());
+        change(&mut root);
+        let pages: Vec<_> = others.into_iter().map(|(page, fragments)| (page.exclusive(), fragments)).collect();
+        let mut on_root = Change::new(&root_page);
+        on_root.put_all(&[root.encode(), root.encode_dead(), root.encode_unproven()]);
+        let mut changes = vec![on_root];
+        for (page, fragments) in &pages {
+            let mut change = Change::new(page);
+            change.put_all(fragments);
+            changes.push(change);
         }
+        wal::apply(rel, &changes);
+        graph.root = root;
     }
 
     /// Changes the root page's counters.
@@ -106,27 +103,24 @@ impl GraphWriter {
         ordinals.dedup();
         ordinals.retain(|&ordinal| ordinal < graph.map.page.area(Area::Map).pages());
         hit("repair.adopt");
-        // SAFETY: open; pages in the order codes, map
-        unsafe {
-            let code = graph.pin(Area::Codes, code_page).exclusive();
-            let pages: Vec<_> = ordinals.iter().map(|&ordinal| graph.pin(Area::Map, ordinal).exclusive()).collect();
-            let mut on_code = Change::new(&code);
-            on_code.put(code_at, &entry.encode());
-            let mut changes = vec![on_code];
-            for (&ordinal, page) in ordinals.iter().zip(&pages) {
-                let mut on_map = Change::new(page);
-                for &(entry, from, place) in &turns {
-                    let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
-                    // otherwise the slot was given to another vector since
-                    let known = MapEntry { place: MapPlace::Node(from), generation: entry.generation };
-                    if its_page == ordinal && MapEntry::at(page.page(), at) == known {
-                        on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
-                    }
+        let code = graph.pin(Area::Codes, code_page).exclusive();
+        let pages: Vec<_> = ordinals.iter().map(|&ordinal| graph.pin(Area::Map, ordinal).exclusive()).collect();
+        let mut on_code = Change::new(&code);
+        on_code.put(code_at, &entry.encode());
+        let mut changes = vec![on_code];
+        for (&ordinal, page) in ordinals.iter().zip(&pages) {
+            let mut on_map = Change::new(page);
+            for &(entry, from, place) in &turns {
+                let (its_page, at) = Shape::MAP.at(entry.slot.position().0);
+                // otherwise the slot was given to another vector since
+                let known = MapEntry { place: MapPlace::Node(from), generation: entry.generation };
+                if its_page == ordinal && MapEntry::at(page.page(), at) == known {
+                    on_map.put(at, &MapEntry { place, generation: entry.generation }.encode());
                 }
-                changes.push(on_map);
             }
-            wal::apply(graph.index.relation(), &changes);
+            changes.push(on_map);
         }
+        wal::apply(graph.index.relation(), &changes);
     }
 
     /// Writes a node's code.
@@ -146,13 +140,10 @@ impl GraphWriter {
     /// Writes `bytes` on a page, in a record of its own.
     fn put(&self, area: Area, ordinal: u32, at: usize, bytes: &[u8]) {
         let graph = self.graph.borrow();
-        // SAFETY: open
-        unsafe {
-            let page = graph.pin(area, ordinal).exclusive();
-            let mut change = Change::new(&page);
-            change.put(at, bytes);
-            wal::apply(graph.index.relation(), &[change]);
-        }
+        let page = graph.pin(area, ordinal).exclusive();
+        let mut change = Change::new(&page);
+        change.put(at, bytes);
+        wal::apply(graph.index.relation(), &[change]);
     }
 
     /// Adds a node for the vector `entry` with this code. Nothing leads to it yet.
@@ -222,8 +213,7 @@ impl GraphWriter {
         let rel = graph.index.relation();
         // read before the root page is locked, which everybody wants
         let map = graph.pin(Area::Map, ordinal);
-        // SAFETY: open; pages in the order root, map
-        unsafe {
+        {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let map = map.exclusive();
             let mut root = Root::decode(root_page.page());
@@ -282,23 +272,20 @@ impl GraphWriter {
             return;
         }
         hit("repair.forget");
-        // SAFETY: open
-        unsafe {
-            let map = graph.pin(Area::Map, ordinal).exclusive();
-            let mut change = Change::new(&map);
-            let mut any = false;
-            for &(entry, node) in vectors {
-                let at = Shape::MAP.at(entry.slot.position().0).1;
-                let known = MapEntry { place: MapPlace::Node(node), generation: entry.generation };
-                // looked at under the lock: the slot may be given to another vector at any time
-                if MapEntry::at(map.page(), at) == known {
-                    change.put(at, &MapEntry { place: MapPlace::None, generation: entry.generation }.encode());
-                    any = true;
-                }
+        let map = graph.pin(Area::Map, ordinal).exclusive();
+        let mut change = Change::new(&map);
+        let mut any = false;
+        for &(entry, node) in vectors {
+            let at = Shape::MAP.at(entry.slot.position().0).1;
+            let known = MapEntry { place: MapPlace::Node(node), generation: entry.generation };
+            // looked at under the lock: the slot may be given to another vector at any time
+            if MapEntry::at(map.page(), at) == known {
+                change.put(at, &MapEntry { place: MapPlace::None, generation: entry.generation }.encode());
+                any = true;
             }
-            if any {
-                wal::apply(graph.index.relation(), &[change]);
-            }
+        }
+        if any {
+            wal::apply(graph.index.relation(), &[change]);
         }
     }
 
@@ -356,17 +343,14 @@ impl GraphWriter {
     fn put_links(&self, area: Area, (ordinal, at): (u32, usize), links: &[u8]) {
         hit("links.put");
         let graph = self.graph();
-        // SAFETY: open
-        unsafe {
-            let page = graph.pin(area, ordinal).exclusive();
-            let old = &page.page()[at..at + links.len()];
-            let same = old.iter().zip(links).take_while(|(a, b)| a == b).count();
-            let tail = old[same..].iter().rev().zip(links[same..].iter().rev()).take_while(|(a, b)| a == b).count();
-            let mut change = Change::new(&page);
-            change.put(at + same, &links[same..links.len() - tail]);
-            if same < links.len() {
-                wal::apply(graph.index.relation(), &[change]);
-            }
+        let page = graph.pin(area, ordinal).exclusive();
+        let old = &page.page()[at..at + links.len()];
+        let same = old.iter().zip(links).take_while(|(a, b)| a == b).count();
+        let tail = old[same..].iter().rev().zip(links[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+        let mut change = Change::new(&page);
+        change.put(at + same, &links[same..links.len() - tail]);
+        if same < links.len() {
+            wal::apply(graph.index.relation(), &[change]);
         }
     }
 }

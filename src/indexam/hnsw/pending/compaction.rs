@@ -43,13 +43,10 @@ impl GraphWriter {
             pgrx::check_for_interrupts!();
             let (now, later) = left.split_at(portion.count);
             left = later;
-            // SAFETY: open
-            unsafe {
-                let page = graph.pin(Area::Pending, portion.ordinal).exclusive();
-                let mut change = Change::new(&page);
-                change.put(portion.at, &bytes_of(now));
-                wal::apply(rel, &[change]);
-            }
+            let page = graph.pin(Area::Pending, portion.ordinal).exclusive();
+            let mut change = Change::new(&page);
+            change.put(portion.at, &bytes_of(now));
+            wal::apply(rel, &[change]);
         }
         hit("pending.copied");
         // the pages that will be wanted are read before the root page is locked, which everybody wants
@@ -60,8 +57,7 @@ impl GraphWriter {
         };
         let read = (read_from(count), read_from(start + count));
         // nobody adds while the root page is locked
-        // SAFETY: open; pages in the order root, pending
-        unsafe {
+        {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());
             let added = root.pending() - count;

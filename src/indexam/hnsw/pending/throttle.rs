@@ -57,8 +57,7 @@ fn is_due(index: Rel<'_>) -> bool {
         let now = Instant::now();
         if is_first && known.looked.is_none_or(|at| now.duration_since(at) >= LOOK_EVERY) {
             known.looked = Some(now);
-            // SAFETY: index is open
-            if unsafe { index.is_read_by_others() } {
+            if index.is_read_by_others() {
                 known.seen = Some(now);
             }
         }
@@ -72,8 +71,7 @@ fn is_due(index: Rel<'_>) -> bool {
 
 /// Sleeps, perhaps, after `waiting` vectors wait: the more do, the more likely.
 pub fn give_time(graph: &Graph, waiting: u32) {
-    // SAFETY: the index is open
-    if !unsafe { is_due(graph.index.relation()) } {
+    if !is_due(graph.index.relation()) {
         return;
     }
     let share = (f64::from(waiting) - FROM) / (TO - FROM);

@@ -46,8 +46,7 @@ fn note(queue: &Queue, index: u32) -> bool {
 
 /// Asks for a worker that drains `index`.
 pub fn ask_for(index: Rel<'_>) {
-    // SAFETY: index is open
-    let (oid, is_temporary) = unsafe { (index.oid().to_u32(), index.is_temporary()) };
+    let (oid, is_temporary) = (index.oid().to_u32(), index.is_temporary());
     if is_temporary || settings::max_drain_workers() == 0 {
         return;
     }
