@@ -14,8 +14,8 @@ use crate::knn::scan_hints;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::list::elements;
+use crate::pg::raw;
 use crate::pg::relation::Rel;
-use crate::pg::{raw, relation};
 use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{

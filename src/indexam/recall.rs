@@ -82,10 +82,7 @@ unsafe fn draw(store: &Store, segments: &ColumnSegments, rows: &mut RowLookup, m
     let mut seen = 0u64;
     for chunk in segments.all() {
         let mut candidates = Vec::new();
-        // SAFETY: the relations are open
-        unsafe {
-            segments.candidates(store, chunk, rows, &mut candidates);
-        }
+        segments.candidates(store, chunk, rows, &mut candidates);
         for found in candidates {
             pgrx::check_for_interrupts!();
             // SAFETY: the relations are open
@@ -122,8 +119,7 @@ unsafe fn nearest(
     loop {
         let mut best = TopK::new(most, after);
         let mut chunks = segments.all();
-        // SAFETY: the relations are open
-        unsafe { vector_scan::nearest(store, segments, rows, query, &mut best, None, || chunks.next()) };
+        vector_scan::nearest(store, segments, rows, query, &mut best, None, || chunks.next());
         let (collected, complete) = best.finish();
         after = collected.last().copied();
         for found in collected {

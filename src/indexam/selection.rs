@@ -7,11 +7,10 @@ use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::tableam;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
-use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid, Relation};
+use pgrx::pg_sys::{self, AclResult, LOCKMODE, Oid};
 
 /// The access method of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

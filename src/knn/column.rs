@@ -2,14 +2,12 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
-use crate::pg::compat;
 use crate::pg::error::raise;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::Store;
 use crate::tableam;
 use crate::tableam::vectors::is_vector_type;
-use pgrx::pg_sys::{self, IndexInfo, Relation};
+use pgrx::pg_sys::{self, IndexInfo};
 
 /// What an index is over: one vector column of a zvec table, and by which distance it orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -301,57 +301,54 @@ impl ExactPasses {
         }
         deferred_addresses::flush();
         let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
-        // SAFETY: both relations are open
-        unsafe {
-            let store = Store::of(toast.rel());
-            let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(&store, &column));
-            match (self.next, &self.query) {
-                (Next::Pass { pass, after }, Some(query)) => {
-                    let mut best = TopK::new(size(pass, self.first), after).ordered(self.hints.order).until(self.until);
-                    let among = self.among.as_ref();
-                    let is_first = self.share.is_empty();
-                    if is_first {
-                        let share = &mut self.share;
-                        let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                        vector_scan::nearest(&store, segments, rows, query, &mut best, among, next);
-                        self.any_before = best.met_before();
-                    } else {
-                        let mut again = self.share.iter().copied();
-                        vector_scan::nearest(&store, segments, rows, query, &mut best, among, || again.next());
-                    }
-                    let complete;
-                    (*collected, complete) = best.finish();
-                    let last = collected.last().copied();
-                    self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
-                        (false, _) => match last {
-                            Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
-                            after => Next::Pass { pass: pass + 1, after },
-                        },
-                        (true, None) => nulls,
-                        (true, before) => {
-                            (self.begun_after, self.until) = (None, before);
-                            Next::Pass { pass, after: None }
-                        }
-                    };
+        let store = Store::of(toast.rel());
+        let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(&store, &column));
+        match (self.next, &self.query) {
+            (Next::Pass { pass, after }, Some(query)) => {
+                let mut best = TopK::new(size(pass, self.first), after).ordered(self.hints.order).until(self.until);
+                let among = self.among.as_ref();
+                let is_first = self.share.is_empty();
+                if is_first {
+                    let share = &mut self.share;
+                    let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
+                    vector_scan::nearest(&store, segments, rows, query, &mut best, among, next);
+                    self.any_before = best.met_before();
+                } else {
+                    let mut again = self.share.iter().copied();
+                    vector_scan::nearest(&store, segments, rows, query, &mut best, among, || again.next());
                 }
-                (Next::Rest { after, from }, Some(query)) => {
-                    let to = self.share.len().min(from + REST_AT_A_TIME);
-                    let mut pages = self.share[from..to].iter().copied();
-                    let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
-                    vector_scan::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
-                    (*collected, _) = best.finish();
-                    self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
-                }
-                _ => match work.take_chunk(segments) {
-                    Some(n) => {
-                        segments.candidates(&store, n, rows, collected);
-                        if let Some(among) = &self.among {
-                            collected.retain(|found| among.contains(found.slot));
-                        }
+                let complete;
+                (*collected, complete) = best.finish();
+                let last = collected.last().copied();
+                self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
+                    (false, _) => match last {
+                        Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
+                        after => Next::Pass { pass: pass + 1, after },
+                    },
+                    (true, None) => nulls,
+                    (true, before) => {
+                        (self.begun_after, self.until) = (None, before);
+                        Next::Pass { pass, after: None }
                     }
-                    None => self.next = nulls,
-                },
+                };
             }
+            (Next::Rest { after, from }, Some(query)) => {
+                let to = self.share.len().min(from + REST_AT_A_TIME);
+                let mut pages = self.share[from..to].iter().copied();
+                let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+                vector_scan::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
+                (*collected, _) = best.finish();
+                self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
+            }
+            _ => match work.take_chunk(segments) {
+                Some(n) => {
+                    segments.candidates(&store, n, rows, collected);
+                    if let Some(among) = &self.among {
+                        collected.retain(|found| among.contains(found.slot));
+                    }
+                }
+                None => self.next = nulls,
+            },
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct ColumnSegments {
 impl ColumnSegments {
     /// Those of `store` for `column`.
     #[must_use]
-    pub unsafe fn of(store: &Store, column: &Column) -> Self {
+    pub fn of(store: &Store, column: &Column) -> Self {
         store.refresh_all();
         let mut start = 0;
         let mut segments = Vec::new();
@@ -70,7 +70,7 @@ impl ColumnSegments {
 
     /// Puts what may be seen of slot page `n` at the end of `found`, in order of position, with no distance yet. Slots past the
     /// pages of vectors that there were when the scan began are passed by: what is in them came later.
-    pub unsafe fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
+    pub fn candidates(&self, store: &Store, n: SlotPageNo, rows: &mut RowLookup, found: &mut Vec<Found>) {
         let Some((at, ordinal)) = self.locate(n) else { return };
         let segment = &self.segments[at].1;
         let page = store.slot_page(segment, ordinal);
@@ -139,7 +139,7 @@ impl<N: FnMut() -> Option<SlotPageNo>> Chunks<N> {
 const TASK_BYTES: usize = 2 << 20;
 
 /// Offers the vectors on the slot pages that `next` gives, or those `among` them, with their distances to `query`, to `best`.
-pub unsafe fn nearest(
+pub fn nearest(
     store: &Store,
     segments: &ColumnSegments,
     rows: &mut RowLookup,
@@ -171,8 +171,7 @@ pub unsafe fn nearest(
             if seen.is_empty() {
                 let n = chunks.of(segments, number)?;
                 seen.reserve_exact(SLOTS_PER_PAGE);
-                // SAFETY: the store's relation is open
-                unsafe { segments.candidates(store, n, rows, &mut seen) };
+                segments.candidates(store, n, rows, &mut seen);
                 if let Some(among) = among {
                     seen.retain(|found| among.contains(found.slot));
                 }

@@ -37,7 +37,7 @@ impl Taken {
 impl ScanWork {
     /// None of it taken; or shared with other participants, in memory that outlives the value.
     #[must_use]
-    pub unsafe fn shared(shared: Option<NonNull<Taken>>) -> Self {
+    pub fn shared(shared: Option<NonNull<Taken>>) -> Self {
         Self { own: Taken::default(), shared }
     }
 

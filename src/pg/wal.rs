@@ -7,8 +7,8 @@ use crate::format::page::{Fragment, PAGE_BYTES, PageBytes};
 use crate::format::store::page::PageHeader;
 use crate::pg::buffer::Exclusive;
 use crate::pg::compat::FileNode;
+use crate::pg::raw;
 use crate::pg::relation::Rel;
-use crate::pg::{raw, relation};
 use pgrx::pg_sys;
 
 /// The most pages that one generic record can change.

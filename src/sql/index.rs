@@ -4,7 +4,6 @@ use crate::indexam::hnsw;
 use crate::indexam::selection;
 use crate::indexam::selection::{IndexKind, Right};
 use crate::pg::function::Call;
-use crate::pg::relation;
 use crate::pg::restricted;
 use crate::pg::srf;
 use crate::pg::srf::Rows;

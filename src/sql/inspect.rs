@@ -48,8 +48,7 @@ sql_function! {
         let mut rows = unsafe { Rows::of(call.fcinfo()) };
         let oid = pg_sys::Oid::from(call.arg(0).datum().value() as u32);
         let (table, toast) = open_table(oid, pg_sys::AccessShareLock as _);
-        {
-            let store = Store::of(toast.rel());
+        let store = Store::of(toast.rel());
             store.refresh_all();
             for segment in store.segments() {
                 let census = store.census(&segment);
@@ -74,7 +73,6 @@ sql_function! {
                     count(u64::from(segment.page.data.pages()) * block_bytes),
                 ]);
             }
-        }
         Ok(call.null())
     }
 }
@@ -121,8 +119,7 @@ crate::sql_function! {
         for target in selection::of(regclass(call, 0), Right::Own) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
             let table = opened.table.rel();
-            {
-                restricted::as_owner(table, || {
+            restricted::as_owner(table, || {
                     if target.index.is_none() {
                         check_table(table, &mut tell);
                     }
@@ -134,7 +131,6 @@ crate::sql_function! {
                         violations.into_iter().for_each(&mut tell);
                     }
                 });
-            }
             opened.close_and_unlock(table_lock, index_lock);
         }
         Ok(call.null())

@@ -3,11 +3,10 @@
 use crate::indexam::selection;
 use crate::indexam::selection::{Opened, Right};
 use crate::knn::column::Column;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::sql::index::regclass;
 use crate::store::{Segment, Store, deferred_addresses, pointer_reader};
-use pgrx::pg_sys::{self, Datum, Relation};
+use pgrx::pg_sys::{self, Datum};
 
 /// Reads block `block` into a buffer.
 fn load(rel: Rel<'_>, block: u32) {
@@ -24,17 +23,15 @@ fn load(rel: Rel<'_>, block: u32) {
 /// Loads the segments of `store` that `wanted` is true for, in the order of their blocks; returns the number of pages.
 fn load_segments(store: &Store, wanted: impl Fn(&Segment) -> bool) -> u64 {
     let mut pages = 1;
-    {
-        store.refresh_all();
-        load(store.relation(), 0);
-        for segment in store.segments().iter().filter(|segment| wanted(segment)) {
-            load(store.relation(), segment.block);
-            pages += 1;
-            for extent in segment.page.slots.extents().iter().chain(segment.page.data.extents()) {
-                for block in extent.start..extent.start + extent.pages {
-                    load(store.relation(), block);
-                    pages += 1;
-                }
+    store.refresh_all();
+    load(store.relation(), 0);
+    for segment in store.segments().iter().filter(|segment| wanted(segment)) {
+        load(store.relation(), segment.block);
+        pages += 1;
+        for extent in segment.page.slots.extents().iter().chain(segment.page.data.extents()) {
+            for block in extent.start..extent.start + extent.pages {
+                load(store.relation(), block);
+                pages += 1;
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What standbys are told before something goes that their snapshots may need.
 
-use crate::pg::compat::{FileNode, ReusePage};
-use crate::pg::relation;
+use crate::pg::compat::ReusePage;
 use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 

@@ -11,7 +11,6 @@ use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::thread_pin::{Owed, Pin};
 use crate::pg::compat::FileNode;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};

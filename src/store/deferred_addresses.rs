@@ -16,7 +16,7 @@
 
 use crate::bitset::Bitset;
 use crate::format::store::{Generation, SlotNo, Tid};
-use crate::pg::compat::{self, FileNode};
+use crate::pg::compat::{self};
 use crate::pg::error::guarded;
 use crate::pg::failpoint::hit;
 use crate::pg::raw;

@@ -12,9 +12,7 @@ use crate::pg::buffer;
 use crate::pg::buffer::Exclusive;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
-use crate::pg::relation;
 use crate::pg::relation::ExtensionLock;
-use crate::pg::relation::Rel;
 use crate::pg::settings;
 use crate::pg::wal;
 use crate::pg::wal::Change;
@@ -24,6 +22,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 impl Store<'_> {
+    /// Adds empty pages. The caller holds the extension lock.
     fn add_pages(&self, count: u32) -> Vec<Exclusive> {
         let pages: Vec<_> = (0..count).map(|_| buffer::extend(self.rel)).collect();
         hit("grow.extended");

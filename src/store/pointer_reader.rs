@@ -204,12 +204,10 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
     let Some((at, geometry, temporary)) = found else { missing(table, vector) };
     if let Some(toast) = temporary {
         let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
-        let found = {
-            Store::of(toast.rel()).read(vector, |_, piece| {
-                take(piece, 0);
-                true
-            })
-        };
+        let found = Store::of(toast.rel()).read(vector, |_, piece| {
+            take(piece, 0);
+            true
+        });
         if !found {
             missing(table, vector)
         }

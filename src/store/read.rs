@@ -25,6 +25,7 @@ impl Store<'_> {
         let mut at = 0;
         for piece in segment.page.geometry.pieces(vector.slot.position()) {
             let header = PageHeader { kind: PageKind::Data, segment: segment.no, ordinal: piece.ordinal };
+            // the bytes of a stored vector do not change, so a pin is enough
             let page = self.page(&segment.page.data, &header);
             if !take(at, &page.page()[PAYLOAD_START + piece.offset..PAYLOAD_START + piece.offset + piece.len]) {
                 return false;
@@ -38,6 +39,6 @@ impl Store<'_> {
     #[must_use]
     pub fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
         bytes.len() == usize::from(vector.dims) * 4
-            && (self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece))
+            && self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece)
     }
 }

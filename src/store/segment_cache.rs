@@ -6,9 +6,9 @@
 use crate::format::page::Damage;
 use crate::format::store::page::{RootPage, SegmentPage};
 use crate::format::store::{SegmentNo, SegmentTag, SlotNo};
+use crate::pg::buffer;
 use crate::pg::compat::FileNode;
 use crate::pg::relation::Rel;
-use crate::pg::{buffer, relation};
 use crate::store::{check_header, damaged, raise_lacking, rootless};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};

@@ -267,23 +267,21 @@ impl Store<'_> {
     #[must_use]
     pub fn census(&self, segment: &Segment) -> Census {
         let mut census = Census::default();
-        {
-            self.each_slot(segment, |_, slot| {
-                let dead = match slot.state() {
-                    Some(SlotState::Free) => {
-                        census.free += 1;
-                        return;
-                    }
-                    Some(SlotState::Reserved) => xact::fate(slot.xmin) != Fate::Running,
-                    _ => death_of(&slot).is_some(),
-                };
-                if dead {
-                    census.dead += 1;
-                } else {
-                    census.live += 1;
+        self.each_slot(segment, |_, slot| {
+            let dead = match slot.state() {
+                Some(SlotState::Free) => {
+                    census.free += 1;
+                    return;
                 }
-            });
-        }
+                Some(SlotState::Reserved) => xact::fate(slot.xmin) != Fate::Running,
+                _ => death_of(&slot).is_some(),
+            };
+            if dead {
+                census.dead += 1;
+            } else {
+                census.live += 1;
+            }
+        });
         census
     }
 

@@ -183,7 +183,7 @@ impl Check<'_> {
             say("a row's slot exists", what);
             return;
         }
-        let Some(slot) = (self.store.slot(reference.slot)) else { return };
+        let Some(slot) = self.store.slot(reference.slot) else { return };
         if slot.state() != Some(SlotState::Live) {
             say("a row's slot is live", format!("slot {number} is {:?}", slot.state()));
         } else if slot.generation != reference.generation {
@@ -269,7 +269,7 @@ fn older(slot: &Slot, oldest: u32) -> Option<u32> {
     named.into_iter().find(|&xid| xact::is_normal(xid) && xact::is_normal(oldest) && xact::precedes(xid, oldest))
 }
 
-unsafe fn check_data_pages(store: &Store, tell: &mut dyn FnMut(Violation)) {
+fn check_data_pages(store: &Store, tell: &mut dyn FnMut(Violation)) {
     for segment in store.segments() {
         for ordinal in 0..segment.page.data.pages() {
             pgrx::check_for_interrupts!();

@@ -13,7 +13,6 @@ use crate::pg::catalog;
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::failpoint::hit;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::rewrite::Rewrite;
 use crate::pg::xact;

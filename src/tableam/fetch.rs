@@ -3,7 +3,6 @@
 use crate::error::{Error, SqlState};
 use crate::format::store::{SlotNo, SlotState};
 use crate::pg::error::raise;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Store, StoredVector};
 use crate::tableam::require_zvec_table;

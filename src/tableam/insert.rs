@@ -4,7 +4,6 @@ use crate::format::store::{Reference, Tid};
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::store::{NewVector, Reservation};
 use crate::tableam::heap;

@@ -5,7 +5,6 @@
 
 use crate::format::store::{Generation, SlotNo, Tid};
 use crate::pg::error::boundary;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::tableam::rows;
 use crate::tableam::rows::item_pointer;

@@ -31,7 +31,6 @@ pub use rows::{OldRow, item_pointer, reference_at, row_version, tid};
 use crate::error::{Error, SqlState};
 use crate::pg::compat;
 use crate::pg::error::raise;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 use std::sync::OnceLock;

@@ -9,7 +9,6 @@ use crate::format::store::Reference;
 use crate::format::store::reference::REFERENCE_BYTES;
 use crate::pg::error::{boundary, raise};
 use crate::pg::raw;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Reservation, Store};
 use crate::tableam::slot;

@@ -13,7 +13,6 @@ use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store;
 use crate::tableam::vectors::VectorColumns;

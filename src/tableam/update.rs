@@ -5,7 +5,6 @@ use crate::pg::compat;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::store::deferred_addresses;
 use crate::store::deferred_addresses::Move;

@@ -7,7 +7,6 @@
 
 use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
-use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::{frozen, xact};
 use crate::store::{LACKING_HINT, Reclaimed, Store};

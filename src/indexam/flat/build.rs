@@ -5,10 +5,9 @@ use crate::format::flat;
 use crate::format::page::Damage;
 use crate::knn::column::Column;
 use crate::knn::cost;
-use crate::pg::compat::FileNode;
 use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::relation::Rel;
-use crate::pg::{buffer, relation, wal};
+use crate::pg::{buffer, wal};
 use crate::tableam::check::Violation;
 use pgrx::pg_sys::{self, Datum, IndexBuildResult, IndexBulkDeleteResult, IndexInfo, IndexVacuumInfo, Relation};
 

@@ -8,7 +8,6 @@ use crate::knn::exact_passes::{ExactPasses, FIRST_PASS_ROWS};
 use crate::knn::row_lookup::RowLookup;
 use crate::knn::scan_hints::Hints;
 use crate::pg::error::guarded;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;

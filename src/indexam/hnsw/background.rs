@@ -7,7 +7,7 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
 use crate::pg::relation::Rel;
-use pgrx::pg_sys::{self, Relation};
+use pgrx::pg_sys::{self};
 
 /// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
 /// in memory; returns how many, or `None` when something waits that somebody else is at.

@@ -22,7 +22,6 @@ use crate::knn::column::Column;
 use crate::knn::row_lookup::RowLookup;
 use crate::knn::vector_scan::ColumnSegments;
 use crate::pg::buffer;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::quant::Query;
 use crate::store::death::death_for_all;

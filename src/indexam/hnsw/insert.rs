@@ -33,6 +33,7 @@ impl Graph {
             graph = graph.with_pages(Area::Pending, expected + 1);
             let (map, pending) = (graph.pin(Area::Map, map_page), graph.pin(Area::Pending, expected));
             hit("index.append_read");
+            // pages are locked in the order root, map, pending
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());
             let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);

@@ -14,7 +14,7 @@ use crate::pg::buffer::optimistic;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation::Rel;
-use crate::pg::{buffer, memory, relation};
+use crate::pg::{buffer, memory};
 use crate::quant::Codec;
 use pgrx::pg_sys;
 use std::cell::{OnceCell, RefCell};

@@ -5,7 +5,7 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
 use crate::pg::relation::Rel;
-use pgrx::pg_sys::{self, Relation};
+use pgrx::pg_sys::{self};
 
 /// A graph in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,6 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::{notice, raise};
 use crate::pg::failpoint::hit;
-use crate::pg::relation::Rel;
 use crate::pg::wal;
 use crate::pg::wal::Change;
 use crate::pg::{buffer, memory, relation};

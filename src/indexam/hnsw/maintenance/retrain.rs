@@ -25,8 +25,6 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options::GraphOptions;
 use crate::pg::error::notice;
 use crate::pg::failpoint::hit;
-use crate::pg::relation;
-use crate::pg::relation::Rel;
 use crate::quant::{Codec, Head};
 use std::sync::Arc;
 

@@ -20,11 +20,10 @@ use crate::indexam::options;
 use crate::indexam::options::GraphOptions;
 use crate::knn::column::Column;
 use crate::pg::failpoint::hit;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use crate::pg::xact;
 use crate::store::death::{Death, death_for_all};
-use pgrx::pg_sys::{self, Relation};
+use pgrx::pg_sys::{self};
 
 impl Graph {
     /// Calls `visit` for each entry of the map that names a node or the pending list.
@@ -52,25 +51,23 @@ impl Graph {
         let Some(segment) = table.store.segment(self.map.page.tag) else { return (alive, None) };
         // what may be needed, by position: the slot's generation
         let mut needed: Vec<Option<Generation>> = Vec::new();
-        {
-            table.store.refresh_all();
-            let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
-            table.store.each_slot(&segment, |number, slot| {
-                let is_live = slot.state() == Some(SlotState::Live);
-                let death = if is_live { death_for_all(&slot, horizon) } else { None };
-                let keep = is_live && death.is_none();
-                if let Some(xmax) = death.and_then(Death::deleted_by)
-                    && newest.is_none_or(|newest| xact::precedes(newest, xmax))
-                {
-                    newest = Some(xmax);
-                }
-                let at = number.position().0 as usize;
-                if needed.len() <= at {
-                    needed.resize(at + 1, None);
-                }
-                needed[at] = keep.then_some(slot.generation);
-            });
-        }
+        table.store.refresh_all();
+        let segment = table.store.segment(self.map.page.tag).unwrap_or(segment);
+        table.store.each_slot(&segment, |number, slot| {
+            let is_live = slot.state() == Some(SlotState::Live);
+            let death = if is_live { death_for_all(&slot, horizon) } else { None };
+            let keep = is_live && death.is_none();
+            if let Some(xmax) = death.and_then(Death::deleted_by)
+                && newest.is_none_or(|newest| xact::precedes(newest, xmax))
+            {
+                newest = Some(xmax);
+            }
+            let at = number.position().0 as usize;
+            if needed.len() <= at {
+                needed.resize(at + 1, None);
+            }
+            needed[at] = keep.then_some(slot.generation);
+        });
         self.each_place(|position, entry| {
             if let MapPlace::Node(node) = entry.place
                 && needed.get(position.0 as usize).copied().flatten() == Some(entry.generation)

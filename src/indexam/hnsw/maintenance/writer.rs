@@ -65,6 +65,7 @@ impl GraphWriter {
         let rel = graph.index.relation();
         // read before the root page is locked, which everybody wants
         let others: Vec<_> = others.iter().map(|other| (graph.pin(other.0, other.1), &other.2)).collect();
+        // the root page is locked first
         let root_page = buffer::read(rel, graph.map.block).exclusive();
         let mut root = Root::decode(root_page.page());
         change(&mut root);
@@ -103,6 +104,7 @@ impl GraphWriter {
         ordinals.dedup();
         ordinals.retain(|&ordinal| ordinal < graph.map.page.area(Area::Map).pages());
         hit("repair.adopt");
+        // pages are locked in the order codes, map
         let code = graph.pin(Area::Codes, code_page).exclusive();
         let pages: Vec<_> = ordinals.iter().map(|&ordinal| graph.pin(Area::Map, ordinal).exclusive()).collect();
         let mut on_code = Change::new(&code);
@@ -214,6 +216,7 @@ impl GraphWriter {
         // read before the root page is locked, which everybody wants
         let map = graph.pin(Area::Map, ordinal);
         {
+            // pages are locked in the order root, map
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let map = map.exclusive();
             let mut root = Root::decode(root_page.page());

@@ -56,7 +56,7 @@ impl GraphWriter {
             Shape::PENDING.portions(places).map(|at| graph.pin(Area::Pending, at.ordinal)).collect()
         };
         let read = (read_from(count), read_from(start + count));
-        // nobody adds while the root page is locked
+        // nobody adds while the root page is locked; pages are locked in the order root, pending
         {
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());

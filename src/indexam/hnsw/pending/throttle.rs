@@ -10,7 +10,6 @@
 
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;
-use crate::pg::relation;
 use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 use std::cell::RefCell;

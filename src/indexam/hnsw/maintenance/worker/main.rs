@@ -9,7 +9,6 @@ use super::request::{is_number_free, is_served, start, take_number, wanted_from}
 use crate::indexam::hnsw::background;
 use crate::pg::compat;
 use crate::pg::error::caught;
-use crate::pg::relation;
 use crate::pg::relation::OpenRelation;
 use crate::pg::{raw, restricted, settings};
 use pgrx::pg_sys::{self, Datum};

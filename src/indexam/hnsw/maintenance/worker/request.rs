@@ -5,7 +5,7 @@
 use super::locks::Lock;
 use super::queue::{Queue, queue};
 use crate::pg::relation::Rel;
-use crate::pg::{process, relation, settings};
+use crate::pg::{process, settings};
 use pgrx::pg_sys::{self, Datum};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
