@@ -12,7 +12,7 @@ use crate::pg::relation::Rel;
 use crate::pg::{relation, restricted, settings, srf};
 use crate::sql::index::regclass;
 use crate::store::deferred_addresses;
-use pgrx::pg_sys::{self};
+use pgrx::pg_sys;
 
 /// The most queries and the most neighbours that can be asked for.
 const MOST: i32 = 100_000;

@@ -25,6 +25,7 @@ fn damaged(index: Rel<'_>, damage: &Damage) -> ! {
 
 /// Checks the index's page.
 pub fn check(index: Rel<'_>) {
+    // the page never changes once it is made
     let checked = flat::check(buffer::read(index, 0).page());
     if let Err(damage) = checked {
         damaged(index, &damage)

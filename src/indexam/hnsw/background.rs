@@ -7,34 +7,33 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
 use crate::pg::relation::Rel;
-use pgrx::pg_sys::{self};
+use pgrx::pg_sys;
 
 /// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
 /// in memory; returns how many, or `None` when something waits that somebody else is at.
 pub fn drain_some(index: Rel<'_>, heap: Rel<'_>, most: u64, in_memory: bool) -> Option<u64> {
-    // SAFETY: both are open
-    unsafe {
-        let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        let options = options::graph_options_of(index);
-        let (mut done, mut busy) = (0, false);
-        for graph in Index::of(index).graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
-            let Some(lock) = MaintenanceLock::try_acquire(&graph) else {
-                busy = true;
-                continue;
+    // SAFETY: the value does not outlive the call
+    let pages = unsafe { Index::of(index) };
+    let column = Column::of(index, heap);
+    let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+    let options = options::graph_options_of(index);
+    let (mut done, mut busy) = (0, false);
+    for graph in pages.graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
+        let Some(lock) = MaintenanceLock::try_acquire(&graph) else {
+            busy = true;
+            continue;
+        };
+        if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
+            retrain::if_outgrown(&mut writer, &table, options, false);
+            let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
+                drain::all(&mut writer, &table, options, &mut || {})
+            } else {
+                writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
             };
-            if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
-                retrain::if_outgrown(&mut writer, &table, options, false);
-                let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
-                    drain::all(&mut writer, &table, options, &mut || {})
-                } else {
-                    writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
-                };
-                done += drained.added + drained.dropped;
-            }
+            done += drained.added + drained.dropped;
         }
-        (done > 0 || !busy).then_some(done)
     }
+    (done > 0 || !busy).then_some(done)
 }
 
 /// Whether a background worker is to take dead nodes out of an open index.
@@ -55,10 +54,9 @@ pub fn most_waiting(index: Rel<'_>) -> u32 {
 /// `None` when somebody else is at one.
 #[must_use]
 pub fn repair_wanted(index: Rel<'_>, heap: Rel<'_>) -> Option<u64> {
-    // SAFETY: both are open
-    unsafe {
-        let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
-        vacuum::repair_wanted(&Index::of(index), &table)
-    }
+    // SAFETY: the value does not outlive the call
+    let pages = unsafe { Index::of(index) };
+    let column = Column::of(index, heap);
+    let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+    vacuum::repair_wanted(&pages, &table)
 }

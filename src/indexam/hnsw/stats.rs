@@ -5,7 +5,7 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
 use crate::pg::relation::Rel;
-use pgrx::pg_sys::{self};
+use pgrx::pg_sys;
 
 /// A graph in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,25 +35,24 @@ impl Stats {
 /// The graphs of the open `index` of the open table `heap`, beside running writers.
 #[must_use]
 pub fn stats(index: Rel<'_>, heap: Rel<'_>) -> Vec<Stats> {
-    // SAFETY: both are open
-    unsafe {
-        let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
-        let graphs = Index::of(index).graphs();
-        graphs
-            .into_iter()
-            .map(|graph| {
-                let nodes = graph.root.nodes_in_use();
-                let pages: u32 = Area::ALL.into_iter().map(|area| graph.map.page.area(area).pages()).sum();
-                Stats {
-                    segment: table.store.number_of(graph.map.page.tag).0,
-                    nodes,
-                    dead: nodes.saturating_sub(graph.alive(&table).0.count()),
-                    levels: graph.root.entry.map_or(0, |(_, level)| u32::from(level) + 1),
-                    pending: graph.root.pending(),
-                    bytes: (u64::from(pages) + 1) * u64::from(pg_sys::BLCKSZ),
-                }
-            })
-            .collect()
-    }
+    // SAFETY: the value does not outlive the call
+    let pages = unsafe { Index::of(index) };
+    let column = Column::of(index, heap);
+    let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+    let graphs = pages.graphs();
+    graphs
+        .into_iter()
+        .map(|graph| {
+            let nodes = graph.root.nodes_in_use();
+            let pages: u32 = Area::ALL.into_iter().map(|area| graph.map.page.area(area).pages()).sum();
+            Stats {
+                segment: table.store.number_of(graph.map.page.tag).0,
+                nodes,
+                dead: nodes.saturating_sub(graph.alive(&table).0.count()),
+                levels: graph.root.entry.map_or(0, |(_, level)| u32::from(level) + 1),
+                pending: graph.root.pending(),
+                bytes: (u64::from(pages) + 1) * u64::from(pg_sys::BLCKSZ),
+            }
+        })
+        .collect()
 }

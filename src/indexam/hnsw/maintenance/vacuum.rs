@@ -23,7 +23,7 @@ use crate::pg::failpoint::hit;
 use crate::pg::relation::Rel;
 use crate::pg::xact;
 use crate::store::death::{Death, death_for_all};
-use pgrx::pg_sys::{self};
+use pgrx::pg_sys;
 
 impl Graph {
     /// Calls `visit` for each entry of the map that names a node or the pending list.
