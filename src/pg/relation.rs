@@ -314,29 +314,27 @@ impl<'r> Rel<'r> {
         }
     }
 
-    /// Its counts for the server's statistics, if the server keeps them.
-    fn counts(&self) -> Option<(&mut i64, &mut i64)> {
+    /// Counts something of it, for scans or for rows, where the server keeps statistics.
+    fn count(self, which: impl FnOnce((&'r mut i64, &'r mut i64)) -> &'r mut i64) {
         // SAFETY: open; the counts are this backend's
         unsafe {
             if (*self.rel).pgstat_info.is_null() && (*self.rel).pgstat_enabled {
                 pg_sys::pgstat_assoc_relation(self.rel);
             }
-            (*self.rel).pgstat_info.as_mut().map(compat::table_counts)
+            if let Some(info) = (*self.rel).pgstat_info.as_mut() {
+                *which(compat::table_counts(info)) += 1;
+            }
         }
     }
 
     /// Counts a scan of the relation.
     pub fn count_scan(self) {
-        if let Some((scans, _)) = self.counts() {
-            *scans += 1;
-        }
+        self.count(|(scans, _)| scans);
     }
 
     /// Counts a row that a scan of the relation has read.
     pub fn count_row(self) {
-        if let Some((_, rows)) = self.counts() {
-            *rows += 1;
-        }
+        self.count(|(_, rows)| rows);
     }
 }
 
