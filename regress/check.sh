@@ -110,7 +110,7 @@ suite() {
     [ -n "$(scheduled "$schedule")" ] || return 0
     section "$name"
     zvec_as_server mkdir -p "$output/results"
-    "$program" --bindir="$ZVEC_BINDIR" --inputdir=regress --outputdir="$output" --dbname="$4" \
+    "$program" --bindir="$(zvec_psql_as_15)" --inputdir=regress --outputdir="$output" --dbname="$4" \
         --load-extension=pg_zvec --encoding=UTF8 --schedule="$schedule" 2>&1 | tee "$log"
     status=$?
     count_lines "$name" "$log" '\.\.\. ok( |$)|^ok [0-9]' '\.\.\. (FAILED|failed)|^not ok [0-9]' $status

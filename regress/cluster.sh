@@ -93,6 +93,23 @@ zvec_make_scratch() {
     echo "$dir"
 }
 
+# Prints a folder with a psql for pg_regress: the server's own, and behind it as-15.pl, so that what later servers print
+# differently is printed as by 15.
+zvec_psql_as_15() {
+    local folder=$ZVEC_SCRATCH/as-15
+    if [ "$(zvec_version)" = 15 ]; then
+        echo "$ZVEC_BINDIR"
+        return
+    fi
+    mkdir -p "$folder" && chmod 755 "$folder" || return 1
+    cat >"$folder/psql" <<END
+#!/bin/bash
+set -o pipefail
+'$ZVEC_BINDIR/psql' "\$@" 2>&1 | perl '$ZVEC_ROOT/regress/as-15.pl'
+END
+    chmod 755 "$folder/psql" && echo "$folder"
+}
+
 # Removes what killed runs of this checkout have left. Their servers, if any, stop by themselves when they find their
 # files gone.
 zvec_sweep() {

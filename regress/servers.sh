@@ -96,7 +96,8 @@ from_debian() {
     for deb in "$folder/debs"/*.deb; do
         dpkg-deb -x "$deb" "$root" || return 1
     done
-    rm -rf "$root"/usr/share/{doc,man,locale}
+    # and no compiler of expressions, which would need LLVM
+    rm -rf "$root"/usr/share/{doc,man,locale} "$root"/usr/lib/postgresql/17/lib/{bitcode,llvmjit*}
     loader=$(cd "$root" && find usr/lib -name 'ld-linux-*.so.*' | head -n 1)
     libraries=$servers/17/${loader%/*}
     relink "$libraries" "$servers/17/$loader" "$root/usr/lib/postgresql/17"

@@ -11,6 +11,7 @@ SELECT v, count(*) FROM ordered GROUP BY v ORDER BY v;
 -- an index of the default operator class
 CREATE INDEX ordered_v ON ordered (v);
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM ordered WHERE v = '[1,2]';
 SELECT id FROM ordered WHERE v = '[1,2]' ORDER BY id;
 SELECT id FROM ordered WHERE v > '[1]' ORDER BY id;

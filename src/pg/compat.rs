@@ -742,3 +742,9 @@ impl ReusePage {
         }
     }
 }
+
+// The record's length is part of what replay reads; regress/server/headers.sh compares the fields with the headers.
+#[cfg(feature = "pg15")]
+const _: () = assert!(ReusePage::BYTES == 24);
+#[cfg(not(feature = "pg15"))]
+const _: () = assert!(ReusePage::BYTES == 25);
