@@ -44,12 +44,14 @@ for (my $i = 0; $i <= $#lines; $i++) {
     my $line = $lines[$i];
     if ($line =~ /^ *QUERY PLAN *$/ && $i < $#lines && $lines[$i + 1] =~ /^-+$/) {
         my $end = $i + 2;
-        $end++ while $end <= $#lines && $lines[$end] !~ /^\(\d+ rows?\)$/;
-        if ($end <= $#lines) {
-            print "$_\n" for aligned('QUERY PLAN', @lines[$i + 2 .. $end - 1]);
-            $i = $end;
-            next;
-        }
+        # to the number of rows, or where psql does not print it to the empty line
+        $end++ while $end <= $#lines && $lines[$end] !~ /^(\(\d+ rows?\))?$/;
+        my @plan = aligned('QUERY PLAN', @lines[$i + 2 .. $end - 1]);
+        pop @plan if $end > $#lines || $lines[$end] eq '';
+        print "$_\n" for @plan;
+        print "\n" if $end <= $#lines && $lines[$end] eq '';
+        $i = $end;
+        next;
     }
     # a plan in a message
     next if $line =~ /^\s+Disabled: true$/;

@@ -570,7 +570,7 @@ pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
         if *target < 0 {
             *target = pg_sys::default_statistics_target as _;
         }
-        i32::from(*target)
+        *target as _
     }
 }
 
