@@ -654,7 +654,7 @@ pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
         if *target < 0 {
             *target = pg_sys::default_statistics_target as _;
         }
-        i32::from(*target)
+        *target as _
     }
 }
 
@@ -817,3 +817,9 @@ impl ReusePage {
         }
     }
 }
+
+// The record's length is part of what replay reads; regress/server/headers.sh compares the fields with the headers.
+#[cfg(feature = "pg15")]
+const _: () = assert!(ReusePage::BYTES == 24);
+#[cfg(not(feature = "pg15"))]
+const _: () = assert!(ReusePage::BYTES == 25);
