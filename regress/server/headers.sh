@@ -32,6 +32,14 @@ CHECKSUM offsetof(PageHeaderData,pd_checksum)
 SERVER_HEADER_BYTES SizeOfPageHeaderData
 VARHDR_BYTES VARHDRSZ
 NO_SUBTRANSACTION InvalidSubTransactionId
+CATALOG DependRelationId
+DEPENDER_INDEX DependDependerIndexId
+CLASSID Anum_pg_depend_classid
+OBJID Anum_pg_depend_objid
+REFCLASSID Anum_pg_depend_refclassid
+REFOBJID Anum_pg_depend_refobjid
+CLASS_INDEX ClassOidIndexId
+ATTRIBUTES Anum_pg_publication_rel_prattrs
 END
 }
 
@@ -82,7 +90,7 @@ for my $file (@files) {
 }
 
 my %alias = (i32 => 'int', u32 => 'uint32', i16 => 'int16', u16 => 'uint16', u8 => 'uint8', u64 => 'uint64',
-    i64 => 'int64', f64 => 'double', c_char => 'char', c_void => 'void', '()' => 'void', '!' => 'void',
+    i64 => 'int64', f64 => 'double', c_char => 'char', c_int => 'int', c_void => 'void', '()' => 'void', '!' => 'void',
     RewriteStateData => 'struct RewriteStateData',
     FileNode => $version == 15 ? 'RelFileNode' : 'RelFileLocator', ServersFileNode => 'FileNode');
 my %type;
@@ -93,6 +101,7 @@ sub in_c {
     my ($rust) = @_;
     $rust =~ s/^\s+|\s+$//g;
     return in_c($1) . ' *' if $rust =~ /^\*mut (.*)$/s;
+    return 'void (*)(void)' if $rust =~ /^unsafe extern "C-unwind" fn\(\)$/;
     return 'const ' . in_c($1) . ' *' if $rust =~ /^\*const (.*)$/s;
     $rust =~ s/::Type$//;
     $rust =~ s/^.*:://;
@@ -102,23 +111,33 @@ sub in_c {
 }
 
 print "#include \"postgres.h\"\n";
-print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapam.h access/heaptoast.h access/htup_details.h access/nbtxlog.h
-    access/rewriteheap.h access/xact.h access/xlog.h access/xloginsert.h catalog/index.h catalog/pg_attribute.h catalog/pg_inherits.h
-    catalog/pg_language.h catalog/pg_opfamily.h executor/executor.h miscadmin.h postmaster/interrupt.h storage/buf_internals.h
-    storage/bufmgr.h storage/bufpage.h storage/checksum.h storage/lwlock.h storage/predicate.h storage/proc.h tcop/tcopprot.h
-    utils/datum.h utils/snapmgr.h);
+print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapam.h access/heaptoast.h
+    access/htup_details.h access/nbtxlog.h access/rewriteheap.h access/xact.h access/xlog.h access/xloginsert.h
+    catalog/index.h catalog/partition.h catalog/pg_attribute.h catalog/pg_class.h catalog/pg_depend.h
+    catalog/pg_inherits.h catalog/pg_language.h catalog/pg_opfamily.h catalog/pg_publication_rel.h common/hashfn.h
+    executor/executor.h miscadmin.h postmaster/interrupt.h storage/buf_internals.h storage/bufmgr.h storage/bufpage.h
+    storage/checksum.h storage/lwlock.h storage/predicate.h storage/proc.h tcop/tcopprot.h utils/datum.h
+    utils/snapmgr.h utils/timeout.h);
 # the place of a lock in the array of the server's own
 print "#define offsetof_lock(lock) ((size_t) (lock) / sizeof(LWLockPadded))\n#define MainLWLockArray ((LWLockPadded *) 0)\n";
 
 my $functions = 0;
 while ($source =~ /extern "C-unwind" (?<block>\{(?:[^{}]|(?&block))*\})/g) {
     my $block = $+{block};
-    while ($block =~ /fn (\w+)\s*\(([^()]*)\)\s*(?:->\s*([^;]+))?;/g) {
+    while ($block =~ /fn (\w+)\s*\(((?:[^()]|\([^()]*\))*)\)\s*(?:->\s*([^;]+))?;/g) {
         my ($name, $arguments, $returned) = ($1, $2, $3 // '()');
         my @arguments = map { in_c((split /:(?!:)\s*/, $_, 2)[1]) } grep { /\S/ } split /,(?![^<]*>)/, $arguments;
         printf "static %s (*const declared_%s)(%s) = %s;\n", in_c($returned), $name, join(', ', @arguments) || 'void', $name;
         $functions++;
     }
+}
+# and those that are looked for when they are needed, by name and type
+while ($source =~ /\bfunction::<(\w+)>\(c"(\w+)"\)/g) {
+    my ($type, $name) = ($1, $2);
+    $source =~ /\btype $type\s*=\s*unsafe extern "C-unwind" fn\(([^()]*)\);/ or die "no type $type\n";
+    my @arguments = map { in_c($_) } grep { /\S/ } split /,/, $1;
+    printf "static void (*const declared_%s)(%s) = %s;\n", $name, join(', ', @arguments), $name;
+    $functions++;
 }
 die "found $functions functions\n" if $functions < 40;
 
@@ -182,5 +201,6 @@ seeded '/declared_heap_update/s/)(Relation, /)(/'
 seeded '/declared_LockBuffer/s/int)/uint32)/'
 seeded '/declared_BufTableLookup/s/ = BufTableLookup/ = BufTableLookUp/'
 seeded 's/"BM_VALID"/"",/; s/_Static_assert((1 << 24) == (BM_VALID)/_Static_assert((1 << 23) == (BM_VALID)/'
+seeded '/declared_systable_inplace_update_begin/s/bool, //'
 seeded '/struct own_ReusePage {/s/block;/block; uint64 more;/'
 zvec_result $status "headers: a wrong declaration is found"

@@ -643,7 +643,6 @@ pub fn int_option(name: &std::ffi::CStr, offset: usize) -> pg_sys::relopt_parse_
 }
 
 /// The statistics target of a column that ANALYZE works on: from now on, where it has none of its own, the server's.
-#[allow(clippy::useless_conversion)]
 pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
     // SAFETY: by contract; up to 16 the description points to the column's own copy of its pg_attribute row
     unsafe {
