@@ -110,7 +110,7 @@ suite() {
     [ -n "$(scheduled "$schedule")" ] || return 0
     section "$name"
     zvec_as_server mkdir -p "$output/results"
-    "$program" --bindir="$ZVEC_BINDIR" --inputdir=regress --outputdir="$output" --dbname="$4" \
+    "$program" --bindir="$(zvec_psql_as_15)" --inputdir=regress --outputdir="$output" --dbname="$4" \
         --load-extension=pg_zvec --encoding=UTF8 --schedule="$schedule" 2>&1 | tee "$log"
     status=$?
     count_lines "$name" "$log" '\.\.\. ok( |$)|^ok [0-9]' '\.\.\. (FAILED|failed)|^not ok [0-9]' $status
@@ -160,12 +160,14 @@ mkdir "$ZVEC_LOGS"
 rust_tests
 
 section "a private server"
-# Maintenance when the tests ask for it, not beside them.
+# Maintenance when the tests ask for it, not beside them. Later servers have checksums unless told otherwise.
+[ "$(zvec_version)" -lt 18 ] || ZVEC_CHECKSUMS=1
 if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
     pgxs=$("$PG_CONFIG" --pgxs)
     tests=${pgxs%/makefiles/*}/test
     suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
     suite isolation "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+    unset ZVEC_CHECKSUMS
     one "the server stops" zvec_stop regress
     one "the server's log is clean" zvec_log_is_clean regress
 else
