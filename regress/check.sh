@@ -190,6 +190,8 @@ else
     fail 1 "start of the private server"
 fi
 scripts=(regress/server/*.sh regress/crash/*.sh)
+# from an earlier version
+[ "$(zvec_version)" = 15 ] || scripts+=(regress/versions/*.sh)
 [ "${ONLY:-}" != sql ] || scripts=(regress/server/headers.sh)
 for file in "${scripts[@]}"; do
     [ ! -x "$file" ] || script "$file"
