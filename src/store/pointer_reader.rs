@@ -6,6 +6,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::page::PAYLOAD_START;
+use crate::format::store::geometry::Piece;
 use crate::format::store::page::PageKind;
 use crate::format::store::{PageHeader, SegmentTag, SlotNo};
 use crate::pg::buffer;
@@ -201,12 +202,19 @@ unsafe fn each_piece(
 ) {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
-    let fits = |resolved: &KnownSegment| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
+    // the pieces of the vector, and where the page of the first is, or the TOAST relation of a temporary table
     let find = |known: &mut Vec<KnownSegment>| {
-        let at = known.iter().position(fits)?;
+        let at = known.iter().position(|known| known.is_for(epoch, table, segment) && known.covers(vector))?;
         // the next vector is mostly of the same segment
         known.swap(0, at);
-        Some((0, known[0].segment.page.geometry, known[0].temporary.then_some(known[0].toast)))
+        let known = &mut known[0];
+        let mut pieces = known.segment.page.geometry.pieces(vector.slot.position());
+        if known.temporary {
+            return Some((pieces, None, Err(known.toast)));
+        }
+        let first = pieces.next()?;
+        let place = known.place(first.ordinal, PAYLOAD_START + first.offset)?;
+        Some((pieces, Some(first), Ok(place)))
     };
     let found = RESOLVED.with_borrow_mut(find).or_else(|| {
         let resolved = resolve(table, vector);
@@ -215,35 +223,30 @@ unsafe fn each_piece(
             if known.len() >= MOST {
                 known.remove(0);
             }
-            let temporary = resolved.temporary.then_some(resolved.toast);
-            let geometry = resolved.segment.page.geometry;
             known.push(resolved);
-            Some((known.len() - 1, geometry, temporary))
+            find(known)
         })
     });
-    let Some((at, geometry, temporary)) = found else { missing(table, vector) };
-    if let Some(toast) = temporary {
-        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
-        // SAFETY: toast is open
-        let found = unsafe {
-            Store::of(toast.raw()).read(vector, |_, piece| {
-                take(piece, 0);
-                true
-            })
-        };
-        if !found {
-            missing(table, vector)
+    let Some((mut pieces, mut piece, place)) = found else { missing(table, vector) };
+    let mut place = match place {
+        Ok(place) => place,
+        Err(toast) => {
+            let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
+            // SAFETY: toast is open
+            let found = unsafe {
+                Store::of(toast.raw()).read(vector, |_, piece| {
+                    take(piece, 0);
+                    true
+                })
+            };
+            if !found {
+                missing(table, vector)
+            }
+            return;
         }
-        return;
-    }
+    };
     // nothing is borrowed while the server is called, whose errors may jump over this frame
-    for piece in geometry.pieces(vector.slot.position()) {
-        let from = PAYLOAD_START + piece.offset;
-        let place = RESOLVED.with_borrow_mut(|known| {
-            let resolved = known.get_mut(at).filter(|r| r.table == table && r.segment.tag == segment)?;
-            resolved.place(piece.ordinal, from)
-        });
-        let Some(place) = place else { missing(table, vector) };
+    while let Some(Piece { offset, len, .. }) = piece {
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
             let recent = place.hints.get_any(place.block);
@@ -255,7 +258,18 @@ unsafe fn each_piece(
             // SAFETY: toast is open
             unsafe { check_header(toast.raw(), place.block, page.page(), &place.header) }
         }
-        take(&page.page()[from..from + piece.len], place.ahead);
+        let from = PAYLOAD_START + offset;
+        take(&page.page()[from..from + len], place.ahead);
+        drop(page);
+        piece = pieces.next();
+        if let Some(next) = piece {
+            let found = RESOLVED.with_borrow_mut(|known| {
+                let known = known.iter_mut().find(|known| known.is_for(epoch, table, segment))?;
+                known.place(next.ordinal, PAYLOAD_START + next.offset)
+            });
+            let Some(found) = found else { missing(table, vector) };
+            place = found;
+        }
     }
 }
 

@@ -281,10 +281,14 @@ impl Graph {
         let rel = self.index.rel;
         // SAFETY: open; the server checks that a remembered buffer still holds the block
         unsafe {
+            // known only of pages that somebody has looked at
             let known = self.map.hints.get(block);
-            let found = if known > 0 { buffer::pin_recent(self.map.node, block, known) } else { None };
-            let is_known = found.is_some();
-            let pinned = found.unwrap_or_else(|| buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block)));
+            if known > 0
+                && let Some(pinned) = buffer::pin_recent(self.map.node, block, known)
+            {
+                return pinned;
+            }
+            let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel, block));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
             if !header.matches(pinned.page())
                 && let Err(damage) = header.check(pinned.page())
@@ -292,9 +296,7 @@ impl Graph {
                 drop(pinned);
                 damaged(rel, block, &damage);
             }
-            if !is_known {
-                self.map.hints.set(block, pinned.buffer());
-            }
+            self.map.hints.set(block, pinned.buffer());
             pinned
         }
     }
