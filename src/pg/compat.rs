@@ -647,7 +647,6 @@ pub fn int_option(name: &std::ffi::CStr, offset: usize) -> pg_sys::relopt_parse_
 }
 
 /// The statistics target of a column that ANALYZE works on: from now on, where it has none of its own, the server's.
-#[allow(clippy::useless_conversion)]
 pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
     // SAFETY: by contract; up to 16 the description points to the column's own copy of its pg_attribute row
     unsafe {
@@ -658,7 +657,7 @@ pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
         if *target < 0 {
             *target = pg_sys::default_statistics_target as _;
         }
-        i32::from(*target)
+        *target as _
     }
 }
 
@@ -821,3 +820,9 @@ impl ReusePage {
         }
     }
 }
+
+// The record's length is part of what replay reads; regress/server/headers.sh compares the fields with the headers.
+#[cfg(feature = "pg15")]
+const _: () = assert!(ReusePage::BYTES == 24);
+#[cfg(not(feature = "pg15"))]
+const _: () = assert!(ReusePage::BYTES == 25);
