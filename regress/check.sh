@@ -125,7 +125,7 @@ documents_lead_somewhere() {
     while IFS=: read -r file word; do
         # names in capitals stand for any, and a folder in a script may be one that is made
         [ -e "$word" ] || [[ $word =~ [A-Z]{2} || ($word == */ && $file != *.md) ]] || { echo "$file names $word, which is not there" && status=1; }
-    done < <(grep -roE '\b(design/[a-z0-9-]+\.md|(src|regress|benches)/[A-Za-z0-9_/.-]*(\.(rs|sh|py|sql|pl|bash)\b|/))' \
+    done < <(grep -rIoE '\b(design/[a-z0-9-]+\.md|(src|regress|benches)/[A-Za-z0-9_/.-]*(\.(rs|sh|py|sql|pl|bash)\b|/))' \
         "${documents[@]}" CHANGELOG.md Makefile src regress/*.sh regress/server regress/crash sql/*.sql benches | sort -u)
     return $status
 }
