@@ -101,6 +101,40 @@ END
     return $status
 }
 
+# What documents and comments name is there: what Markdown links to, headings included; documents; sources, by as much of their
+# path as is written, and other files by their whole path.
+documents_lead_somewhere() {
+    local status=0 documents=(README.md design/*.md benches/README.md) sources file word target heading
+    sources=$(find src benches regress -name '*.rs' | sed 's,^,/,')
+    for file in "${documents[@]}"; do
+        while read -r word; do
+            target=${word%%#*} heading=
+            [ "$target" = "$word" ] || heading=${word#*#}
+            target=${target:+$(dirname "$file")/$target}
+            target=${target:-$file}
+            if [ ! -e "$target" ]; then
+                echo "$file links to $word, which is not there" && status=1
+            elif [ -n "$heading" ] && ! headings "$target" | grep -qxF -- "$heading"; then
+                echo "$file links to $word, and $target has no such heading" && status=1
+            fi
+        done < <(grep -oE '\]\([^) ]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^[a-z]+:')
+        while read -r word; do
+            grep -qE "/${word//./\\.}\$" <<<"$sources" || { echo "$file names $word, which is not there" && status=1; }
+        done < <(sed -E 's,[a-z]+://[^ )]*,,g' "$file" | grep -oE '[A-Za-z0-9_/]+\.rs\b' | sort -u)
+    done
+    while IFS=: read -r file word; do
+        # names in capitals stand for any, and a folder in a script may be one that is made
+        [ -e "$word" ] || [[ $word =~ [A-Z]{2} || ($word == */ && $file != *.md) ]] || { echo "$file names $word, which is not there" && status=1; }
+    done < <(grep -rIoE '\b(design/[a-z0-9-]+\.md|(src|regress|benches)/[A-Za-z0-9_/.-]*(\.(rs|sh|py|sql|pl|bash)\b|/))' \
+        "${documents[@]}" CHANGELOG.md Makefile src regress/*.sh regress/server regress/crash sql/*.sql benches | sort -u)
+    return $status
+}
+
+# The headings of a document, as links name them.
+headings() {
+    sed -nE 's/^#+ +//p' "$1" | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
 # The tests that a schedule names, one a line.
 scheduled() {
     sed -nE 's/^test: *//p' "$1" | tr -s ' ' '\n' | sed '/^$/d'
@@ -162,6 +196,7 @@ TARGET=$(zvec_target)
 if [ "${ONLY:-}" != sql ]; then
     lint
     one "every test is scheduled" everything_is_scheduled
+one "documents lead somewhere" documents_lead_somewhere
 fi
 
 if [ ! -f "$TARGET/release/libpg_zvec.so" ]; then

@@ -1,11 +1,12 @@
-//! Threads that help with one pass over the vectors.
+//! Threads that share one pass over the vectors with the backend's own thread.
 //!
-//! The backend's own thread reads the slots and decides what is to be measured; whatever threads there are, itself included,
-//! measure. A thread calls nothing of the server: it pins the pages that its vectors are on by itself (`pg/buffer/thread_pin.rs`), in the
-//! buffers that the backend's thread has found them in. A vector whose page is not there any more goes back to that thread,
-//! which reads the page as anybody does, and reports what is wrong with it.
+//! The backend's own thread reads the slots, and decides which vectors are to be measured. All threads measure, the backend's
+//! own included. The others call no function of the server: they pin the pages that vectors are on themselves
+//! (`pg/buffer/thread_pin.rs`), in the buffers in which the backend's own thread has found them. A vector whose page is not
+//! there any more goes back to the backend's own thread, which reads the page in the server's way, and reports what is wrong
+//! with it.
 //!
-//! Each thread keeps the nearest that it has met; brought together they are the nearest of all, whoever met which.
+//! Each thread keeps the nearest vectors that it has measured. The nearest of all are among those of all threads.
 
 use crate::error::{Error, Result, SqlState};
 use crate::format::page::PageBytes;
@@ -246,7 +247,7 @@ impl<'p> ThreadPages<'p> {
         Self { places, owed, current: None, files, read: 0..0, end: 0, count: Count::default() }
     }
 
-    /// DataPages page `ordinal`, or reads it and those after it; `None` when neither can be done here.
+    /// Pins page `ordinal`, or reads it and those after it; `None` when neither can be done here.
     fn go_to(&mut self, ordinal: u32) -> Option<()> {
         self.current = None;
         self.read = 0..0;

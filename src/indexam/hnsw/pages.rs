@@ -1,7 +1,7 @@
 //! A graph's pages: what a backend remembers of them, and how it reads them.
 //!
-//! Remembered are block numbers and hints of the buffers that pages were last found in, never a pin. The root page's layout number
-//! tells when extents were added. Areas only grow, so an old map is never wrong, only short.
+//! A backend remembers block numbers, and hints of the buffers in which pages were last found, never a pin. The root page's layout
+//! number tells when extents were added. Areas only grow, so extents that are remembered are never wrong, only too few.
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
@@ -274,7 +274,7 @@ impl Graph {
         }
     }
 
-    /// DataPages page `ordinal` of `area`, and remembers its buffer.
+    /// Pins page `ordinal` of `area`, and remembers its buffer.
     #[must_use]
     pub fn pin(&self, area: Area, ordinal: u32) -> buffer::Pinned {
         let block = self.block(area, ordinal);

@@ -1,4 +1,13 @@
 //! Buffers: pins and content locks as guards.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`hints`] | in which buffers a relation's blocks were last found |
+//! | [`optimistic`] | reading pages without pin or lock |
+//! | [`thread_pin`] | pins that threads of the backend take |
+//! | [`file`] | pages as they are in the relation's files |
+//!
+//! What makes reads without the server's pins and locks sound is in `design/locking-and-wal.md`.
 
 pub mod file;
 pub mod hints;
@@ -62,7 +71,7 @@ pub unsafe fn read(rel: pg_sys::Relation, blkno: u32) -> Pinned {
     }
 }
 
-/// DataPages `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
+/// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
 #[inline]
 #[must_use]
 pub unsafe fn pin_recent(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {

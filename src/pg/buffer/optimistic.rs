@@ -1,13 +1,13 @@
-//! Looking at pages in the shared buffers without pin or lock.
+//! Optimistic reads: looking at pages in the shared buffers without pin or lock.
 //!
-//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more
-//! than scoring a vector's code. A look costs two reads of the buffer's descriptor: one before, which tells that the
-//! buffer holds the block, and one after, which tells that it still does; otherwise what was seen in between is thrown
-//! away. What is seen may change meanwhile, so looks are for bytes that do not change while anything leads to them, or of
-//! which any mix of old and new will do.
+//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more than
+//! scoring a vector's code. An optimistic read, a *look*, costs two reads of the buffer's descriptor. The one before tells
+//! that the buffer holds the block, the one after that it still does; otherwise what was read in between is thrown away. The
+//! page may change while it is read. So looks are for bytes that do not change while anything leads to them, or of which any
+//! mix of old and new will do.
 //!
-//! Looks do not count as use when the server chooses what to evict. So every now and then a look is refused, and the
-//! caller pins the page, which counts.
+//! The server does not count a look as use of the buffer when it chooses which page to evict. So every now and then a look is
+//! refused, and the caller pins the page, which counts.
 
 use crate::format::page::{PAGE_BYTES, PageBytes};
 use crate::pg::compat::{FileNode, LOCKED_EXCLUSIVELY};
