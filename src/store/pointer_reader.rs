@@ -39,6 +39,8 @@ struct KnownSegment {
 }
 
 thread_local! {
+    // boxed, so that an entry stays where it is when others come and go
+    #[allow(clippy::vec_box)]
     static RESOLVED: RefCell<Vec<Box<KnownSegment>>> = const { RefCell::new(Vec::new()) };
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
@@ -181,6 +183,7 @@ unsafe fn each_piece(
 ) {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
+    #[allow(clippy::vec_box)]
     let find = |known: &mut Vec<Box<KnownSegment>>| {
         let at = known.iter().position(|known| known.is_for(epoch, table, segment) && known.covers(vector))?;
         // the next vector is mostly of the same segment
