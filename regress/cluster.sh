@@ -246,6 +246,13 @@ zvec_log_is_clean() {
         "$ZVEC_SCRATCH/$1/log"
 }
 
+# zvec_has NAME: whether the installation has that extension or library of contrib; says so if not.
+zvec_has() {
+    local share lib
+    share=$("$ZVEC_BINDIR/pg_config" --sharedir) lib=$("$ZVEC_BINDIR/pg_config" --pkglibdir)
+    [ -e "$share/extension/$1.control" ] || [ -e "$lib/$1.so" ] || { echo "this PostgreSQL has no $1: what needs it is left out" && false; }
+}
+
 # Builds the test drivers, which are clients written in Rust, into target/debug.
 zvec_cargo_drivers() {
     (cd "$ZVEC_ROOT" && cargo build --quiet --no-default-features --features drivers --bins)
