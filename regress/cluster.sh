@@ -246,11 +246,11 @@ zvec_log_is_clean() {
         "$ZVEC_SCRATCH/$1/log"
 }
 
-# zvec_has EXTENSION: whether the installation has that extension of contrib; says so if not.
+# zvec_has NAME: whether the installation has that extension or library of contrib; says so if not.
 zvec_has() {
-    local share
-    share=$("$ZVEC_BINDIR/pg_config" --sharedir)
-    [ -e "$share/extension/$1.control" ] || { echo "this PostgreSQL has no $1: what needs it is left out" && false; }
+    local share lib
+    share=$("$ZVEC_BINDIR/pg_config" --sharedir) lib=$("$ZVEC_BINDIR/pg_config" --pkglibdir)
+    [ -e "$share/extension/$1.control" ] || [ -e "$lib/$1.so" ] || { echo "this PostgreSQL has no $1: what needs it is left out" && false; }
 }
 
 # Builds the test drivers, which are clients written in Rust, into target/debug.

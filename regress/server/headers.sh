@@ -113,7 +113,7 @@ sub in_c {
 print "#include \"postgres.h\"\n";
 print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapam.h access/heaptoast.h
     access/htup_details.h access/nbtxlog.h access/rewriteheap.h access/xact.h access/xlog.h access/xloginsert.h
-    catalog/index.h catalog/partition.h catalog/pg_attribute.h catalog/pg_class.h catalog/pg_depend.h
+    catalog/index.h catalog/partition.h catalog/pg_attribute.h catalog/pg_class.h catalog/pg_constraint.h catalog/pg_depend.h
     catalog/pg_inherits.h catalog/pg_language.h catalog/pg_opfamily.h catalog/pg_publication_rel.h common/hashfn.h
     executor/executor.h miscadmin.h postmaster/interrupt.h storage/buf_internals.h storage/bufmgr.h storage/bufpage.h
     storage/checksum.h storage/lwlock.h storage/predicate.h storage/proc.h tcop/tcopprot.h utils/datum.h

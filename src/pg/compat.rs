@@ -298,6 +298,24 @@ pub unsafe fn has_no_null(desc: pg_sys::TupleDesc, i: usize) -> bool {
     }
 }
 
+/// By what a column is declared to be NOT NULL, if not in its own entry of the catalogs: since 18 by a constraint, which may have
+/// become valid later than that entry was changed. A copy of its row, or `None` where there is none.
+#[must_use]
+pub unsafe fn not_null_constraint(table: Oid, attnum: i16) -> Option<Option<pg_sys::HeapTuple>> {
+    #[cfg(not(feature = "pg18"))]
+    let constraint = ((table, attnum), None).1;
+    #[cfg(feature = "pg18")]
+    let constraint = {
+        unsafe extern "C-unwind" {
+            fn findNotNullConstraintAttnum(table: Oid, attnum: i16) -> pg_sys::HeapTuple;
+        }
+        // SAFETY: a look-up in a catalog; the closure holds nothing that needs dropping
+        let row = unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| findNotNullConstraintAttnum(table, attnum)) };
+        Some((!row.is_null()).then_some(row))
+    };
+    constraint
+}
+
 /// The bit of a lock's state that says that somebody holds it exclusively (`LW_VAL_EXCLUSIVE` of lwlock.c).
 #[cfg(not(feature = "pg18"))]
 pub const LOCKED_EXCLUSIVELY: u32 = 1 << 24;
