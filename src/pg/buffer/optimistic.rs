@@ -109,6 +109,7 @@ pub unsafe fn holds_pinned(buffer: pg_sys::Buffer, block: &Block) -> bool {
 /// Whether `buffer` holds the block, and of the flags in `mask` its state has BM_VALID only.
 #[inline(always)]
 unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
     // read once, and any value is fine
     unsafe {
@@ -184,6 +185,7 @@ pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&P
 /// Whether nobody holds the content lock of `buffer` exclusively.
 #[inline(always)]
 unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: as in `holds`
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
