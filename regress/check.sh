@@ -140,26 +140,27 @@ scheduled() {
     sed -nE 's/^test: *//p' "$1" | tr -s ' ' '\n' | sed '/^$/d'
 }
 
-# suite NAME PROGRAM SCHEDULE DATABASE
+# suite NAME SERVER PROGRAM SCHEDULE DATABASE: a schedule's tests in a server that runs.
 suite() {
-    local name=$1 program=$2 schedule=$3 log=$ZVEC_LOGS/$1.log output=$ZVEC_SCRATCH/$1 status test extension
+    local name=$1 server=$2 program=$3 schedule=$4 database=$5 log output=$ZVEC_SCRATCH/$5 status test extension
+    log=$ZVEC_LOGS/$database.log
     [ -n "$(scheduled "$schedule")" ] || return 0
     section "$name"
     zvec_as_server mkdir -p "$output/results"
-    cp "$schedule" "$ZVEC_LOGS/$name.schedule" && schedule=$ZVEC_LOGS/$name.schedule
+    cp "$schedule" "$ZVEC_LOGS/$database.schedule" && schedule=$ZVEC_LOGS/$database.schedule
     for test in $(scheduled "$schedule"); do
         extension=$(sed -nE 's/^CREATE EXTENSION IF NOT EXISTS (\w+).*/\1/p' "regress/sql/$test.sql" 2>/dev/null)
         [ -n "$extension" ] && ! zvec_has "$extension" || continue
         echo "left out: $test"
         sed -i -E "s/^(test:.*) $test( .*)?\$/\1\2/; /^test:\$/d" "$schedule"
     done
-    "$program" --bindir="$(zvec_psql_as_15)" --inputdir=regress --outputdir="$output" --dbname="$4" \
+    "$program" --bindir="$(zvec_psql_as_15)" --inputdir=regress --outputdir="$output" --dbname="$database" \
         --load-extension=pg_zvec --encoding=UTF8 --schedule="$schedule" 2>&1 | tee "$log"
     status=$?
     count_lines "$name" "$log" '\.\.\. ok( |$)|^ok [0-9]' '\.\.\. (FAILED|failed)|^not ok [0-9]' $status
     if [ $status -ne 0 ]; then
         cat "$output/regression.diffs" 2>/dev/null
-        tail -n 30 "$ZVEC_SCRATCH/regress/log"
+        tail -n 30 "$ZVEC_SCRATCH/$server/log"
     fi
 }
 
@@ -211,18 +212,28 @@ mkdir "$ZVEC_LOGS"
 [ "${ONLY:-}" = sql ] || rust_tests
 
 section "a private server"
+pgxs=$("$PG_CONFIG" --pgxs)
+tests=${pgxs%/makefiles/*}/test
 # Maintenance when the tests ask for it, not beside them. Later servers have checksums unless told otherwise.
 [ "$(zvec_version)" -lt 18 ] || ZVEC_CHECKSUMS=1
 if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
-    pgxs=$("$PG_CONFIG" --pgxs)
-    tests=${pgxs%/makefiles/*}/test
-    suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
-    suite isolation "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+    suite regression regress "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
+    suite isolation regress "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
     unset ZVEC_CHECKSUMS
     one "the server stops" zvec_stop regress
     one "the server's log is clean" zvec_log_is_clean regress
 else
     fail 1 "start of the private server"
+fi
+if [ "${ONLY:-}" != sql ]; then
+    section "a server that reads each page under its own pins and locks"
+    if zvec_start pinned "autovacuum = off" "pg_zvec.background_drain = off" "zvec.optimistic_reads = off"; then
+        suite "regression, optimistic reads off" pinned "$tests/regress/pg_regress" regress/schedule pg_zvec_pinned
+        one "it stops" zvec_stop pinned
+        one "its log is clean" zvec_log_is_clean pinned
+    else
+        fail 1 "start of the server without optimistic reads"
+    fi
 fi
 scripts=(regress/server/*.sh regress/crash/*.sh)
 # from an earlier version

@@ -49,6 +49,15 @@ by_server=$(($(read_by_server) - before))
 # threads have processors of their own, or there are none
 [ "${blocks:-0}" -gt 1500 ] && { [ "$by_server" -lt 400 ] || [ "$(nproc)" -lt 2 ]; }
 zvec_result $? "flat files: pages are read by threads, and counted"
+# without, the server reads them all, and no thread does
+ask -c "ALTER DATABASE postgres SET zvec.optimistic_reads = off"
+before=$(read_by_server)
+blocks=$(read_blocks)
+by_server=$(($(read_by_server) - before))
+same "$(ask -c "SHOW zvec.optimistic_reads" -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT wrong(1, 5)")" $'off\n0' &&
+    [ "${blocks:-0}" -gt 1500 ] && [ "$by_server" -gt 1500 ]
+zvec_result $? "flat files: the server reads the pages while zvec.optimistic_reads is off, and scans find the same"
+ask -c "ALTER DATABASE postgres RESET zvec.optimistic_reads"
 
 # Writers: rows come, change and go all over the table, and pages change in the buffers long before they are written.
 writer() {

@@ -18,7 +18,7 @@ use crate::pg::buffer::file::Reader;
 use crate::pg::buffer::thread_pin;
 use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin};
 use crate::pg::error::{OrRaise, contained};
-use crate::pg::{memory, process};
+use crate::pg::{memory, process, settings};
 use crate::store::PagePlaces;
 use crate::threads;
 use crate::threads::Processors;
@@ -39,9 +39,12 @@ const STACK: usize = 256 << 10;
 const MOST_KEPT: usize = 16_000;
 
 /// How many threads are to help where vectors take so many `pages`: as many as the server would start parallel workers for a
-/// table of that size.
+/// table of that size; none where they may not read pages.
 #[must_use]
 pub fn wanted(pages: u32) -> usize {
+    if !may_pin() {
+        return 0;
+    }
     // SAFETY: settings of this backend
     let (most, least) = unsafe {
         let most = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
@@ -55,11 +58,12 @@ pub fn wanted(pages: u32) -> usize {
     helpers
 }
 
-/// Whether pages may be pinned past the server's own records: not in a background worker, which may be ended at any moment.
+/// Whether threads may read pages past the server: not while `zvec.optimistic_reads` is off, and not in a background worker, which
+/// may be ended at any moment.
 #[must_use]
 pub fn may_pin() -> bool {
     // SAFETY: state of this backend
-    unsafe { pg_sys::MyBgworkerEntry.is_null() }
+    settings::optimistic_reads() && unsafe { pg_sys::MyBgworkerEntry.is_null() }
 }
 
 /// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, and
@@ -69,7 +73,7 @@ pub fn size(pages: u32, kept: usize) -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let helpers = wanted(pages);
     // SAFETY: state of this backend
-    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } || !may_pin() {
+    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } {
         return 0;
     }
     let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));

@@ -13,7 +13,7 @@ use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
-use crate::pg::{buffer, memory, relation};
+use crate::pg::{buffer, memory, relation, settings};
 use crate::quant::Codec;
 use pgrx::pg_sys;
 use std::cell::{OnceCell, RefCell};
@@ -310,13 +310,21 @@ impl Graph {
     }
 
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`optimistic`]). It may be
-    /// called twice; the second time counts.
+    /// called twice; the second time counts. The caller has no page locked.
     #[inline(always)]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
         match self.glance(area, ordinal, &mut see) {
             Some(seen) => seen,
-            None => see(self.pin(area, ordinal).page()),
+            None => self.see(area, ordinal, see),
         }
+    }
+
+    /// What `see` makes of a page that the server is asked for: pinned, and locked while `zvec.optimistic_reads` is off. The
+    /// caller has no page locked, of this index or another relation.
+    #[inline]
+    pub fn see<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> R {
+        let page = self.pin(area, ordinal);
+        if settings::optimistic_reads() { see(page.page()) } else { see(page.share().page()) }
     }
 
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`optimistic`]).

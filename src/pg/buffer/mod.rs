@@ -17,7 +17,7 @@ use crate::format::page::PageBytes;
 use crate::pg::compat::FileNode;
 use crate::pg::error::check_memory;
 use crate::pg::failpoint::hit_as_server;
-use crate::pg::{raw, relation};
+use crate::pg::{raw, relation, settings};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 use std::cell::Cell;
@@ -122,8 +122,12 @@ unsafe fn ask_for(rel: pg_sys::Relation, blocks: impl Iterator<Item = u32>) {
     // SAFETY: rel is open
     unsafe {
         if pg_sys::get_tablespace_io_concurrency((*(*rel).rd_rel).reltablespace) > 0 {
-            for block in blocks {
-                pg_sys::PrefetchBuffer(rel, pg_sys::ForkNumber::MAIN_FORKNUM, block);
+            for (index, block) in blocks.enumerate() {
+                let asked = pg_sys::PrefetchBuffer(rel, pg_sys::ForkNumber::MAIN_FORKNUM, block);
+                // the caller may not look by itself whether the first is found
+                if index == 0 && asked.recent_buffer > 0 && !settings::optimistic_reads() {
+                    return;
+                }
             }
         }
     }

@@ -12,6 +12,7 @@
 
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::optimistic::Block;
+use crate::pg::settings;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +29,7 @@ const SPINS: u32 = 100;
 
 /// The state of `buffer`'s descriptor.
 unsafe fn state<'a>(buffer: pg_sys::Buffer) -> &'a AtomicU32 {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: a shared buffer's number; descriptors are never unmapped while the process runs
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
