@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Every test of pg_zvec, from a bare checkout: `make check` runs this. See design/testing.md.
 # The last line is "N passed, N failed"; the exit status is 0 only if something passed and nothing failed.
+# PG=16, 17 or 18 in the environment chooses another PostgreSQL than 15. ONLY=sql: the library is built and the SQL and
+# isolation tests are run, and no others.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
@@ -99,24 +101,66 @@ END
     return $status
 }
 
+# What documents and comments name is there: what Markdown links to, headings included; documents; sources, by as much of their
+# path as is written, and other files by their whole path.
+documents_lead_somewhere() {
+    local status=0 documents=(README.md design/*.md benches/README.md) sources file word target heading
+    sources=$(find src benches regress -name '*.rs' | sed 's,^,/,')
+    for file in "${documents[@]}"; do
+        while read -r word; do
+            target=${word%%#*} heading=
+            [ "$target" = "$word" ] || heading=${word#*#}
+            target=${target:+$(dirname "$file")/$target}
+            target=${target:-$file}
+            if [ ! -e "$target" ]; then
+                echo "$file links to $word, which is not there" && status=1
+            elif [ -n "$heading" ] && ! headings "$target" | grep -qxF -- "$heading"; then
+                echo "$file links to $word, and $target has no such heading" && status=1
+            fi
+        done < <(grep -oE '\]\([^) ]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^[a-z]+:')
+        while read -r word; do
+            grep -qE "/${word//./\\.}\$" <<<"$sources" || { echo "$file names $word, which is not there" && status=1; }
+        done < <(sed -E 's,[a-z]+://[^ )]*,,g' "$file" | grep -oE '[A-Za-z0-9_/]+\.rs\b' | sort -u)
+    done
+    while IFS=: read -r file word; do
+        # names in capitals stand for any, and a folder in a script may be one that is made
+        [ -e "$word" ] || [[ $word =~ [A-Z]{2} || ($word == */ && $file != *.md) ]] || { echo "$file names $word, which is not there" && status=1; }
+    done < <(grep -rIoE '\b(design/[a-z0-9-]+\.md|(src|regress|benches)/[A-Za-z0-9_/.-]*(\.(rs|sh|py|sql|pl|bash)\b|/))' \
+        "${documents[@]}" CHANGELOG.md Makefile src regress/*.sh regress/server regress/crash sql/*.sql benches | sort -u)
+    return $status
+}
+
+# The headings of a document, as links name them.
+headings() {
+    sed -nE 's/^#+ +//p' "$1" | tr '[:upper:]' '[:lower:]' | sed -E 's/[^a-z0-9 _-]//g; s/ /-/g'
+}
+
 # The tests that a schedule names, one a line.
 scheduled() {
     sed -nE 's/^test: *//p' "$1" | tr -s ' ' '\n' | sed '/^$/d'
 }
 
-# suite NAME PROGRAM SCHEDULE DATABASE
+# suite NAME SERVER PROGRAM SCHEDULE DATABASE: a schedule's tests in a server that runs.
 suite() {
-    local name=$1 program=$2 schedule=$3 log=$ZVEC_LOGS/$1.log output=$ZVEC_SCRATCH/$1 status
+    local name=$1 server=$2 program=$3 schedule=$4 database=$5 log output=$ZVEC_SCRATCH/$5 status test extension
+    log=$ZVEC_LOGS/$database.log
     [ -n "$(scheduled "$schedule")" ] || return 0
     section "$name"
     zvec_as_server mkdir -p "$output/results"
-    "$program" --bindir="$ZVEC_BINDIR" --inputdir=regress --outputdir="$output" --dbname="$4" \
+    cp "$schedule" "$ZVEC_LOGS/$database.schedule" && schedule=$ZVEC_LOGS/$database.schedule
+    for test in $(scheduled "$schedule"); do
+        extension=$(sed -nE 's/^CREATE EXTENSION IF NOT EXISTS (\w+).*/\1/p' "regress/sql/$test.sql" 2>/dev/null)
+        [ -n "$extension" ] && ! zvec_has "$extension" || continue
+        echo "left out: $test"
+        sed -i -E "s/^(test:.*) $test( .*)?\$/\1\2/; /^test:\$/d" "$schedule"
+    done
+    "$program" --bindir="$(zvec_psql_as_15)" --inputdir=regress --outputdir="$output" --dbname="$database" \
         --load-extension=pg_zvec --encoding=UTF8 --schedule="$schedule" 2>&1 | tee "$log"
     status=$?
     count_lines "$name" "$log" '\.\.\. ok( |$)|^ok [0-9]' '\.\.\. (FAILED|failed)|^not ok [0-9]' $status
     if [ $status -ne 0 ]; then
         cat "$output/regression.diffs" 2>/dev/null
-        tail -n 30 "$ZVEC_SCRATCH/regress/log"
+        tail -n 30 "$ZVEC_SCRATCH/$server/log"
     fi
 }
 
@@ -131,22 +175,30 @@ script() {
     count_lines "$name" "$log" '^ok ' '^not ok ' $status
 }
 
+lint() {
+    local features
+    one "cargo fmt --check" cargo fmt --check
+    for features in "$(zvec_features)" --no-default-features; do
+        # The release profile, so that the build scripts of the release build serve here too.
+        # shellcheck disable=SC2086
+        one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" CARGO_TARGET_DIR="$TARGET" \
+            cargo clippy --release $features --all-targets -- -D warnings
+    done
+    one "clippy of the test drivers" cargo clippy --no-default-features --features drivers --bins -- -D warnings
+}
+
 section "set-up"
 if ! regress/setup.sh 2>&1; then
     fail 1 "set-up"
     finish
 fi
 one "build" make --no-print-directory all
-one "cargo fmt --check" cargo fmt --check
 TARGET=$(zvec_target)
-for features in "$(zvec_features)" --no-default-features; do
-    # The release profile, so that the build scripts of the release build serve here too.
-    # shellcheck disable=SC2086
-    one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" CARGO_TARGET_DIR="$TARGET" \
-        cargo clippy --release $features --all-targets -- -D warnings
-done
-one "clippy of the test drivers" cargo clippy --no-default-features --features drivers --bins -- -D warnings
-one "every test is scheduled" everything_is_scheduled
+if [ "${ONLY:-}" != sql ]; then
+    lint
+    one "every test is scheduled" everything_is_scheduled
+one "documents lead somewhere" documents_lead_somewhere
+fi
 
 if [ ! -f "$TARGET/release/libpg_zvec.so" ]; then
     ZVEC_LOGS=$(mktemp -d)
@@ -157,21 +209,37 @@ fi
 zvec_begin check
 ZVEC_LOGS=$ZVEC_SCRATCH/logs
 mkdir "$ZVEC_LOGS"
-rust_tests
+[ "${ONLY:-}" = sql ] || rust_tests
 
 section "a private server"
-# Maintenance when the tests ask for it, not beside them.
+pgxs=$("$PG_CONFIG" --pgxs)
+tests=${pgxs%/makefiles/*}/test
+# Maintenance when the tests ask for it, not beside them. Later servers have checksums unless told otherwise.
+[ "$(zvec_version)" -lt 18 ] || ZVEC_CHECKSUMS=1
 if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
-    pgxs=$("$PG_CONFIG" --pgxs)
-    tests=${pgxs%/makefiles/*}/test
-    suite regression "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
-    suite isolation "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+    suite regression regress "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
+    suite isolation regress "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+    unset ZVEC_CHECKSUMS
     one "the server stops" zvec_stop regress
     one "the server's log is clean" zvec_log_is_clean regress
 else
     fail 1 "start of the private server"
 fi
-for file in regress/server/*.sh regress/crash/*.sh; do
+if [ "${ONLY:-}" != sql ]; then
+    section "a server that reads each page under its own pins and locks"
+    if zvec_start pinned "autovacuum = off" "pg_zvec.background_drain = off" "zvec.optimistic_reads = off"; then
+        suite "regression, optimistic reads off" pinned "$tests/regress/pg_regress" regress/schedule pg_zvec_pinned
+        one "it stops" zvec_stop pinned
+        one "its log is clean" zvec_log_is_clean pinned
+    else
+        fail 1 "start of the server without optimistic reads"
+    fi
+fi
+scripts=(regress/server/*.sh regress/crash/*.sh)
+# from an earlier version
+[ "$(zvec_version)" = 15 ] || scripts+=(regress/versions/*.sh)
+[ "${ONLY:-}" != sql ] || scripts=(regress/server/headers.sh)
+for file in "${scripts[@]}"; do
     [ ! -x "$file" ] || script "$file"
 done
 finish

@@ -93,6 +93,23 @@ zvec_make_scratch() {
     echo "$dir"
 }
 
+# Prints a folder with a psql for pg_regress: the server's own, and behind it as-15.pl, so that what later servers print
+# differently is printed as by 15.
+zvec_psql_as_15() {
+    local folder=$ZVEC_SCRATCH/as-15
+    if [ "$(zvec_version)" = 15 ]; then
+        echo "$ZVEC_BINDIR"
+        return
+    fi
+    mkdir -p "$folder" && chmod 755 "$folder" || return 1
+    cat >"$folder/psql" <<END
+#!/bin/bash
+set -o pipefail
+'$ZVEC_BINDIR/psql' "\$@" 2>&1 | perl '$ZVEC_ROOT/regress/as-15.pl'
+END
+    chmod 755 "$folder/psql" && echo "$folder"
+}
+
 # Removes what killed runs of this checkout have left. Their servers, if any, stop by themselves when they find their
 # files gone.
 zvec_sweep() {
@@ -184,13 +201,20 @@ zvec_conf() {
     printf '%s\n' "$@" | zvec_as_server tee -a "$data/postgresql.conf" >/dev/null
 }
 
-# zvec_init CLUSTER [SETTING...]: makes a cluster with the tests' settings, and does not start it.
+# zvec_init CLUSTER [SETTING...]: makes a cluster with the tests' settings, and does not start it. Without data checksums in
+# every version, unless ZVEC_CHECKSUMS is set.
 zvec_init() {
-    local name=$1 dir=$ZVEC_SCRATCH/$1
+    local name=$1 dir=$ZVEC_SCRATCH/$1 checksums=()
     shift
+    if [ -n "${ZVEC_CHECKSUMS:-}" ]; then
+        checksums=(--data-checksums)
+    elif [ "$(zvec_version)" -ge 18 ]; then
+        checksums=(--no-data-checksums)
+    fi
     zvec_as_server mkdir -p "$dir" || return 1
     zvec_as_server mkdir -m 700 "$dir/socket" || return 1
     zvec_as_server "$ZVEC_BINDIR/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale --no-sync \
+        "${checksums[@]}" \
         >"$ZVEC_SCRATCH/$name.initdb.log" 2>&1 || { cat "$ZVEC_SCRATCH/$name.initdb.log" >&2; return 1; }
     zvec_conf "$name" "listen_addresses = ''" "unix_socket_directories = '$dir/socket'" "port = 54315" \
         "fsync = off" "autovacuum = on" "max_prepared_transactions = 10" "wal_level = replica" \
@@ -222,6 +246,13 @@ zvec_log_is_clean() {
         "$ZVEC_SCRATCH/$1/log"
 }
 
+# zvec_has NAME: whether the installation has that extension or library of contrib; says so if not.
+zvec_has() {
+    local share lib
+    share=$("$ZVEC_BINDIR/pg_config" --sharedir) lib=$("$ZVEC_BINDIR/pg_config" --pkglibdir)
+    [ -e "$share/extension/$1.control" ] || [ -e "$lib/$1.so" ] || { echo "this PostgreSQL has no $1: what needs it is left out" && false; }
+}
+
 # Builds the test drivers, which are clients written in Rust, into target/debug.
 zvec_cargo_drivers() {
     (cd "$ZVEC_ROOT" && cargo build --quiet --no-default-features --features drivers --bins)
@@ -235,8 +266,12 @@ zvec_result() {
 # zvec_same NAME OUTPUT: prints whether OUTPUT is what regress/expected/NAME.out says, with the difference if not.
 # ACCEPT=1 in the environment makes OUTPUT the expected file, to be looked at before it is committed.
 zvec_same() {
-    local expected=$ZVEC_ROOT/regress/expected/$1.out
-    [ "${ACCEPT:-}" != 1 ] || cp "$2" "$expected"
-    diff -u "$expected" "$2"
+    local expected=$ZVEC_ROOT/regress/expected/$1.out got=$2
+    if [ "$(zvec_version)" != 15 ]; then
+        got=$2.as-15
+        perl "$ZVEC_ROOT/regress/as-15.pl" <"$2" >"$got"
+    fi
+    [ "${ACCEPT:-}" != 1 ] || cp "$got" "$expected"
+    diff -u "$expected" "$got"
     zvec_result $? "$1"
 }

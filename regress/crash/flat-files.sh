@@ -18,7 +18,6 @@ ask() {
 zvec_start few "autovacuum = off" "shared_buffers = 4MB" "max_parallel_workers_per_gather = 3" "min_parallel_table_scan_size = 0"
 ask <<'SQL'
 CREATE EXTENSION pg_zvec;
-CREATE EXTENSION pg_buffercache;
 CREATE FUNCTION vec(seed int) RETURNS zvec LANGUAGE sql IMMUTABLE
     AS $$ SELECT array_agg(((seed * 7919 + i * 104729) % 10007 / 1000.0)::real)::zvec FROM generate_series(1, 500) i $$;
 CREATE TABLE t (id int PRIMARY KEY, v zvec(500)) USING zvec;
@@ -50,6 +49,15 @@ by_server=$(($(read_by_server) - before))
 # threads have processors of their own, or there are none
 [ "${blocks:-0}" -gt 1500 ] && { [ "$by_server" -lt 400 ] || [ "$(nproc)" -lt 2 ]; }
 zvec_result $? "flat files: pages are read by threads, and counted"
+# without, the server reads them all, and no thread does
+ask -c "ALTER DATABASE postgres SET zvec.optimistic_reads = off"
+before=$(read_by_server)
+blocks=$(read_blocks)
+by_server=$(($(read_by_server) - before))
+same "$(ask -c "SHOW zvec.optimistic_reads" -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT wrong(1, 5)")" $'off\n0' &&
+    [ "${blocks:-0}" -gt 1500 ] && [ "$by_server" -gt 1500 ]
+zvec_result $? "flat files: the server reads the pages while zvec.optimistic_reads is off, and scans find the same"
+ask -c "ALTER DATABASE postgres RESET zvec.optimistic_reads"
 
 # Writers: rows come, change and go all over the table, and pages change in the buffers long before they are written.
 writer() {
@@ -108,7 +116,10 @@ zvec_result $? "flat files: a file that ends too early is an error"
 zvec_stop few
 zvec_as_server cp "$file.kept" "$file"
 zvec_start few
-same "$(ask -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT wrong(57, 60)" -c "COMMIT" -c "SELECT coalesce(max(pinning_backends), 0) FROM pg_buffercache")" $'0\n0'
+pinned="SELECT 0"
+! zvec_has pg_buffercache ||
+    pinned="CREATE EXTENSION IF NOT EXISTS pg_buffercache; SELECT coalesce(max(pinning_backends), 0) FROM pg_buffercache"
+same "$(ask -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT wrong(57, 60)" -c "COMMIT" -c "$pinned")" $'0\n0'
 zvec_result $? "flat files: with the file as it was, scans find the same, and no page is left pinned"
 zvec_stop few && zvec_log_is_clean few
 zvec_result $? "flat files: the server's log is clean"

@@ -53,7 +53,7 @@ for at in 24 28 29 30 39 empty; do
     zvec_start main
     said=$(nearest logged)
     case $said in
-        *ERROR:*'block 0'*'relation "logged_v"'* | *ERROR:*'could not read block 0 in file'*) true ;;
+        *ERROR:*'block 0'*'relation "logged_v"'* | *ERROR:*'could not read block 0 in file'* | *ERROR:*'could not read blocks 0..0 in file'*) true ;;
         *) echo "$said" && false ;;
     esac && same "$(psql -XAtqc "SET enable_indexscan = off" -c "SELECT count(*) FROM logged WHERE v IS NOT NULL")" 100
     zvec_result $? "flat: damage at $at is told"
@@ -70,7 +70,6 @@ zvec_result $? "flat: the server's log is clean"
 zvec_start few "autovacuum = off" "shared_buffers = 8MB" "max_parallel_workers_per_gather = 3" "min_parallel_table_scan_size = 0"
 psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
 CREATE EXTENSION pg_zvec;
-CREATE EXTENSION pg_buffercache;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE
     AS $$ SELECT array_agg(((seed * 7919 + i * 104729) % 10007 / 1000.0)::real)::zvec FROM generate_series(1, dims) i $$;
 CREATE TABLE large (id int, v zvec(700)) USING zvec;
@@ -92,6 +91,7 @@ SET zvec.enable_exact_scan = off;
 CREATE TABLE expected AS SELECT tab, seed, nearest(tab, seed) AS found FROM unnest(ARRAY['large', 'small']) tab, generate_series(1, 40) seed;
 SQL
 zvec_result $? "flat threads: tables, and what sequential scans find"
+! zvec_has pg_buffercache || psql -Xqc "CREATE EXTENSION pg_buffercache"
 # wrong TABLE: queries, two times each, that find something else
 wrong() {
     psql -XAtq -v ON_ERROR_STOP=1 -c "SET enable_seqscan = off" \
@@ -122,7 +122,8 @@ for ((i = 0; i < 40; i++)); do
     sleep 0.05
 done
 wait
-same "$(psql -XAtqc "SELECT coalesce(max(pinning_backends), 0) FROM pg_buffercache")" 0
+! zvec_has pg_buffercache ||
+    same "$(psql -XAtqc "SELECT coalesce(max(pinning_backends), 0) FROM pg_buffercache")" 0
 zvec_result $? "flat threads: scans that were cancelled or terminated have left no page pinned"
 same "$(wrong large)" 0 && same "$(wrong small)" 0
 zvec_result $? "flat threads: scans find the same afterwards"

@@ -248,7 +248,7 @@ says_it_well() {
     ! grep -E '^(ERROR|FATAL|PANIC|server|connection|psql)' | grep -vE \
         -e '^ERROR:  XX001: invalid page in block [0-9]+ of index "x[0-9]+_h": ' \
         -e '^ERROR:  XX001: invalid zvec_flat page in block 0 of relation "x[0-9]+_h": ' \
-        -e '^ERROR:  XX001: (invalid page in|could not read) block [0-9]+ (of relation|in file) ' \
+        -e '^ERROR:  XX001: (invalid page in block|could not read block|could not read blocks) [0-9.]+ (of relation|in file) ' \
         -e '^ERROR:  XX001: unexpected data beyond EOF in block [0-9]+ of relation '
 }
 

@@ -66,7 +66,7 @@ zvec_result $? "limits: and after a crash, with room again, the COPY does too"
 # Cancelled at many moments. Each statement takes longer than the longest time given to it.
 psql -Xq -v ON_ERROR_STOP=1 -c "CREATE TABLE big (LIKE d) USING zvec" -c "COPY big FROM '$rows' (FORMAT binary)" \
     -c "DELETE FROM big WHERE id % 16 = 1" -c "CREATE FUNCTION slow(zvec) RETURNS float8 LANGUAGE plpgsql IMMUTABLE
-        AS 'BEGIN RETURN l2_norm(\$1) + (SELECT count(*) FROM generate_series(1, 1000)); END'"
+        AS 'BEGIN RETURN public.l2_norm(\$1) + (SELECT count(*) FROM generate_series(1, 1000)); END'"
 while IFS='|' read -r name statement; do
     status=0 cancelled=0
     for ms in 2 10 30 70 150; do

@@ -108,13 +108,14 @@ zvec_result $? "standby: the copy shows what the primary shows"
 standby patient primary "max_standby_streaming_delay = -1" "hot_standby_feedback = off"
 zvec_result $? "standby: another one that waits for its queries"
 
-# reading STANDBY: until told to stop, looks at rows and vectors in one snapshot, which must agree, and prints what is
+# reading STANDBY OPTIMISTIC: until told to stop, with that setting of zvec.optimistic_reads, looks at rows and vectors in one snapshot, which must agree, and prints what is
 # neither right nor a cancellation. An index that REINDEX CONCURRENTLY has replaced since the snapshot was taken (_ccold) is
 # not judged: queries use the new one, and that has the rows that snapshots of the primary need, whatever its method.
 reading() {
     local allowed='due to conflict with recovery|commands ignored|relation ".*" does not exist|_ccold: '
     while [ ! -e "$ZVEC_SCRATCH/stop" ]; do
-        on "$1" psql -XAtq 2>&1 <<'SQL' | grep -E '^(wrong|differs|ERROR|FATAL|PANIC)' | grep -vE "$allowed"
+        on "$1" psql -XAtq 2>&1 <<SQL | grep -E '^(wrong|differs|ERROR|FATAL|PANIC)' | grep -vE "$allowed"
+SET zvec.optimistic_reads = $2;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT 'wrong in t: ', count(*) FROM t WHERE e IS DISTINCT FROM v(id, ver) HAVING count(*) > 0;
 SELECT pg_sleep(0.2) IS NULL WHERE false;
@@ -126,14 +127,17 @@ SQL
     done
 }
 while_reading() {
-    reading eager >"$ZVEC_SCRATCH/read.eager" &
-    local one=$!
-    reading patient >"$ZVEC_SCRATCH/read.patient" &
-    local two=$!
+    local name optimistic pids=()
+    for name in eager patient; do
+        for optimistic in on off; do
+            reading $name $optimistic >"$ZVEC_SCRATCH/read.$name.$optimistic" &
+            pids+=($!)
+        done
+    done
     sleep 4
     touch "$ZVEC_SCRATCH/stop"
-    wait $one $two
-    ! grep . "$ZVEC_SCRATCH/read.eager" "$ZVEC_SCRATCH/read.patient"
+    wait "${pids[@]}"
+    ! grep . "$ZVEC_SCRATCH"/read.*
 }
 work_for 0.1 while_reading
 zvec_result $? "standby: queries beside VACUUM on the primary are right or cancelled"

@@ -11,6 +11,7 @@ SELECT v, count(*) FROM ordered GROUP BY v ORDER BY v;
 -- an index of the default operator class
 CREATE INDEX ordered_v ON ordered (v);
 SET enable_seqscan = off;
+SET enable_bitmapscan = off;
 EXPLAIN (COSTS OFF) SELECT id FROM ordered WHERE v = '[1,2]';
 SELECT id FROM ordered WHERE v = '[1,2]' ORDER BY id;
 SELECT id FROM ordered WHERE v > '[1]' ORDER BY id;
@@ -26,8 +27,17 @@ SELECT * FROM unique_vectors ORDER BY v;
 -- joins by merging
 SET enable_nestloop = off;
 SET enable_hashjoin = off;
-EXPLAIN (COSTS OFF) SELECT * FROM ordered JOIN unique_vectors USING (v);
+CREATE FUNCTION merges(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        IF line ~ 'Merge Join' THEN RETURN true; END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+SELECT merges('SELECT * FROM ordered JOIN unique_vectors USING (v)');
 SELECT id, v FROM ordered JOIN unique_vectors USING (v) ORDER BY id;
 RESET ALL;
+DROP FUNCTION merges;
 DROP TABLE ordered, unique_vectors;
 SELECT opcname, opcdefault, opcintype::regtype, amvalidate(oid) FROM pg_opclass WHERE opcname = 'zvec_ops';

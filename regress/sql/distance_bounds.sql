@@ -67,7 +67,7 @@ SELECT count(*), min(id) FROM many WHERE 5.0 > v <-> '[500,10]';
 
 -- what it looks like, and that the scan ends
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
-EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
+EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE 1 - (v <=> '[1,0,0,0,0,0,0,0]') > 0.7 ORDER BY 1 - (v <=> '[1,0,0,0,0,0,0,0]') DESC LIMIT 50;
 -- more rows than one pass keeps
 SELECT whole.* FROM in_two_ways($$SELECT id, v <-> '[0,0,0,0,0,0,0,0]' AS score FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 1.7 AND n * 1 <> 4 ORDER BY score$$, 'exact') whole;
@@ -81,7 +81,7 @@ CREATE INDEX t_flat_l1 ON t USING zvec_flat (v zvec_l1_ops);
 SELECT score, direction, condition, whole.reads, whole.verdict, (in_two_ways(query || ' LIMIT 9', 'index', false)).verdict AS few
 FROM asked, in_two_ways(query, 'index') whole;
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]';
+EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]';
 RESET enable_seqscan;
 SET max_parallel_workers_per_gather = 2;
 SET parallel_setup_cost = 0;
@@ -102,7 +102,7 @@ CREATE INDEX t_l1 ON t USING zvec_hnsw (v zvec_l1_ops);
 SELECT score, direction, condition, whole.reads, whole.verdict
 FROM asked, in_two_ways(replace(query, ' WHERE ', ' WHERE id < 20000 AND ') || ' LIMIT 60', 'index', false) whole;
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
+EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, ANALYZE) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT 50;
 -- all rows are asked for: no end
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]' LIMIT ALL;
 EXPLAIN (COSTS OFF) SELECT id FROM t WHERE v <-> '[0,0,0,0,0,0,0,0]' < 0.7 ORDER BY v <-> '[0,0,0,0,0,0,0,0]';

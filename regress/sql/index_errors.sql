@@ -15,6 +15,8 @@ BEGIN
             state := 'done';
         EXCEPTION WHEN OTHERS THEN
             GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+            -- since 17 some messages name the schema
+            message := replace(message, 'public.', '');
         END;
         RETURN NEXT;
     END LOOP;

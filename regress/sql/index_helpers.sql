@@ -92,6 +92,7 @@ BEGIN
     PERFORM set_config('enable_indexscan', by_index::text, true), set_config('zvec.enable_exact_scan', (NOT by_index)::text, true),
         set_config('enable_seqscan', (NOT by_index)::text, true), set_config('enable_sort', 'off', true);
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || sql LOOP plan := concat(plan, line, E'\n'); END LOOP;
+    plan := regexp_replace(plan, '\n *Disabled: true', '', 'g');
     EXECUTE sql INTO ids, distances, returned;
     PERFORM set_config('enable_indexscan', 'on', true), set_config('zvec.enable_exact_scan', 'on', true),
         set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true);

@@ -201,6 +201,8 @@ SELECT metric, (same('extremes', op, '[1e-40,1e-40,-1e-42,0]')).* FROM metrics;
 SELECT id FROM small ORDER BY v <-> '[1,2,3]' LIMIT 1;
 SELECT id FROM small ORDER BY v <-> '[1,2,3,4,5,6]' LIMIT 1;
 SELECT count(*) FROM (SELECT id FROM small ORDER BY v <-> NULL) x;
+-- a plan of all versions alike
+DO $$ BEGIN PERFORM set_config(name, 'off', false) FROM pg_settings WHERE name = 'enable_presorted_aggregate'; END $$;
 PREPARE whatever(zvec) AS SELECT count(DISTINCT id) FROM (SELECT id FROM small ORDER BY v <-> $1) x;
 SET plan_cache_mode = force_generic_plan;
 EXECUTE whatever(NULL);

@@ -1,7 +1,6 @@
 -- foreign keys, deferred and exclusion constraints, checks, generated columns, identity and defaults
 CREATE SCHEMA table_constraints;
 SET search_path = table_constraints, public;
-CREATE EXTENSION IF NOT EXISTS btree_gist SCHEMA public;
 CREATE TABLE doc (id int PRIMARY KEY, v zvec(2)) USING zvec WITH (autovacuum_enabled = off);
 CREATE TABLE chunk_cascade (id int PRIMARY KEY, doc int REFERENCES doc ON DELETE CASCADE ON UPDATE CASCADE, v zvec(3)) USING zvec;
 CREATE TABLE chunk_null (id int PRIMARY KEY, doc int REFERENCES doc ON DELETE SET NULL ON UPDATE SET NULL, v zvec(3)) USING zvec;
@@ -82,7 +81,7 @@ SELECT * FROM zvec_check('late');
 
 -- exclusion
 CREATE TABLE booking (room int, during int4range, v zvec(2),
-    EXCLUDE USING gist (room WITH =, during WITH &&), EXCLUDE USING btree (v WITH =) DEFERRABLE) USING zvec;
+    EXCLUDE USING gist (int4range(room, room, '[]') WITH =, during WITH &&), EXCLUDE USING btree (v WITH =) DEFERRABLE) USING zvec;
 INSERT INTO booking VALUES (1, '[1,5)', '[1,1]'), (1, '[5,9)', '[2,2]'), (2, '[1,9)', '[3,3]');
 INSERT INTO booking VALUES (1, '[4,6)', '[4,4]');
 INSERT INTO booking VALUES (3, '[4,6)', '[3,3]');

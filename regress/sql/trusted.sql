@@ -34,7 +34,9 @@ CREATE FUNCTION trap.zvec_eq(anyelement, anyelement) RETURNS boolean LANGUAGE sq
 CREATE FUNCTION trap.eqsel(text, text) RETURNS float8 LANGUAGE sql AS $$SELECT trap.spring('eqsel')::int$$;
 -- what is in the way is not replaced
 CREATE DOMAIN trap.zvec AS int;
+\set VERBOSITY terse
 CREATE EXTENSION pg_zvec SCHEMA trap;
+\set VERBOSITY default
 DROP DOMAIN trap.zvec;
 CREATE EXTENSION pg_zvec SCHEMA trap;
 SELECT count(*) AS traps_sprung FROM trap.sprung;
@@ -93,9 +95,20 @@ CREATE CAST (bytea AS zvec) WITHOUT FUNCTION;
 CREATE AGGREGATE mine(zvec) (SFUNC = zvec_distance_support, STYPE = internal);
 SET pg_zvec.segment_capacity = 1;
 CREATE TABLE store (id int) USING zvec_segment;
-SELECT zvec_tableam_handler('x');
+-- how this is refused depends on the minor version
+DO $$ BEGIN
+    PERFORM zvec_tableam_handler('x');
+    RAISE 'called';
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+    RAISE NOTICE 'refused';
+END $$;
 SELECT zvec_recv('x'::bytea, 0, 0);
-SELECT zvec_tableam_handler(NULL);
+DO $$ BEGIN
+    PERFORM zvec_tableam_handler(NULL);
+    RAISE 'called';
+EXCEPTION WHEN undefined_function OR feature_not_supported THEN
+    RAISE NOTICE 'refused';
+END $$;
 -- a setting that takes a superuser is not taken over from before the library was loaded
 \c regress_zvec_trusted
 SET ROLE regress_zvec_owner;

@@ -27,7 +27,7 @@ pub struct Visited {
 
 /// Nodes of a graph of which a mark each is no matter.
 const FEW_NODES: u32 = 1 << 16;
-/// PagePlaces of the least table.
+/// Places of the least table.
 const LEAST_PLACES: usize = 1 << 10;
 
 impl Visited {

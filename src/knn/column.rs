@@ -1,4 +1,4 @@
-//! The vector column that an index is over.
+//! The vector column that a search is over.
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};

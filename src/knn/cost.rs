@@ -156,7 +156,7 @@ impl ScanCost {
         }
     }
 
-    /// PageSource that the vectors take.
+    /// Pages that the vectors take.
     #[must_use]
     pub fn vector_pages(&self) -> f64 {
         let bytes = self.rows * f64::from(self.dims) * 4.0;

@@ -1,4 +1,4 @@
-//! The vector that a scan of this session handed out last, and its distance.
+//! The distance cache: the vector that a scan of this session returned last, and its distance.
 //!
 //! The server computes the distance of each row that an index scan returns once more, because ORDER BY names it, and so do
 //! queries that show it. The operators ask here first: both compute the same, to the bit.

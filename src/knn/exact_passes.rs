@@ -31,10 +31,10 @@ use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::pg_sys::{self, Datum};
 
-/// RowLookup that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
+/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
 /// distance for each that was ever among them).
 pub const FIRST_PASS_ROWS: usize = 256;
-/// RowLookup that the second pass keeps.
+/// Rows that the second pass keeps.
 const SECOND_PASS_ROWS: usize = 16_000;
 /// The number of a pass from which on all keep as many as `work_mem` holds.
 const LATE: u32 = 2;
@@ -196,7 +196,7 @@ impl ExactPasses {
     }
 
     /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
-    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. RowLookup without
+    /// `after`; what comes before is handed out when the end is reached, in order. In any order without a query. Rows without
     /// a vector are the last, unless `hints` say that they were the first. Each pass keeps as many rows as `work_mem` holds.
     pub fn resume(&mut self, query: Option<VectorQuery>, hints: Hints, among: SlotSet, after: Option<Found>) {
         self.clear(ScanWork::default());

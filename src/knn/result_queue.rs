@@ -1,4 +1,7 @@
-//! Results in order: ascending exact distance, NaN last, ties by slot number, each slot once.
+//! The order of results: ascending exact distance, NaN last, ties by slot number.
+//!
+//! [`TopK`] keeps the first so many of what it is offered, for a pass. [`ResultQueue`] returns what a search collects on its
+//! way, each slot once.
 
 use crate::format::store::{Generation, SlotNo, Tid};
 use std::cmp::Ordering;

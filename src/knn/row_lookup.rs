@@ -4,6 +4,7 @@ use crate::error::{Error, SqlState};
 use crate::format::store::{Generation, Slot, SlotNo, SlotState, Tid};
 use crate::knn::column::Column;
 use crate::knn::result_queue::Found;
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation::Rel;
 use crate::pg::restricted;
@@ -145,15 +146,24 @@ impl RowLookup {
             if tuple.is_null() {
                 return true;
             }
-            let header = &*(*tuple).t_data;
-            let is_frozen = header.t_infomask & XMIN_FROZEN == XMIN_FROZEN;
-            let xmin = header.t_choice.t_heap.t_xmin;
-            // of what the transaction itself has changed the snapshot cannot tell since when
-            let changed_since = !is_frozen
-                && (pg_sys::TransactionIdIsCurrentTransactionId(xmin)
-                    || pg_sys::XidInMVCCSnapshot(xmin, self.snapshot));
+            let has_changed_since = |tuple: pg_sys::HeapTuple| {
+                let header = &*(*tuple).t_data;
+                let is_frozen = header.t_infomask & XMIN_FROZEN == XMIN_FROZEN;
+                let xmin = header.t_choice.t_heap.t_xmin;
+                // of what the transaction itself has changed the snapshot cannot tell since when
+                !is_frozen
+                    && (pg_sys::TransactionIdIsCurrentTransactionId(xmin)
+                        || pg_sys::XidInMVCCSnapshot(xmin, self.snapshot))
+            };
+            let changed_since = has_changed_since(tuple);
             pg_sys::ReleaseSysCache(tuple);
             changed_since
+                || compat::not_null_constraint(column.table, column.attnum).is_some_and(|constraint| {
+                    let Some(constraint) = constraint else { return true };
+                    let changed_since = has_changed_since(constraint);
+                    pg_sys::heap_freetuple(constraint);
+                    changed_since
+                })
         }
     }
 

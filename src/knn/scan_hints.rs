@@ -1,8 +1,8 @@
-//! What a scan is told beside the query: where rows without a distance are to come, and how far it is to go.
+//! What a scan is told beside the query: where rows without a distance are to come, and how far away rows may be.
 //!
-//! The planner's hook ([`crate::planner::hooks`]) gives it to an index scan as index conditions of two operators that every row
-//! satisfies, `@~`. Only what is between the scan and its caller is left to them: the query's own conditions stay, and are
-//! asked about each row.
+//! To an index scan the planner's hook ([`crate::planner::hooks`]) gives hints as index conditions by two operators `@~`,
+//! which are true for every row. A hint says in which order rows come and where the scan may end, nothing more: the query's
+//! own conditions stay in the plan, and the executor asks them about each row.
 
 use crate::knn::result_queue::Order;
 use pgrx::pg_sys::{self, ScanKey};

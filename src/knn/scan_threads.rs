@@ -1,11 +1,12 @@
-//! Threads that help with one pass over the vectors.
+//! Threads that share one pass over the vectors with the backend's own thread.
 //!
-//! The backend's own thread reads the slots and decides what is to be measured; whatever threads there are, itself included,
-//! measure. A thread calls nothing of the server: it pins the pages that its vectors are on by itself (`pg/buffer/thread_pin.rs`), in the
-//! buffers that the backend's thread has found them in. A vector whose page is not there any more goes back to that thread,
-//! which reads the page as anybody does, and reports what is wrong with it.
+//! The backend's own thread reads the slots, and decides which vectors are to be measured. All threads measure, the backend's
+//! own included. The others call no function of the server: they pin the pages that vectors are on themselves
+//! (`pg/buffer/thread_pin.rs`), in the buffers in which the backend's own thread has found them. A vector whose page is not
+//! there any more goes back to the backend's own thread, which reads the page in the server's way, and reports what is wrong
+//! with it.
 //!
-//! Each thread keeps the nearest that it has met; brought together they are the nearest of all, whoever met which.
+//! Each thread keeps the nearest vectors that it has measured. The nearest of all are among those of all threads.
 
 use crate::error::{Error, Result, SqlState};
 use crate::format::page::PageBytes;
@@ -17,7 +18,7 @@ use crate::pg::buffer::file::Reader;
 use crate::pg::buffer::thread_pin;
 use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin};
 use crate::pg::error::{OrRaise, contained};
-use crate::pg::{memory, process};
+use crate::pg::{memory, process, settings};
 use crate::store::PagePlaces;
 use crate::threads;
 use crate::threads::Processors;
@@ -38,9 +39,12 @@ const STACK: usize = 256 << 10;
 const MOST_KEPT: usize = 16_000;
 
 /// How many threads are to help where vectors take so many `pages`: as many as the server would start parallel workers for a
-/// table of that size.
+/// table of that size; none where they may not read pages.
 #[must_use]
 pub fn wanted(pages: u32) -> usize {
+    if !may_pin() {
+        return 0;
+    }
     // SAFETY: settings of this backend
     let (most, least) = unsafe {
         let most = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
@@ -54,11 +58,12 @@ pub fn wanted(pages: u32) -> usize {
     helpers
 }
 
-/// Whether pages may be pinned past the server's own records: not in a background worker, which may be ended at any moment.
+/// Whether threads may read pages past the server: not while `zvec.optimistic_reads` is off, and not in a background worker, which
+/// may be ended at any moment.
 #[must_use]
 pub fn may_pin() -> bool {
     // SAFETY: state of this backend
-    unsafe { pg_sys::MyBgworkerEntry.is_null() }
+    settings::optimistic_reads() && unsafe { pg_sys::MyBgworkerEntry.is_null() }
 }
 
 /// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, and
@@ -68,7 +73,7 @@ pub fn size(pages: u32, kept: usize) -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let helpers = wanted(pages);
     // SAFETY: state of this backend
-    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } || !may_pin() {
+    if helpers == 0 || kept > MOST_KEPT || unsafe { pg_sys::IsInParallelMode() } {
         return 0;
     }
     let processors = PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -246,7 +251,7 @@ impl<'p> ThreadPages<'p> {
         Self { places, owed, current: None, files, read: 0..0, end: 0, count: Count::default() }
     }
 
-    /// DataPages page `ordinal`, or reads it and those after it; `None` when neither can be done here.
+    /// Pins page `ordinal`, or reads it and those after it; `None` when neither can be done here.
     fn go_to(&mut self, ordinal: u32) -> Option<()> {
         self.current = None;
         self.read = 0..0;

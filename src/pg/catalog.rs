@@ -9,7 +9,7 @@ pub fn dependencies(class: Oid, object: Oid) -> Vec<(Oid, Oid)> {
     /// `pg_depend`
     const CATALOG: u32 = 2608;
     /// its index on (classid, objid, objsubid)
-    const INDEX: u32 = 2673;
+    const DEPENDER_INDEX: u32 = 2673;
     const CLASSID: i16 = 1;
     const OBJID: i16 = 2;
     const REFCLASSID: i32 = 4;
@@ -22,7 +22,7 @@ pub fn dependencies(class: Oid, object: Oid) -> Vec<(Oid, Oid)> {
         pg_sys::ScanKeyInit(&mut keys[0], CLASSID, equal, pg_sys::F_OIDEQ.into(), Datum::from(class));
         pg_sys::ScanKeyInit(&mut keys[1], OBJID, equal, pg_sys::F_OIDEQ.into(), Datum::from(object));
         let none = std::ptr::null_mut();
-        let scan = pg_sys::systable_beginscan(catalog.raw(), INDEX.into(), true, none, 2, keys.as_mut_ptr());
+        let scan = pg_sys::systable_beginscan(catalog.raw(), DEPENDER_INDEX.into(), true, none, 2, keys.as_mut_ptr());
         let mut found = Vec::new();
         loop {
             let row = pg_sys::systable_getnext(scan);

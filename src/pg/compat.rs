@@ -298,6 +298,24 @@ pub unsafe fn has_no_null(desc: pg_sys::TupleDesc, i: usize) -> bool {
     }
 }
 
+/// By what a column is declared to be NOT NULL, if not in its own entry of the catalogs: since 18 by a constraint, which may have
+/// become valid later than that entry was changed. A copy of its row, or `None` where there is none.
+#[must_use]
+pub unsafe fn not_null_constraint(table: Oid, attnum: i16) -> Option<Option<pg_sys::HeapTuple>> {
+    #[cfg(not(feature = "pg18"))]
+    let constraint = ((table, attnum), None).1;
+    #[cfg(feature = "pg18")]
+    let constraint = {
+        unsafe extern "C-unwind" {
+            fn findNotNullConstraintAttnum(table: Oid, attnum: i16) -> pg_sys::HeapTuple;
+        }
+        // SAFETY: a look-up in a catalog; the closure holds nothing that needs dropping
+        let row = unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| findNotNullConstraintAttnum(table, attnum)) };
+        Some((!row.is_null()).then_some(row))
+    };
+    constraint
+}
+
 /// The bit of a lock's state that says that somebody holds it exclusively (`LW_VAL_EXCLUSIVE` of lwlock.c).
 #[cfg(not(feature = "pg18"))]
 pub const LOCKED_EXCLUSIVELY: u32 = 1 << 24;
@@ -647,7 +665,6 @@ pub fn int_option(name: &std::ffi::CStr, offset: usize) -> pg_sys::relopt_parse_
 }
 
 /// The statistics target of a column that ANALYZE works on: from now on, where it has none of its own, the server's.
-#[allow(clippy::useless_conversion)]
 pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
     // SAFETY: by contract; up to 16 the description points to the column's own copy of its pg_attribute row
     unsafe {
@@ -658,7 +675,7 @@ pub unsafe fn statistics_target(stats: &mut pg_sys::VacAttrStats) -> i32 {
         if *target < 0 {
             *target = pg_sys::default_statistics_target as _;
         }
-        i32::from(*target)
+        *target as _
     }
 }
 
@@ -821,3 +838,9 @@ impl ReusePage {
         }
     }
 }
+
+// The record's length is part of what replay reads; regress/server/headers.sh compares the fields with the headers.
+#[cfg(feature = "pg15")]
+const _: () = assert!(ReusePage::BYTES == 24);
+#[cfg(not(feature = "pg15"))]
+const _: () = assert!(ReusePage::BYTES == 25);

@@ -34,7 +34,7 @@ unsafe fn function<F: Copy>(name: &CStr) -> Option<F> {
 /// no safe way to do it.
 unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool {
     /// `pg_class`'s unique index on oid
-    const INDEX: u32 = 2662;
+    const CLASS_INDEX: u32 = 2662;
     // SAFETY: the types are those of access/genam.h; the entry is found by a key of its column's type
     unsafe {
         let (Some(begin), Some(finish), Some(cancel)) = (
@@ -51,7 +51,7 @@ unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool
         let (mut tuple, mut state) = (std::ptr::null_mut(), std::ptr::null_mut());
         let none = std::ptr::null_mut();
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
-            begin(catalog.raw(), INDEX.into(), true, none, 1, &raw const key, &raw mut tuple, &raw mut state);
+            begin(catalog.raw(), CLASS_INDEX.into(), true, none, 1, &raw const key, &raw mut tuple, &raw mut state);
         });
         let Some(row) = tuple.as_mut() else { return false };
         let entry = &mut *pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();

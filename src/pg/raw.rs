@@ -33,7 +33,7 @@ unsafe extern "C-unwind" {
     pub fn MarkBufferDirty(buffer: Buffer);
     /// The block that a pinned buffer holds.
     pub fn BufferGetBlockNumber(buffer: Buffer) -> u32;
-    /// DataPages `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer/mod.rs`.
+    /// Pins `recent` if it still holds that block. Raises an error when memory runs out: see `pg/buffer/mod.rs`.
     pub fn ReadRecentBuffer(node: FileNode, fork: ForkNumber::Type, block: u32, recent: Buffer) -> bool;
     /// The horizons that hold for a relation.
     pub fn GlobalVisTestFor(rel: Relation) -> *mut GlobalVisState;

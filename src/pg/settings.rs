@@ -1,7 +1,11 @@
 //! Settings.
+//!
+//! What a session sets while it searches is named `zvec.*`; what concerns storage, maintenance, memory and logging, `pg_zvec.*`.
+//! Names of either prefix that are not defined here are refused. README.md has them all in one table.
 
 use pgrx::pg_sys;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static mut SEGMENT_CAPACITY: i32 = 0;
 static mut EF_SEARCH: i32 = 64;
@@ -12,6 +16,9 @@ static mut BACKGROUND_DRAIN: bool = true;
 static mut MAX_DRAIN_WORKERS: i32 = 1;
 static mut ENABLE_EXACT_SCAN: bool = true;
 static mut HINT_MEMORY: i32 = 32 << 10;
+static OPTIMISTIC_READS: AtomicBool = AtomicBool::new(true);
+#[cfg(feature = "failpoints")]
+static mut FAILPOINT: *mut std::ffi::c_char = std::ptr::null_mut();
 
 /// The most slots a new segment may have; 0 = as many as its format allows.
 #[must_use]
@@ -93,6 +100,13 @@ pub fn hint_memory() -> usize {
 pub fn enable_exact_scan() -> bool {
     // SAFETY: as above
     unsafe { ENABLE_EXACT_SCAN }
+}
+
+/// Whether pages may be read past the server's pins and locks ([`crate::pg::buffer::optimistic`]). May be asked by threads.
+#[inline(always)]
+#[must_use]
+pub fn optimistic_reads() -> bool {
+    OPTIMISTIC_READS.load(Ordering::Relaxed)
 }
 
 /// An integer setting.
@@ -245,8 +259,31 @@ pub unsafe fn define() {
             None,
             None,
         );
-        // error injection is steered by a setting that is not declared
-        #[cfg(not(feature = "failpoints"))]
+        pg_sys::DefineCustomBoolVariable(
+            c"zvec.optimistic_reads".as_ptr(),
+            c"Enables reads of shared buffers without the server's pins and locks, and threads that read pages.".as_ptr(),
+            c"Without them each read of a page takes a pin, and a lock where the page may change, by the server's own functions.".as_ptr(),
+            OPTIMISTIC_READS.as_ptr(),
+            true,
+            pg_sys::GucContext::PGC_SUSET,
+            0,
+            None,
+            None,
+            None,
+        );
+        #[cfg(feature = "failpoints")]
+        pg_sys::DefineCustomStringVariable(
+            c"pg_zvec.failpoint".as_ptr(),
+            c"Raises errors between the steps of the write paths, for tests.".as_ptr(),
+            c"".as_ptr(),
+            &raw mut FAILPOINT,
+            c"".as_ptr(),
+            user,
+            pg_sys::GUC_NOT_IN_SAMPLE as i32,
+            None,
+            None,
+            None,
+        );
         for prefix in [c"pg_zvec", c"zvec"] {
             pg_sys::MarkGUCPrefixReserved(prefix.as_ptr());
         }

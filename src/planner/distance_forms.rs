@@ -427,7 +427,7 @@ unsafe fn has_vector(rel: &RelOptInfo, distance: *mut OpExpr) -> bool {
     }
 }
 
-/// RowLookup by distance for a scan of an index: what it is told beside the query, as index conditions; `None` where the operator family
+/// Rows by distance for a scan of an index: what it is told beside the query, as index conditions; `None` where the operator family
 /// has no operators for that.
 pub unsafe fn conditions(
     root: *mut PlannerInfo,

@@ -1,4 +1,4 @@
-//! What standbys are told before something goes that their snapshots may need.
+//! What standbys are told before something is removed that their snapshots may still need.
 
 use crate::pg::compat::ReusePage;
 use crate::pg::relation::Rel;

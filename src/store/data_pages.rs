@@ -17,7 +17,7 @@ use crate::store::segment_cache::{Segment, Store};
 use pgrx::pg_sys;
 use std::sync::atomic::{Ordering, fence};
 
-/// DataPages the data pages of one segment, by hints of the buffers that they are in: the server pins a
+/// Pins the data pages of one segment, by hints of the buffers that they are in: the server pins a
 /// buffer that still holds the block without a search. Scans of a relation that would fill a good part of the shared
 /// buffers read through a ring of few, as the server's sequential scans do.
 pub struct DataPages<'s> {
@@ -55,7 +55,7 @@ impl<'s> DataPages<'s> {
         }
     }
 
-    /// DataPages data page `ordinal` and checks that it is that page.
+    /// Pins data page `ordinal` and checks that it is that page.
     #[inline]
     #[must_use]
     pub fn data(&self, ordinal: u32) -> Pinned {
@@ -123,7 +123,7 @@ impl<'s> DataPages<'s> {
         self.segment.page.data.block(ordinal).map_or(0, |block| address(self.hints.get_any(block)))
     }
 
-    /// DataPages data page `ordinal`, whatever it is, and says which block it is.
+    /// Pins data page `ordinal`, whatever it is, and says which block it is.
     #[inline]
     fn pin(&self, ordinal: u32) -> (Pinned, u32) {
         let block = self.segment.page.data.block(ordinal).unwrap_or(pg_sys::InvalidBlockNumber - 1);
@@ -180,7 +180,7 @@ impl<'p> PagePlaces<'p> {
         self.page
     }
 
-    /// DataPages data page `ordinal`, and says where the next one may be in memory (0 = not known). `None` when the page is not
+    /// Pins data page `ordinal`, and says where the next one may be in memory (0 = not known). `None` when the page is not
     /// where it was, or is not what it should be.
     #[inline]
     #[must_use]

@@ -1,4 +1,4 @@
-//! Addresses that slots have yet to be told of.
+//! Deferred row addresses: new addresses of rows, which the slots of their vectors have yet to be told.
 //!
 //! An UPDATE that leaves the vector alone gives its row a new address, which the slot must know by the time that
 //! anybody can see the new row version: not before our transaction ends. So the addresses wait until there are many, of

@@ -20,7 +20,7 @@ use crate::store::segment_cache;
 use crate::store::segment_cache::Store;
 use crate::store::{StoredVector, check_header};
 use pgrx::pg_sys;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 struct KnownSegment {
@@ -33,13 +33,15 @@ struct KnownSegment {
     segment: Rc<segment_cache::Segment>,
     hints: Hints,
     /// the page that was read last
-    last: u32,
+    last: Cell<u32>,
     /// the extent that it is in
-    last_extent: usize,
+    last_extent: Cell<usize>,
 }
 
 thread_local! {
-    static RESOLVED: RefCell<Vec<KnownSegment>> = const { RefCell::new(Vec::new()) };
+    // boxed, so that an entry stays where it is when others come and go
+    #[allow(clippy::vec_box)]
+    static RESOLVED: RefCell<Vec<Box<KnownSegment>>> = const { RefCell::new(Vec::new()) };
     static KINDS: RefCell<Vec<(u64, u32, bool)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -95,8 +97,8 @@ fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
         temporary: toast.rel().is_temporary(),
         hints: hints_of(toast.rel()),
         segment,
-        last: u32::MAX,
-        last_extent: 0,
+        last: Cell::new(u32::MAX),
+        last_extent: Cell::new(0),
     };
     drop(rel);
     resolved
@@ -117,9 +119,9 @@ impl KnownSegment {
     /// The address of byte `from` of the page after `ordinal`, which is block `block`, if pages are read one after the other
     /// and that page was read before; otherwise 0.
     #[inline]
-    fn ahead(&mut self, ordinal: u32, block: u32, from: usize) -> usize {
-        let in_order = ordinal == self.last || ordinal == self.last.wrapping_add(1);
-        self.last = ordinal;
+    fn ahead(&self, ordinal: u32, block: u32, from: usize) -> usize {
+        let last = self.last.replace(ordinal);
+        let in_order = ordinal == last || ordinal == last.wrapping_add(1);
         // mostly the block after; at an extent's end nothing is lost
         match self.hints.get_any(block.wrapping_add(1)) {
             // SAFETY: the number of a shared buffer
@@ -128,45 +130,25 @@ impl KnownSegment {
         }
     }
 
-    /// Where data page `ordinal` is to be found, whose byte `from` is wanted; `None` when the segment has no such page.
+    /// The block of data page `ordinal`; `None` when the segment has no such page.
     #[inline]
-    fn place(&mut self, ordinal: u32, from: usize) -> Option<PageLocation> {
-        let block = self.segment.page.data.block_after(&mut self.last_extent, ordinal)?;
-        Some(PageLocation {
-            node: self.node,
-            permanent: self.permanent,
-            toast: self.toast,
-            header: PageHeader { kind: PageKind::Data, segment: self.segment.no, ordinal },
-            block,
-            hints: self.hints,
-            ahead: self.ahead(ordinal, block, from),
-        })
+    fn block(&self, ordinal: u32) -> Option<u32> {
+        let mut extent = self.last_extent.get();
+        let block = self.segment.page.data.block_after(&mut extent, ordinal);
+        self.last_extent.set(extent);
+        block
     }
-}
 
-/// Where a page is to be found, apart from what is remembered: no borrow of that outlives a look at it.
-struct PageLocation {
-    node: FileNode,
-    permanent: bool,
-    toast: pg_sys::Oid,
-    header: PageHeader,
-    block: u32,
-    hints: Hints,
-    /// see [`KnownSegment::ahead`]
-    ahead: usize,
-}
-
-impl PageLocation {
-    /// Finds the page, which is not in the buffer where it was, and notes where it is.
+    /// Pins block `block`, which is not in the buffer where it was, and notes where it is.
     #[cold]
-    unsafe fn search(&self) -> Pinned {
+    unsafe fn search(&self, block: u32) -> Pinned {
         let (main, normal) = (pg_sys::ForkNumber::MAIN_FORKNUM, pg_sys::ReadBufferMode::RBM_NORMAL);
         let none = std::ptr::null_mut();
         // SAFETY: the caller's query holds a lock on the table; the server checks the block
         unsafe {
             let buffer =
-                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, self.block, normal, none, self.permanent);
-            self.hints.set_unseen(self.block, buffer);
+                pg_sys::ReadBufferWithoutRelcache(self.node.servers(), main, block, normal, none, self.permanent);
+            self.hints.set_unseen(block, buffer);
             Pinned::adopt(buffer)
         }
     }
@@ -181,29 +163,30 @@ impl PageLocation {
 pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
-    let fits = |resolved: &KnownSegment| resolved.is_for(epoch, table, segment) && resolved.covers(vector);
-    let find = |known: &mut Vec<KnownSegment>| {
-        let at = known.iter().position(fits)?;
+    #[allow(clippy::vec_box)]
+    let find = |known: &mut Vec<Box<KnownSegment>>| {
+        let at = known.iter().position(|known| known.is_for(epoch, table, segment) && known.covers(vector))?;
         // the next vector is mostly of the same segment
         known.swap(0, at);
-        Some((0, known[0].segment.page.geometry, known[0].temporary.then_some(known[0].toast)))
+        Some(std::ptr::from_ref(&*known[0]))
     };
     let found = RESOLVED.with_borrow_mut(find).or_else(|| {
-        let resolved = resolve(table, vector);
+        let resolved = Box::new(resolve(table, vector));
         RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
             if known.len() >= MOST {
                 known.remove(0);
             }
-            let temporary = resolved.temporary.then_some(resolved.toast);
-            let geometry = resolved.segment.page.geometry;
             known.push(resolved);
-            Some((known.len() - 1, geometry, temporary))
+            find(known)
         })
     });
-    let Some((at, geometry, temporary)) = found else { missing(table, vector) };
-    if let Some(toast) = temporary {
-        let toast = OpenRelation::open(toast, pg_sys::AccessShareLock as _);
+    let Some(known) = found else { missing(table, vector) };
+    // Nothing is borrowed of the list while the server is called, whose errors may jump over this frame.
+    // SAFETY: entries stay where they are until the code above removes one, and nothing that is called below comes back there
+    let known = unsafe { &*known };
+    if known.temporary {
+        let toast = OpenRelation::open(known.toast, pg_sys::AccessShareLock as _);
         let found = Store::of(toast.rel()).read(vector, |_, piece| {
             take(piece, 0);
             true
@@ -213,25 +196,21 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         }
         return;
     }
-    // nothing is borrowed while the server is called, whose errors may jump over this frame
-    for piece in geometry.pieces(vector.slot.position()) {
-        let from = PAYLOAD_START + piece.offset;
-        let place = RESOLVED.with_borrow_mut(|known| {
-            let resolved = known.get_mut(at).filter(|r| r.table == table && r.segment.tag == segment)?;
-            resolved.place(piece.ordinal, from)
-        });
-        let Some(place) = place else { missing(table, vector) };
+    for piece in known.segment.page.geometry.pieces(vector.slot.position()) {
+        let Some(block) = known.block(piece.ordinal) else { missing(table, vector) };
+        let recent = known.hints.get_any(block);
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
-            let recent = place.hints.get_any(place.block);
-            let found = if recent > 0 { buffer::pin_recent_bare(place.node, place.block, recent) } else { None };
-            found.unwrap_or_else(|| place.search())
+            let found = if recent > 0 { buffer::pin_recent_bare(known.node, block, recent) } else { None };
+            found.unwrap_or_else(|| known.search(block))
         };
-        if !place.header.matches(page.page()) {
-            let toast = OpenRelation::open(place.toast, pg_sys::AccessShareLock as _);
-            check_header(toast.rel(), place.block, page.page(), &place.header)
+        let header = PageHeader { kind: PageKind::Data, segment: known.segment.no, ordinal: piece.ordinal };
+        if !header.matches(page.page()) {
+            let toast = OpenRelation::open(known.toast, pg_sys::AccessShareLock as _);
+            check_header(toast.rel(), block, page.page(), &header)
         }
-        take(&page.page()[from..from + piece.len], place.ahead);
+        let from = PAYLOAD_START + piece.offset;
+        take(&page.page()[from..from + piece.len], known.ahead(piece.ordinal, block, from));
     }
 }
 

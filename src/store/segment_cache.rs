@@ -1,7 +1,7 @@
 //! What a backend remembers of a store: the segments and their extents.
 //!
-//! Kept until the relation cache says that the relation changed. An old map is never wrong about what it holds, only
-//! short of what was added since; whoever misses something refreshes.
+//! It is kept until the relation cache says that the relation changed. What is remembered is never wrong, only short of segments and
+//! extents that were added since; a caller that misses one refreshes it.
 
 use crate::format::page::Damage;
 use crate::format::store::page::{RootPage, SegmentPage};

@@ -1,5 +1,5 @@
-//! Single slots, read without pin or lock where the buffer that holds the page is known (see `pg/buffer/optimistic.rs`), and vectors, with
-//! a pin that needs no search.
+//! Reading single slots, optimistically (`pg/buffer/optimistic.rs`) where the buffer that holds the page is known, and single vectors,
+//! under a pin.
 
 use crate::format::page::PAYLOAD_START;
 use crate::format::store::page::{PageKind, SlotPage};

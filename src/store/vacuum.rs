@@ -1,6 +1,6 @@
 //! VACUUM's pass over the slots: 24 bytes a vector, never a vector.
 //!
-//! Runs after the rows' VACUUM. Frees what no snapshot can see, takes TIDs of removed row versions out, and freezes
+//! Runs after the rows' VACUUM. Frees what no snapshot can see, takes addresses of removed row versions out, and freezes
 //! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is only read.
 
 use crate::format::page::PageBytes;

@@ -1,4 +1,4 @@
-//! MaintenanceLock of an index as the background worker calls for it.
+//! What the background worker calls: how much of an index is pending, draining some of it, and repairing its graphs.
 
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::{drain, retrain, vacuum};

@@ -1,7 +1,7 @@
 //! A graph's pages: what a backend remembers of them, and how it reads them.
 //!
-//! Remembered are block numbers and hints of the buffers that pages were last found in, never a pin. The root page's layout number
-//! tells when extents were added. Areas only grow, so an old map is never wrong, only short.
+//! A backend remembers block numbers, and hints of the buffers in which pages were last found, never a pin. The root page's layout
+//! number tells when extents were added. Areas only grow, so extents that are remembered are never wrong, only too few.
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
@@ -14,7 +14,7 @@ use crate::pg::buffer::optimistic;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation::Rel;
-use crate::pg::{buffer, memory};
+use crate::pg::{buffer, memory, settings};
 use crate::quant::Codec;
 use pgrx::pg_sys;
 use std::cell::{OnceCell, RefCell};
@@ -259,17 +259,21 @@ impl Graph {
         }
     }
 
-    /// DataPages page `ordinal` of `area`, and remembers its buffer.
+    /// Pins page `ordinal` of `area`, and remembers its buffer.
     #[must_use]
     pub fn pin(&self, area: Area, ordinal: u32) -> buffer::Pinned {
         let block = self.block(area, ordinal);
         let rel = self.index.rel;
         // SAFETY: open; the server checks that a remembered buffer still holds the block
         unsafe {
+            // known only of pages that somebody has looked at
             let known = self.map.hints.get(block);
-            let found = if known > 0 { buffer::pin_recent(self.map.node, block, known) } else { None };
-            let is_known = found.is_some();
-            let pinned = found.unwrap_or_else(|| buffer::Pinned::adopt(pg_sys::ReadBuffer(rel.raw(), block)));
+            if known > 0
+                && let Some(pinned) = buffer::pin_recent(self.map.node, block, known)
+            {
+                return pinned;
+            }
+            let pinned = buffer::Pinned::adopt(pg_sys::ReadBuffer(rel.raw(), block));
             let header = Header { kind: area.kind(), graph: self.map.no, ordinal };
             if !header.matches(pinned.page())
                 && let Err(damage) = header.check(pinned.page())
@@ -277,9 +281,7 @@ impl Graph {
                 drop(pinned);
                 damaged(rel, block, &damage);
             }
-            if !is_known {
-                self.map.hints.set(block, pinned.buffer());
-            }
+            self.map.hints.set(block, pinned.buffer());
             pinned
         }
     }
@@ -293,13 +295,21 @@ impl Graph {
     }
 
     /// What `see` makes of a page whose bytes are of use whether or not they change meanwhile (see [`optimistic`]). It may be
-    /// called twice; the second time counts.
+    /// called twice; the second time counts. The caller has no page locked.
     #[inline(always)]
     pub fn look<R>(&self, area: Area, ordinal: u32, mut see: impl FnMut(&PageBytes) -> R) -> R {
         match self.glance(area, ordinal, &mut see) {
             Some(seen) => seen,
-            None => see(self.pin(area, ordinal).page()),
+            None => self.see(area, ordinal, see),
         }
+    }
+
+    /// What `see` makes of a page that the server is asked for: pinned, and locked while `zvec.optimistic_reads` is off. The
+    /// caller has no page locked, of this index or another relation.
+    #[inline]
+    pub fn see<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> R {
+        let page = self.pin(area, ordinal);
+        if settings::optimistic_reads() { see(page.page()) } else { see(page.share().page()) }
     }
 
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`optimistic`]).

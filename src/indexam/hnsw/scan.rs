@@ -1,18 +1,19 @@
-//! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, on and on.
+//! Scans: the nearest vectors that the snapshot sees, in the order of their exact distances, for as long as rows are asked
+//! for.
 //!
-//! The pending list and the graphs are searched by codes; a graph without nodes has none, and what waits for it is scored
-//! exactly. A candidate's exact distance is taken when its estimate says that it may be next; a row is handed out once
-//! nothing that was found can be nearer. The search is kept ahead of what is handed out, so that hardly a row turns up too
-//! late for its place; one that does is kept for the very end: no row is lost, and no other is out of place. Where a good
-//! part of a graph is wanted, the rest of it is read from the map.
+//! The pending list and the graphs are searched by codes. (A graph without nodes has no codes: its pending vectors get exact
+//! distances at once.) A vector that was found is a candidate. Its exact distance is computed when its lower bound says that
+//! it may be next; a row is returned once no candidate can be nearer. The search is kept ahead of the rows that are returned,
+//! so that hardly a vector is found after a farther one was returned. One that is, is kept for the very end: no row is lost,
+//! and no other is out of place. Where a good part of a graph is wanted, the rest of the graph is read from its map.
 //!
-//! What was collected takes `work_mem` at the most. Where more is wanted, the scan goes on with passes over the vectors that
-//! the maps name, less those handed out, as the exact scan does ([`ExactPasses`]): from the distance handed out last on, and with
-//! what is nearer at the end.
+//! What a scan has collected takes `work_mem` at the most. Where more is wanted, the scan goes on with passes over the
+//! vectors that the maps name, less those that were returned, as the exact scan does ([`ExactPasses`]): from the distance
+//! returned last on, and with what is nearer at the end.
 //!
-//! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one that the scan
-//! asked about, and unlinks nodes behind those that it has expanded: then the search starts over, and what was handed out
-//! is passed by. What even so is not reached comes from the map.
+//! A scan may go on while the graph is changed. A repair lets a node stand for another vector than the one whose visibility
+//! the scan has asked for, and unlinks nodes that the scan has still to expand. Then the search starts over, and passes by
+//! what was returned. What the search does not reach even so comes from the map.
 
 use crate::format::graph::Entry;
 use crate::format::store::slot_set::SlotSet;

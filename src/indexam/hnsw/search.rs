@@ -183,7 +183,7 @@ impl hnsw::Graph for Graph {
             out.push(seen.unwrap_or_else(|| {
                 // where one page must be read, others will
                 self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));
-                see(self.pin(Area::Codes, ordinal).page())
+                self.see(Area::Codes, ordinal, see)
             }));
         }
     }

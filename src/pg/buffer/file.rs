@@ -4,9 +4,9 @@
 //! only. Of a relation that does not fit into them, threads may read pages from the files themselves, as far as it does not
 //! matter that a newer state of a page may be in a buffer.
 //!
-//! *Invariant: a page that is in no buffer is in the files as whoever looks sees it, with all that was done to it before.* The
-//! server writes a changed page before it gives the buffer away and takes the page out of the table of buffers
-//! ([`crate::pg::buffer::optimistic::buffer_of`]). What is done to the page after the look may be in the files, or half of it, or not.
+//! *Invariant: when the table of buffers is asked for a page and has none ([`crate::pg::buffer::optimistic::buffer_of`]), the files
+//! have all changes that were made to the page before.* The server writes a changed page before it gives the buffer away and takes
+//! the page out of that table. A change that is made later may be in the files, wholly, by half, or not at all.
 //!
 //! The relation is open as long as anybody reads here, so its files are neither removed nor cut off.
 

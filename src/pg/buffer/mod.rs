@@ -1,4 +1,13 @@
 //! Buffers: pins and content locks as guards.
+//!
+//! | module | duty |
+//! |---|---|
+//! | [`hints`] | in which buffers a relation's blocks were last found |
+//! | [`optimistic`] | reading pages without pin or lock |
+//! | [`thread_pin`] | pins that threads of the backend take |
+//! | [`file`] | pages as they are in the relation's files |
+//!
+//! What makes reads without the server's pins and locks sound is in `design/locking-and-wal.md`.
 
 pub mod file;
 pub mod hints;
@@ -8,8 +17,8 @@ use crate::format::page::PageBytes;
 use crate::pg::compat::FileNode;
 use crate::pg::error::check_memory;
 use crate::pg::failpoint::hit_as_server;
-use crate::pg::raw;
 use crate::pg::relation::Rel;
+use crate::pg::{raw, settings};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
@@ -46,7 +55,7 @@ pub fn read(rel: Rel<'_>, blkno: u32) -> Pinned {
     }
 }
 
-/// DataPages `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
+/// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
 #[inline]
 #[must_use]
 pub unsafe fn pin_recent(node: FileNode, block: u32, recent: pg_sys::Buffer) -> Option<Pinned> {
@@ -92,9 +101,13 @@ pub fn read_ahead<T, B: IntoIterator<Item = u32>>(
 #[cold]
 fn ask_for(rel: Rel<'_>, blocks: impl Iterator<Item = u32>) {
     if rel.io_concurrency() > 0 {
-        for block in blocks {
+        for (index, block) in blocks.enumerate() {
             // SAFETY: rel is open
-            unsafe { pg_sys::PrefetchBuffer(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+            let asked = unsafe { pg_sys::PrefetchBuffer(rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, block) };
+            // the caller may not look by itself whether the first is found
+            if index == 0 && asked.recent_buffer > 0 && !settings::optimistic_reads() {
+                return;
+            }
         }
     }
 }

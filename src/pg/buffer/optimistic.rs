@@ -1,17 +1,21 @@
-//! Looking at pages in the shared buffers without pin or lock.
+//! Optimistic reads: looking at pages in the shared buffers without pin or lock.
 //!
-//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more
-//! than scoring a vector's code. A look costs two reads of the buffer's descriptor: one before, which tells that the
-//! buffer holds the block, and one after, which tells that it still does; otherwise what was seen in between is thrown
-//! away. What is seen may change meanwhile, so looks are for bytes that do not change while anything leads to them, or of
-//! which any mix of old and new will do.
+//! A pin and its release cost two atomic operations on a cache line that all backends share, and some bookkeeping: more than
+//! scoring a vector's code. An optimistic read, a *look*, costs two reads of the buffer's descriptor. The one before tells
+//! that the buffer holds the block, the one after that it still does; otherwise what was read in between is thrown away. The
+//! page may change while it is read. So looks are for bytes that do not change while anything leads to them, or of which any
+//! mix of old and new will do.
 //!
-//! Looks do not count as use when the server chooses what to evict. So every now and then a look is refused, and the
-//! caller pins the page, which counts.
+//! The server does not count a look as use of the buffer when it chooses which page to evict. So every now and then a look is
+//! refused, and the caller pins the page, which counts.
+//!
+//! *Invariant: while `zvec.optimistic_reads` is off nothing here or in [`crate::pg::buffer::thread_pin`] reads a buffer's
+//! descriptor.* [`holds`] answers no, and with it every look: the callers go the way that they go where nothing is known of the
+//! buffer. Threads are not started ([`crate::knn::scan_threads::may_pin`]).
 
 use crate::format::page::{PAGE_BYTES, PageBytes};
 use crate::pg::compat::{FileNode, LOCKED_EXCLUSIVELY};
-use crate::pg::raw;
+use crate::pg::{raw, settings};
 use pgrx::pg_sys;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -50,8 +54,11 @@ pub unsafe fn is_filled(buffer: pg_sys::Buffer) -> bool {
 /// replayed.
 #[inline(always)]
 pub unsafe fn wait_until_filled(buffer: pg_sys::Buffer) {
+    if RECOVERED.load(Ordering::Relaxed) {
+        return;
+    }
     // SAFETY: by contract
-    if !unsafe { is_filled(buffer) } {
+    if !settings::optimistic_reads() || !unsafe { is_filled(buffer) } {
         // SAFETY: by contract
         unsafe { wait_for_replay(buffer) }
     }
@@ -80,13 +87,14 @@ unsafe fn wait_for_replay(buffer: pg_sys::Buffer) {
     }
 }
 
-/// Whether `buffer`, a shared buffer's number, holds the block.
+/// Whether `buffer`, a shared buffer's number, holds the block, as far as that may be looked at: never while
+/// `zvec.optimistic_reads` is off.
 #[inline(always)]
 #[must_use]
 pub unsafe fn holds(buffer: pg_sys::Buffer, block: &Block) -> bool {
     // locked: the tag may be another's already, and the flag still the former page's
     // SAFETY: by contract
-    unsafe { is(buffer, block, BM_VALID | BM_LOCKED) }
+    settings::optimistic_reads() && unsafe { is(buffer, block, BM_VALID | BM_LOCKED) }
 }
 
 /// Whether `buffer`, which the caller has pinned, holds the block.
@@ -101,6 +109,7 @@ pub unsafe fn holds_pinned(buffer: pg_sys::Buffer, block: &Block) -> bool {
 /// Whether `buffer` holds the block, and of the flags in `mask` its state has BM_VALID only.
 #[inline(always)]
 unsafe fn is(buffer: pg_sys::Buffer, block: &Block, mask: u32) -> bool {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: buffer numbers in 1..=NBuffers have a descriptor, in shared memory that is never unmapped; each field is
     // read once, and any value is fine
     unsafe {
@@ -140,7 +149,8 @@ pub fn is_refused() -> bool {
     })
 }
 
-/// The descriptor of `buffer`, a shared buffer's number, for prefetching.
+/// The descriptor of `buffer`, a shared buffer's number, for the processor's prefetching. An address, from which nothing is read
+/// here.
 #[inline(always)]
 #[must_use]
 pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
@@ -148,7 +158,7 @@ pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
     unsafe { pg_sys::BufferDescriptors.add(buffer as usize - 1).cast() }
 }
 
-/// The memory of `buffer`, for prefetching and for [`look`].
+/// The memory of `buffer`, for the processor's prefetching and for [`look`]. An address, from which nothing is read here.
 #[inline(always)]
 #[must_use]
 pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
@@ -175,6 +185,7 @@ pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&P
 /// Whether nobody holds the content lock of `buffer` exclusively.
 #[inline(always)]
 unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: as in `holds`
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;

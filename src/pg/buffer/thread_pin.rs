@@ -1,4 +1,4 @@
-//! DataPages that threads take.
+//! Thread pins: pins of buffers that threads of the backend take.
 //!
 //! A backend's pins are counted twice by the server: in the buffer's descriptor, in shared memory, for all backends, and in
 //! the backend's own memory, which no second thread may touch. A thread that reads shared buffers takes and drops its pins
@@ -12,6 +12,7 @@
 
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::optimistic::Block;
+use crate::pg::settings;
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +29,7 @@ const SPINS: u32 = 100;
 
 /// The state of `buffer`'s descriptor.
 unsafe fn state<'a>(buffer: pg_sys::Buffer) -> &'a AtomicU32 {
+    debug_assert!(settings::optimistic_reads());
     // SAFETY: a shared buffer's number; descriptors are never unmapped while the process runs
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
@@ -59,7 +61,7 @@ fn exchange(state: &AtomicU32, mut change: impl FnMut(u32) -> Option<u32>) -> bo
     }
 }
 
-/// DataPages that only the backend's first thread can drop: somebody waits for the buffer to be free of them, and is to be woken
+/// Pins that only the backend's first thread can drop: somebody waits for the buffer to be free of them, and is to be woken
 /// by the server.
 #[derive(Debug, Default)]
 pub struct Owed(Mutex<Vec<pg_sys::Buffer>>);
@@ -97,7 +99,7 @@ pub struct Pin<'o> {
 }
 
 impl<'o> Pin<'o> {
-    /// DataPages `buffer` if it holds the block; 0 is no buffer. With `once` the pin counts as use of a page that is read once, as
+    /// Pins `buffer` if it holds the block; 0 is no buffer. With `once` the pin counts as use of a page that is read once, as
     /// by the server's sequential scans of large tables.
     #[inline]
     #[must_use]

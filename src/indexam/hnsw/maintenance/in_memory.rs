@@ -1,8 +1,7 @@
-//! MaintenanceLock in memory: a graph is loaded, changed by threads, and what changed is written back.
+//! In-memory graphs: a graph is loaded, changed by threads, and what has changed is written back.
 //!
-//! Every page is written by a record of its own. In between, a scan sees old lists and new ones side by side: each leads to
-//! nodes that have their codes already, and to no node that is not there yet, since readers pass over numbers that the
-//! root page does not count.
+//! Each page is written by a record of its own. Between two records a scan sees old lists of links beside new ones. Both lead
+//! to nodes whose codes are there: a node number that the root page does not count yet is passed over by readers.
 
 use crate::format::graph::entry::{NO_NODE, decode_links, encode_links};
 use crate::format::graph::{Area, CodeHead, Entry, NodeEntry};

@@ -1,15 +1,14 @@
-//! Learning the codes' parameters anew.
+//! Retraining: learning the parameters of codes anew, and coding and linking all nodes with them.
 //!
-//! A graph's centroid and scale come from the vectors of its first drain. If those were unlike the later ones - a single outlier,
-//! one tight cluster, nothing but zeros - the codes tell hardly one vector from another, and recall is lost. So they are
-//! compared with what a sample of all vectors would give, each time that the vectors have become a fifth more; where that
-//! would be much better, all nodes are coded and linked anew in memory.
+//! A graph's centroid and scale come from the vectors of its first drain. If those were unlike the later ones (a single
+//! outlier, one tight cluster, nothing but zeros), the codes hardly tell one vector from another, and recall is lost. So each
+//! time that a graph has grown by a good part, the parameters are compared with those that a sample of all vectors would
+//! give. Where these would be much better, all nodes are coded and linked anew in memory.
 //!
-//! The result is written onto new pages, and one record lets the root page lead to them. The nodes keep their numbers, so the
-//! map stays as it is, and the pending list too: rows are inserted meanwhile. Scans that are under way read the old pages,
-//! which nobody changes or uses again, until they go on; then they start over, with their query in the new codes. The old
-//! pages stay unused until REINDEX. Since the parameters must have moved much, they are few: mostly those of a first small
-//! graph.
+//! The result is written onto new pages, to which one record then lets the root page lead. Nodes keep their numbers, so the
+//! map stays as it is; so does the pending list, to which rows are added meanwhile. A scan under way reads the old pages,
+//! which nobody changes or uses again, until it is asked for more; then it starts over, with its query in the new codes. The
+//! old pages stay unused until REINDEX. They are few, mostly those of a first small graph.
 
 use crate::format::graph::{Entry, NodeEntry, Root};
 use crate::format::store::SlotNo;

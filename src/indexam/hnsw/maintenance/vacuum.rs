@@ -1,7 +1,7 @@
-//! VACUUM: drains the pending list, counts dead nodes, and repairs the graph when their share has grown too large.
+//! VACUUM: drains the pending list, counts dead nodes, and has the graph repaired when their share has grown too large.
 //!
-//! Nothing is told of single rows: a node is dead when its slot says so. So the time grows with what waits and with the
-//! slots (32 bytes each are read), and with the graph only when it is repaired.
+//! VACUUM tells an index which rows are removed; this one does not ask, since a node is dead when its slot says so. So the
+//! time grows with the pending list and with the number of slots, and with the graph only when it is repaired.
 
 use crate::bitset::SharedBitset;
 use crate::format::graph::entry::MAP_ENTRY_BYTES;

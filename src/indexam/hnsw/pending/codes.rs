@@ -1,9 +1,9 @@
-//! The vectors that wait to be drained, as a search sees them: scored by codes like the nodes of the graph.
+//! Pending codes: searches score the vectors of the pending list by codes, like the nodes of the graph.
 //!
-//! On pages the pending list has no codes. Each session makes those of what waits and keeps them from query to query: the
-//! list is a queue, so that what a session knows of it is its beginning, less what was drained. A code may be kept as long as
-//! its slot's generation lasts, since stored vectors do not change; who asks for an entry whose slot is another vector's by
-//! now learns that from the slot.
+//! On pages the pending list has no codes. Each session makes the codes of pending vectors and keeps them from query to
+//! query. The list is a queue, so what a session has coded is the beginning of the list, less what was drained since. A code
+//! stays right as long as its slot has the same generation, since stored vectors do not change. If the slot has another by
+//! now, the search learns that when it asks the slot.
 
 use crate::format::graph::Entry;
 use crate::hnsw::{Node, key, node_of};

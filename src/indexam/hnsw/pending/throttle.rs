@@ -1,12 +1,13 @@
-//! The pace of sessions that insert row by row while others search.
+//! The insert throttle: sessions that insert row by row sleep for moments while others search.
 //!
-//! What waits is looked at by every search, so searches slow down when it is inserted faster than it is drained. A session
-//! that inserts rows one by one then sleeps for a moment now and then, so that whoever drains keeps up with it. A statement
-//! that inserts many rows does so once: the list is there for such. Where nobody reads the table nobody sleeps; then the list
-//! grows up to `pg_zvec.max_pending`.
+//! Every search scores the whole pending list, so searches slow down when rows are inserted faster than they are drained.
+//! Then a session that inserts rows one by one sleeps for a moment now and then, so that the drain keeps up with it. A
+//! statement that inserts many rows sleeps once at the most: the list is there for such statements. While nobody searches
+//! nobody sleeps, and the list grows up to `pg_zvec.max_pending`.
 //!
-//! Whoever plans a query of the table locks its indexes as one who searches them, until the end of the transaction, and is
-//! taken for one. That costs an inserting session what is inserted beyond what is drained, and nobody anything else.
+//! A session that plans a query of the table locks its indexes like one that searches them, until the end of its transaction,
+//! and is taken for one. That costs an inserting session what it would insert faster than is drained, and nobody else
+//! anything.
 
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;

@@ -1,7 +1,8 @@
-//! Giving way: who waits for a lock that the worker holds need not wait for `deadlock_timeout` until it cancels the worker.
+//! Giving way: nobody waits for `deadlock_timeout` to get a lock that the worker holds.
 //!
-//! While the worker works, a timer of the server's looks every few milliseconds at what other processes wait for, and cancels
-//! what the worker is at as such a process would. What is done stays done, as when VACUUM is cancelled.
+//! A session that waits so long for a lock of an autovacuum worker, for which ours is taken, cancels it. The worker is
+//! sooner: while it works, a timer of the server's looks every few milliseconds at what other processes wait for, and if that
+//! is a lock that the worker holds, cancels the work in the same way. What is done stays done, as when VACUUM is cancelled.
 
 use crate::pg::process;
 use pgrx::pg_sys;

@@ -1,4 +1,5 @@
-//! Locks by which workers are seen, on block numbers that no page has.
+//! The locks that tell which workers there are: at which index, at which database, by which number among the workers of the
+//! server, and whether one of them repairs. They are page locks on block numbers that no page has.
 //!
 //! They are of the method of user locks, because the end of a process releases only those outside a transaction. With the
 //! default method they would outlive the worker, and no other would ever start in its place.

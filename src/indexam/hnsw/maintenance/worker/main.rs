@@ -1,4 +1,4 @@
-//! What the worker does.
+//! The worker's process: which index has its turn, what is done at it, when the worker ends.
 
 #![allow(clippy::missing_safety_doc)]
 

@@ -1,9 +1,9 @@
-//! Which indexes have asked for a worker: a list in shared memory, for the whole server.
+//! The list of indexes for which a worker was asked: in shared memory, one for the whole server.
 //!
-//! It is a little of the memory that the server sets aside for what is not known when it starts (as pg_prewarm's), so nothing
-//! need be preloaded. It is gone after a crash, and may be full: it spares workers the search for what is to be done, and a
-//! look at all indexes of a database now and then finds what it lost. Each entry changes in one atomic step, and no lock is
-//! taken, so that a process that dies leaves nothing behind that others wait for.
+//! It lies in the memory that the server sets aside for users that it does not know of when it starts (as pg_prewarm's does),
+//! so no library need be preloaded. The list is lost in a crash, and may be full. That does no harm: it only spares workers
+//! the search for work, and a worker looks at all indexes of its database now and then. Each entry changes in one atomic step
+//! and no lock is taken, so a process that dies leaves nothing behind that others wait for.
 
 use crate::pg::error::caught;
 use pgrx::pg_sys;
