@@ -111,21 +111,21 @@ pub struct PieceSum<'q> {
 
 impl<'q> PieceSum<'q> {
     /// Nothing added yet, for the distance to `query`.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(metric: Metric, query: &'q [f32]) -> Self {
         Self { query, at: 0, sum: Accumulator::new(metric, query) }
     }
 
     /// As [`PieceSum::new`], where `query_squared` is known ([`Accumulator::with_query_squared`]).
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub const fn with_query_squared(metric: Metric, query: &'q [f32], query_squared: f64) -> Self {
         Self { query, at: 0, sum: Accumulator::with_query_squared(metric, query_squared) }
     }
 
     /// Adds the vector's next piece, as it lies in an aligned page. See [`Accumulator::add_fetching`] for `ahead`.
-    #[inline]
+    #[inline(always)]
     pub fn add(&mut self, bytes: &[u8], ahead: usize) {
         let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
         let end = (self.at + piece.len()).min(self.query.len());
@@ -134,14 +134,14 @@ impl<'q> PieceSum<'q> {
     }
 
     /// As [`Accumulator::is_beyond`].
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn is_beyond(&self, bound: f64) -> bool {
         self.sum.is_beyond(bound)
     }
 
     /// The distance over everything that was added.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn finish(&self) -> f64 {
         self.sum.finish()

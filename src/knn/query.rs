@@ -62,7 +62,7 @@ pub struct Measure<'q> {
 
 impl<'q> Measure<'q> {
     /// Begins with a vector.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn begin(&self) -> PieceSum<'q> {
         PieceSum::with_query_squared(self.metric, self.elements, self.squared)
