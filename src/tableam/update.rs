@@ -1,6 +1,6 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
-use crate::format::store::Reference;
+use crate::format::store::{Reference, addresses};
 use crate::pg::compat;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
@@ -77,23 +77,17 @@ enum Plan {
 /// Whether the slot can be told of one more address of its row, the present version, `old`, being one that it
 /// knows. Where no snapshot needs an older version, what the slot knows of one can go.
 unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Reference, old: &OldRow) -> bool {
-    if old.oldest {
-        return true;
-    }
-    // SAFETY: rel and the store's relation are open
-    unsafe {
-        let store = &writer.get().store;
-        deferred_addresses::settle(reference.slot);
-        store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
-            let gone =
-                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) != RowVersion::Needed;
-            if !slot.head.is_some() {
-                return true;
-            }
-            let root = old.root(rel);
-            if slot.tail == root { gone(slot.head) } else { slot.head == root }
-        })
-    }
+    let Reference { slot, generation, .. } = reference;
+    let find = || {
+        deferred_addresses::settle(slot);
+        // SAFETY: the store's relation is open
+        unsafe { writer.get().store.slot(slot) }.filter(|slot| slot.generation == generation)
+    };
+    // SAFETY: rel is open
+    let version = || unsafe { old.root(rel) };
+    // SAFETY: rel is open
+    let is_needed = |at| unsafe { row_version(rel, at, attnum(column), slot, generation) } == RowVersion::Needed;
+    addresses::has_room(old.oldest, find, version, is_needed)
 }
 
 /// What the update to the slot's values does with each vector column.
