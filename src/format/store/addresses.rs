@@ -130,12 +130,9 @@ mod tests {
     #[test]
     fn moves() {
         // tail and head before, what is given up
-        for (tail, head, gives_up) in [
-            (VERSION, Tid::NONE, false),
-            (VERSION, OTHER, true),
-            (OTHER, VERSION, false),
-            (OTHER, THIRD, true),
-        ] {
+        for (tail, head, gives_up) in
+            [(VERSION, Tid::NONE, false), (VERSION, OTHER, true), (OTHER, VERSION, false), (OTHER, THIRD, true)]
+        {
             let mut slot = slot(tail, head);
             assert_eq!(move_row(&mut slot, VERSION, NEW), gives_up);
             assert_eq!((slot.head, slot.tail), (VERSION, NEW));
