@@ -1,8 +1,8 @@
 //! The rows of a table in the order of a vector column's distances to a query.
 //!
-//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest
-//! [`FIRST_PASS_ROWS`], the next, if it comes to that, the nearest [`SECOND_PASS_ROWS`](crate::knn::pass_size::SECOND_PASS_ROWS) beyond those, and so on, so that memory
-//! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
+//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest [`FIRST_PASS_ROWS`], the next,
+//! if it comes to that, the nearest beyond those, and so on ([`crate::knn::pass_size`]), so that memory stays bounded. What
+//! follows on each is in [`crate::knn::pass_stage`]. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
 //! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
 //!
 //! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
