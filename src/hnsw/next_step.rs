@@ -17,6 +17,8 @@
 //! Each step but 1, 6 and 8 is followed by another look. It ends, since each takes a bound or an exact distance away, or widens
 //! a search that comes to its end.
 
+#![forbid(unsafe_code)]
+
 /// Where codes do not tell vectors apart, so many times `ef_search` are looked for at the most.
 const MOST_BLURRED: usize = 8;
 

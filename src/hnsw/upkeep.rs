@@ -1,5 +1,7 @@
 //! When a graph wants what upkeep, and by whom, as far as numbers tell.
 
+#![forbid(unsafe_code)]
+
 /// Graphs of fewer nodes are repaired at once: that takes less than a tenth of a second.
 const LARGE: u32 = 10_000;
 /// Links are looked at once as many nodes as this share of the graph were linked: that pays for it.

@@ -6,6 +6,8 @@
 //! | 1 | [`SECOND_PASS_ROWS`] |
 //! | [`LATE`] and on | as many as `work_mem` holds, but not fewer than pass 1 |
 
+#![forbid(unsafe_code)]
+
 use crate::knn::result_queue::Found;
 
 /// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a

@@ -16,6 +16,8 @@
 //!
 //! The end of the vectors is `Nulls` where rows without a vector come last, and `Nothing` otherwise.
 
+#![forbid(unsafe_code)]
+
 use crate::knn::result_queue::Found;
 
 /// What is to be read when what was collected has been handed out.

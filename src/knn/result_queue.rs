@@ -1,5 +1,7 @@
 //! Results in order: ascending exact distance, NaN last, ties by slot number, each slot once.
 
+#![forbid(unsafe_code)]
+
 use crate::format::store::{Generation, SlotNo, Tid};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};

@@ -15,7 +15,7 @@ use crate::tableam::rows;
 use crate::tableam::rows::{item_pointer, tid};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::columns_of;
+use crate::tableam::vectors::{VectorColumns, columns_of};
 use pgrx::pg_sys::{self, BulkInsertState, CommandId, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 

@@ -5,6 +5,8 @@
 //! its slot's generation lasts, since stored vectors do not change; who asks for an entry whose slot is another vector's by
 //! now learns that from the slot.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::Entry;
 use crate::hnsw::{Node, key, node_of};
 use crate::indexam::hnsw::pages::Graph;
