@@ -63,6 +63,13 @@ pub fn is_reconnect_due(unproven: u32, used: u32, threshold: f64) -> bool {
     unproven > 0 && (threshold <= 0.0 || unproven >= used / UNPROVEN_SHARE)
 }
 
+/// Whether the codes' parameters are compared with what would be learned anew from so many `vectors`: when there are clearly
+/// more than when that was done last, or if `always`. `mark` is the coarse measure of their number, `learned` what it was then.
+#[must_use]
+pub fn is_retrain_due(vectors: u32, mark: u8, learned: u8, always: bool) -> bool {
+    vectors > 0 && (always || mark > learned)
+}
+
 /// Whether so much waits that a graph with so many nodes is better loaded than changed on its pages.
 #[must_use]
 pub fn is_worth_loading(waiting: u32, nodes: u32) -> bool {
@@ -176,6 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn retraining() {
+        // vectors, mark, what it was; always, otherwise
+        for (vectors, mark, learned, always, otherwise) in [
+            (0, 1, 0, false, false),
+            (1, 1, 0, true, true),
+            (100, 27, 27, true, false),
+            (100, 27, 28, true, false),
+            (120, 28, 27, true, true),
+        ] {
+            assert_eq!(is_retrain_due(vectors, mark, learned, true), always, "{vectors}");
+            assert_eq!(is_retrain_due(vectors, mark, learned, false), otherwise, "{vectors}");
+        }
+    }
+
+    #[test]
     fn loading() {
         let table = [
             (199, 0, false),
@@ -193,8 +215,9 @@ mod tests {
 
     #[test]
     fn rounds() {
-        // what is drained at a time, and what is added meanwhile; how much was drained in all
-        let table: [(u32, &[(u64, u32)], u64); 5] = [
+        // what waits; what is drained at a time, and what is added meanwhile; how much was drained in all
+        type Drains = &'static [(u64, u32)];
+        let table: [(u32, Drains, u64); 5] = [
             (0, &[], 0),
             (100, &[(100, 0)], 100),
             // 40 are added in the first round, 20 in the second, 11 in the third, which is too many

@@ -428,7 +428,7 @@ mod tests {
         for dropped in [false, true] {
             for xmin in XIDS {
                 let case = Case { horizon: 5_000_000, xmin: Some(xmin), xmax: None, tail: false, head: None };
-                let mut turn = |slot| Reclaimer::new(Known(case), case.horizon).turn(slot, number(), dropped);
+                let turn = |slot| Reclaimer::new(Known(case), case.horizon).turn(slot, number(), dropped);
                 let reserved = Slot::reserved(GENERATION, case.xmin());
                 let expected = if xmin == Xid::Running { reserved } else { Slot::free(GENERATION.next()) };
                 assert_eq!(turn(reserved), expected, "{xmin:?}");
