@@ -5,13 +5,17 @@
 //! hold both to golden bytes. Nothing in this module locks, logs or reads a page: it turns bytes that the caller has
 //! into checked values and back.
 
+pub mod addresses;
 pub mod extent;
 pub mod geometry;
 pub mod ids;
 pub mod page;
+pub mod reclaim;
 pub mod reference;
 pub mod slot;
 pub mod slot_set;
+pub mod visibility;
+pub mod xid;
 
 pub use extent::{Blocks, Extent, ExtentList};
 pub use geometry::Geometry;

@@ -12,6 +12,7 @@
 
 use crate::format::graph::{Entry, NodeEntry, Root};
 use crate::format::store::SlotNo;
+use crate::hnsw::upkeep::is_retrain_due;
 use crate::hnsw::{MemoryGraph, Node};
 use crate::indexam::hnsw::maintenance::build;
 use crate::indexam::hnsw::maintenance::in_memory;
@@ -36,7 +37,7 @@ const SAMPLE: usize = 1024;
 pub fn if_outgrown(writer: &mut GraphWriter, table: &Table, options: GraphOptions, always: bool) {
     let graph = writer.graph().now();
     let mark = Root::size_mark(graph.root.vectors());
-    if graph.root.vectors() == 0 || (!always && mark <= graph.root.learned) {
+    if !is_retrain_due(graph.root.vectors(), mark, graph.root.learned, always) {
         return;
     }
     if let Some(codec) = outgrown(&graph, table, writer.codec()) {
