@@ -2,7 +2,6 @@
 
 use crate::connect::{connect, sqlstate, words};
 use postgres::{Client, SimpleQueryMessage};
-use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -17,8 +16,20 @@ pub struct Outcome {
     pub message: String,
 }
 
+/// In place of the SQLSTATE of a connection that is no more.
+const LOST: &str = "the connection is lost";
+
+impl Outcome {
+    /// Whether the connection is no more: never right, even if it is so on both sides.
+    pub fn is_lost(&self) -> bool {
+        self.error.as_deref() == Some(LOST)
+    }
+}
+
 /// One side of a session.
 pub struct Connection {
+    name: String,
+    settings: String,
     pub pid: i32,
     statements: Sender<String>,
     pub outcomes: Receiver<Outcome>,
@@ -42,7 +53,12 @@ impl Connection {
                 }
             }
         });
-        Ok(Self { pid, statements, outcomes })
+        Ok(Self { name: name.to_owned(), settings: settings.to_owned(), pid, statements, outcomes })
+    }
+
+    /// Another one like this.
+    pub fn anew(&self) -> Result<Self, String> {
+        Self::new(&self.name, &self.settings)
     }
 
     pub fn send(&self, sql: &str) -> Result<(), String> {
@@ -51,20 +67,17 @@ impl Connection {
 }
 
 fn failed(error: &postgres::Error) -> Outcome {
-    // A connection that was lost has no SQLSTATE; it equals nothing.
     let code = match sqlstate(error) {
-        "" => "the connection is lost",
+        "" => LOST,
         code => code,
     };
     Outcome { error: Some(code.to_owned()), message: words(error), ..Outcome::default() }
 }
 
 fn run(client: &mut Client, sql: &str) -> Outcome {
-    if let Some((copy, data)) = sql.split_once(" <<") {
-        return copy_in(client, copy, data);
-    }
+    let copy = sql.split_once(" <<").map(|(copy, lines)| copy_from_program(copy, lines));
     let mut outcome = Outcome::default();
-    match client.simple_query(sql) {
+    match client.simple_query(copy.as_deref().unwrap_or(sql)) {
         Ok(messages) => {
             for message in messages {
                 match message {
@@ -81,23 +94,12 @@ fn run(client: &mut Client, sql: &str) -> Outcome {
     outcome
 }
 
-fn copy_in(client: &mut Client, sql: &str, data: &str) -> Outcome {
-    // The client library loses track when COPY fails before it asks for data: get the lock first. Outside of a
-    // transaction this is refused, and then the wait for the lock cannot end in a deadlock.
-    let table = sql.split_whitespace().nth(1).unwrap_or_default();
-    if let Err(e) = client.simple_query(&format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
-        && sqlstate(&e) != "25P01"
-    {
-        return failed(&e);
-    }
-    let copied = client.copy_in(sql).and_then(|mut writer| {
-        let lines: String = data.split('|').map(|line| format!("{line}\n")).collect();
-        // An error of the server is reported by finish().
-        let _ = writer.write_all(lines.as_bytes());
-        writer.finish()
-    });
-    match copied {
-        Ok(n) => Outcome { counts: vec![n], ..Outcome::default() },
-        Err(e) => failed(&e),
-    }
+/// COPY with its lines within the statement, from a program of the server's that prints them.
+///
+/// The client library's own way loses the connection when COPY fails before it asks for data (in its lock's deadlock,
+/// cancelled while it waits, for a column that is gone): the library ends the data that nobody wants with a Sync, and has
+/// no request for the answer.
+fn copy_from_program(copy: &str, lines: &str) -> String {
+    let lines: String = lines.split('|').map(|line| format!(" '{}'", line.replace('\'', r"'\''"))).collect();
+    copy.replacen("FROM STDIN", &format!(r"FROM PROGRAM $lines$printf '%s\n'{lines}$lines$"), 1)
 }

@@ -21,6 +21,9 @@ for script in regress/model/scripts/*.sql; do
 done
 "$driver" --cases "$cases" --seed "$seed"
 zvec_result $? "model: $cases random cases, seed $seed"
+# Nor may the server end a session. (It ends those that are left when it stops.)
+! grep -nE 'FATAL: ' "$ZVEC_SCRATCH/model/log"
+zvec_result $? "model: no session was ended"
 zvec_stop model
 zvec_result $? "model: the server stops"
 zvec_log_is_clean model
