@@ -2,6 +2,9 @@
 
 use crate::connect::{connect, sqlstate, words};
 use postgres::{Client, SimpleQueryMessage};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -16,11 +19,11 @@ pub struct Outcome {
     pub message: String,
 }
 
-/// In place of the SQLSTATE of a connection that is no more.
+/// In place of the SQLSTATE of a connection that is no more, or of a COPY whose file the server cannot read.
 const LOST: &str = "the connection is lost";
 
 impl Outcome {
-    /// Whether the connection is no more: never right, even if it is so on both sides.
+    /// Whether the statement was lost with its connection or its file: never right, even if it is so on both sides.
     pub fn is_lost(&self) -> bool {
         self.error.as_deref() == Some(LOST)
     }
@@ -75,9 +78,11 @@ fn failed(error: &postgres::Error) -> Outcome {
 }
 
 fn run(client: &mut Client, sql: &str) -> Outcome {
-    let copy = sql.split_once(" <<").map(|(copy, lines)| copy_from_program(copy, lines));
+    if let Some((copy, lines)) = sql.split_once(" <<") {
+        return copy_from_file(client, copy, lines);
+    }
     let mut outcome = Outcome::default();
-    match client.simple_query(copy.as_deref().unwrap_or(sql)) {
+    match client.simple_query(sql) {
         Ok(messages) => {
             for message in messages {
                 match message {
@@ -94,12 +99,26 @@ fn run(client: &mut Client, sql: &str) -> Outcome {
     outcome
 }
 
-/// COPY with its lines within the statement, from a program of the server's that prints them.
+/// COPY with its lines in a file that the server reads.
 ///
 /// The client library's own way loses the connection when COPY fails before it asks for data (in its lock's deadlock,
 /// cancelled while it waits, for a column that is gone): the library ends the data that nobody wants with a Sync, and has
-/// no request for the answer.
-fn copy_from_program(copy: &str, lines: &str) -> String {
-    let lines: String = lines.split('|').map(|line| format!(" '{}'", line.replace('\'', r"'\''"))).collect();
-    copy.replacen("FROM STDIN", &format!(r"FROM PROGRAM $lines$printf '%s\n'{lines}$lines$"), 1)
+/// no request for the answer. A program of the server's that prints the lines would get the signal that cancels COPY.
+fn copy_from_file(client: &mut Client, copy: &str, lines: &str) -> Outcome {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("zvec_model.{}.{number}.csv", std::process::id()));
+    let text = lines.replace('|', "\n") + "\n";
+    // The server's user may be another.
+    let written = fs::write(&path, text).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)));
+    let mut outcome = match written {
+        Ok(()) => run(client, &copy.replacen("FROM STDIN", &format!("FROM '{}'", path.display()), 1)),
+        Err(e) => Outcome { error: Some(LOST.to_owned()), message: e.to_string(), ..Outcome::default() },
+    };
+    let _ = fs::remove_file(&path);
+    // A file that the server cannot read must not count as an error that both sides share.
+    if matches!(outcome.error.as_deref(), Some("42501" | "58P01")) {
+        outcome.error = Some(LOST.to_owned());
+    }
+    outcome
 }

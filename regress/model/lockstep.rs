@@ -252,7 +252,7 @@ impl Lockstep {
             let Some(Pending { sql, outcomes, .. }) = &mut session.pending else { continue };
             for (schema, outcome) in SCHEMAS.iter().zip(outcomes.iter()) {
                 if let Some(outcome) = outcome.as_ref().filter(|outcome| outcome.is_lost()) {
-                    return Err(format!("ends the session in schema {schema}: {sql}\n  {}", outcome.message));
+                    return Err(format!("is lost in schema {schema}: {sql}\n  {}", outcome.message));
                 }
             }
             let died = |o: &Option<Outcome>, code| o.as_ref().is_some_and(|o| o.error.as_deref() == Some(code));

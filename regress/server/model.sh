@@ -11,6 +11,8 @@ seed=${SEED:-1}
 
 zvec_cargo_drivers || exit 1
 driver=$ZVEC_ROOT/target/debug/zvec_model
+# The server reads what the driver writes there.
+export TMPDIR=$ZVEC_SCRATCH
 
 # Whoever waits in a deadlock first must have looked before the next statement is sent.
 zvec_start model "autovacuum = off" "deadlock_timeout = 10ms" || exit 1
