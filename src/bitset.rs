@@ -1,5 +1,7 @@
 //! Sets of small numbers, a bit each: nodes, blocks, positions of slots. `bitvec` keeps the bits.
 
+#![forbid(unsafe_code)]
+
 use bitvec::order::Lsb0;
 use bitvec::vec::BitVec;
 use std::sync::atomic::AtomicUsize;

@@ -2,6 +2,8 @@
 //!
 //! Messages follow PostgreSQL's style: lower case, names quoted, what was wrong; the hint says what to do.
 
+#![forbid(unsafe_code)]
+
 use std::borrow::Cow;
 
 /// The SQLSTATE an error is reported with.

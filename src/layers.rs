@@ -1,7 +1,10 @@
-//! The test of the layers: a file imports from its own layer and those below it only, and files import in no circle.
+//! The tests of the layers: a file imports from its own layer and those below it only, files import in no circle, and those
+//! that need no `unsafe` forbid it.
 //!
 //! What a file names by `crate::`, `super::` or the name of a child counts as an import of the file that defines it, through
 //! `pub use` as well; what tests name does not count.
+
+#![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -31,21 +34,28 @@ const ABOVE_ALL: [&str; 3] = ["", "init", "layers"];
 
 type Files = BTreeMap<String, String>;
 
-/// Every module with its text, by its path without `crate::`.
-fn read(folder: &Path, module: &str, files: &mut Files) {
+/// The modules below a folder of the sources, with their texts.
+fn sources(with_tests: bool) -> Files {
+    let mut files = Files::new();
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", with_tests, &mut files);
+    files
+}
+
+/// Every module with its text, without comments, by its path without `crate::`.
+fn read(folder: &Path, module: &str, with_tests: bool, files: &mut Files) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
         let child = if module.is_empty() { name.to_owned() } else { format!("{module}::{name}") };
         if path.is_dir() {
-            if name != "tests" {
-                read(&path, &child, files);
+            if with_tests || name != "tests" {
+                read(&path, &child, with_tests, files);
             }
-        } else if name != "tests" {
+        } else if with_tests || name != "tests" {
             let text = std::fs::read_to_string(&path).unwrap();
             let code: Vec<&str> = text
                 .lines()
-                .take_while(|line| *line != "mod tests {" && *line != "mod basics {")
+                .take_while(|line| with_tests || *line != "mod tests {" && *line != "mod basics {")
                 .map(|line| line.split("//").next().unwrap_or_default())
                 .collect();
             let module = if name == "mod" || name == "lib" { module.to_owned() } else { child };
@@ -158,8 +168,7 @@ fn file_of(path: &str, exports: &BTreeMap<(String, String), String>, files: &Fil
 
 /// Which files each file imports from.
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
-    let mut files = Files::new();
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut files);
+    let files = sources(false);
     let mut exports = BTreeMap::new();
     let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (module, text) in &files {
@@ -237,6 +246,41 @@ fn files_import_in_no_circle() {
         })
         .collect();
     assert!(left.is_empty(), "in circles, or between two:\n{}", shown.join("\n"));
+}
+
+/// Whether `word` stands in a text by itself.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_')).any(|part| part == word)
+}
+
+#[test]
+fn what_needs_no_unsafe_forbids_it() {
+    let files = sources(true);
+    let written = |text: &str| has_word(text, "unsafe");
+    // who calls a macro of a file with `unsafe` may have it too
+    let macros: Vec<String> = files
+        .values()
+        .filter(|text| written(text))
+        .flat_map(|text| text.split("macro_rules! ").skip(1))
+        .map(|rest| format!("{}!", rest.split_whitespace().next().unwrap_or_default()))
+        .collect();
+    let needs = |text: &str| written(text) || macros.iter().any(|name| text.contains(name));
+    let is_in = |module: &str, top: &str| {
+        top.is_empty() || module.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    let (needing, others): (Vec<_>, Vec<_>) = files.iter().partition(|(_, text)| needs(text));
+    let forbidding: Vec<&String> =
+        files.iter().filter(|(_, text)| text.contains("#![forbid(unsafe_code)]")).map(|(module, _)| module).collect();
+    // what a module forbids is forbidden to those in it as well
+    let missing: Vec<&str> = others
+        .iter()
+        .map(|(module, _)| module.as_str())
+        .filter(|module| !module.split("::").any(|part| part == "tests"))
+        .filter(|module| !needing.iter().any(|(other, _)| is_in(other, module)))
+        .filter(|module| !forbidding.iter().any(|top| is_in(module, top)))
+        .collect();
+    assert!(missing.is_empty(), "#![forbid(unsafe_code)] is missing in:\n{}", missing.join("\n"));
+    assert!(needing.len() > 50 && forbidding.len() > 25 && macros.len() > 2);
 }
 
 #[test]

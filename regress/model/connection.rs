@@ -2,7 +2,9 @@
 
 use crate::connect::{connect, sqlstate, words};
 use postgres::{Client, SimpleQueryMessage};
-use std::io::Write;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -17,8 +19,20 @@ pub struct Outcome {
     pub message: String,
 }
 
+/// In place of the SQLSTATE of a connection that is no more, or of a COPY whose file the server cannot read.
+const LOST: &str = "the connection is lost";
+
+impl Outcome {
+    /// Whether the statement was lost with its connection or its file: never right, even if it is so on both sides.
+    pub fn is_lost(&self) -> bool {
+        self.error.as_deref() == Some(LOST)
+    }
+}
+
 /// One side of a session.
 pub struct Connection {
+    name: String,
+    settings: String,
     pub pid: i32,
     statements: Sender<String>,
     pub outcomes: Receiver<Outcome>,
@@ -42,7 +56,12 @@ impl Connection {
                 }
             }
         });
-        Ok(Self { pid, statements, outcomes })
+        Ok(Self { name: name.to_owned(), settings: settings.to_owned(), pid, statements, outcomes })
+    }
+
+    /// Another one like this.
+    pub fn anew(&self) -> Result<Self, String> {
+        Self::new(&self.name, &self.settings)
     }
 
     pub fn send(&self, sql: &str) -> Result<(), String> {
@@ -51,17 +70,16 @@ impl Connection {
 }
 
 fn failed(error: &postgres::Error) -> Outcome {
-    // A connection that was lost has no SQLSTATE; it equals nothing.
     let code = match sqlstate(error) {
-        "" => "the connection is lost",
+        "" => LOST,
         code => code,
     };
     Outcome { error: Some(code.to_owned()), message: words(error), ..Outcome::default() }
 }
 
 fn run(client: &mut Client, sql: &str) -> Outcome {
-    if let Some((copy, data)) = sql.split_once(" <<") {
-        return copy_in(client, copy, data);
+    if let Some((copy, lines)) = sql.split_once(" <<") {
+        return copy_from_file(client, copy, lines);
     }
     let mut outcome = Outcome::default();
     match client.simple_query(sql) {
@@ -81,23 +99,26 @@ fn run(client: &mut Client, sql: &str) -> Outcome {
     outcome
 }
 
-fn copy_in(client: &mut Client, sql: &str, data: &str) -> Outcome {
-    // The client library loses track when COPY fails before it asks for data: get the lock first. Outside of a
-    // transaction this is refused, and then the wait for the lock cannot end in a deadlock.
-    let table = sql.split_whitespace().nth(1).unwrap_or_default();
-    if let Err(e) = client.simple_query(&format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE"))
-        && sqlstate(&e) != "25P01"
-    {
-        return failed(&e);
+/// COPY with its lines in a file that the server reads.
+///
+/// The client library's own way loses the connection when COPY fails before it asks for data (in its lock's deadlock,
+/// cancelled while it waits, for a column that is gone): the library ends the data that nobody wants with a Sync, and has
+/// no request for the answer. A program of the server's that prints the lines would get the signal that cancels COPY.
+fn copy_from_file(client: &mut Client, copy: &str, lines: &str) -> Outcome {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("zvec_model.{}.{number}.csv", std::process::id()));
+    let text = lines.replace('|', "\n") + "\n";
+    // The server's user may be another.
+    let written = fs::write(&path, text).and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)));
+    let mut outcome = match written {
+        Ok(()) => run(client, &copy.replacen("FROM STDIN", &format!("FROM '{}'", path.display()), 1)),
+        Err(e) => Outcome { error: Some(LOST.to_owned()), message: e.to_string(), ..Outcome::default() },
+    };
+    let _ = fs::remove_file(&path);
+    // A file that the server cannot read must not count as an error that both sides share.
+    if matches!(outcome.error.as_deref(), Some("42501" | "58P01")) {
+        outcome.error = Some(LOST.to_owned());
     }
-    let copied = client.copy_in(sql).and_then(|mut writer| {
-        let lines: String = data.split('|').map(|line| format!("{line}\n")).collect();
-        // An error of the server is reported by finish().
-        let _ = writer.write_all(lines.as_bytes());
-        writer.finish()
-    });
-    match copied {
-        Ok(n) => Outcome { counts: vec![n], ..Outcome::default() },
-        Err(e) => failed(&e),
-    }
+    outcome
 }

@@ -250,6 +250,11 @@ impl Lockstep {
         let serializable = self.sessions.iter().any(|session| session.serializable);
         for session in &mut self.sessions {
             let Some(Pending { sql, outcomes, .. }) = &mut session.pending else { continue };
+            for (schema, outcome) in SCHEMAS.iter().zip(outcomes.iter()) {
+                if let Some(outcome) = outcome.as_ref().filter(|outcome| outcome.is_lost()) {
+                    return Err(format!("is lost in schema {schema}: {sql}\n  {}", outcome.message));
+                }
+            }
             let died = |o: &Option<Outcome>, code| o.as_ref().is_some_and(|o| o.error.as_deref() == Some(code));
             if outcomes.iter().any(|outcome| died(outcome, "40P01")) {
                 return Ok(Next::Stop);
@@ -303,9 +308,11 @@ impl Lockstep {
         Ok(())
     }
 
-    /// Brings all connections back to nothing, whatever they were doing.
+    /// Brings all connections back to nothing, whatever they were doing. A connection that does not come back is an error
+    /// of this case, and the next has a new one.
     fn clean_up(&mut self) -> Result<(), String> {
         self.forget_prepared()?;
+        let mut broken = Ok(());
         for session in &mut self.sessions {
             if let Some(pending) = session.pending.take() {
                 for (outcome, connection) in pending.outcomes.iter().zip(&session.sides) {
@@ -316,16 +323,21 @@ impl Lockstep {
                     }
                 }
             }
-            for connection in &session.sides {
+            for (schema, connection) in SCHEMAS.iter().zip(&mut session.sides) {
+                let mut last = Outcome::default();
                 // A cancellation that came late hits the first.
                 for sql in ["ROLLBACK", "ROLLBACK", "CLOSE ALL"] {
                     connection.send(sql)?;
-                    connection.outcomes.recv_timeout(PATIENCE).map_err(|_| "cannot end a transaction")?;
+                    last = connection.outcomes.recv_timeout(PATIENCE).map_err(|_| "cannot end a transaction")?;
+                }
+                if last.error.is_some() {
+                    broken = Err(format!("in the end a session in schema {schema} is unusable: {}", last.message));
+                    *connection = connection.anew()?;
                 }
             }
             session.ended();
         }
-        Ok(())
+        broken
     }
 
     /// The tables hold the same, whichever way they are read.

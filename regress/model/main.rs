@@ -1,9 +1,9 @@
 //! zvec_model: the same random statements on heap tables and on zvec tables give the same results, always.
 //!
 //! `zvec_model [--cases N] [--seed S] [--script FILE]` needs a server (PGHOST, PGPORT, ...) with pg_zvec installed, the
-//! setting `max_prepared_transactions` and a database of its own. Three sessions run transactions, each on both sides;
-//! results, row counts and SQLSTATEs are compared statement by statement, and the contents at the end. A difference is
-//! shrunk to a minimal script, which `--script` runs again: a line `SESSION: STATEMENT` for each statement.
+//! setting `max_prepared_transactions`, a database of its own and a superuser, on the same machine: it reads COPY's rows in
+//! files in TMPDIR. Three sessions run transactions, each on both sides; results, row counts and SQLSTATEs are compared statement by statement, and the contents at the end. A
+//! difference is shrunk to a minimal script, which `--script` runs again: a line `SESSION: STATEMENT` for each statement.
 //!
 //! | module | duty |
 //! |---|---|

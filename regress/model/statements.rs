@@ -13,8 +13,8 @@ pub const SESSIONS: usize = 3;
 #[derive(Clone, Debug)]
 pub struct Step {
     pub session: usize,
-    /// as sent, but for the schema's name in place of `@`; `COPY ... <<` has CSV data after it, `|` between the lines;
-    /// `CHECK table` is zvec_check for the zvec side
+    /// as sent, but for the schema's name in place of `@`; `COPY ... FROM STDIN ... <<` has CSV data after it, `|`
+    /// between the lines; `CHECK table` is zvec_check for the zvec side
     pub sql: String,
 }
 

@@ -11,6 +11,8 @@ seed=${SEED:-1}
 
 zvec_cargo_drivers || exit 1
 driver=$ZVEC_ROOT/target/debug/zvec_model
+# The server reads what the driver writes there.
+export TMPDIR=$ZVEC_SCRATCH
 
 # Whoever waits in a deadlock first must have looked before the next statement is sent.
 zvec_start model "autovacuum = off" "deadlock_timeout = 10ms" || exit 1
@@ -21,6 +23,9 @@ for script in regress/model/scripts/*.sql; do
 done
 "$driver" --cases "$cases" --seed "$seed"
 zvec_result $? "model: $cases random cases, seed $seed"
+# Nor may the server end a session. (It ends those that are left when it stops.)
+! grep -nE 'FATAL: ' "$ZVEC_SCRATCH/model/log"
+zvec_result $? "model: no session was ended"
 zvec_stop model
 zvec_result $? "model: the server stops"
 zvec_log_is_clean model

@@ -1,5 +1,7 @@
 //! The metrics in plain `f64` loops, for tests and benches to compare with.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::Metric;
 
 /// Inner product.

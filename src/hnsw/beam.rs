@@ -1,5 +1,7 @@
 //! The search of a scan: best first, counting accepted nodes only, and able to go on where it stopped.
 
+#![forbid(unsafe_code)]
+
 use crate::hnsw::search::{Hop, Visited, descend};
 use crate::hnsw::{Graph, Node, distance_of, key, node_of};
 use crate::quant::Query;

@@ -3,6 +3,8 @@
 //! The threads see the graph only and call nothing of the server. The caller's thread does no work but listens for
 //! cancellation.
 
+#![forbid(unsafe_code)]
+
 use crate::error::Result;
 use crate::hnsw::connect::{bridge, connect, doubtful};
 use crate::hnsw::sequence::sequence;

@@ -1,5 +1,7 @@
 //! What must hold of a graph.
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::Bitset;
 use crate::hnsw::{Graph, GraphMut, NONE, Node};
 

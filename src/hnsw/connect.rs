@@ -8,6 +8,8 @@
 //! So the nodes of the upper levels, which stand for those around them, and those to which few links lead are searched for,
 //! and where one is missed, it is linked with what was found instead ([`bridge`]).
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::Bitset;
 use crate::hnsw::insert::link_back;
 use crate::hnsw::search::{Visited, descend, search_level};

@@ -1,5 +1,7 @@
 //! Linking a node into the graph.
 
+#![forbid(unsafe_code)]
+
 use crate::hnsw::search::{Hop, Pool, Visited, descend_from, search_level};
 use crate::hnsw::select::Select;
 use crate::hnsw::{GraphMut, MAX_LEVEL, Node};

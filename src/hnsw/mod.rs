@@ -17,6 +17,8 @@
 //! | [`connect`] | links for what cannot be reached, or is not found |
 //! | [`repair`] | links around what was deleted |
 //! | [`check`] | what must hold of a graph |
+//! | [`next_step`] | how a scan comes by the next vector in the order of exact distances |
+//! | [`upkeep`] | when a graph is drained, repaired and reconnected |
 //!
 //! # Duplicates
 //!
@@ -39,6 +41,7 @@ pub mod check;
 pub mod connect;
 pub mod insert;
 pub mod memory;
+pub mod next_step;
 pub mod order;
 pub mod repair;
 pub mod search;
@@ -46,6 +49,7 @@ pub mod select;
 pub mod sequence;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 pub mod workers;
 
 pub use beam::Beam;

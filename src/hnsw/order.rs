@@ -3,6 +3,8 @@
 //! A search reads the codes of a node's neighbours: numbered as they come in from the table they are spread over all pages,
 //! numbered breadth first from the entry point many share one.
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::Bitset;
 use crate::hnsw::{GraphMut, NONE, Node};
 use std::collections::VecDeque;

@@ -14,6 +14,8 @@
 //! on which no correctness rests: the landmarks of a repair that was left off are not searched for). After a
 //! complete one, nothing leads to the dead nodes, and their numbers can be given to other vectors.
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::Bitset;
 use crate::error::Result;
 use crate::hnsw::build::bridge_all;

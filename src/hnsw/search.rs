@@ -1,5 +1,7 @@
 //! The descent through the upper levels, and the search within one level that inserts use.
 
+#![forbid(unsafe_code)]
+
 use crate::hnsw::{Graph, NONE, Node, distance_of, key, node_of};
 use crate::quant::Query;
 

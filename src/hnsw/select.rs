@@ -1,5 +1,7 @@
 //! Which neighbours a node is linked with: the heuristic of Malkov and Yashunin 2016, algorithm 4.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::Metric;
 use crate::hnsw::search::Hop;
 use crate::hnsw::{GraphMut, Node};

@@ -5,6 +5,8 @@
 //! parts at a time: whole clusters one after the other would know nothing of each other. So there are batches, each drawn
 //! from everywhere, and nearness decides within a batch only.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::Metric;
 use crate::error::Result;
 use crate::hnsw::workers::{Control, FEW_AT_A_TIME, in_chunks};

@@ -2,6 +2,8 @@
 //!
 //! They see the graph only and call nothing of the server. The caller's thread does no work but listens for cancellation.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, Result, SqlState};
 use crate::hnsw::Node;
 use crate::threads::Blocked;

@@ -1,5 +1,7 @@
 //! The exact distance of one vector, named by its slot.
 
+#![forbid(unsafe_code)]
+
 use crate::format::store::SlotNo;
 use crate::knn::column::Column;
 use crate::knn::query::VectorQuery;

@@ -1,8 +1,8 @@
 //! The rows of a table in the order of a vector column's distances to a query.
 //!
-//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest
-//! [`FIRST_PASS_ROWS`], the next, if it comes to that, the nearest [`SECOND_PASS_ROWS`] beyond those, and so on, so that memory
-//! stays bounded. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
+//! As many passes are made over the vectors as rows are asked for: the first keeps the nearest [`FIRST_PASS_ROWS`], the next,
+//! if it comes to that, the nearest beyond those, and so on ([`crate::knn::pass_size`]), so that memory stays bounded. What
+//! follows on each is in [`crate::knn::pass_stage`]. That nothing is lost or doubled between passes follows from the snapshot: what it sees, distances and
 //! slot numbers stay as they are while it is held. Last come the rows whose vector is NULL, as ORDER BY has them.
 //!
 //! In a parallel scan each participant does this with the slot pages that it takes as its share; the server merges what
@@ -17,6 +17,8 @@ use crate::format::store::Tid;
 use crate::format::store::slot_set::SlotSet;
 use crate::knn::column::Column;
 use crate::knn::distance_cache;
+use crate::knn::pass_size::{LATE, PassSizes};
+use crate::knn::pass_stage::Stage;
 use crate::knn::query::VectorQuery;
 use crate::knn::result_queue::{Found, Order, TopK};
 use crate::knn::row_lookup::RowLookup;
@@ -31,34 +33,10 @@ use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::pg_sys::{self, Datum};
 
-/// Rows that the first pass keeps, where nobody knows better: more than most queries want, few enough to cost little (a
-/// distance for each that was ever among them).
-pub const FIRST_PASS_ROWS: usize = 256;
-/// Rows that the second pass keeps.
-const SECOND_PASS_ROWS: usize = 16_000;
-/// The number of a pass from which on all keep as many as `work_mem` holds.
-const LATE: u32 = 2;
+pub use crate::knn::pass_size::{FIRST_PASS_ROWS, first_pass_rows};
 
 /// Slot pages that are read at a time, where any order will do: what is near enough on them is kept.
 const REST_AT_A_TIME: usize = 16;
-
-/// What is to be read when what was collected has been handed out.
-#[derive(Clone, Copy, Debug)]
-enum Next {
-    /// pass number `pass`, for what comes after the given one
-    Pass { pass: u32, after: Option<Found> },
-    /// what comes after the given one on the slot pages of the share from that one on, where any order will do
-    Rest { after: Found, from: usize },
-    /// a slot page, in the order of storage
-    Slots,
-    /// rows without a vector
-    Nulls,
-    /// nothing
-    Nothing,
-}
-
-/// The first pass.
-const FIRST_PASS: Next = Next::Pass { pass: 0, after: None };
 
 /// The rows in order, and how far they have been handed out. It holds no pin, and memory that the server takes back with the
 /// context given to [`RowLookup::new`].
@@ -85,45 +63,25 @@ pub struct ExactPasses {
     other_dims: Option<u16>,
     collected: Vec<Found>,
     handed_out: usize,
-    next: Next,
+    next: Stage,
 }
 
-/// How many rows pass number `pass` keeps, of a scan whose first pass keeps `first`.
-#[must_use]
-fn size(pass: u32, first: usize) -> usize {
+/// How many rows passes keep, of a scan whose first pass keeps `first`.
+fn sizes(first: usize) -> PassSizes {
     // SAFETY: a setting
-    let work_bytes = unsafe { pg_sys::work_mem } as usize * 1024;
-    match pass {
-        0 => first,
-        1 => SECOND_PASS_ROWS,
-        // twice as many are held while they are collected
-        _ => SECOND_PASS_ROWS.max(work_bytes / (2 * size_of::<Found>())),
-    }
+    PassSizes::new(first, unsafe { pg_sys::work_mem } as usize * 1024)
 }
 
 /// How many rows a late pass keeps.
 #[must_use]
 pub fn most_rows() -> usize {
-    size(LATE, FIRST_PASS_ROWS)
-}
-
-/// How many the first pass should keep where so many rows are expected to be asked for: twice as many, so that one pass is
-/// enough where the expectation is not far off.
-#[must_use]
-pub fn first_pass_rows(expected: f64) -> usize {
-    ((2.0 * expected) as usize).clamp(FIRST_PASS_ROWS, SECOND_PASS_ROWS)
+    sizes(FIRST_PASS_ROWS).of(LATE)
 }
 
 /// How many passes after the first it takes to hand out so many rows, when they were expected.
 #[must_use]
 pub fn passes_after_first(rows: f64) -> f64 {
-    let first = first_pass_rows(rows);
-    let (mut passes, mut left) = (0, rows);
-    while passes < 2 && left > size(passes, first) as f64 {
-        left -= size(passes, first) as f64;
-        passes += 1;
-    }
-    f64::from(passes) + (left / size(passes, first) as f64).ceil() - 1.0
+    sizes(first_pass_rows(rows)).passes_after_first(rows)
 }
 
 impl ExactPasses {
@@ -146,7 +104,7 @@ impl ExactPasses {
             other_dims: None,
             collected: Vec::new(),
             handed_out: 0,
-            next: Next::Nothing,
+            next: Stage::Nothing,
         }
     }
 
@@ -175,7 +133,7 @@ impl ExactPasses {
             let first = hints.nulls_first
                 && hints.order.within.is_none()
                 && unsafe { self.rows.may_lack_vectors(&self.column) };
-            self.next = if first { Next::Nulls } else { FIRST_PASS };
+            self.next = if first { Stage::Nulls } else { Stage::FIRST_PASS };
         }
     }
 
@@ -192,7 +150,7 @@ impl ExactPasses {
         self.any_before = false;
         self.until = None;
         self.other_dims = None;
-        self.next = Next::Slots;
+        self.next = Stage::Slots;
     }
 
     /// Begins with the vectors `among` those given in the middle of the order of distances to `query`, with what comes after
@@ -206,7 +164,7 @@ impl ExactPasses {
         if query.is_some() {
             self.query = query;
             self.begun_after = after;
-            self.next = Next::Pass { pass: LATE, after };
+            self.next = Stage::Pass { pass: LATE, after };
         }
     }
 
@@ -220,7 +178,7 @@ impl ExactPasses {
     #[must_use]
     pub fn is_to_go_on(&self) -> bool {
         let all_handed_out = self.handed_out >= self.collected.len();
-        all_handed_out && self.among.is_none() && matches!(self.next, Next::Pass { pass: 1.., .. })
+        all_handed_out && self.among.is_none() && matches!(self.next, Stage::Pass { pass: 1.., .. })
     }
 
     /// From now on only vectors of rows are asked for, for which `holds`; rows without a vector as before.
@@ -249,7 +207,7 @@ impl ExactPasses {
                 // SAFETY: the server's scan
                 let tid = if found.tid.is_some() { Some(found.tid) } else { unsafe { self.ask(&found) } };
                 if tid.is_some() {
-                    if let (Some(dims), Next::Slots) = (self.other_dims, self.next) {
+                    if let (Some(dims), Stage::Slots) = (self.other_dims, self.next) {
                         check_same_dims(usize::from(self.column.dims), usize::from(dims)).or_raise();
                     }
                     let known = found.distance > f64::NEG_INFINITY;
@@ -260,7 +218,7 @@ impl ExactPasses {
                     return tid;
                 }
             }
-            if matches!(self.next, Next::Nothing) {
+            if matches!(self.next, Stage::Nothing) {
                 return None;
             }
             // SAFETY: the server's scan
@@ -281,74 +239,79 @@ impl ExactPasses {
 
     /// Collects what is next.
     unsafe fn collect(&mut self) {
-        let (column, rows) = (self.column, &mut self.rows);
         // SAFETY: the table is open
-        let may_lack_vectors = unsafe { rows.may_lack_vectors(&column) };
+        let may_lack_vectors = unsafe { self.rows.may_lack_vectors(&self.column) };
         let at_end = self.query.is_none() || !self.hints.nulls_first && self.hints.order.within.is_none();
-        let nulls = if at_end && may_lack_vectors { Next::Nulls } else { Next::Nothing };
+        let end = Stage::after_vectors(at_end && may_lack_vectors);
         self.collected.clear();
         self.handed_out = 0;
-        let (collected, work) = (&mut self.collected, &mut self.work);
-        let at_address = |tid| Found { tid, ..Found::FIRST };
-        if matches!(self.next, Next::Nulls) {
-            let (start, count) = work.take_blocks();
+        if self.next == Stage::Nulls {
             // SAFETY: the table is open
-            if !unsafe { rows.without_vector(start, count, |tid| collected.push(at_address(tid))) } {
-                let is_to_come = self.hints.nulls_first && self.query.is_some();
-                self.next = if is_to_come { FIRST_PASS } else { Next::Nothing };
-            }
-            return;
+            return unsafe { self.collect_nulls() };
         }
         deferred_addresses::flush();
-        let toast = OpenRelation::open(column.toast, pg_sys::AccessShareLock as _);
+        let toast = OpenRelation::open(self.column.toast, pg_sys::AccessShareLock as _);
         let store = Store::of(toast.rel());
-        let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(&store, &column));
-        match (self.next, &self.query) {
-            (Next::Pass { pass, after }, Some(query)) => {
-                let mut best = TopK::new(size(pass, self.first), after).ordered(self.hints.order).until(self.until);
-                let among = self.among.as_ref();
-                let is_first = self.share.is_empty();
-                if is_first {
-                    let share = &mut self.share;
-                    let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-                    vector_scan::nearest(&store, segments, rows, query, &mut best, among, next);
-                    self.any_before = best.met_before();
-                } else {
-                    let mut again = self.share.iter().copied();
-                    vector_scan::nearest(&store, segments, rows, query, &mut best, among, || again.next());
-                }
-                let complete;
-                (*collected, complete) = best.finish();
-                let last = collected.last().copied();
-                self.next = match (complete, self.begun_after.filter(|_| complete && self.any_before)) {
-                    (false, _) => match last {
-                        Some(after) if self.hints.any_order => Next::Rest { after, from: 0 },
-                        after => Next::Pass { pass: pass + 1, after },
-                    },
-                    (true, None) => nulls,
-                    (true, before) => {
-                        (self.begun_after, self.until) = (None, before);
-                        Next::Pass { pass, after: None }
-                    }
-                };
-            }
-            (Next::Rest { after, from }, Some(query)) => {
-                let to = self.share.len().min(from + REST_AT_A_TIME);
-                let mut pages = self.share[from..to].iter().copied();
-                let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
-                vector_scan::nearest(&store, segments, rows, query, &mut best, None, || pages.next());
-                (*collected, _) = best.finish();
-                self.next = if to < self.share.len() { Next::Rest { after, from: to } } else { nulls };
-            }
-            _ => match work.take_chunk(segments) {
-                Some(n) => {
-                    segments.candidates(&store, n, rows, collected);
-                    if let Some(among) = &self.among {
-                        collected.retain(|found| among.contains(found.slot));
-                    }
-                }
-                None => self.next = nulls,
-            },
+        match self.next {
+            Stage::Pass { pass, after } if self.query.is_some() => self.collect_pass(&store, pass, after, end),
+            Stage::Rest { after, from } if self.query.is_some() => self.collect_rest(&store, after, from, end),
+            _ => self.collect_slots(&store, end),
+        }
+    }
+
+    unsafe fn collect_nulls(&mut self) {
+        let (start, count) = self.work.take_blocks();
+        let collected = &mut self.collected;
+        let take = |tid| collected.push(Found { tid, ..Found::FIRST });
+        // SAFETY: the table is open
+        if !unsafe { self.rows.without_vector(start, count, take) } {
+            self.next = Stage::after_nulls(self.hints.nulls_first && self.query.is_some());
+        }
+    }
+
+    fn collect_pass(&mut self, store: &Store, pass: u32, after: Option<Found>, end: Stage) {
+        let Some(query) = &self.query else { return };
+        let mut best = TopK::new(sizes(self.first).of(pass), after).ordered(self.hints.order).until(self.until);
+        let (rows, among) = (&mut self.rows, self.among.as_ref());
+        let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(store, &self.column));
+        if self.share.is_empty() {
+            let (work, share) = (&mut self.work, &mut self.share);
+            let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
+            vector_scan::nearest(store, segments, rows, query, &mut best, among, next);
+            self.any_before = best.met_before();
+        } else {
+            let mut again = self.share.iter().copied();
+            vector_scan::nearest(store, segments, rows, query, &mut best, among, || again.next());
+        }
+        let complete;
+        (self.collected, complete) = best.finish();
+        let (last, middle) = (self.collected.last().copied(), self.begun_after.filter(|_| self.any_before));
+        if complete && middle.is_some() {
+            (self.begun_after, self.until) = (None, middle);
+        }
+        self.next = Stage::after_pass(pass, complete, last, self.hints.any_order, middle, end);
+    }
+
+    fn collect_rest(&mut self, store: &Store, after: Found, from: usize, end: Stage) {
+        let Some(query) = &self.query else { return };
+        let to = self.share.len().min(from + REST_AT_A_TIME);
+        let mut pages = self.share[from..to].iter().copied();
+        let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
+        let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(store, &self.column));
+        vector_scan::nearest(store, segments, &mut self.rows, query, &mut best, None, || pages.next());
+        (self.collected, _) = best.finish();
+        self.next = Stage::after_rest(after, to, self.share.len(), end);
+    }
+
+    fn collect_slots(&mut self, store: &Store, end: Stage) {
+        let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(store, &self.column));
+        let Some(n) = self.work.take_chunk(segments) else {
+            self.next = end;
+            return;
+        };
+        segments.candidates(store, n, &mut self.rows, &mut self.collected);
+        if let Some(among) = &self.among {
+            self.collected.retain(|found| among.contains(found.slot));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Measuring one vector where it lies.
 
+#![forbid(unsafe_code)]
+
 use crate::format::page::{PAYLOAD_START, PageBytes};
 use crate::format::store::Geometry;
 use crate::knn::query::Measure;

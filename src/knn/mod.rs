@@ -15,6 +15,7 @@
 //! | `scan_threads` | the threads that share a pass |
 //! | `work` | how participants come by parts of a pass |
 //! | `exact_passes` | rows in order of distance, as many passes as rows are asked for |
+//! | [`pass_stage`], [`pass_size`] | what follows on each pass; how many rows it keeps |
 //! | `cost` | what the planner is told of a pass |
 //!
 //! Invariants: a slot's verdict or the row itself decides what is returned; distances are the operators' to the bit. No pin is
@@ -35,6 +36,8 @@ pub mod exact;
 pub mod exact_passes;
 #[cfg(feature = "pg")]
 pub mod measure;
+pub mod pass_size;
+pub mod pass_stage;
 pub mod query;
 pub mod result_queue;
 #[cfg(feature = "pg")]

@@ -1,5 +1,7 @@
 //! The query of a scan: what a stored vector's distance to it is, to the bit what the operator answers.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::{Metric, PieceSum, dot};
 use std::rc::{Rc, Weak};
 

@@ -3,6 +3,8 @@
 //! [`TopK`] keeps the first so many of what it is offered, for a pass. [`ResultQueue`] returns what a search collects on its
 //! way, each slot once.
 
+#![forbid(unsafe_code)]
+
 use crate::format::store::{Generation, SlotNo, Tid};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};

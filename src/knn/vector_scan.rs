@@ -1,6 +1,8 @@
 //! A vector scan: one pass over the vectors of a column that a snapshot may see, in storage order. The slots of a page are
 //! judged first; the vectors of the visible ones are then measured, here or by [`super::scan_threads`].
 
+#![forbid(unsafe_code)]
+
 use crate::format::page::PageBytes;
 use crate::format::store::geometry::SLOTS_PER_PAGE;
 use crate::format::store::page::SlotPage;

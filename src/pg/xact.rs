@@ -1,19 +1,12 @@
 //! Transactions: ids and their fate.
 
+use crate::format::store::xid;
 use pgrx::pg_sys;
 
-/// What became of a transaction, as far as it can be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// still running (ours included)
-    Running,
-    /// committed
-    Committed,
-    /// aborted, or lost in a crash
-    Aborted,
-    /// too old: its status is no longer kept
-    Unknown,
-}
+pub use crate::format::store::xid::{Fate, is_normal, precedes};
+
+const _: () = assert!(xid::FIRST_NORMAL == pg_sys::FirstNormalTransactionId.into_inner());
+const _: () = assert!(xid::FROZEN == pg_sys::FrozenTransactionId.into_inner());
 
 unsafe extern "C-unwind" {
     fn CheckForSerializableConflictOutNeeded(rel: pg_sys::Relation, snapshot: pg_sys::Snapshot) -> bool;
@@ -48,12 +41,6 @@ pub fn current_xid() -> u32 {
     unsafe { pg_sys::GetCurrentTransactionId() }.into_inner()
 }
 
-/// Whether `raw` is the id of a transaction, not one of the few that stand for something else.
-#[must_use]
-pub fn is_normal(raw: u32) -> bool {
-    raw >= pg_sys::FirstNormalTransactionId.into_inner()
-}
-
 /// What became of transaction `raw`.
 #[must_use]
 pub fn fate(raw: u32) -> Fate {
@@ -71,11 +58,4 @@ pub fn fate(raw: u32) -> Fate {
         }
         if pg_sys::TransactionIdDidCommit(xid(raw)) { Fate::Committed } else { Fate::Aborted }
     }
-}
-
-/// Whether `a` is older than `b` (both normal ids of the same half of the circle).
-#[must_use]
-pub fn precedes(a: u32, b: u32) -> bool {
-    // SAFETY: a pure comparison
-    unsafe { pg_sys::TransactionIdPrecedes(xid(a), xid(b)) }
 }

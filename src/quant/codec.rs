@@ -1,5 +1,7 @@
 //! Vectors to codes.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::{Metric, dot};
 
 /// The largest step: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need

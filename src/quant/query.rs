@@ -1,5 +1,7 @@
 //! A coded vector in the form that the kernels want, and what is estimated with it.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::Metric;
 use crate::quant::codec::{MAX_STEP, ZERO_NORM};
 use crate::quant::kernels::{Flip, Kernel, Kernels};

@@ -1,5 +1,7 @@
 //! What the codes of one graph have in common, from a sample of its vectors.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::{Metric, dot};
 use crate::quant::Codec;
 

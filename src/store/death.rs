@@ -1,6 +1,8 @@
 //! Whether a slot's vector is dead, as far as the slot itself tells: what the indexes and the statistics want to know. VACUUM goes
 //! further and asks the rows (`store/vacuum.rs`); what one snapshot sees is another question (`store/visibility.rs`).
 
+#![forbid(unsafe_code)]
+
 use crate::format::store::Slot;
 use crate::format::store::slot::XMIN_FROZEN;
 use crate::pg::xact;

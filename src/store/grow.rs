@@ -4,6 +4,8 @@
 //! turns up to three of them into store pages *and* enters them in the segment's extent list. A crash in between leaves
 //! ordinary empty pages, which TOAST uses; it never leaves a page that is in a list and not ours, or ours and in no list.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, SqlState};
 use crate::format::store::ids::MAX_SEGMENTS;
 use crate::format::store::page::{PageKind, SegmentPage};

@@ -27,11 +27,12 @@ pub mod vacuum;
 pub mod visibility;
 mod write;
 
+pub use crate::format::store::reclaim::RowVersion;
 pub use data_pages::{DataPages, PagePlaces};
 pub use read::StoredVector;
 pub use reserve::Reservation;
 pub use segment_cache::{Segment, Store, epoch, watch_relation_cache};
-pub use vacuum::{Census, Reclaimed, RowVersion};
+pub use vacuum::{Census, Reclaimed};
 pub use write::{NewVector, SlotChange};
 
 use crate::error::{Error, SqlState};

@@ -1,5 +1,7 @@
 //! Reading vectors through an open relation.
 
+#![forbid(unsafe_code)]
+
 use crate::format::page::PAYLOAD_START;
 use crate::format::store::page::PageKind;
 use crate::format::store::{PageHeader, SlotNo};

@@ -3,6 +3,8 @@
 //! A reservation marks a free slot RESERVED with our transaction's id, as an unlogged hint: after a crash the slot is
 //! free or reserved by a dead transaction, and VACUUM frees the latter.
 
+#![forbid(unsafe_code)]
+
 use crate::format::page::Damage;
 use crate::format::store::Slot;
 use crate::format::store::geometry::SLOTS_PER_PAGE;

@@ -6,7 +6,8 @@
 use crate::format::page::PageBytes;
 use crate::format::store::geometry::SLOTS_PER_PAGE;
 use crate::format::store::page::SlotPage;
-use crate::format::store::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
+use crate::format::store::reclaim::{Reclaimer, RowVersion, World};
+
 use crate::format::store::{Generation, Position, Slot, SlotNo, SlotState, Tid};
 use crate::pg::compat::{self};
 use crate::pg::failpoint::hit;
@@ -18,19 +19,6 @@ use crate::store::conflict::announce_removal;
 use crate::store::death::death_of;
 use crate::store::segment_cache::{Segment, Store};
 use crate::store::write::put_slot;
-use pgrx::pg_sys;
-
-/// What a row address leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowVersion {
-    /// a version that references the slot and that some snapshot may see
-    Needed,
-    /// nothing that references the slot, or only what is dead to all here
-    Gone {
-        /// snapshots on a standby that do not see this transaction may still see what is dead here; 0 = none
-        removed: u32,
-    },
-}
 
 /// What a pass found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,89 +31,18 @@ pub struct Reclaimed {
     pub found: bool,
 }
 
-/// What is known of the outside world while a pass decides about slots.
-pub(super) struct Reclaimer<'a> {
-    oldest_xmin: u32,
+/// What the server and the rows say while a pass decides about slots.
+struct Outside<'a> {
     row: &'a mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
-    /// the newest transaction that a standby's snapshots must see before what was decided is applied
-    must_see: Option<u32>,
 }
 
-impl Reclaimer<'_> {
-    fn needs(&mut self, tid: Tid, slot: &Slot, number: SlotNo) -> bool {
-        match (self.row)(tid, number, slot.generation) {
-            RowVersion::Needed => true,
-            RowVersion::Gone { removed } => {
-                if removed != 0 {
-                    self.must_see(removed);
-                }
-                false
-            }
-        }
+impl World for Outside<'_> {
+    fn fate(&mut self, xid: u32) -> Fate {
+        xact::fate(xid)
     }
 
-    fn asks(&mut self, slot: &Slot, number: SlotNo) -> bool {
-        [slot.tail, slot.head].into_iter().any(|tid| tid.is_some() && self.needs(tid, slot, number))
-    }
-
-    fn must_see(&mut self, xid: u32) {
-        if self.must_see.is_none_or(|latest| xact::precedes(latest, xid)) {
-            self.must_see = Some(xid);
-        }
-    }
-
-    /// What the slot becomes; `None` = free.
-    fn judge(&mut self, mut slot: Slot, number: SlotNo) -> Option<Slot> {
-        if !slot.has(XMIN_FROZEN) {
-            match xact::fate(slot.xmin) {
-                Fate::Running => return Some(slot),
-                // a variable of a function may hold a vector of a subtransaction that was rolled back: while its
-                // transaction runs, the horizon is not past it
-                Fate::Aborted if xact::precedes(slot.xmin, self.oldest_xmin) => return None,
-                Fate::Aborted => return Some(slot),
-                Fate::Committed if xact::precedes(slot.xmin, self.oldest_xmin) => {
-                    self.must_see(slot.xmin);
-                    slot.flags |= XMIN_FROZEN;
-                }
-                Fate::Committed => {}
-                Fate::Unknown if self.asks(&slot, number) => slot.flags |= XMIN_FROZEN,
-                Fate::Unknown => return None,
-            }
-            slot.flags |= XMIN_COMMITTED;
-            if slot.has(XMIN_FROZEN) {
-                slot.xmin = pg_sys::FrozenTransactionId.into_inner();
-            }
-        }
-        if slot.xmax != 0 {
-            match xact::fate(slot.xmax) {
-                Fate::Running => return Some(slot),
-                Fate::Aborted => slot.set_xmax(0),
-                Fate::Committed if xact::precedes(slot.xmax, self.oldest_xmin) => {
-                    self.must_see(slot.xmax);
-                    return None;
-                }
-                Fate::Committed => slot.flags |= XMAX_COMMITTED,
-                Fate::Unknown if self.asks(&slot, number) => slot.set_xmax(0),
-                Fate::Unknown => return None,
-            }
-        }
-        if slot.head.is_some() {
-            if !self.needs(slot.head, &slot, number) {
-                slot.head = Tid::NONE;
-            } else if !self.needs(slot.tail, &slot, number) {
-                slot.tail = std::mem::take(&mut slot.head);
-            }
-        }
-        Some(slot)
-    }
-}
-
-/// Whether there is nothing left to do about a slot until its row is deleted or moved.
-fn settled(slot: &Slot) -> bool {
-    match slot.state() {
-        Some(SlotState::Free) => true,
-        Some(SlotState::Live) => slot.has(XMIN_FROZEN) && slot.xmax == 0 && !slot.head.is_some(),
-        _ => false,
+    fn row(&mut self, tid: Tid, number: SlotNo, slot: &Slot) -> RowVersion {
+        (self.row)(tid, number, slot.generation)
     }
 }
 
@@ -139,7 +56,7 @@ impl Store<'_> {
         row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     ) -> Reclaimed {
         let mut total = Reclaimed::default();
-        let mut judge = Reclaimer { oldest_xmin, row, must_see: None };
+        let mut reclaimer = Reclaimer::new(Outside { row }, oldest_xmin);
         let mut announced = None;
         // SAFETY: rel is open
         unsafe {
@@ -152,7 +69,7 @@ impl Store<'_> {
                     compat::vacuum_delay_point();
                     hit("reclaim.page");
                     let free =
-                        self.reclaim_page(&segment, ordinal, unreachable, &mut judge, &mut announced, &mut total);
+                        self.reclaim_page(&segment, ordinal, unreachable, &mut reclaimer, &mut announced, &mut total);
                     if free && lowest_free.is_none() {
                         lowest_free = Some(ordinal);
                     }
@@ -177,7 +94,7 @@ impl Store<'_> {
         segment: &Segment,
         ordinal: u32,
         unreachable: bool,
-        judge: &mut Reclaimer<'_>,
+        reclaimer: &mut Reclaimer<Outside<'_>>,
         announced: &mut Option<u32>,
         total: &mut Reclaimed,
     ) -> bool {
@@ -195,24 +112,13 @@ impl Store<'_> {
             let mut turns: Vec<(usize, Slot, Slot)> = Vec::new();
             for index in 0..SLOTS_PER_PAGE {
                 let slot = SlotPage::slot(&seen, index);
-                let free = Slot::free(slot.generation.next());
-                if settled(&slot) && !unreachable {
-                    total.live += live(&slot);
-                    continue;
-                }
-                let new = match slot.state() {
-                    Some(SlotState::Free) | None => continue,
-                    Some(SlotState::Reserved) if xact::fate(slot.xmin) == Fate::Running => continue,
-                    Some(SlotState::Reserved) => free,
-                    Some(SlotState::Live) if unreachable => free,
-                    Some(SlotState::Live) => judge.judge(slot, number(index)).unwrap_or(free),
-                };
+                let new = reclaimer.turn(slot, number(index), unreachable);
                 total.live += live(&new);
                 if new != slot {
                     turns.push((index, slot, new));
                 }
             }
-            if let Some(latest) = judge.must_see
+            if let Some(latest) = reclaimer.must_see()
                 && announced.is_none_or(|before| xact::precedes(before, latest))
             {
                 announce_removal(self.rel, latest);

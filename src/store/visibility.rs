@@ -1,33 +1,14 @@
 //! What a scan may conclude from a slot alone, for an MVCC snapshot. Never against the row: where the slot cannot tell,
-//! the row is asked.
+//! the row is asked. The rules are [`crate::format::store::visibility`]'s; here is what a transaction is to a snapshot.
 
-use crate::format::store::slot::{XMAX_COMMITTED, XMIN_COMMITTED, XMIN_FROZEN};
+pub use crate::format::store::visibility::Verdict;
+
+use crate::format::store::slot::XMIN_FROZEN;
+use crate::format::store::visibility::{XidView, judge};
 use crate::format::store::{Slot, SlotState};
 use crate::pg::xact;
 use crate::pg::xact::Fate;
 use pgrx::pg_sys;
-
-/// What a slot says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// the snapshot sees the vector's row
-    Visible,
-    /// it does not
-    Invisible,
-    /// only the row can tell
-    AskRow,
-}
-
-/// What a transaction is to a snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum XidView {
-    /// our own transaction, or a subtransaction of it
-    Ours,
-    /// the snapshot takes it for running or not yet begun
-    Later,
-    /// ended before the snapshot, and how
-    Ended(Fate),
-}
 
 unsafe fn xid_view(xid: u32, snapshot: pg_sys::Snapshot) -> XidView {
     let id = pg_sys::TransactionId::from_inner(xid);
@@ -41,30 +22,6 @@ unsafe fn xid_view(xid: u32, snapshot: pg_sys::Snapshot) -> XidView {
         }
     }
     XidView::Ended(xact::fate(xid))
-}
-
-fn judge(slot: &Slot, mut xid_view: impl FnMut(u32) -> XidView) -> Verdict {
-    if slot.state() != Some(SlotState::Live) {
-        return Verdict::Invisible;
-    }
-    if !slot.has(XMIN_FROZEN) {
-        match xid_view(slot.xmin) {
-            XidView::Later => return Verdict::Invisible,
-            XidView::Ended(_) if slot.has(XMIN_COMMITTED) => {}
-            XidView::Ended(Fate::Committed) => {}
-            XidView::Ended(Fate::Aborted | Fate::Running) => return Verdict::Invisible,
-            XidView::Ours | XidView::Ended(Fate::Unknown) => return Verdict::AskRow,
-        }
-    }
-    if slot.xmax == 0 {
-        return Verdict::Visible;
-    }
-    match xid_view(slot.xmax) {
-        XidView::Later | XidView::Ended(Fate::Aborted) => Verdict::Visible,
-        XidView::Ended(_) if slot.has(XMAX_COMMITTED) => Verdict::Invisible,
-        XidView::Ended(Fate::Committed) => Verdict::Invisible,
-        XidView::Ours | XidView::Ended(Fate::Running | Fate::Unknown) => Verdict::AskRow,
-    }
 }
 
 /// What `slot` says about its row under `snapshot`, an MVCC snapshot.

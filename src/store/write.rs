@@ -3,6 +3,7 @@
 //! Publishing puts a vector's bytes on its data pages and then makes its slot LIVE: in one record where they fit
 //! (slot page and up to three data pages), otherwise the data first. Before the slot is LIVE nobody reads the bytes.
 
+use crate::format::store::addresses;
 use crate::format::store::page::{PageKind, SlotPage};
 use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
 use crate::format::store::{Generation, Geometry, PageHeader, Slot, SlotNo, SlotState, Tid};
@@ -212,12 +213,10 @@ impl Store<'_> {
                     let mut slot = before;
                     for moved in of_slot {
                         if slot.state() == Some(SlotState::Live) && slot.generation == moved.generation {
-                            let gives_up = moved.after != 0 && slot.head.is_some() && slot.head != moved.from;
+                            let gives_up = addresses::move_row(&mut slot, moved.from, moved.to) && moved.after != 0;
                             if gives_up && given_up.is_none_or(|latest| xact::precedes(latest, moved.after)) {
                                 given_up = Some(moved.after);
                             }
-                            slot.head = moved.from;
-                            slot.tail = moved.to;
                         }
                     }
                     if slot != before {

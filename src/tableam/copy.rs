@@ -67,6 +67,28 @@ impl Copier {
         })
     }
 
+    /// Takes what was put into `sorter` along, in order, and ends it.
+    unsafe fn take_sorted(&mut self, sorter: *mut pg_sys::Tuplesortstate) {
+        // SAFETY: it holds rows of the old table
+        unsafe {
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SORT_TUPLES.into());
+            pg_sys::tuplesort_performsort(sorter);
+            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_WRITE_NEW_HEAP.into());
+            let mut written = 0;
+            loop {
+                pgrx::check_for_interrupts!();
+                let tuple = pg_sys::tuplesort_getheaptuple(sorter, true);
+                if tuple.is_null() {
+                    break;
+                }
+                written += 1;
+                self.take(tuple, is_ended((*tuple).t_data));
+                progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, written);
+            }
+            pg_sys::tuplesort_end(sorter);
+        }
+    }
+
     /// Takes a row version along. `tuple` is copied.
     unsafe fn take(&mut self, tuple: HeapTuple, recently_dead: bool) {
         // SAFETY: tuple is a row of the old table
@@ -335,6 +357,114 @@ unsafe fn sorts_stored_rows(index: Relation, columns: &VectorColumns) -> bool {
     }
 }
 
+/// What VACUUM FULL reports.
+struct CopyCounts {
+    copied: *mut f64,
+    dead: *mut f64,
+    recently_dead: *mut f64,
+}
+
+/// A scan of all versions of the rows of `old`, in the order of an index or as they lie.
+struct CopyScan {
+    old: Relation,
+    slot: *mut pg_sys::TupleTableSlot,
+    /// the one or the other; null otherwise
+    by_index: pg_sys::IndexScanDesc,
+    as_they_lie: pg_sys::TableScanDesc,
+}
+
+impl CopyScan {
+    /// `index`: null for none.
+    unsafe fn begin(old: Relation, index: Relation) -> Self {
+        // SAFETY: both are open
+        unsafe {
+            let any = &raw mut pg_sys::SnapshotAnyData;
+            let (mut by_index, mut as_they_lie) = (std::ptr::null_mut(), std::ptr::null_mut());
+            if index.is_null() {
+                progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SEQ_SCAN_HEAP.into());
+                let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
+                    | pg_sys::ScanOptions::SO_ALLOW_STRAT
+                    | pg_sys::ScanOptions::SO_ALLOW_SYNC;
+                as_they_lie = pg_sys::heap_beginscan(old, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
+                let heap_scan: *mut pg_sys::HeapScanDescData = as_they_lie.cast();
+                progress(pg_sys::PROGRESS_CLUSTER_TOTAL_HEAP_BLKS, (*heap_scan).rs_nblocks.into());
+            } else {
+                progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_INDEX_SCAN_HEAP.into());
+                progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, Rel::of(index).oid().to_u32().into());
+                by_index = compat::index_beginscan(old, index, any, 0, 0);
+                pg_sys::index_rescan(by_index, std::ptr::null_mut(), 0, std::ptr::null_mut(), 0);
+            }
+            let slot = pg_sys::table_slot_create(old, std::ptr::null_mut());
+            Self { old, slot, by_index, as_they_lie }
+        }
+    }
+
+    /// The next version.
+    unsafe fn next(&self) -> Option<HeapTuple> {
+        let forward = pg_sys::ScanDirection::ForwardScanDirection;
+        // SAFETY: the scan is open
+        unsafe {
+            let more = if self.by_index.is_null() {
+                as_heap_slot(self.slot, || pg_sys::heap_getnextslot(self.as_they_lie, forward, self.slot))
+            } else {
+                pg_sys::index_getnext_slot(self.by_index, forward, self.slot)
+            };
+            more.then(|| slot::stored_tuple(self.slot))
+        }
+    }
+
+    /// Calls `take` with each version that is copied, and whether it is dead and some snapshot may still need it. Ends the scan.
+    unsafe fn each(
+        self,
+        oldest_xmin: TransactionId,
+        copier: &mut Copier,
+        counts: &mut CopyCounts,
+        mut take: impl FnMut(&mut Copier, HeapTuple, bool),
+    ) {
+        let mut blocks: i64 = 0;
+        let mut last_block = pg_sys::InvalidBlockNumber;
+        // SAFETY: the scan is open, the counters are the server's
+        unsafe {
+            loop {
+                pgrx::check_for_interrupts!();
+                let Some(tuple) = self.next() else { break };
+                if self.by_index.is_null() && tid(&(*tuple).t_self).block != last_block {
+                    last_block = tid(&(*tuple).t_self).block;
+                    blocks += 1;
+                    progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, blocks);
+                }
+                let recently_dead = match judge(self.old, tuple, oldest_xmin, slot::buffer(self.slot)) {
+                    CopyCost::Dead => {
+                        *counts.dead += 1.0;
+                        if copier.rewrite.as_mut().is_some_and(|rewrite| rewrite.dead_tuple(tuple)) {
+                            // a version counted as recently dead before is now known to be dead
+                            *counts.dead += 1.0;
+                            *counts.recently_dead -= 1.0;
+                        }
+                        continue;
+                    }
+                    CopyCost::RecentlyDead => {
+                        *counts.recently_dead += 1.0;
+                        true
+                    }
+                    CopyCost::Live => false,
+                };
+                *counts.copied += 1.0;
+                progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_SCANNED, *counts.copied as i64);
+                take(copier, tuple, recently_dead);
+            }
+            if self.by_index.is_null() {
+                let heap_scan: *mut pg_sys::HeapScanDescData = self.as_they_lie.cast();
+                progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, (*heap_scan).rs_nblocks.into());
+                pg_sys::heap_endscan(self.as_they_lie);
+            } else {
+                pg_sys::index_endscan(self.by_index);
+            }
+            pg_sys::ExecDropSingleTupleTableSlot(self.slot);
+        }
+    }
+}
+
 /// The callback `relation_copy_for_cluster`.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
@@ -377,97 +507,22 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
             unplaced: HashSet::new(),
             open,
         };
-        let sorter = sort.then(|| {
+        let mut counts = CopyCounts { copied: num_tuples, dead: tups_vacuumed, recently_dead: tups_recently_dead };
+        let scan = CopyScan::begin(old, if sort { std::ptr::null_mut() } else { index });
+        if sort {
             let memory = pg_sys::maintenance_work_mem;
-            pg_sys::tuplesort_begin_cluster((*old).rd_att, index, memory, std::ptr::null_mut(), 0)
-        });
-        let by_index = !index.is_null() && !sort;
-        let any = &raw mut pg_sys::SnapshotAnyData;
-        let (mut index_scan, mut table_scan) = (std::ptr::null_mut(), std::ptr::null_mut());
-        if by_index {
-            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_INDEX_SCAN_HEAP.into());
-            progress(pg_sys::PROGRESS_CLUSTER_INDEX_RELID, Rel::of(index).oid().to_u32().into());
-            index_scan = compat::index_beginscan(old, index, any, 0, 0);
-            pg_sys::index_rescan(index_scan, std::ptr::null_mut(), 0, std::ptr::null_mut(), 0);
+            let sorter = pg_sys::tuplesort_begin_cluster((*old).rd_att, index, memory, std::ptr::null_mut(), 0);
+            scan.each(oldest_xmin, &mut copier, &mut counts, |_, tuple, _| {
+                pg_sys::tuplesort_putheaptuple(sorter, tuple)
+            });
+            copier.take_sorted(sorter);
         } else {
-            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SEQ_SCAN_HEAP.into());
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
-                | pg_sys::ScanOptions::SO_ALLOW_STRAT
-                | pg_sys::ScanOptions::SO_ALLOW_SYNC;
-            table_scan = pg_sys::heap_beginscan(old, any, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
-            let heap_scan: *mut pg_sys::HeapScanDescData = table_scan.cast();
-            progress(pg_sys::PROGRESS_CLUSTER_TOTAL_HEAP_BLKS, (*heap_scan).rs_nblocks.into());
-        }
-        let slot = pg_sys::table_slot_create(old, std::ptr::null_mut());
-        let forward = pg_sys::ScanDirection::ForwardScanDirection;
-        let mut blocks: i64 = 0;
-        let mut last_block = pg_sys::InvalidBlockNumber;
-        loop {
-            pgrx::check_for_interrupts!();
-            let more = if by_index {
-                pg_sys::index_getnext_slot(index_scan, forward, slot)
-            } else {
-                as_heap_slot(slot, || pg_sys::heap_getnextslot(table_scan, forward, slot))
-            };
-            if !more {
-                break;
-            }
-            let tuple = slot::stored_tuple(slot);
-            if !by_index && tid(&(*tuple).t_self).block != last_block {
-                last_block = tid(&(*tuple).t_self).block;
-                blocks += 1;
-                progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, blocks);
-            }
-            let recently_dead = match judge(old, tuple, oldest_xmin, slot::buffer(slot)) {
-                CopyCost::Dead => {
-                    *tups_vacuumed += 1.0;
-                    if copier.rewrite.as_mut().is_some_and(|rewrite| rewrite.dead_tuple(tuple)) {
-                        // a version counted as recently dead before is now known to be dead
-                        *tups_vacuumed += 1.0;
-                        *tups_recently_dead -= 1.0;
-                    }
-                    continue;
-                }
-                CopyCost::RecentlyDead => {
-                    *tups_recently_dead += 1.0;
-                    true
-                }
-                CopyCost::Live => false,
-            };
-            *num_tuples += 1.0;
-            progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_SCANNED, *num_tuples as i64);
-            match sorter {
-                Some(sorter) => pg_sys::tuplesort_putheaptuple(sorter, tuple),
-                None => {
-                    copier.take(tuple, recently_dead);
-                    progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, *num_tuples as i64);
-                }
-            }
-        }
-        if by_index {
-            pg_sys::index_endscan(index_scan);
-        } else {
-            let heap_scan: *mut pg_sys::HeapScanDescData = table_scan.cast();
-            progress(pg_sys::PROGRESS_CLUSTER_HEAP_BLKS_SCANNED, (*heap_scan).rs_nblocks.into());
-            pg_sys::heap_endscan(table_scan);
-        }
-        pg_sys::ExecDropSingleTupleTableSlot(slot);
-        if let Some(sorter) = sorter {
-            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_SORT_TUPLES.into());
-            pg_sys::tuplesort_performsort(sorter);
-            progress(pg_sys::PROGRESS_CLUSTER_PHASE, pg_sys::PROGRESS_CLUSTER_PHASE_WRITE_NEW_HEAP.into());
             let mut written = 0;
-            loop {
-                pgrx::check_for_interrupts!();
-                let tuple = pg_sys::tuplesort_getheaptuple(sorter, true);
-                if tuple.is_null() {
-                    break;
-                }
+            scan.each(oldest_xmin, &mut copier, &mut counts, |copier, tuple, recently_dead| {
+                copier.take(tuple, recently_dead);
                 written += 1;
-                copier.take(tuple, is_ended((*tuple).t_data));
                 progress(pg_sys::PROGRESS_CLUSTER_HEAP_TUPLES_WRITTEN, written);
-            }
-            pg_sys::tuplesort_end(sorter);
+            });
         }
         copier.flush();
         if let Some(rewrite) = copier.rewrite.take() {

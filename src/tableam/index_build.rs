@@ -163,6 +163,29 @@ struct Rules {
 }
 
 impl Rules {
+    /// What becomes of a version, after waiting for whoever has to end first.
+    unsafe fn decide(
+        &mut self,
+        rel: Relation,
+        info: *mut IndexInfo,
+        tuple: HeapTuple,
+        buffer: pg_sys::Buffer,
+    ) -> BuildDecision {
+        loop {
+            // SAFETY: the tuple is on the pinned page of `buffer`
+            unsafe {
+                match self.judge(rel, info, tuple, buffer) {
+                    BuildDecision::Wait(xid) => {
+                        let oper = pg_sys::XLTW_Oper::XLTW_InsertIndexUnique;
+                        pg_sys::XactLockTableWait(xid, rel, &mut (*tuple).t_self, oper);
+                        pgrx::check_for_interrupts!();
+                    }
+                    decision => return decision,
+                }
+            }
+        }
+    }
+
     unsafe fn judge(
         &mut self,
         rel: Relation,
@@ -252,6 +275,26 @@ fn progress(index: u32, value: i64) {
     unsafe { pg_sys::pgstat_progress_update_param(index as i32, value) }
 }
 
+/// Begins the scan of a build: of every row version, or of what a snapshot sees where rows are written meanwhile
+/// (`concurrent`). The snapshot is to be unregistered at the end, unless it is null.
+unsafe fn begin_scan(rel: Relation, concurrent: bool, allow_sync: bool) -> (pg_sys::TableScanDesc, pg_sys::Snapshot) {
+    // SAFETY: rel is open
+    unsafe {
+        let (mut registered, mut snapshot) = (std::ptr::null_mut(), &raw mut pg_sys::SnapshotAnyData);
+        if concurrent {
+            registered = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
+            snapshot = registered;
+        }
+        let sync = if allow_sync { pg_sys::ScanOptions::SO_ALLOW_SYNC } else { 0 };
+        let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
+            | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE
+            | pg_sys::ScanOptions::SO_ALLOW_STRAT
+            | sync;
+        let scan = pg_sys::heap_beginscan(rel, snapshot, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags);
+        (scan, registered)
+    }
+}
+
 /// The callback `index_build_range_scan`.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]
@@ -274,23 +317,8 @@ pub unsafe extern "C-unwind" fn index_build_range_scan(
         let concurrent = (*info).ii_Concurrent;
         let oldest_xmin =
             if concurrent { pg_sys::InvalidTransactionId } else { pg_sys::GetOldestNonRemovableTransactionId(rel) };
-        let mut registered = std::ptr::null_mut();
-        let scan = if given.is_null() {
-            let snapshot = if concurrent {
-                registered = pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot());
-                registered
-            } else {
-                &raw mut pg_sys::SnapshotAnyData
-            };
-            let sync = if allow_sync { pg_sys::ScanOptions::SO_ALLOW_SYNC } else { 0 };
-            let flags = pg_sys::ScanOptions::SO_TYPE_SEQSCAN
-                | pg_sys::ScanOptions::SO_ALLOW_PAGEMODE
-                | pg_sys::ScanOptions::SO_ALLOW_STRAT
-                | sync;
-            pg_sys::heap_beginscan(rel, snapshot, 0, std::ptr::null_mut(), std::ptr::null_mut(), flags)
-        } else {
-            given
-        };
+        let (scan, registered) =
+            if given.is_null() { begin_scan(rel, concurrent, allow_sync) } else { (given, std::ptr::null_mut()) };
         let every_version = std::ptr::eq((*scan).rs_snapshot, &raw const pg_sys::SnapshotAnyData);
         let slot = pg_sys::table_slot_create(rel, std::ptr::null_mut());
         let mut rows = RowScan { scan, slot, roots: [0; MOST_ROWS], roots_of: pg_sys::InvalidBlockNumber };
@@ -319,17 +347,8 @@ pub unsafe extern "C-unwind" fn index_build_range_scan(
                 rows.read_roots();
             }
             let alive = if every_version {
-                let verdict = loop {
-                    match rules.judge(rel, info, tuple, rows.buffer()) {
-                        BuildDecision::Wait(xid) => {
-                            let oper = pg_sys::XLTW_Oper::XLTW_InsertIndexUnique;
-                            pg_sys::XactLockTableWait(xid, rel, &mut (*tuple).t_self, oper);
-                            pgrx::check_for_interrupts!();
-                        }
-                        verdict => break verdict,
-                    }
-                };
-                let BuildDecision::Index { alive } = verdict else { continue };
+                let decision = rules.decide(rel, info, tuple, rows.buffer());
+                let BuildDecision::Index { alive } = decision else { continue };
                 alive
             } else {
                 rules.rows += 1.0;

@@ -15,7 +15,7 @@ use crate::tableam::rows;
 use crate::tableam::rows::{item_pointer, tid};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::columns_of;
+use crate::tableam::vectors::{VectorColumns, columns_of};
 use pgrx::pg_sys::{self, BulkInsertState, CommandId, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 
@@ -169,6 +169,33 @@ struct Batched {
     reservation: Reservation,
 }
 
+/// The vectors of rows, without reservations yet.
+unsafe fn batch_of(slots: &[*mut TupleTableSlot], columns: &VectorColumns) -> Vec<Batched> {
+    let reservation =
+        Reservation { slot: crate::format::store::SlotNo(0), generation: crate::format::store::Generation(0) };
+    let mut batch = Vec::new();
+    for (row, &slot) in slots.iter().enumerate().filter(|_| !columns.is_empty()) {
+        // SAFETY: filled slots of the table's rows
+        let vectors = unsafe { incoming(slot, columns) };
+        batch.extend(vectors.into_iter().map(|vector| Batched { row, vector, reservation }));
+    }
+    batch
+}
+
+/// Reserves a slot for each vector of a batch, those of a column and of as many dimensions together.
+unsafe fn reserve_for(batch: &mut [Batched], writer: &StoreWriter) {
+    let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
+    batch.sort_by_key(|b| (shape(b), b.row));
+    for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
+        let (column, dims) = shape(&group[0]);
+        let reserved = writer.store.reserve(attnum(column), dims, group.len());
+        for (batched, reservation) in group.iter_mut().zip(reserved) {
+            batched.reservation = reservation;
+        }
+        hit("batch.reserved");
+    }
+}
+
 pub(super) unsafe extern "C-unwind" fn multi_insert(
     rel: Relation,
     slots: *mut *mut TupleTableSlot,
@@ -188,16 +215,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                 }
                 return;
             }
-            let mut batch: Vec<Batched> = Vec::new();
-            for (row, &slot) in slots.iter().enumerate().filter(|_| !columns.is_empty()) {
-                for vector in incoming(slot, &columns) {
-                    let reservation = Reservation {
-                        slot: crate::format::store::SlotNo(0),
-                        generation: crate::format::store::Generation(0),
-                    };
-                    batch.push(Batched { row, vector, reservation });
-                }
-            }
+            let mut batch = batch_of(slots, &columns);
             if batch.is_empty() {
                 return heap_multi_insert(rel, slots, cid, options, bistate);
             }
@@ -206,16 +224,8 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
                 batch.clear();
             }
             publication::inserted(rel, batch.iter().map(|batched| batched.vector.column));
-            let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
-            batch.sort_by_key(|b| (shape(b), b.row));
-            for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
-                let (column, dims) = shape(&group[0]);
-                let Some(writer) = &writer else { break };
-                let reserved = writer.store.reserve(attnum(column), dims, group.len());
-                for (batched, reservation) in group.iter_mut().zip(reserved) {
-                    batched.reservation = reservation;
-                }
-                hit("batch.reserved");
+            if let Some(writer) = &writer {
+                reserve_for(&mut batch, writer);
             }
             let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
             for batched in &batch {

@@ -1,6 +1,6 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
-use crate::format::store::Reference;
+use crate::format::store::{Reference, addresses};
 use crate::pg::compat;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
@@ -77,23 +77,17 @@ enum Plan {
 /// Whether the slot can be told of one more address of its row, the present version, `old`, being one that it
 /// knows. Where no snapshot needs an older version, what the slot knows of one can go.
 unsafe fn has_room(rel: Relation, writer: &Lazy<'_>, column: u16, reference: Reference, old: &OldRow) -> bool {
-    if old.oldest {
-        return true;
-    }
-    // SAFETY: rel and the store's relation are open
-    unsafe {
-        let store = &writer.get().store;
-        deferred_addresses::settle(reference.slot);
-        store.slot(reference.slot).filter(|s| s.generation == reference.generation).is_some_and(|slot| {
-            let gone =
-                |at| row_version(rel, at, attnum(column), reference.slot, reference.generation) != RowVersion::Needed;
-            if !slot.head.is_some() {
-                return true;
-            }
-            let root = old.root(rel);
-            if slot.tail == root { gone(slot.head) } else { slot.head == root }
-        })
-    }
+    let Reference { slot, generation, .. } = reference;
+    let find = || {
+        deferred_addresses::settle(slot);
+        // SAFETY: the store's relation is open
+        unsafe { writer.get().store.slot(slot) }.filter(|slot| slot.generation == generation)
+    };
+    // SAFETY: rel is open
+    let version = || unsafe { old.root(rel) };
+    // SAFETY: rel is open
+    let is_needed = |at| unsafe { row_version(rel, at, attnum(column), slot, generation) } == RowVersion::Needed;
+    addresses::has_room(old.oldest, find, version, is_needed)
 }
 
 /// What the update to the slot's values does with each vector column.
@@ -131,6 +125,60 @@ unsafe fn plan(
             hit("update.reserved");
         }
         plans
+    }
+}
+
+/// What the new row has in place of its vectors.
+fn references_of(columns: &VectorColumns, plans: &[Plan]) -> SmallVec<[(u16, Reference); 2]> {
+    columns
+        .iter()
+        .zip(plans)
+        .filter_map(|(&column, plan)| match plan {
+            Plan::Null => None,
+            Plan::Keep(kept) => Some((column, *kept)),
+            Plan::Store(value, reservation) => Some((column, reference(reservation, value.dims()))),
+        })
+        .collect()
+}
+
+/// Gives back what was reserved for an update that did not take place.
+unsafe fn release(plans: &[Plan], writer: &Lazy<'_>) {
+    for plan in plans {
+        if let Plan::Store(_, reservation) = plan {
+            // SAFETY: the store's relation is open
+            unsafe { writer.get().store.release(&[*reservation]) };
+        }
+    }
+}
+
+/// Tells the store of an update that has taken place: `tuple` is the new row version.
+unsafe fn carry_out(rel: Relation, plans: &[Plan], old: &OldRow, writer: &Lazy<'_>, tuple: pg_sys::HeapTuple) {
+    // SAFETY: rel and the store's relation are open
+    unsafe {
+        let hot = rows::is_heap_only(tuple);
+        let stores = plans.iter().any(|plan| matches!(plan, Plan::Store(..)));
+        let at = if stores { rows::index_tid(rel, tuple) } else { tid(&(*tuple).t_self) };
+        for (plan, before) in plans.iter().zip(&old.references) {
+            if let Plan::Store(value, reservation) = plan {
+                let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
+                writer.get().store.publish(&[new], false);
+                hit("update.published");
+            }
+            match (plan, before) {
+                (Plan::Keep(reference), _) if !hot => {
+                    let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
+                    let (slot, generation, after) = (reference.slot, reference.generation, old.made_by);
+                    let moved = Move { slot, generation, from, to, after };
+                    deferred_addresses::row_moved((*(*rel).rd_rel).reltoastrelid, moved);
+                    hit("update.moved");
+                }
+                (Plan::Keep(_), _) | (_, None) => {}
+                (_, Some(replaced)) => {
+                    writer.get().store.delete(replaced.slot, replaced.generation);
+                    hit("update.replaced");
+                }
+            }
+        }
     }
 }
 
@@ -180,15 +228,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             } else {
                 SmallVec::new()
             };
-            let references: SmallVec<[_; 2]> = columns
-                .iter()
-                .zip(&plans)
-                .filter_map(|(&column, plan)| match plan {
-                    Plan::Null => None,
-                    Plan::Keep(kept) => Some((column, *kept)),
-                    Plan::Store(value, reservation) => Some((column, reference(reservation, value.dims()))),
-                })
-                .collect();
+            let references = references_of(&columns, &plans);
             let tuple = form_stored(rel, slot, &references);
             hit("update.planned");
             let result = boundary(|| {
@@ -197,40 +237,11 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             hit("update.row");
             if result != TM_Result::TM_Ok {
                 hit("update.refused");
-                for plan in &plans {
-                    if let Plan::Store(_, reservation) = plan {
-                        writer.get().store.release(&[*reservation]);
-                    }
-                }
+                release(&plans, &writer);
                 raw::heap_freetuple(tuple);
                 return result;
             }
-            let hot = rows::is_heap_only(tuple);
-            let stores = plans.iter().any(|plan| matches!(plan, Plan::Store(..)));
-            let at = if stores { rows::index_tid(rel, tuple) } else { tid(&(*tuple).t_self) };
-            for (plan, before) in plans.iter().zip(&old.references) {
-                if let Plan::Store(value, reservation) = plan {
-                    let new = NewVector { reservation: *reservation, tid: at, bytes: value.bytes() };
-                    writer.get().store.publish(&[new], false);
-                    hit("update.published");
-                }
-                match (plan, before) {
-                    (Plan::Keep(reference), _) if !hot => {
-                        let (from, to) = (old.root(rel), tid(&(*tuple).t_self));
-                        let (slot, generation, after) = (reference.slot, reference.generation, old.made_by);
-                        deferred_addresses::row_moved(
-                            (*(*rel).rd_rel).reltoastrelid,
-                            Move { slot, generation, from, to, after },
-                        );
-                        hit("update.moved");
-                    }
-                    (Plan::Keep(_), _) | (_, None) => {}
-                    (_, Some(replaced)) => {
-                        writer.get().store.delete(replaced.slot, replaced.generation);
-                        hit("update.replaced");
-                    }
-                }
-            }
+            carry_out(rel, &plans, &old, &writer, tuple);
             drop(plans);
             keep_stored(slot, tuple);
             result

@@ -3,6 +3,8 @@
 //! Nothing here knows PostgreSQL: values are `&[f32]`, outside data are bytes, failures are [`crate::error::Error`].
 //! Every element of a value is finite; whatever makes a value from outside data checks that with [`check_element`].
 
+#![forbid(unsafe_code)]
+
 pub mod arith;
 pub mod decimal;
 pub mod layout;

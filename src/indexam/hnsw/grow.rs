@@ -3,6 +3,8 @@
 //! New pages are first logged as empty pages, then made pages of their area and entered in the root page's extent list in
 //! one record. A crash in between leaves at most three empty pages that nothing leads to.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, SqlState};
 use crate::format::graph::area::growth as area_growth;
 use crate::format::graph::{Area, GraphNo, GraphRootPage, Header, MetaPage};

@@ -1,5 +1,7 @@
 //! `aminsert`: a row's vector is noted in the pending list of its segment's graph. No graph is walked.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::{Area, Entry, MapEntry, MapPlace, Root, Shape};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::pg::buffer;

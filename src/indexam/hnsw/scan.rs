@@ -18,6 +18,7 @@
 use crate::format::graph::Entry;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
+use crate::hnsw::next_step::{Known, Step, Width, next_step};
 use crate::hnsw::{Beam, Node};
 use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::pages::{Graph, Index};
@@ -97,6 +98,13 @@ fn keep_beam(beam: Beam) {
 }
 
 /// Where a scan is.
+///
+/// | stage | begins | leads to |
+/// |---|---|---|
+/// | `Nulls` | at the start, where rows without a vector come first; after `Late`, where they come last | `Nearest`, or the end |
+/// | `Nearest` | at the start, or after `Nulls` | `Late`, or `Passes` where memory is full |
+/// | `Late` | after `Nearest` | `Nulls`, or the end where those were first or are not wanted |
+/// | `Passes` | at the start, without a query; after `Nearest` | the end |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// handing out what the graphs and pending lists give
@@ -107,6 +115,20 @@ enum Stage {
     Nulls(u32),
     /// handing out what the passes give, rows without a vector included
     Passes,
+}
+
+impl Stage {
+    /// What comes when a stage has no more; `None` at the end.
+    fn next(self, is_full: bool, hints: &Hints) -> Option<Self> {
+        match self {
+            Self::Nearest if is_full => Some(Self::Passes),
+            Self::Nearest => Some(Self::Late),
+            Self::Late if hints.nulls_first || hints.order.within.is_some() => None,
+            Self::Late => Some(Self::Nulls(0)),
+            Self::Nulls(_) if hints.nulls_first => Some(Self::Nearest),
+            Self::Nulls(_) | Self::Passes => None,
+        }
+    }
 }
 
 /// A running scan.
@@ -124,9 +146,7 @@ pub struct GraphScan {
     stage: Stage,
     hints: Hints,
     last: Found,
-    handed_out: usize,
-    ef: usize,
-    ef_search: usize,
+    width: Width,
     reported: Vec<(f32, Node)>,
     /// calls of [`GraphScan::add_exact`]
     added: u32,
@@ -146,9 +166,6 @@ pub const WAITING_BYTES: usize = 2 * size_of::<Found>();
 
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
-
-/// Where codes do not tell vectors apart, so many times `ef_search` are looked for at the most.
-const MOST_BLURRED: usize = 8;
 
 /// So many vectors are looked at before somebody looks whether the statement is to end.
 const ASKED_UNINTERRUPTED: u32 = 256;
@@ -188,9 +205,7 @@ impl GraphScan {
                 stage: Stage::Nearest,
                 hints: Hints::default(),
                 last: Found::FIRST,
-                handed_out: 0,
-                ef: 0,
-                ef_search: 0,
+                width: Width::default(),
                 reported: Vec::new(),
                 added: 0,
                 passes: None,
@@ -227,7 +242,7 @@ impl GraphScan {
         (self.held_first, self.is_full) = (0, false);
         self.stage = Stage::Nearest;
         self.last = Found::FIRST;
-        self.handed_out = 0;
+        self.width = Width::default();
     }
 
     fn forget_collected(&mut self) {
@@ -251,9 +266,7 @@ impl GraphScan {
         if query.is_none() {
             return self.go_by_passes();
         }
-        self.ef_search = settings::ef_search() as usize;
-        // what the first rows need at once: going on with a search costs more than a little more of it
-        self.ef = self.ef_search.max(MOST_WANTED - 1 + self.ahead().max(MOST_WANTED / 2));
+        self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             let (pending, graph) = graph.pending_and_now();
@@ -367,9 +380,9 @@ impl GraphScan {
             };
             let most_refused = graph.root.nodes as usize / SWEPT_SHARE;
             self.reported.clear();
-            search.exhausted = beam.extend(graph, query, self.ef, most_refused, &mut accept, &mut self.reported);
+            search.exhausted = beam.extend(graph, query, self.width.ef, most_refused, &mut accept, &mut self.reported);
             let candidates = &mut self.candidates;
-            waiting.extend(self.ef, |entry, head, distance| {
+            waiting.extend(self.width.ef, |entry, head, distance| {
                 let seen = sees(table, rows, entry);
                 if seen {
                     let bound = query.lower_bound(head, distance);
@@ -416,65 +429,35 @@ impl GraphScan {
         restarted
     }
 
-    /// How many more than those handed out the search must have found, so that hardly one turns up too late.
-    fn ahead(&self) -> usize {
-        self.ef_search.div_ceil(2).max(self.handed_out / 2)
-    }
-
-    /// Whether the search must go on before the next row is handed out.
-    fn must_extend(&self) -> bool {
-        self.handed_out + self.ahead() > self.ef && self.searches.iter().any(|s| !s.exhausted)
-    }
-
-    /// Whether codes do not tell the vectors here apart: all that were found had to be looked at for the first few rows. Then
-    /// others that are as near by their codes were put aside, and the search goes on for them, within bounds.
-    fn is_blurred(&self) -> bool {
-        self.candidates.is_empty()
-            && 4 * self.handed_out < self.ef_search
-            && self.ef < MOST_BLURRED * self.ef_search
-            && self.searches.iter().any(|search| !search.exhausted)
-    }
-
     /// The next vector in order; `None` when there is none, or the rest is for passes.
     fn next_found(&mut self) -> Option<Found> {
         loop {
-            if self.is_full {
-                return None;
-            }
-            if self.must_extend() {
-                // a quarter more at a time: the work stays in proportion to what is handed out
-                self.ef = (self.ef + self.ef / 4).max(self.handed_out + 2 * self.ahead());
-                self.refresh();
-                self.go_on();
-                continue;
-            }
-            let next = self.output.first();
-            if let Some(&Reverse(candidate)) = self.candidates.peek()
-                && next.is_none_or(|found| !is_nearer(found.distance, candidate.bound))
-            {
-                self.candidates.pop();
-                self.add_exact(candidate.entry);
-                continue;
-            }
-            if next.is_some() && self.is_blurred() {
-                self.ef *= 2;
-                self.refresh();
-                self.go_on();
-                continue;
-            }
-            match self.output.take() {
-                Some(found) if is_nearer(found.distance, self.last.distance) => self.late.push(found),
-                Some(found) => return Some(found),
-                None if self.searches.iter().any(|s| !s.exhausted) => {
-                    self.ef += self.ef / 4 + 1;
+            let known = Known {
+                is_full: self.is_full,
+                width: self.width,
+                nearest: self.output.first().map(|found| found.distance),
+                bound: self.candidates.peek().map(|Reverse(candidate)| candidate.bound),
+                last: self.last.distance,
+            };
+            match next_step(&known, || self.searches.iter().any(|search| !search.exhausted)) {
+                Step::Stop => return None,
+                Step::Widen(ef) => {
+                    self.width.ef = ef;
                     self.refresh();
                     self.go_on();
                 }
-                None if self.refresh() => self.go_on(),
-                None => match self.searches.iter().position(|search| !search.swept) {
-                    Some(at) => self.sweep(at),
-                    None => return None,
-                },
+                Step::Measure => {
+                    if let Some(Reverse(candidate)) = self.candidates.pop() {
+                        self.add_exact(candidate.entry);
+                    }
+                }
+                Step::PutAside => self.late.extend(self.output.take()),
+                Step::HandOut => return self.output.take(),
+                Step::LookElsewhere if self.refresh() => self.go_on(),
+                Step::LookElsewhere => {
+                    let at = self.searches.iter().position(|search| !search.swept)?;
+                    self.sweep(at);
+                }
             }
         }
     }
@@ -484,7 +467,7 @@ impl GraphScan {
     fn go_on(&mut self) {
         for at in 0..self.searches.len() {
             let search = &self.searches[at];
-            if !search.exhausted && self.ef > search.graph.root.nodes_in_use() as usize / SWEPT_SHARE {
+            if !search.exhausted && self.width.ef > search.graph.root.nodes_in_use() as usize / SWEPT_SHARE {
                 self.sweep(at);
             }
         }
@@ -528,65 +511,63 @@ impl GraphScan {
         loop {
             pgrx::check_for_interrupts!();
             let found = match self.stage {
-                // a row that turns up too late may be near enough all the same
-                Stage::Nearest => match self.next_found().filter(|next| !self.hints.order.ends_before(next.distance)) {
-                    Some(found) => {
-                        self.last = found;
-                        self.handed_out += 1;
-                        found
-                    }
-                    None if self.is_full => {
-                        self.go_by_passes();
-                        continue;
-                    }
-                    None => {
-                        self.late.sort_unstable_by(|a, b| b.cmp(a));
-                        self.stage = Stage::Late;
-                        continue;
-                    }
-                },
-                Stage::Late => match self.late.pop() {
-                    Some(found) => found,
-                    None if self.hints.nulls_first || self.hints.order.within.is_some() => return None,
-                    None => {
-                        self.stage = Stage::Nulls(0);
-                        continue;
-                    }
-                },
+                Stage::Nearest => self.next_nearest(),
+                Stage::Late => self.late.pop(),
                 // SAFETY: the scan's relations are open
                 Stage::Passes => return unsafe { self.passes.as_mut()?.row() },
-                Stage::Nulls(block) => match self.nulls.pop() {
+                Stage::Nulls(_) => match self.next_null() {
                     Some(tid) => return Some(tid),
-                    None => {
-                        let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
-                        // SAFETY: the scan's relations are open
-                        let has_none = block == 0 && !unsafe { rows.may_lack_vectors(&self.column) };
-                        // SAFETY: the scan's relations are open
-                        if has_none || !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
-                            if !self.hints.nulls_first {
-                                return None;
-                            }
-                            self.stage = Stage::Nearest;
-                            continue;
-                        }
-                        nulls.reverse();
-                        self.stage = Stage::Nulls(block + NULL_BLOCKS);
-                        continue;
-                    }
+                    None => None,
                 },
+            };
+            let Some(found) = found else {
+                self.enter(self.stage.next(self.is_full, &self.hints)?);
+                continue;
             };
             if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
                 if let Some(query) = &self.query {
-                    distance_cache::note(
-                        query,
-                        self.column.table.to_u32(),
-                        found.slot,
-                        found.generation,
-                        found.distance,
-                    );
+                    let table = self.column.table.to_u32();
+                    distance_cache::note(query, table, found.slot, found.generation, found.distance);
                 }
                 return Some(tid);
             }
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        match stage {
+            Stage::Passes => self.go_by_passes(),
+            Stage::Late => self.late.sort_unstable_by(|a, b| b.cmp(a)),
+            Stage::Nearest | Stage::Nulls(_) => {}
+        }
+        self.stage = stage;
+    }
+
+    /// The next vector in order, as far as vectors are wanted. One that turns up too late may be near enough all the same.
+    fn next_nearest(&mut self) -> Option<Found> {
+        let found = self.next_found().filter(|next| !self.hints.order.ends_before(next.distance))?;
+        self.last = found;
+        self.width.handed_out += 1;
+        Some(found)
+    }
+
+    /// The next row without a vector.
+    fn next_null(&mut self) -> Option<Tid> {
+        loop {
+            pgrx::check_for_interrupts!();
+            if let Some(tid) = self.nulls.pop() {
+                return Some(tid);
+            }
+            let Stage::Nulls(block) = self.stage else { return None };
+            let (rows, nulls) = (self.rows.as_mut()?, &mut self.nulls);
+            // SAFETY: the scan's relations are open
+            let has_none = block == 0 && !unsafe { rows.may_lack_vectors(&self.column) };
+            // SAFETY: the scan's relations are open
+            if has_none || !unsafe { rows.without_vector(block, NULL_BLOCKS, |tid| nulls.push(tid)) } {
+                return None;
+            }
+            nulls.reverse();
+            self.stage = Stage::Nulls(block + NULL_BLOCKS);
         }
     }
 
@@ -617,11 +598,6 @@ impl Drop for GraphScan {
             table.abandon();
         }
     }
-}
-
-/// Whether `a` comes before `b` in the order of distances, in which NaN is last.
-fn is_nearer(a: f64, b: f64) -> bool {
-    a < b || (b.is_nan() && !a.is_nan())
 }
 
 /// Whether the snapshot may see the vector.

@@ -118,106 +118,156 @@ fn build_graph(
 /// left as it is. Without, `graph` is empty, and its map is written too; the nodes, which were made in the order of their
 /// slots, get numbers by which neighbours lie together.
 pub fn write(graph: &Graph, memory: &MemoryGraph, codec: &Codec, known: Option<&[NodeEntry]>) {
-    let m = usize::from(graph.map.m);
     let nodes = memory.nodes();
-    let codes = graph.map.codes;
     let order = if known.is_some() { Order::unchanged(nodes) } else { Order::breadth_first(memory) };
+    let made = Made { graph, memory, order };
     let mut pages = Pages::new(graph);
-
-    let (per_page, each) = (codes.per_page, codes.pages_each);
-    pages.area(Area::Codes, codes.pages(nodes), |ordinal, page| {
-        if each == 1 {
-            for number in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
-                let (at, node) = (codes.at(number).1, order.node(number));
-                page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
-                page[at + CODE_HEAD_BYTES..at + CODE_HEAD_BYTES + codes.code_bytes].copy_from_slice(memory.code(node));
-            }
-        } else {
-            let number = ordinal / each;
-            let node = order.node(number);
-            if ordinal % each == 0 {
-                let at = codes.at(number).1;
-                page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(memory, node).encode());
-            }
-            for (_, at, offset, bytes) in codes.pieces(number).filter(|piece| piece.0 == ordinal) {
-                page[at..at + bytes].copy_from_slice(&memory.code(node)[offset..offset + bytes]);
-            }
-        }
-    });
-
-    let mut upper_blocks = Vec::new();
-    let mut first_upper = Vec::with_capacity(nodes as usize);
-    for node in (0..nodes).map(|number| order.node(number)) {
-        first_upper.push(upper_blocks.len() as u32);
-        upper_blocks.extend((1..=memory.level(node)).map(|level| (node, level)));
-    }
-    let shape = graph.map.upper;
-    let mut links = Vec::new();
-    pages.area(Area::Upper, shape.pages(upper_blocks.len() as u32), |ordinal, page| {
-        let start = (ordinal * shape.per_page) as usize;
-        for (i, &(node, level)) in upper_blocks.iter().enumerate().skip(start).take(shape.per_page as usize) {
-            links.clear();
-            memory.own_links(node, level, &mut links);
-            links.iter_mut().for_each(|link| *link = order.number(*link));
-            let at = shape.at(i as u32).1;
-            page[at..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, m));
-        }
-    });
-
-    let shape = graph.map.nodes;
-    pages.area(Area::Nodes, shape.pages(nodes), |ordinal, page| {
-        for number in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
-            let node = order.node(number);
-            links.clear();
-            memory.own_links(node, 0, &mut links);
-            links.iter_mut().for_each(|link| *link = order.number(*link));
-            let at = shape.at(number).1;
-            let next = if memory.duplicate(node) == NONE { NO_NODE } else { order.number(memory.duplicate(node)) };
-            let entry =
-                NodeEntry { level: memory.level(node), in_use: true, upper: first_upper[number as usize], next };
-            let entry = match known.map(|known| known[number as usize]) {
-                Some(free) if !free.in_use => NodeEntry { in_use: false, next: free.next, ..entry },
-                _ => entry,
-            };
-            page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
-            page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
-        }
-    });
-
+    made.write_codes(&mut pages);
+    let upper = UpperBlocks::of(&made);
+    made.write_upper(&mut pages, &upper);
+    made.write_nodes(&mut pages, &upper, known);
     if known.is_none() {
-        let position = |node: u32| Entry::of_identity(memory.identity(node)).slot.position().0;
-        let mut node = 0;
-        let map_pages = if nodes == 0 { 0 } else { Shape::MAP.pages(position(nodes - 1) + 1) };
-        pages.area(Area::Map, map_pages, |ordinal, page| {
-            while node < nodes && Shape::MAP.at(position(node)).0 == ordinal {
-                let entry = Entry::of_identity(memory.identity(node));
-                let at = Shape::MAP.at(entry.slot.position().0).1;
-                let known = MapEntry { place: MapPlace::Node(order.number(node)), generation: entry.generation };
-                page[at..at + Shape::MAP.entry_bytes].copy_from_slice(&known.encode());
-                node += 1;
-            }
-        });
+        made.write_map(&mut pages);
     }
-
-    let shape = Shape::CENTROID;
-    pages.area(Area::Centroid, shape.pages(codec.centroid.len() as u32), |ordinal, page| {
-        let start = (ordinal * shape.per_page) as usize;
-        for (i, x) in codec.centroid.iter().enumerate().skip(start).take(shape.per_page as usize) {
-            let at = shape.at(i as u32).1;
-            page[at..at + 4].copy_from_slice(&x.to_le_bytes());
-        }
-    });
-
+    write_centroid(&mut pages, &codec.centroid);
     pages.enter(|root| {
         root.trained = true;
         root.scale = codec.scale;
         root.nodes = nodes;
         root.learned = Root::size_mark(root.vectors());
-        root.entry = memory.entry().map(|(node, level)| (order.number(node), level));
-        root.upper_blocks = upper_blocks.len() as u32;
+        root.entry = memory.entry().map(|(node, level)| (made.order.number(node), level));
+        root.upper_blocks = upper.blocks.len() as u32;
         root.unproven = 0;
         // scans that are under way start over
         root.repairs = root.repairs.wrapping_add(u32::from(known.is_some()));
+    });
+}
+
+/// A graph in memory, and its nodes' numbers on the pages of `graph`.
+struct Made<'g> {
+    graph: &'g Graph,
+    memory: &'g MemoryGraph,
+    order: Order,
+}
+
+/// Which links above level 0 are in which block: those of each node together, in the order of numbers.
+struct UpperBlocks {
+    /// node in memory, and level
+    blocks: Vec<(Node, u8)>,
+    /// by number, the node's first block
+    first: Vec<u32>,
+}
+
+impl UpperBlocks {
+    fn of(made: &Made<'_>) -> Self {
+        let nodes = made.memory.nodes();
+        let (mut blocks, mut first) = (Vec::new(), Vec::with_capacity(nodes as usize));
+        for node in (0..nodes).map(|number| made.order.node(number)) {
+            first.push(blocks.len() as u32);
+            blocks.extend((1..=made.memory.level(node)).map(|level| (node, level)));
+        }
+        Self { blocks, first }
+    }
+}
+
+impl Made<'_> {
+    fn write_codes(&self, pages: &mut Pages<'_>) {
+        let (nodes, codes) = (self.memory.nodes(), self.graph.map.codes);
+        let (per_page, each) = (codes.per_page, codes.pages_each);
+        pages.area(Area::Codes, codes.pages(nodes), |ordinal, page| {
+            if each == 1 {
+                for number in ordinal * per_page..nodes.min((ordinal + 1) * per_page) {
+                    let (at, node) = (codes.at(number).1, self.order.node(number));
+                    page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(self.memory, node).encode());
+                    let at = at + CODE_HEAD_BYTES;
+                    page[at..at + codes.code_bytes].copy_from_slice(self.memory.code(node));
+                }
+            } else {
+                let number = ordinal / each;
+                let node = self.order.node(number);
+                if ordinal % each == 0 {
+                    let at = codes.at(number).1;
+                    page[at..at + CODE_HEAD_BYTES].copy_from_slice(&code_head(self.memory, node).encode());
+                }
+                for (_, at, offset, bytes) in codes.pieces(number).filter(|piece| piece.0 == ordinal) {
+                    page[at..at + bytes].copy_from_slice(&self.memory.code(node)[offset..offset + bytes]);
+                }
+            }
+        });
+    }
+
+    /// Puts the numbers of a node's links on a level into `links`.
+    fn links(&self, node: Node, level: u8, links: &mut Vec<u32>) {
+        links.clear();
+        self.memory.own_links(node, level, links);
+        links.iter_mut().for_each(|link| *link = self.order.number(*link));
+    }
+
+    fn write_upper(&self, pages: &mut Pages<'_>, upper: &UpperBlocks) {
+        let (m, shape) = (usize::from(self.graph.map.m), self.graph.map.upper);
+        let mut links = Vec::new();
+        pages.area(Area::Upper, shape.pages(upper.blocks.len() as u32), |ordinal, page| {
+            let start = (ordinal * shape.per_page) as usize;
+            for (i, &(node, level)) in upper.blocks.iter().enumerate().skip(start).take(shape.per_page as usize) {
+                self.links(node, level, &mut links);
+                let at = shape.at(i as u32).1;
+                page[at..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, m));
+            }
+        });
+    }
+
+    fn write_nodes(&self, pages: &mut Pages<'_>, upper: &UpperBlocks, known: Option<&[NodeEntry]>) {
+        let (m, shape, nodes) = (usize::from(self.graph.map.m), self.graph.map.nodes, self.memory.nodes());
+        let mut links = Vec::new();
+        pages.area(Area::Nodes, shape.pages(nodes), |ordinal, page| {
+            for number in ordinal * shape.per_page..nodes.min((ordinal + 1) * shape.per_page) {
+                let node = self.order.node(number);
+                self.links(node, 0, &mut links);
+                let at = shape.at(number).1;
+                let duplicate = self.memory.duplicate(node);
+                let next = if duplicate == NONE { NO_NODE } else { self.order.number(duplicate) };
+                let upper = upper.first[number as usize];
+                let entry = NodeEntry { level: self.memory.level(node), in_use: true, upper, next };
+                let entry = match known.map(|known| known[number as usize]) {
+                    Some(free) if !free.in_use => NodeEntry { in_use: false, next: free.next, ..entry },
+                    _ => entry,
+                };
+                page[at..at + NodeEntry::LINKS].copy_from_slice(&entry.encode());
+                page[at + NodeEntry::LINKS..at + shape.entry_bytes].copy_from_slice(&encode_links(&links, 2 * m));
+            }
+        });
+    }
+
+    /// Writes the map. The nodes were made in the order of their slots.
+    fn write_map(&self, pages: &mut Pages<'_>) {
+        let (nodes, shape) = (self.memory.nodes(), Shape::MAP);
+        let entry_of = |node: Node| Entry::of_identity(self.memory.identity(node));
+        let mut node = 0;
+        let count = if nodes == 0 { 0 } else { shape.pages(entry_of(nodes - 1).slot.position().0 + 1) };
+        pages.area(Area::Map, count, |ordinal, page| {
+            while node < nodes {
+                let entry = entry_of(node);
+                let (on, at) = shape.at(entry.slot.position().0);
+                if on != ordinal {
+                    break;
+                }
+                let place = MapPlace::Node(self.order.number(node));
+                let known = MapEntry { place, generation: entry.generation };
+                page[at..at + shape.entry_bytes].copy_from_slice(&known.encode());
+                node += 1;
+            }
+        });
+    }
+}
+
+fn write_centroid(pages: &mut Pages<'_>, centroid: &[f32]) {
+    let shape = Shape::CENTROID;
+    pages.area(Area::Centroid, shape.pages(centroid.len() as u32), |ordinal, page| {
+        let start = (ordinal * shape.per_page) as usize;
+        for (i, x) in centroid.iter().enumerate().skip(start).take(shape.per_page as usize) {
+            let at = shape.at(i as u32).1;
+            page[at..at + 4].copy_from_slice(&x.to_le_bytes());
+        }
     });
 }
 

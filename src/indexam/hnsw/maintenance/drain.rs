@@ -3,9 +3,12 @@
 //! Each is in the pending list until the record that makes the map name its node. A crash before that leaves a node that
 //! the map does not name; it is dead to the next repair, and the vector is drained again.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::{Area, Entry, MapPlace, Root, Shape};
 use crate::hnsw;
 use crate::hnsw::connect::{bridge, is_landmark};
+use crate::hnsw::upkeep::{DrainRounds, is_worth_loading};
 use crate::indexam::hnsw::maintenance::in_memory;
 use crate::indexam::hnsw::maintenance::in_memory::LoadedGraph;
 use crate::indexam::hnsw::maintenance::linking::link;
@@ -137,32 +140,22 @@ impl GraphWriter {
     }
 }
 
-/// Fewer waiting vectors than this share of the graph are not worth loading it.
-const BULK_SHARE: u32 = 50;
-
 /// Drains what waits: in memory with threads where much waits and memory suffices, otherwise on the pages. What is added
 /// meanwhile is drained too, as long as it is less each time: who adds faster than this drains is not waited for.
 pub fn all(writer: &mut GraphWriter, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
-    let mut done = Drained::default();
-    // what waited when the present round began, and how much of it is left
-    let (mut round, mut left) = (u32::MAX, 0);
+    let (mut done, mut rounds) = (Drained::default(), DrainRounds::new());
     loop {
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
-        if waiting == 0 || left == 0 && waiting > round / 2 {
-            return done;
-        }
-        if left == 0 {
-            (round, left) = (waiting, u64::from(waiting));
-        }
+        let Some(most) = rounds.next(waiting) else { return done };
         let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
-        let much = waiting >= 200.max(graph.root.nodes / BULK_SHARE);
-        let drained = if much && in_memory::bytes(&graph, nodes) <= memory_budget() {
-            in_memory(writer, table, options, tick)
-        } else {
-            writer.drain(table, usize::from(options.ef_construction), left, tick)
-        };
-        left = left.saturating_sub(drained.added + drained.dropped);
+        let drained =
+            if is_worth_loading(waiting, graph.root.nodes) && in_memory::bytes(&graph, nodes) <= memory_budget() {
+                in_memory(writer, table, options, tick)
+            } else {
+                writer.drain(table, usize::from(options.ef_construction), most, tick)
+            };
+        rounds.drained(drained.added + drained.dropped);
         done.added += drained.added;
         done.dropped += drained.dropped;
     }

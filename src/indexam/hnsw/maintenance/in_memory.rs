@@ -3,6 +3,8 @@
 //! Each page is written by a record of its own. Between two records a scan sees old lists of links beside new ones. Both lead
 //! to nodes whose codes are there: a node number that the root page does not count yet is passed over by readers.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::entry::{NO_NODE, decode_links, encode_links};
 use crate::format::graph::{Area, CodeHead, Entry, NodeEntry};
 use crate::format::page::{Damage, PageBytes};

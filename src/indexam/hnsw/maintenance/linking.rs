@@ -1,5 +1,7 @@
 //! Linking nodes of a graph in memory, by threads that never call the server.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, Result, SqlState};
 use crate::hnsw::build::{insert_list, link_again as link_again_all};
 use crate::hnsw::workers::Control;

@@ -10,8 +10,11 @@
 //! which nobody changes or uses again, until it is asked for more; then it starts over, with its query in the new codes. The
 //! old pages stay unused until REINDEX. They are few, mostly those of a first small graph.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::{Entry, NodeEntry, Root};
 use crate::format::store::SlotNo;
+use crate::hnsw::upkeep::is_retrain_due;
 use crate::hnsw::{MemoryGraph, Node};
 use crate::indexam::hnsw::maintenance::build;
 use crate::indexam::hnsw::maintenance::in_memory;
@@ -35,7 +38,7 @@ const SAMPLE: usize = 1024;
 pub fn if_outgrown(writer: &mut GraphWriter, table: &Table, options: GraphOptions, always: bool) {
     let graph = writer.graph().now();
     let mark = Root::size_mark(graph.root.vectors());
-    if graph.root.vectors() == 0 || (!always && mark <= graph.root.learned) {
+    if !is_retrain_due(graph.root.vectors(), mark, graph.root.learned, always) {
         return;
     }
     if let Some(codec) = outgrown(&graph, table, writer.codec()) {

@@ -1,5 +1,7 @@
 //! The vectors that codes' parameters are learned from.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::Entry;
 use crate::indexam::hnsw::pages::Graph;
 use crate::indexam::hnsw::table::Table;

@@ -7,6 +7,8 @@ use crate::bitset::SharedBitset;
 use crate::format::graph::entry::MAP_ENTRY_BYTES;
 use crate::format::graph::{Area, MapEntry, MapPlace, Shape};
 use crate::format::store::{Generation, Position, SlotState};
+pub use crate::hnsw::upkeep::Repairs;
+use crate::hnsw::upkeep::{self, DeadNodes};
 use crate::indexam::hnsw::maintenance::drain;
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
@@ -94,20 +96,6 @@ pub struct Done {
     pub passed_by: bool,
 }
 
-/// Graphs of fewer nodes are repaired at once: that takes less than a tenth of a second.
-const LARGE: u32 = 10_000;
-
-/// Who takes dead nodes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repairs {
-    /// who has found them
-    Now,
-    /// as `Now`, but a graph that a worker is to repair is left to it
-    Rest,
-    /// a background worker, where the graph is large and a worker is to be had
-    ByWorker,
-}
-
 /// Drains and repairs the graphs of `index`. Dead nodes are taken out where their share is above `threshold`. `tick` is
 /// called after each pending vector, with how many of the graph's were so far.
 pub fn maintain(
@@ -121,7 +109,7 @@ pub fn maintain(
     let mut done = Done::default();
     for graph in index.graphs() {
         // who waits for a worker's lock cancels the worker
-        if graph.root.repair_wanted && repairs != Repairs::Now && request::is_at(index.relation()) {
+        if repairs.pass_by(graph.root.repair_wanted, || request::is_at(index.relation())) {
             done.vectors += u64::from(graph.root.vectors());
             done.left += u64::from(graph.root.dead);
             done.passed_by = true;
@@ -202,28 +190,28 @@ fn clean(writer: &GraphWriter, table: &Table, threshold: f64, repairs: Repairs) 
     let (alive, newest) = graph.alive(table);
     let (live, used) = (alive.count(), graph.root.nodes_in_use());
     let dead = used.saturating_sub(live);
-    if dead > 0 && f64::from(dead) > threshold * f64::from(used) {
-        if repairs == Repairs::ByWorker && used >= LARGE {
-            writer.set_dead(dead, true);
-            if request::ask_for_repair(graph.index.relation()) {
-                return (live, 0, dead);
-            }
+    let decision = upkeep::dead_nodes(dead, used, threshold, repairs);
+    if decision == DeadNodes::Stay {
+        writer.set_dead(dead, false);
+        // looks at every link
+        if upkeep::is_reconnect_due(writer.graph().now().root.unproven, used, threshold) {
+            repair::reconnect(writer, &alive);
         }
-        if let Some(newest) = newest {
-            table.announce(newest);
-        }
-        let removed = repair::repair(writer, &alive);
-        hit("repair.done");
-        if writer.graph().root.repair_wanted {
-            writer.change(|root| root.repair_wanted = false);
-        }
-        return (live, removed, 0);
+        return (live, 0, 0);
     }
-    writer.set_dead(dead, false);
-    // looks at every link, so it is done when enough nodes were linked to pay for it
-    let unproven = writer.graph().now().root.unproven;
-    if unproven > 0 && (threshold <= 0.0 || unproven >= used / 20) {
-        repair::reconnect(writer, &alive);
+    if decision == DeadNodes::GoByWorker {
+        writer.set_dead(dead, true);
+        if request::ask_for_repair(graph.index.relation()) {
+            return (live, 0, dead);
+        }
     }
-    (live, 0, 0)
+    if let Some(newest) = newest {
+        table.announce(newest);
+    }
+    let removed = repair::repair(writer, &alive);
+    hit("repair.done");
+    if writer.graph().root.repair_wanted {
+        writer.change(|root| root.repair_wanted = false);
+    }
+    (live, removed, 0)
 }

@@ -4,6 +4,8 @@
 //! Whoever holds a [`GraphWriter`] holds the graph's maintenance lock. Scans may read any page at any time; appending backends
 //! change the root page, the map and the pending list beside it.
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::SharedBitset;
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE, decode_links, encode_links};
 use crate::format::graph::{Area, CodeHead, CodeShape, Entry, MapEntry, MapPlace, NodeEntry, Root, Shape};

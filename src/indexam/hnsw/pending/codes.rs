@@ -5,6 +5,8 @@
 //! stays right as long as its slot has the same generation, since stored vectors do not change. If the slot has another by
 //! now, the search learns that when it asks the slot.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::Entry;
 use crate::hnsw::{Node, key, node_of};
 use crate::indexam::hnsw::pages::Graph;

@@ -10,6 +10,8 @@
 //! ([`crate::indexam::hnsw::pages::Graph::pending_and_now`]). If it does not, although it was moved, everything that was moved has been
 //! drained since and is in the graph.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::{Area, Entry, Root, Shape};
 use crate::indexam::hnsw::maintenance::writer::GraphWriter;
 use crate::pg::buffer;

@@ -9,6 +9,7 @@
 //! and is taken for one. That costs an inserting session what it would insert faster than is drained, and nobody else
 //! anything.
 
+use crate::hnsw::upkeep::sleep_probability;
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::Graph;
 use crate::pg::relation::Rel;
@@ -18,9 +19,6 @@ use std::time::{Duration, Instant};
 
 /// How long a session sleeps at a time.
 const SLEEP_MICROSECONDS: i64 = 200;
-/// From how many waiting vectors on sessions sleep, and from how many on each time.
-const FROM: f64 = 128.0;
-const TO: f64 = 1024.0;
 /// How often a session looks whether somebody searches.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Who has searched within that time is taken to go on.
@@ -74,11 +72,10 @@ pub fn give_time(graph: &Graph, waiting: u32) {
     if !is_due(graph.index.relation()) {
         return;
     }
-    let share = (f64::from(waiting) - FROM) / (TO - FROM);
     // SAFETY: this backend's generator
     let chance = unsafe { pg_sys::pg_prng_double(&raw mut pg_sys::pg_global_prng_state) };
     // who holds the lock drains
-    if chance < share && MaintenanceLock::try_acquire(graph).is_none() {
+    if chance < sleep_probability(waiting) && MaintenanceLock::try_acquire(graph).is_none() {
         // SAFETY: sleeps
         unsafe { pg_sys::pg_usleep(SLEEP_MICROSECONDS) };
     }
