@@ -198,9 +198,8 @@ unsafe fn each_piece(
             if known.len() >= MOST {
                 known.remove(0);
             }
-            let entry = std::ptr::from_ref(&*resolved);
             known.push(resolved);
-            entry
+            std::ptr::from_ref(&*known[known.len() - 1])
         })
     });
     // Nothing is borrowed of the list while the server is called, whose errors may jump over this frame.
