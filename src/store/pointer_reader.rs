@@ -170,7 +170,8 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         known.swap(0, at);
         Some(std::ptr::from_ref(&*known[0]))
     };
-    let found = RESOLVED.with_borrow_mut(find).or_else(|| {
+    let known = RESOLVED.with_borrow_mut(find).unwrap_or_else(|| {
+        // opening relations may have made the epoch another: the new entry is that of the epoch by then
         let resolved = Box::new(resolve(table, vector));
         RESOLVED.with_borrow_mut(|known| {
             known.retain(|r| r.epoch == resolved.epoch && !r.is_for(r.epoch, table, segment));
@@ -178,10 +179,9 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
                 known.remove(0);
             }
             known.push(resolved);
-            find(known)
+            std::ptr::from_ref(&*known[known.len() - 1])
         })
     });
-    let Some(known) = found else { missing(table, vector) };
     // Nothing is borrowed of the list while the server is called, whose errors may jump over this frame.
     // SAFETY: entries stay where they are until the code above removes one, and nothing that is called below comes back there
     let known = unsafe { &*known };

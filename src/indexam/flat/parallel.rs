@@ -39,7 +39,11 @@ pub unsafe extern "C-unwind" fn amestimateparallelscan(_keys: i32, _orderbys: i3
 
 /// The callback `amestimateparallelscan`.
 #[cfg(feature = "pg18")]
-pub unsafe extern "C-unwind" fn amestimateparallelscan(_index: pg_sys::Relation, _keys: i32, _orderbys: i32) -> Size {
+pub unsafe extern "C-unwind" fn amestimateparallelscan(
+    _index: pgrx::pg_sys::Relation,
+    _keys: i32,
+    _orderbys: i32,
+) -> Size {
     size_of::<Taken>()
 }
 
