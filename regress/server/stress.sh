@@ -20,7 +20,8 @@ zvec_start stress "shared_buffers = 32MB" "checkpoint_timeout = 30s" "max_wal_si
     "autovacuum_freeze_max_age = 100000" "vacuum_freeze_min_age = 1000" "deadlock_timeout = 100ms" \
     "pg_zvec.max_pending = 40" || exit 1
 
-# noticed NAME SQL MESSAGE: a short run fails when the statement changes something behind the sessions' backs.
+# noticed NAME SQL MESSAGE: a short run fails when the statement changes something behind the sessions' backs, and says
+# so in words that match MESSAGE. Which session or reader notices first, and by which query, differs from run to run.
 noticed() {
     local output=$ZVEC_SCRATCH/tamper status=1
     # once more where the statement itself did not get through, as the victim of a deadlock with the sessions
@@ -38,8 +39,10 @@ noticed() {
 }
 
 if [ "${MINUTES:-}" = "" ]; then
-    noticed "another row's vector" "UPDATE several SET v1 = (SELECT min(v1::text) FROM several)::zvec WHERE v1 IS NOT NULL" "wrong vector"
-    noticed "a lost row" "DELETE FROM small WHERE id IN (SELECT max(id) FROM small GROUP BY id / 1000000)" "row"
+    noticed "another row's vector" "UPDATE several SET v1 = (SELECT min(v1::text) FROM several)::zvec WHERE v1 IS NOT NULL" \
+        "\(wrong vector\|the model has it at\|its vector is at\|instead of\)"
+    noticed "a lost row" "DELETE FROM small WHERE id IN (SELECT max(id) FROM small GROUP BY id / 1000000)" \
+        "\(row\|neighbours\)"
     noticed "a lost update" "UPDATE wide SET num = num - 1 WHERE id < 100" "shared rows"
 fi
 
