@@ -169,6 +169,7 @@ impl hnsw::Graph for Graph {
         for (&node, place) in nodes.iter().take(ahead).zip(&mut places) {
             *place = self.prefetch(node);
         }
+        let looker = self.looker();
         for (i, &node) in nodes.iter().enumerate() {
             if let Some(&next) = nodes.get(i + ahead) {
                 places[(i + ahead) % MOST_AHEAD] = self.prefetch(next);
@@ -179,7 +180,7 @@ impl hnsw::Graph for Graph {
                 let start = at + CODE_HEAD_BYTES;
                 query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
             };
-            let seen = self.glance_at(places[i % MOST_AHEAD], see);
+            let seen = Self::glance_at(looker, places[i % MOST_AHEAD], see);
             out.push(seen.unwrap_or_else(|| {
                 // where one page must be read, others will
                 self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));
