@@ -65,7 +65,7 @@ impl SlotReader {
     #[must_use]
     pub fn slot(&self, store: &Store, number: SlotNo) -> Option<Slot> {
         let (ordinal, index) = Geometry::slot_at(number.position());
-        let Some(block) = self.recent.segment.page.slots.block(ordinal) else {
+        let Some(block) = self.recent.segment.slot_block(ordinal) else {
             // beyond what was known when the look was made
             return store.slot(number);
         };
@@ -111,7 +111,7 @@ impl VectorReader {
     fn is_found(&self, slot: SlotNo) -> bool {
         let segment = &self.recent.segment;
         let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
-        let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
+        let Some(number) = segment.data_block(piece.ordinal) else { return true };
         let (known, block) = (self.recent.hints.get(number), optimistic::Block { node: self.recent.node, number });
         // SAFETY: remembered are shared buffers only
         known > 0 && unsafe { optimistic::holds(known, &block) }
@@ -121,9 +121,9 @@ impl VectorReader {
     /// that are not. The slots are covered.
     #[inline]
     pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
-        let page = &self.recent.segment.page;
-        let blocks =
-            |slot: SlotNo| page.geometry.pieces(slot.position()).filter_map(|piece| page.data.block(piece.ordinal));
+        let segment = &self.recent.segment;
+        let pieces = |slot: SlotNo| segment.page.geometry.pieces(slot.position());
+        let blocks = |slot| pieces(slot).filter_map(|piece| segment.data_block(piece.ordinal));
         buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks)
     }
 
@@ -131,7 +131,7 @@ impl VectorReader {
     #[inline]
     pub fn each_piece(&self, store: &Store, slot: SlotNo, mut take: impl FnMut(&[u8])) {
         for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
-            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
+            let Some(block) = self.recent.segment.data_block(piece.ordinal) else { return };
             let known = self.recent.hints.get(block);
             let from = PAYLOAD_START + piece.offset;
             let bytes = from..from + piece.len;

@@ -205,8 +205,8 @@ impl Looker {
         }
     }
 
-    /// `N` bytes of block `number` in `buffer`, at `at`, as they were together at one moment; `None` as [`Looker::look`], and
-    /// while somebody writes the page.
+    /// `N` bytes of block `number` in `buffer`, at `at` (both multiples of 8), as they were together at one moment; `None` as
+    /// [`Looker::look`], and while somebody writes the page.
     ///
     /// They are read twice, and between the two nobody holds the page's lock for writing. A writer that was at work during
     /// the first reading has ended by then, so the second sees all of its work; one that is at work during the second has
@@ -215,21 +215,36 @@ impl Looker {
     pub unsafe fn snapshot<const N: usize>(&self, buffer: pg_sys::Buffer, number: u32, at: usize) -> Option<[u8; N]> {
         // SAFETY: by contract; the bytes lie within the page
         unsafe {
-            if buffer <= 0 || at + N > PAGE_BYTES || !self.holds(buffer, number) {
+            if buffer <= 0 || at + N > PAGE_BYTES || !at.is_multiple_of(WORD) || !self.holds(buffer, number) {
                 return None;
             }
-            let source = memory(buffer).add(at).cast::<[u8; N]>();
-            let first = std::ptr::read_volatile(source);
+            let source = memory(buffer).add(at).cast();
+            let first = read_words(source);
             fence(Ordering::Acquire);
             if !is_unlocked(buffer) || !self.holds(buffer, number) {
                 return None;
             }
             fence(Ordering::Acquire);
-            let second = std::ptr::read_volatile(source);
+            let second = read_words(source);
             fence(Ordering::Acquire);
             (first == second && self.holds(buffer, number)).then_some(first)
         }
     }
+}
+
+/// Bytes that are read at a time: one by one, the compiler keeps to that.
+const WORD: usize = size_of::<u64>();
+
+/// `N` bytes, each word read once.
+#[inline(always)]
+unsafe fn read_words<const N: usize>(source: *const u64) -> [u8; N] {
+    const { assert!(N.is_multiple_of(WORD)) };
+    let mut bytes = [0; N];
+    for (at, word) in bytes.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
+        // SAFETY: by contract, aligned and N bytes long
+        *word = unsafe { source.add(at).read_volatile() }.to_ne_bytes();
+    }
+    bytes
 }
 
 /// Whether nobody holds the content lock of `buffer` exclusively.
