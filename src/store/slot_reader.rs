@@ -146,10 +146,9 @@ impl VectorReader {
             let bytes = from..from + piece.len;
             // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
             // stored vector do not change
+            let at = optimistic::Block { node: self.recent.node, number: block };
             // SAFETY: remembered are shared buffers only; `take` calls nothing of the server
-            if let Some(pin) =
-                unsafe { Pin::for_a_moment(known, &optimistic::Block { node: self.recent.node, number: block }) }
-            {
+            if let Some(pin) = unsafe { Pin::for_a_moment(known, &at) } {
                 take(&pin.page()[bytes]);
                 continue;
             }

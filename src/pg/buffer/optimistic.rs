@@ -143,7 +143,7 @@ pub unsafe fn buffer_of(block: &Block) -> Option<pg_sys::Buffer> {
 pub fn is_refused() -> bool {
     let looks = LOOKS.load(Ordering::Relaxed).wrapping_add(1);
     LOOKS.store(looks, Ordering::Relaxed);
-    looks % PIN_EVERY == 0
+    looks.is_multiple_of(PIN_EVERY)
 }
 
 /// The descriptor of `buffer`, a shared buffer's number. An address, from which nothing is read here.
