@@ -60,6 +60,15 @@ impl SlotReader {
         Some(Self { tag, recent: Recent::new(store, tag, PageKind::Slots)? })
     }
 
+    /// Has the processor load slot `number`, if it is known where it is.
+    #[inline]
+    pub fn expect(&self, number: SlotNo) {
+        let (ordinal, index) = Geometry::slot_at(number.position());
+        if let Some(block) = self.recent.segment.slot_block(ordinal) {
+            optimistic::prefetch(self.recent.hints.get(block), SlotPage::offset(index), SLOT_BYTES);
+        }
+    }
+
     /// Slot `number` of the segment as it is now; `None` when the segment has no such slot.
     #[inline]
     #[must_use]

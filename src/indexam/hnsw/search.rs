@@ -47,27 +47,8 @@ impl Graph {
     fn prefetch(&self, node: Node) -> Whereabouts {
         let (ordinal, at) = self.map.codes.at(node);
         let whereabouts = self.whereabouts(Area::Codes, ordinal);
-        self.prefetch_at(whereabouts.buffer, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+        optimistic::prefetch(whereabouts.buffer, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
         whereabouts
-    }
-
-    /// Starts loading bytes of the page in a buffer, if its number is known.
-    #[inline(always)]
-    fn prefetch_at(&self, buffer: i32, at: usize, bytes: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            if buffer > 0 {
-                // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
-                unsafe {
-                    _mm_prefetch::<_MM_HINT_T0>(optimistic::descriptor(buffer).cast());
-                    let start = optimistic::memory(buffer).add(at);
-                    for line in (0..bytes).step_by(64) {
-                        _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
-                    }
-                }
-            }
-        }
     }
 
     /// Appends the links of `node` on `level`, without its duplicate.
@@ -150,7 +131,7 @@ impl hnsw::Graph for Graph {
             let (ordinal, at) = self.map.nodes.at(node);
             let buffer = self.whereabouts(Area::Nodes, ordinal).buffer;
             if buffer > 0 {
-                self.prefetch_at(buffer, at, self.map.nodes.entry_bytes);
+                optimistic::prefetch(buffer, at, self.map.nodes.entry_bytes);
             } else {
                 self.read_ahead(Area::Nodes, std::iter::once(ordinal));
             }

@@ -146,11 +146,10 @@ pub fn is_refused() -> bool {
     looks.is_multiple_of(PIN_EVERY)
 }
 
-/// The descriptor of `buffer`, a shared buffer's number, for the processor's prefetching. An address, from which nothing is read
-/// here.
+/// The descriptor of `buffer`, a shared buffer's number. An address, from which nothing is read here.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-#[must_use]
-pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
+unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
     // SAFETY: by contract, a shared buffer's number
     unsafe { pg_sys::BufferDescriptors.add(buffer as usize - 1).cast() }
 }
@@ -161,6 +160,26 @@ pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
 pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
     // SAFETY: by contract, a shared buffer's number
     unsafe { pg_sys::BufferBlocks.cast::<u8>().add((buffer as usize - 1) * PAGE_BYTES) }
+}
+
+/// Has the processor load bytes of the page in a buffer, and the buffer's descriptor, if the buffer's number is known: what a look
+/// at them reads.
+#[inline(always)]
+pub fn prefetch(buffer: pg_sys::Buffer, at: usize, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        if buffer > 0 {
+            // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(descriptor(buffer).cast());
+                let start = memory(buffer).add(at);
+                for line in (0..bytes).step_by(64) {
+                    _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
+                }
+            }
+        }
+    }
 }
 
 /// Who looks at pages of one file. There is one only while `zvec.optimistic_reads` is on, and it is good until the server is
