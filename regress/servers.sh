@@ -74,7 +74,7 @@ from_debian() {
         shift
         "$command" -q -o Dir::State="$folder/state" -o Dir::State::status="$folder/status" \
             -o Dir::Cache="$folder/cache" -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=- \
-            -o Acquire::Languages=none -o APT::Sandbox::User="$(id -un)" "$@"
+            -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User="$(id -un)" "$@"
     }
     apt_of apt-get update >"$folder/log" 2>&1 || { cat "$folder/log" >&2; return 1; }
     # Of all that it depends on, the shared libraries.
