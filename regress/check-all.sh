@@ -3,8 +3,8 @@
 # "N passed, N failed". `make check-all` runs it without arguments: every test for each version.
 #
 # check-all.sh [VERSION[:PART]...]: these. PART sql stands for clippy, the SQL and isolation tests, scripts for the scripts
-# of regress/server, crash and versions. LIMIT=seconds: what cannot be expected to be done by then is not begun, which is no
-# failure but for the first; what is begun and not done by then is stopped and is one.
+# of regress/server, crash and versions. LIMIT=seconds: what cannot be expected to be done by then is not begun, nor, but for
+# the first, what cannot be fetched, which is no failure; what is begun and not done by then is stopped and is one.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 unset PG_CONFIG
@@ -37,6 +37,11 @@ for which in "$@"; do
     printf '\n==== PostgreSQL %s (%d s)\n' "$which" $SECONDS
     if [ -n "${LIMIT:-}" ] && [ ${#summary[@]} -gt 0 ] && [ $((LIMIT - SECONDS)) -lt "$(expected "$part")" ]; then
         summary+=("PostgreSQL $which: left out, because $SECONDS s of $LIMIT s have passed")
+        continue
+    fi
+    # A version that cannot be fetched where there is little time is not what is being tested there: it is said, no more.
+    if [ -n "${LIMIT:-}" ] && [ ${#summary[@]} -gt 0 ] && ! regress/servers.sh "$version"; then
+        summary+=("PostgreSQL $which: left out, because it cannot be had here (see above)")
         continue
     fi
     run "$version" "$part" 2>&1 | tee "$log"
