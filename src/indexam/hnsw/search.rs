@@ -1,5 +1,7 @@
 //! The graph on pages, as searches see it.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::entry::{CODE_HEAD_BYTES, decode_links};
 use crate::format::graph::{Area, CodeHead, NodeEntry};
 use crate::format::page::PageBytes;
