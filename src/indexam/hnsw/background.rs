@@ -6,6 +6,7 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
+use crate::pg::cost_delay;
 use pgrx::pg_sys::{self, Relation};
 
 /// Drains up to `most` vectors of an open index of the open table `heap`, or, where far more wait and `in_memory` allows it, all
@@ -25,7 +26,7 @@ pub unsafe fn drain_some(index: Relation, heap: Relation, most: u64, in_memory: 
             if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
                 retrain::if_outgrown(&mut writer, &table, options, false);
                 let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
-                    drain::all(&mut writer, &table, options, &mut || {})
+                    drain::all(&mut writer, &table, options, &mut cost_delay::point)
                 } else {
                     writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
                 };
