@@ -298,7 +298,7 @@ slow=$(drained_in)
 [ "$fast" -gt 0 ] && [ "$slow" -gt $((3 * fast)) ]
 zvec_result $? "launcher: a worker is throttled as autovacuum is ($fast ms, $slow ms)"
 comes one "SELECT workers()" 0
-set_to pg_zvec.max_pending 1000
+set_to pg_zvec.max_pending 200
 sql one "CALL add('slow', 7001, 7600)"
 urgent=$(drained_in)
 [ "$urgent" -gt 0 ] && [ "$urgent" -lt $((slow / 2)) ]

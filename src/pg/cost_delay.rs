@@ -1,18 +1,23 @@
 //! Cost-based delay in a background worker: as an autovacuum worker, it sleeps when what it has read and changed has come to
 //! cost as much as is set.
 //!
-//! The server adds up what buffers cost (`vacuum_cost_page_hit` and its like) while it is told to. Its own sleep is for VACUUM:
-//! it ends with the first signal, such as those of the worker's timer.
+//! The server adds up what buffers cost (`vacuum_cost_page_hit` and its like) while it is told to, but for those in which a page
+//! is found again: these are counted by [`hit`]. Reads past the server's pins cost nothing. The server's own sleep is for
+//! VACUUM: it ends with the first signal, such as those of the worker's timer.
 
 use super::compat;
 use pgrx::pg_sys;
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The longest sleep, unless a few delays are longer.
 const LONGEST: Duration = Duration::from_secs(1);
 /// How many delays that is at the most, as in VACUUM.
 const MOST_DELAYS: u32 = 4;
+
+/// Whether [`PACE`] is set.
+static IS_ON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// how long a sleep is for a cost of so much
@@ -27,8 +32,18 @@ pub fn begin(delay: Duration, limit: i32) {
         unsafe { pg_sys::VacuumCostBalance = 0 };
     }
     PACE.set(pace);
+    IS_ON.store(pace.is_some(), Ordering::Relaxed);
     // SAFETY: as above
     unsafe { pg_sys::VacuumCostActive = pace.is_some() };
+}
+
+/// Counts a page that was found again in its buffer. For the backend's first thread.
+#[inline(always)]
+pub fn hit() {
+    if IS_ON.load(Ordering::Relaxed) {
+        // SAFETY: a counter of this process, and a setting
+        unsafe { pg_sys::VacuumCostBalance += pg_sys::VacuumCostPageHit };
+    }
 }
 
 /// How long to sleep for a balance of costs.

@@ -39,6 +39,10 @@ pub unsafe fn install() {
         pg_sys::shmem_request_hook = Some(request);
         PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
         pg_sys::shmem_startup_hook = Some(startup);
+        if pg_sys::IsBinaryUpgrade {
+            // nothing is to change
+            return;
+        }
         let mut worker = pg_sys::BackgroundWorker::default();
         put(&mut worker.bgw_name, "pg_zvec launcher");
         put(&mut worker.bgw_type, "pg_zvec launcher");
