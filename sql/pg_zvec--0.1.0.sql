@@ -401,6 +401,10 @@ CREATE FUNCTION zvec_prewarm(relation regclass) RETURNS bigint
 COMMENT ON FUNCTION zvec_prewarm(regclass) IS
     'loads an index and its vectors, or a table''s, into the shared buffers; how many pages';
 
+CREATE FUNCTION zvec_worker_status(OUT key text, OUT value text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_worker_status' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 9;
+COMMENT ON FUNCTION zvec_worker_status() IS 'what background workers do, what they did last, and whether there are any';
+
 -- What \df+, \do+, \dT+, \dA+, \dAc+, \dAf+ and \dC+ say. Every member of the extension has a comment; regress/sql/comments.sql
 -- finds those without.
 COMMENT ON FUNCTION zvec_in(cstring, oid, integer) IS 'reads a vector as text: [1,2.5,-3e-4]';

@@ -75,6 +75,15 @@ pub fn warning(message: String, hint: &'static str) {
     report.report(PgLogLevel::WARNING);
 }
 
+/// Writes to the server's log, as a warning or as a message of the server's own.
+pub fn log(message: String, is_warning: bool) {
+    let (code, level) = match is_warning {
+        true => (PgSqlErrorCode::ERRCODE_WARNING, PgLogLevel::WARNING),
+        false => (PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, PgLogLevel::LOG),
+    };
+    ErrorReport::new(code, message, "pg_zvec").report(level);
+}
+
 /// Ends the statement with an error when memory ran out and the reserve had to be used.
 #[inline(always)]
 pub fn check_memory() {
@@ -181,6 +190,22 @@ impl Caught {
         }
         // SAFETY: there is an error on the stack
         unsafe { geterrcode() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED as i32 }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn message(&self) -> String {
+        // SAFETY: there is an error on the stack, which is copied to memory of the process; messages end with a 0
+        unsafe {
+            let before = pg_sys::CurrentMemoryContext;
+            pg_sys::CurrentMemoryContext = pg_sys::TopMemoryContext;
+            let copy = pg_sys::CopyErrorData();
+            let text =
+                (*copy).message.as_ref().map(|text| std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned());
+            pg_sys::FreeErrorData(copy);
+            pg_sys::CurrentMemoryContext = before;
+            text.unwrap_or_default()
+        }
     }
 
     /// Sends it to the log.

@@ -10,6 +10,7 @@ pub mod array;
 pub mod buffer;
 pub mod catalog;
 pub mod compat;
+pub mod cost_delay;
 pub mod error;
 pub mod failpoint;
 pub mod frozen;

@@ -115,6 +115,10 @@ unsafe extern "C-unwind" {
     pub fn XLogRegisterBufData(id: u8, data: RecordBytes, len: RecordLength);
     /// Writes the record.
     pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
+    /// Milliseconds that autovacuum sleeps for a cost of so much; -1: as VACUUM.
+    pub static autovacuum_vac_cost_delay: f64;
+    /// The cost for which it sleeps; -1: as VACUUM.
+    pub static autovacuum_vac_cost_limit: i32;
     /// kB that autovacuum may take; -1: `maintenance_work_mem`.
     pub static autovacuum_work_mem: i32;
 }

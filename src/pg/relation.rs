@@ -81,6 +81,19 @@ impl Drop for OpenRelation {
     }
 }
 
+/// The name of a database, or its oid when it has no name any more. In a transaction.
+#[must_use]
+pub unsafe fn database_name(oid: pg_sys::Oid) -> String {
+    // SAFETY: a catalog look-up; the result is a copy or null
+    unsafe {
+        let name = pg_sys::get_database_name(oid);
+        if name.is_null() {
+            return oid.to_u32().to_string();
+        }
+        CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
 /// What a message calls relation `oid`, open or not: `table "name"`, or its oid when it has no name any more.
 #[must_use]
 pub fn name_of(oid: pg_sys::Oid) -> String {

@@ -13,6 +13,7 @@
 //! | [`inspect`] | what a table's vector store holds, and whether it is sound |
 //! | [`index`] | what indexes consist of, and their maintenance |
 //! | [`prewarm`] | vectors and indexes into the shared buffers |
+//! | [`worker`] | what background workers do |
 //! | [`recall`] | how many of the nearest an index finds |
 //! | [`analyze`] | statistics that read no vector |
 
@@ -29,3 +30,4 @@ pub mod prewarm;
 pub mod recall;
 pub mod stored;
 pub mod support;
+pub mod worker;

@@ -6,6 +6,7 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
+use crate::pg::cost_delay;
 use crate::pg::relation::Rel;
 use pgrx::pg_sys;
 
@@ -26,7 +27,7 @@ pub fn drain_some(index: Rel<'_>, heap: Rel<'_>, most: u64, in_memory: bool) -> 
         if let Some(mut writer) = drain::writer(&graph.now(), &table, lock) {
             retrain::if_outgrown(&mut writer, &table, options, false);
             let drained = if in_memory && u64::from(graph.root.pending()) > 16 * most {
-                drain::all(&mut writer, &table, options, &mut || {})
+                drain::all(&mut writer, &table, options, &mut cost_delay::point)
             } else {
                 writer.drain(&table, usize::from(options.ef_construction), most, &mut || {})
             };

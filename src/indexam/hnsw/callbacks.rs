@@ -190,7 +190,7 @@ unsafe extern "C-unwind" fn aminsert(
             let waiting = root.pending();
             // a worker may have been cancelled before it had taken the dead nodes out
             if request::is_wanted(waiting) || root.repair_wanted && settings::background_drain() {
-                request::ask_for(index);
+                request::ask_for(index, waiting);
             }
             if waiting > settings::max_pending() {
                 help(&graph, &table, waiting);

@@ -18,7 +18,7 @@ use crate::pg::compat::FileNode;
 use crate::pg::error::check_memory;
 use crate::pg::failpoint::hit_as_server;
 use crate::pg::relation::Rel;
-use crate::pg::{raw, settings};
+use crate::pg::{cost_delay, raw, settings};
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
@@ -80,7 +80,11 @@ unsafe fn holds_and_pins(node: FileNode, block: u32, recent: pg_sys::Buffer) -> 
     // SAFETY: the server checks that the buffer holds the very block
     unsafe {
         hit_as_server("pin.recent");
-        raw::ReadRecentBuffer(node, pg_sys::ForkNumber::MAIN_FORKNUM, block, recent)
+        let is_held = raw::ReadRecentBuffer(node, pg_sys::ForkNumber::MAIN_FORKNUM, block, recent);
+        if is_held {
+            cost_delay::hit();
+        }
+        is_held
     }
 }
 

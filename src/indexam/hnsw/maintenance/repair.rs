@@ -15,7 +15,7 @@ use crate::indexam::hnsw::maintenance::linking::{link_again, threads, watched};
 use crate::indexam::hnsw::maintenance::memory_budget::memory_budget;
 use crate::indexam::hnsw::maintenance::progress::{Phase, enter, progress};
 use crate::indexam::hnsw::maintenance::writer::GraphWriter;
-use crate::pg::compat;
+use crate::pg::cost_delay;
 use crate::pg::error::OrRaise;
 use crate::pg::failpoint::hit;
 use pgrx::pg_sys;
@@ -81,8 +81,8 @@ pub fn repair(writer: &GraphWriter, alive: &SharedBitset) -> u32 {
             // some nodes are come back to
             steps = (steps + 1).min(u64::from(nodes));
             progress(pg_sys::PROGRESS_CREATEIDX_TUPLES_DONE, steps);
-            // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-            unsafe { compat::vacuum_delay_point() };
+            // raises an error if the statement is cancelled, at a point where the graph is searchable
+            cost_delay::point();
             false
         };
         let mut scratch = Scratch::new(writer.codec());
@@ -155,8 +155,8 @@ pub fn reconnect(writer: &GraphWriter, alive: &SharedBitset) {
     let nodes = writer.graph().root.nodes;
     enter(Phase::Repair, u64::from(nodes));
     let mut stop = || {
-        // SAFETY: raises an error if the statement is cancelled, at a point where the graph is searchable
-        unsafe { compat::vacuum_delay_point() };
+        // raises an error if the statement is cancelled, at a point where the graph is searchable
+        cost_delay::point();
         false
     };
     let dead = |node: Node| !alive.contains(node);

@@ -4,13 +4,16 @@
 
 use super::give_way;
 use super::locks::Lock;
-use super::queue::{ALL, Queue, Wish, queue};
-use super::request::{is_number_free, is_served, most_workers, start, take_number, wanted_from};
+use super::queue::{ALL, Queue, Wish, is_preloaded, queue};
+use super::request::{is_number_free, is_served, most_workers, needed_within, start, take_number, wanted_from};
+use super::status;
+use super::status::{IndexName, Text, Work};
+use super::transaction::{Trouble, event, in_transaction, index, set_index, write_log};
+use super::version;
 use crate::indexam::hnsw::background;
-use crate::pg::compat;
-use crate::pg::error::caught;
 use crate::pg::relation::OpenRelation;
-use crate::pg::{raw, restricted, settings};
+use crate::pg::settings::{LogLevel, logs};
+use crate::pg::{compat, cost_delay, raw, relation, restricted, settings};
 use pgrx::pg_sys::{self, Datum};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -37,6 +40,8 @@ const LATER: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long an index is left alone at which an error was met.
 const AFTER_ERROR: Duration = Duration::from_secs(60);
+/// How often a library of another version is told of.
+const WARN_EVERY: Duration = Duration::from_secs(600);
 /// After how many times that work was given up for others it is done in small steps.
 const MOST_GIVEN_UP: u32 = 2;
 /// Tells the server what this process is: with PROC_IS_AUTOVACUUM, like an autovacuum worker: whoever waits for a lock of ours
@@ -79,11 +84,15 @@ pub unsafe extern "C-unwind" fn zvec_worker_main(argument: Datum) {
         let is_seen = number.is_some() && Lock::Database(database).take_from_lookers();
         queue.end_start(database);
         let Some(number) = number.filter(|_| is_seen) else { return };
-        STAGE.set(Stage::Serves);
+        STAGE.set(Stage::Serves(number));
+        if logs(LogLevel::Debug) {
+            write_log(LogLevel::Debug, &format!("pg_zvec worker {number} for database {database} started"));
+        }
         // whoever inserts and searches needs the other processors
         set(c"pg_zvec.optimize_threads", c"1");
         let memory = background_memory();
-        Worker { queue, database, number, memory, cursor: 0, known: BTreeMap::new() }.serve();
+        Worker { queue, database, number, memory, known: BTreeMap::new() }.serve();
+        write_log(LogLevel::Debug, "pg_zvec worker ended");
     }
 }
 
@@ -94,8 +103,8 @@ enum Stage {
     Connects,
     /// it looks whether it may work, or has done so
     Seeks,
-    /// it works
-    Serves,
+    /// it works, by that number
+    Serves(u32),
 }
 
 thread_local! {
@@ -116,9 +125,13 @@ unsafe extern "C-unwind" fn at_exit(_status: i32, database: Datum) {
         }
         Stage::Seeks => return,
         // the server has released its locks
-        Stage::Serves => {}
+        // SAFETY: this process's own
+        Stage::Serves(number) => queue.status.clear_worker(number, unsafe { pg_sys::MyProcPid }),
     }
     STAGE.set(Stage::Seeks);
+    if queue.wake_launcher() {
+        return;
+    }
     let is_unserved = |&other: &u32| other != database && !is_served(queue, other);
     if is_number_free(None)
         && let Some(other) = queue.databases().into_iter().find(is_unserved)
@@ -140,7 +153,10 @@ unsafe fn set(name: &CStr, value: &CStr) {
 }
 
 /// What a worker knows of an index that it has been at.
+#[derive(Clone, Copy)]
 struct State {
+    /// how many vectors wait, by the last look
+    waiting: u32,
     /// not before
     due: Instant,
     /// kB that work in memory may take
@@ -174,8 +190,6 @@ struct Worker {
     number: u32,
     /// kB that work in memory may take for who did not ask by a session of its own
     memory: i32,
-    /// the place in the list of the index that had its turn last
-    cursor: usize,
     known: BTreeMap<u32, State>,
 }
 
@@ -183,8 +197,19 @@ impl Worker {
     /// Works until there has been nothing to do for a while.
     unsafe fn serve(&mut self) {
         let (arrived, mut idle) = (Instant::now(), Instant::now());
+        let mut has_worked = false;
         // SAFETY: in a background worker, outside a transaction
         unsafe {
+            match in_transaction(|| version::of_extension()) {
+                // nobody else asks either
+                Ok(None) => {
+                    self.queue.remove_all(self.database);
+                    return self.leave();
+                }
+                Ok(Some(version)) => self.compare(&version),
+                Err(_) => {}
+            }
+            self.show(Work::Nothing);
             loop {
                 if pg_sys::QueryCancelPending != 0 {
                     // cancelled while it was at nothing: that asks for its end
@@ -204,14 +229,14 @@ impl Worker {
                 }
                 let worked = self.round();
                 if worked {
-                    idle = Instant::now();
+                    (idle, has_worked) = (Instant::now(), true);
                 }
                 let needed = !self.queue.of(self.database).is_empty();
                 let elsewhere = self.unserved();
                 if let Some(database) = elsewhere {
                     if is_number_free(Some(self.number)) {
                         start(self.queue, database, false);
-                    } else if !needed || arrived.elapsed() > STAY {
+                    } else if !needed || arrived.elapsed() > STAY && self.is_sooner(database) {
                         self.let_go();
                         if start(self.queue, database, true) || !self.take_again() {
                             return;
@@ -222,7 +247,9 @@ impl Worker {
                     continue;
                 }
                 let waits = needed || elsewhere.is_some();
-                if idle.elapsed() > if waits { PATIENCE } else { LINGER } {
+                // who came to look only, on behalf of a launcher, does not stay
+                let linger = if is_preloaded() && !has_worked { Duration::ZERO } else { LINGER };
+                if idle.elapsed() > if waits { PATIENCE } else { linger } {
                     self.let_go();
                     // who has found this worker there a moment ago asked for no other
                     let left = !self.queue.of(self.database).is_empty() || self.unserved().is_some();
@@ -236,9 +263,38 @@ impl Worker {
         }
     }
 
+    /// Warns of a library that is of another version than what is installed in the database.
+    fn compare(&self, installed: &str) {
+        if let Some(message) = version::difference(installed)
+            && !self.queue.looked().any(|(database, ago)| database == self.database && ago < WARN_EVERY)
+        {
+            // SAFETY: in a background worker, outside a transaction
+            let name = unsafe { in_transaction(|| relation::database_name(pg_sys::Oid::from(self.database))) };
+            let database = name.unwrap_or_default();
+            let message = format!("database \"{database}\": {message}");
+            write_log(LogLevel::Warn, &message);
+            self.queue.status.note_error(event(0, &message));
+        }
+    }
+
+    /// Shows what it is at.
+    fn show(&self, work: Work) {
+        show(self.queue, self.number, work);
+    }
+
+    /// Whether another database needs a worker sooner than this one does.
+    fn is_sooner(&self, other: u32) -> bool {
+        match (self.queue.due(other), self.queue.due(self.database)) {
+            (Some(theirs), Some(ours)) => theirs < ours,
+            (theirs, _) => theirs.is_some(),
+        }
+    }
+
     /// Gives back by what it is seen.
     fn let_go(&self) {
         STAGE.set(Stage::Seeks);
+        // SAFETY: this process's own
+        self.queue.status.clear_worker(self.number, unsafe { pg_sys::MyProcPid });
         Lock::Database(self.database).give_back();
         Lock::Number(self.number).give_back();
     }
@@ -246,7 +302,8 @@ impl Worker {
     /// Ends before everything is done, for another worker if there may be one.
     unsafe fn leave(&self) {
         self.let_go();
-        if is_number_free(None)
+        if !self.queue.wake_launcher()
+            && is_number_free(None)
             // SAFETY: in a background worker, outside a transaction
             && let Some(database) = unsafe { self.unserved() }
         {
@@ -260,7 +317,8 @@ impl Worker {
         self.number = number;
         let is_seen = Lock::Database(self.database).take_from_lookers();
         if is_seen {
-            STAGE.set(Stage::Serves);
+            STAGE.set(Stage::Serves(number));
+            self.show(Work::Nothing);
         }
         is_seen
     }
@@ -281,13 +339,14 @@ impl Worker {
         None
     }
 
-    /// Each index that has asked gets its turn, and those that were drained a moment ago are looked at; whether anything was done.
+    /// The index that needs it soonest gets its turn, and the next ones as long as nothing could be done; then those that were
+    /// drained a moment ago are looked at. Whether anything was done.
     unsafe fn round(&mut self) -> bool {
-        let mut worked = false;
-        let mut wishes = self.queue.of(self.database);
-        let next = wishes.iter().position(|wish| wish.place > self.cursor).unwrap_or(0);
-        wishes.rotate_left(next);
-        for &wish in &wishes {
+        let (mut worked, mut tried) = (false, Vec::new());
+        while !worked {
+            let wishes = self.queue.of(self.database).into_iter().filter(|wish| !tried.contains(&wish.index));
+            let Some(wish) = wishes.filter(|wish| self.may_try(wish.index)).min_by_key(|wish| wish.due) else { break };
+            tried.push(wish.index);
             // SAFETY: in a background worker, outside a transaction
             unsafe {
                 if wish.index == ALL {
@@ -298,8 +357,8 @@ impl Worker {
                     worked |= self.turn(wish.index, wish.memory, Some(wish));
                 }
             }
-            self.cursor = wish.place;
         }
+        let wishes = self.queue.of(self.database);
         let lately = |state: &State| state.done.is_some_and(|at| at.elapsed() < LINGER);
         let is_wished = |index: u32| wishes.iter().any(|wish| wish.index == index);
         self.known
@@ -317,14 +376,24 @@ impl Worker {
         worked
     }
 
+    /// Whether an index on the list is to have its turn now: not while others' locks were in the way a moment ago.
+    fn may_try(&self, index: u32) -> bool {
+        self.known.get(&index).is_none_or(|state| state.failed || state.due <= Instant::now())
+    }
+
     /// Works at one index, if it is due; whether anything was done.
     unsafe fn turn(&mut self, index: u32, memory: i32, wish: Option<Wish>) -> bool {
         let began = Instant::now();
-        let new = State { due: began, memory, blocked: None, given_up: 0, done: None, failed: false };
+        let new = State { waiting: 0, due: began, memory, blocked: None, given_up: 0, done: None, failed: false };
         let mut state = self.known.remove(&index).unwrap_or(new);
         let forget = || {
             if let Some(wish) = wish {
                 self.queue.remove(self.database, wish);
+            }
+        };
+        let put_off = |within| {
+            if let Some(wish) = wish {
+                self.queue.put_off(wish, within);
             }
         };
         if state.due > began {
@@ -340,27 +409,35 @@ impl Worker {
             // what was asked for comes first, once: a repair may take long, or fail
             let first = if wish.is_some() { Step::DrainFirst } else { Step::Drain };
             // SAFETY: in a background worker, outside a transaction
-            let turn = unsafe { at_index(index, first, &mut state) };
+            let turn = unsafe { self.at_index(index, first, &mut state) };
             Lock::Index(index).give_back();
+            self.show(Work::Nothing);
             turn
         } else {
             Turn::Blocked
         };
         match turn {
-            Turn::More => state.blocked = None,
+            Turn::More => {
+                state.blocked = None;
+                put_off(needed_within(state.waiting));
+            }
             Turn::Finished => {
                 (state.blocked, state.given_up) = (None, 0);
                 forget();
                 // who has found it on the list a moment ago asked no more
                 // SAFETY: as above
-                if wish.is_some() && matches!(unsafe { attempt(index, Step::Look, true) }, Ok(Round::Done)) {
-                    self.queue.add(self.database, index, memory);
+                let left = unsafe { attempt(self.queue, self.number, index, Step::Look, true) };
+                if let Ok(Attempt { round: Round::Done, waiting, .. }) = left
+                    && wish.is_some()
+                {
+                    self.queue.add(self.database, index, memory, needed_within(waiting));
                 }
             }
             Turn::Blocked => {
                 let (since, times) = state.blocked.unwrap_or((began, 0));
                 state.blocked = Some((since, times + 1));
                 state.due = Instant::now() + if times < SOON { NAP } else { LATER };
+                put_off(needed_within(0));
                 if since.elapsed() > PATIENCE {
                     forget();
                     return false;
@@ -378,14 +455,96 @@ impl Worker {
         worked
     }
 
+    /// Works at an index whose lock is held until its turn is over.
+    unsafe fn at_index(&self, index: u32, first: Step, state: &mut State) -> Turn {
+        let (began, mut vectors) = (Instant::now(), 0);
+        // SAFETY: in a background worker, outside a transaction
+        let turn = unsafe { self.steps(index, first, state, &mut vectors) };
+        if vectors > 0 {
+            self.queue.status.note_drain(event(vectors, ""));
+            if logs(LogLevel::Info) {
+                let (name, time) = (transaction_index(), began.elapsed().as_millis());
+                let message =
+                    format!("drained {vectors} vectors of index \"{name}\" in {time} ms; {} wait", state.waiting);
+                write_log(LogLevel::Info, &message);
+            }
+        }
+        turn
+    }
+
+    /// As [`Worker::at_index`], which counts the `vectors` that were drained.
+    unsafe fn steps(&self, index: u32, first: Step, state: &mut State, vectors: &mut u64) -> Turn {
+        let began = Instant::now();
+        let in_memory = state.given_up < MOST_GIVEN_UP;
+        let (mut short_naps, mut work) = (0, first);
+        // SAFETY: in a background worker, outside a transaction
+        unsafe {
+            // as the session has it that asked
+            if let Ok(memory) = std::ffi::CString::new(state.memory.to_string()) {
+                set(c"maintenance_work_mem", &memory);
+            }
+            loop {
+                pgrx::check_for_interrupts!();
+                let repairs = work == Step::Repair;
+                let attempted = attempt(self.queue, self.number, index, work, in_memory);
+                if let Ok(attempt) = &attempted {
+                    state.waiting = attempt.waiting;
+                    *vectors += attempt.vectors;
+                }
+                match attempted.map(|attempt| attempt.round) {
+                    Err(Trouble::GaveWay) => {
+                        state.given_up += 1;
+                        write_log(LogLevel::Debug, "gave way to a session that waits for a lock");
+                        return Turn::Blocked;
+                    }
+                    Err(Trouble::Cancelled) => return Turn::Failed { cancelled: true },
+                    Err(Trouble::Error) => return Turn::Failed { cancelled: false },
+                    Ok(Round::Gone) => return Turn::Finished,
+                    Ok(Round::Nothing) if work == Step::DrainFirst => work = Step::Drain,
+                    Ok(Round::Nothing) => return Turn::Finished,
+                    Ok(Round::RepairWanted) => work = Step::Repair,
+                    Ok(Round::Done) => {
+                        if repairs && logs(LogLevel::Info) {
+                            let message = format!("repaired index \"{}\"", transaction_index());
+                            write_log(LogLevel::Info, &message);
+                        }
+                        state.done = Some(Instant::now());
+                        work = Step::Drain;
+                        // no lock is held now but the one that tells other workers
+                        cost_delay::pause();
+                        if began.elapsed() > TURN {
+                            return Turn::More;
+                        }
+                    }
+                    // VACUUM, or whoever else is at the table, will end; meanwhile what waits does not
+                    Ok(Round::Busy | Round::Locked) if repairs => {
+                        let drained = attempt(self.queue, self.number, index, Step::DrainFirst, in_memory);
+                        if let Ok(Attempt { round: Round::Done, vectors: more, .. }) = drained {
+                            state.done = Some(Instant::now());
+                            *vectors += more;
+                            cost_delay::pause();
+                        }
+                        return Turn::Blocked;
+                    }
+                    Ok(Round::Busy) if short_naps < MOST_SHORT_NAPS => {
+                        short_naps += 1;
+                        sleep(SHORT_NAP);
+                    }
+                    Ok(Round::Busy | Round::Locked) => return Turn::Blocked,
+                }
+            }
+        }
+    }
+
     /// Puts on the list what of the database's indexes has something to do, or cannot be looked at now.
     unsafe fn look_at_all(&mut self) {
         // SAFETY: in a background worker, outside a transaction
         unsafe {
             for index in in_transaction(|| all_indexes()).unwrap_or_default() {
                 pgrx::check_for_interrupts!();
-                if matches!(attempt(index, Step::Look, true), Ok(Round::Done | Round::Locked)) {
-                    self.queue.add(self.database, index, self.memory);
+                let looked = attempt(self.queue, self.number, index, Step::Look, true);
+                if let Ok(Attempt { round: Round::Done | Round::Locked, waiting, .. }) = looked {
+                    self.queue.add(self.database, index, self.memory, needed_within(waiting));
                 }
             }
         }
@@ -399,55 +558,6 @@ unsafe fn sleep(time: Duration) {
     unsafe {
         pg_sys::WaitLatch(pg_sys::MyLatch, events as i32, time.as_millis() as _, pg_sys::PG_WAIT_EXTENSION);
         pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
-}
-
-/// Works at an index whose lock is held until its turn is over.
-unsafe fn at_index(index: u32, first: Step, state: &mut State) -> Turn {
-    let began = Instant::now();
-    let in_memory = state.given_up < MOST_GIVEN_UP;
-    let (mut short_naps, mut work) = (0, first);
-    // SAFETY: in a background worker, outside a transaction
-    unsafe {
-        // as the session has it that asked
-        if let Ok(memory) = std::ffi::CString::new(state.memory.to_string()) {
-            set(c"maintenance_work_mem", &memory);
-        }
-        loop {
-            pgrx::check_for_interrupts!();
-            let repairs = work == Step::Repair;
-            match attempt(index, work, in_memory) {
-                Err(Trouble::GaveWay) => {
-                    state.given_up += 1;
-                    return Turn::Blocked;
-                }
-                Err(Trouble::Cancelled) => return Turn::Failed { cancelled: true },
-                Err(Trouble::Error) => return Turn::Failed { cancelled: false },
-                Ok(Round::Gone) => return Turn::Finished,
-                Ok(Round::Nothing) if work == Step::DrainFirst => work = Step::Drain,
-                Ok(Round::Nothing) => return Turn::Finished,
-                Ok(Round::RepairWanted) => work = Step::Repair,
-                Ok(Round::Done) => {
-                    state.done = Some(Instant::now());
-                    work = Step::Drain;
-                    if began.elapsed() > TURN {
-                        return Turn::More;
-                    }
-                }
-                // VACUUM, or whoever else is at the table, will end; meanwhile what waits does not
-                Ok(Round::Busy | Round::Locked) if repairs => {
-                    if matches!(attempt(index, Step::DrainFirst, in_memory), Ok(Round::Done)) {
-                        state.done = Some(Instant::now());
-                    }
-                    return Turn::Blocked;
-                }
-                Ok(Round::Busy) if short_naps < MOST_SHORT_NAPS => {
-                    short_naps += 1;
-                    sleep(SHORT_NAP);
-                }
-                Ok(Round::Busy | Round::Locked) => return Turn::Blocked,
-            }
-        }
     }
 }
 
@@ -481,22 +591,61 @@ enum Round {
     RepairWanted,
 }
 
-/// Why nothing came of it.
+/// What came of it, and of how much.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
-    /// somebody waited for a lock
-    GaveWay,
-    /// it was cancelled
-    Cancelled,
-    /// an error, which is in the log
-    Error,
+struct Attempt {
+    round: Round,
+    /// how many vectors waited in the graph in which most do
+    waiting: u32,
+    /// how many vectors were drained
+    vectors: u64,
+}
+
+impl From<Round> for Attempt {
+    fn from(round: Round) -> Self {
+        Self { round, waiting: 0, vectors: 0 }
+    }
+}
+
+/// The name of the index that is worked at.
+fn transaction_index() -> String {
+    index().name.text()
+}
+
+/// Shows what the worker of that number is at.
+fn show(queue: &Queue, number: u32, work: Work) {
+    // SAFETY: this process's own
+    let (pid, database) = unsafe { (pg_sys::MyProcPid, pg_sys::MyDatabaseId.to_u32()) };
+    queue.status.set_worker(number, status::Worker { pid, database, work, index: index() });
+}
+
+/// Has costs added up as an autovacuum worker does, each worker its share, where a launcher sees to it that there are workers.
+/// What is urgent is not held up: when half as much waits as may before inserting sessions drain themselves, they would soon
+/// do so, and go slower than without a worker.
+fn begin_costs(queue: &Queue, waiting: u32) {
+    let is_urgent = waiting > settings::max_pending() / 2;
+    if !is_preloaded() || is_urgent {
+        return cost_delay::begin(Duration::ZERO, 0);
+    }
+    // SAFETY: settings
+    let (delay, limit) = unsafe {
+        let (delay, limit) = (raw::autovacuum_vac_cost_delay, raw::autovacuum_vac_cost_limit);
+        (
+            if delay >= 0.0 { delay } else { pg_sys::VacuumCostDelay },
+            if limit > 0 { limit } else { pg_sys::VacuumCostLimit },
+        )
+    };
+    let workers = i32::try_from(queue.status.workers().max(1)).unwrap_or(i32::MAX);
+    cost_delay::begin(Duration::from_secs_f64(delay.max(0.0) / 1000.0), (limit / workers).max(1));
 }
 
 /// Does it in a transaction of its own, in memory where that is faster and `in_memory` allows it.
-unsafe fn attempt(index: u32, work: Step, in_memory: bool) -> Result<Round, Trouble> {
+unsafe fn attempt(queue: &Queue, number: u32, index: u32, work: Step, in_memory: bool) -> Result<Attempt, Trouble> {
     if work == Step::Repair && !Lock::Repairs.take() {
-        return Ok(Round::Busy);
+        return Ok(Round::Busy.into());
     }
+    set_index(IndexName::NONE);
+
     // SAFETY: in a background worker, outside a transaction
     let result = unsafe {
         in_transaction(|| {
@@ -505,7 +654,7 @@ unsafe fn attempt(index: u32, work: Step, in_memory: bool) -> Result<Round, Trou
                 flag(pg_sys::PROC_IN_VACUUM);
             }
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
-            let done = work_at(pg_sys::Oid::from(index), work, in_memory);
+            let done = work_at(queue, number, pg_sys::Oid::from(index), work, in_memory);
             pg_sys::PopActiveSnapshot();
             done
         })
@@ -514,38 +663,6 @@ unsafe fn attempt(index: u32, work: Step, in_memory: bool) -> Result<Round, Trou
         Lock::Repairs.give_back();
     }
     result
-}
-
-/// Runs `work` in a transaction of its own, which gives way to others; an error is logged.
-unsafe fn in_transaction<R>(work: impl FnOnce() -> R) -> Result<R, Trouble> {
-    // SAFETY: in a background worker, outside a transaction
-    unsafe {
-        give_way::begin();
-        let result = caught(|| {
-            pg_sys::SetCurrentStatementStartTimestamp();
-            pg_sys::StartTransactionCommand();
-            let result = work();
-            pg_sys::CommitTransactionCommand();
-            result
-        });
-        let gave_way = give_way::end();
-        let result = result.map_err(|error| {
-            let is_cancel = error.is_cancel();
-            if !(is_cancel && gave_way) {
-                error.log();
-            }
-            pg_sys::AbortCurrentTransaction();
-            error.forget();
-            match (is_cancel, gave_way) {
-                (true, true) => Trouble::GaveWay,
-                (true, false) => Trouble::Cancelled,
-                (false, _) => Trouble::Error,
-            }
-        });
-        pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null());
-        pg_sys::pgstat_report_stat(false);
-        result
-    }
 }
 
 /// Whether there is a database of that oid.
@@ -599,57 +716,66 @@ unsafe fn all_indexes() -> Vec<u32> {
     all
 }
 
-unsafe fn work_at(index: pg_sys::Oid, work: Step, in_memory: bool) -> Round {
+unsafe fn work_at(queue: &Queue, number: u32, index: pg_sys::Oid, work: Step, in_memory: bool) -> Attempt {
     let mode = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: the relations are looked at only if they exist
     unsafe {
         let heap = pg_sys::IndexGetRelation(index, true);
         if heap == pg_sys::InvalidOid {
-            return Round::Gone;
+            return Round::Gone.into();
         }
         // who waits for a lock is not to be waited for
         if !pg_sys::ConditionalLockRelationOid(heap, mode) {
-            return Round::Locked;
+            return Round::Locked.into();
         }
         if pg_sys::IndexGetRelation(index, true) != heap {
-            return Round::Gone;
+            return Round::Gone.into();
         }
         if work == Step::Repair {
             // VACUUM, which wants to cut the table off at its end, is let through
             let vacuum = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
             if !pg_sys::ConditionalLockRelationOid(heap, vacuum) {
-                return Round::Busy;
+                return Round::Busy.into();
             }
             pg_sys::UnlockRelationOid(heap, vacuum);
         }
         let heap = OpenRelation::open(heap, pg_sys::NoLock as _);
         if !pg_sys::ConditionalLockRelationOid(index, mode) {
-            return Round::Locked;
+            return Round::Locked.into();
         }
         let index = OpenRelation::open(index, pg_sys::NoLock as _);
         let oids = [heap.rel().oid(), heap.rel().toast_oid(), index.rel().oid()];
         give_way::at(oids.map(pg_sys::Oid::to_u32));
+        let owner = (*(*heap.raw()).rd_rel).relowner.to_u32();
+        set_index(IndexName { owner, name: Text::of(&index.rel().name()) });
+        let waiting = background::most_waiting(index.rel());
+        let attempt = |round| Attempt { round, waiting, vectors: 0 };
         let wanted = matches!(work, Step::Drain | Step::Look) && background::is_repair_wanted(index.rel());
         if work == Step::Look {
-            let left = wanted || background::most_waiting(index.rel()) >= wanted_from();
-            return if left { Round::Done } else { Round::Nothing };
+            return attempt(if wanted || waiting >= wanted_from() { Round::Done } else { Round::Nothing });
         }
         if wanted {
-            return Round::RepairWanted;
+            return attempt(Round::RepairWanted);
         }
         let what = if work == Step::Repair { "repair" } else { "drain" };
         let activity = format!("{what} of index \"{}\"", index.rel().name());
         let text = std::ffi::CString::new(activity).unwrap_or_default();
         pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr());
+        show(queue, number, if work == Step::Repair { Work::Repair } else { Work::Drain });
+        begin_costs(queue, waiting);
         let done = if work == Step::Repair {
             restricted::as_owner(heap.rel(), || background::repair_wanted(index.rel(), heap.rel()))
         } else {
             restricted::as_owner(heap.rel(), || background::drain_some(index.rel(), heap.rel(), BATCH, in_memory))
         };
-        match done {
+        let round = match done {
             None => Round::Busy,
             Some(0) => Round::Nothing,
             Some(_) => Round::Done,
-        }
+        };
+        let vectors = if work == Step::Repair { 0 } else { done.unwrap_or(0) };
+        // about: others may have added some
+        let left = u64::from(waiting).saturating_sub(vectors) as u32;
+        Attempt { round, waiting: left, vectors }
     }
 }

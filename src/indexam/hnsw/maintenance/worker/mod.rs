@@ -4,7 +4,8 @@
 //! page says so. Who asks puts the index on a list in shared memory ([`queue`]), and has the server start a worker if none is at
 //! the database and it may have one more. The worker goes from index to index, and on to the next database that waits. It needs
 //! no preloaded library and no configuration; where the server has no worker slot to spare, VACUUM and the inserting backends do
-//! all that alone.
+//! all that alone. Where the library is preloaded, a launcher ([`launcher`]) has the workers started, and finds what nobody has
+//! asked for.
 //!
 //! What must hold: an index is on the list before it is looked whether there is a worker, and a worker that ends looks at the list
 //! once more after it can be seen no longer. So nothing is left that was asked for.
@@ -14,7 +15,12 @@
 //! while.
 
 mod give_way;
+pub mod launcher;
 mod locks;
 mod main;
 mod queue;
+pub mod report;
 pub mod request;
+mod status;
+mod transaction;
+mod version;

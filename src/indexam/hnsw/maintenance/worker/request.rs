@@ -3,7 +3,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 use super::locks::Lock;
-use super::queue::{Queue, queue};
+use super::queue::{Queue, is_preloaded, queue};
 use crate::pg::relation::Rel;
 use crate::pg::{process, settings};
 use pgrx::pg_sys::{self, Datum};
@@ -14,6 +14,11 @@ use std::time::{Duration, Instant};
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Fewer waiting vectors are not worth a worker.
 const LEAST: u32 = 500;
+/// How soon an index needs a worker of which hardly anything waits; the more waits the sooner, and at once when as much waits as
+/// may before inserting sessions drain themselves.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// How soon a repair is needed: nobody waits for it.
+const REPAIR_WITHIN: Duration = Duration::from_secs(60);
 
 thread_local! {
     static ASKED: Cell<Option<(u32, Instant)>> = const { Cell::new(None) };
@@ -33,25 +38,32 @@ pub fn is_wanted(waiting: u32) -> bool {
     settings::background_drain() && waiting >= wanted_from()
 }
 
+/// Within which time an index needs a worker of which so many vectors wait.
+#[must_use]
+pub fn needed_within(waiting: u32) -> Duration {
+    let share = f64::from(waiting) / f64::from(settings::max_pending().max(1));
+    DRAIN_WITHIN.mul_f64(1.0 - share.clamp(0.0, 1.0))
+}
+
 fn this_database() -> u32 {
     // SAFETY: set when the process connected
     unsafe { pg_sys::MyDatabaseId }.to_u32()
 }
 
 /// Puts an index on the list, with this session's `maintenance_work_mem`; whether it was not there yet.
-fn note(queue: &Queue, index: u32) -> bool {
+fn note(queue: &Queue, index: u32, within: Duration) -> bool {
     // SAFETY: a setting
-    queue.add(this_database(), index, unsafe { pg_sys::maintenance_work_mem })
+    queue.add(this_database(), index, unsafe { pg_sys::maintenance_work_mem }, within)
 }
 
-/// Asks for a worker that drains `index`.
-pub fn ask_for(index: Rel<'_>) {
+/// Asks for a worker that drains `index`, of which so many vectors wait, or takes out its dead nodes.
+pub fn ask_for(index: Rel<'_>, waiting: u32) {
     let (oid, is_temporary) = (index.oid().to_u32(), index.is_temporary());
     if is_temporary || most_workers() == 0 {
         return;
     }
     let Some(queue) = queue() else { return };
-    let is_new = note(queue, oid);
+    let is_new = note(queue, oid, needed_within(waiting));
     let recently = || ASKED.get().is_some_and(|(of, at)| of == oid && at.elapsed() < ASK_EVERY);
     if is_new || !recently() {
         ASKED.set(Some((oid, Instant::now())));
@@ -72,13 +84,13 @@ pub fn ask_for_repair(index: Rel<'_>) -> bool {
         let statement = pg_sys::GetCurrentStatementStartTimestamp();
         let asked = LEFT.get();
         if asked == (statement, oid) || Lock::Index(oid).is_taken() {
-            note(queue, oid);
+            note(queue, oid, REPAIR_WITHIN);
             return true;
         }
         if asked.0 == statement || Lock::Repairs.is_taken() {
             return false;
         }
-        let is_new = note(queue, oid);
+        let is_new = note(queue, oid, REPAIR_WITHIN);
         let may = serve(queue, is_new);
         if may {
             LEFT.set((statement, oid));
@@ -104,11 +116,11 @@ pub fn is_served(queue: &Queue, database: u32) -> bool {
     queue.is_starting(database) || Lock::Database(database).is_taken()
 }
 
-/// Has this database served, by another worker besides those that it has if there `is_more` to do and the server may have one;
-/// false when there is none, nor will be.
+/// Has this database served, by another worker besides those that it has if there `is_more` to do and the server may have one
+/// (not where a launcher sees to it that each database has one); false when there is none, nor will be.
 fn serve(queue: &Queue, is_more: bool) -> bool {
     let served = is_served(queue, this_database());
-    if served && !(is_more && most_workers() > 1) {
+    if served && !(is_more && most_workers() > 1 && queue.launcher().is_none()) {
         return true;
     }
     served | (is_number_free(None) && start(queue, this_database(), false))
@@ -116,7 +128,11 @@ fn serve(queue: &Queue, is_more: bool) -> bool {
 
 /// How many workers the server may have.
 pub fn most_workers() -> u32 {
-    settings::max_drain_workers().unwrap_or(1)
+    settings::max_drain_workers().unwrap_or_else(|| match is_preloaded() {
+        // SAFETY: a setting
+        true => unsafe { pg_sys::max_worker_processes }.unsigned_abs(),
+        false => 1,
+    })
 }
 
 /// Whether the server may have one worker more; this process has the number `own`.
@@ -139,10 +155,24 @@ fn reserve() -> usize {
     (unsafe { pg_sys::max_worker_processes } as usize / 4).max(1)
 }
 
-/// Has the server start a worker for a database; false when it has no slot to spare, or is starting one already. A worker of
-/// ours that is `leaving` leaves its own slot.
+/// Whether the server has a slot to spare for a worker more. A worker of ours that is `leaving` leaves its own.
+pub fn is_slot_free(leaving: bool) -> bool {
+    process::free_worker_slots() + usize::from(leaving) > reserve()
+}
+
+/// Has the launcher start a worker for a database that needs one, or where there is none the server; false when it has no slot to
+/// spare, or is starting one already. A worker of ours that is `leaving` leaves its own slot.
 pub fn start(queue: &Queue, database: u32, leaving: bool) -> bool {
-    if process::free_worker_slots() + usize::from(leaving) <= reserve() || !queue.begin_start(database) {
+    if queue.wake_launcher() {
+        return is_slot_free(leaving);
+    }
+    launch(queue, database, leaving, false)
+}
+
+/// Has the server start a worker for a database, as [`start`]. This process is told when the worker starts and ends, if it
+/// `follows` it.
+pub fn launch(queue: &Queue, database: u32, leaving: bool, follows: bool) -> bool {
+    if !is_slot_free(leaving) || !queue.begin_start(database) {
         return false;
     }
     // SAFETY: a worker that describes itself completely
@@ -156,6 +186,7 @@ pub fn start(queue: &Queue, database: u32, leaving: bool) -> bool {
         worker.bgw_start_time = pg_sys::BgWorkerStartTime::BgWorkerStart_RecoveryFinished;
         worker.bgw_restart_time = pg_sys::BGW_NEVER_RESTART;
         worker.bgw_main_arg = Datum::from(database);
+        worker.bgw_notify_pid = if follows { pg_sys::MyProcPid } else { 0 };
         let registered = pg_sys::RegisterDynamicBackgroundWorker(&mut worker, std::ptr::null_mut());
         if !registered {
             queue.end_start(database);
@@ -164,7 +195,8 @@ pub fn start(queue: &Queue, database: u32, leaving: bool) -> bool {
     }
 }
 
-fn put<const N: usize>(field: &mut [std::ffi::c_char; N], text: &str) {
+/// Writes a name that the server keeps in so many bytes.
+pub fn put<const N: usize>(field: &mut [std::ffi::c_char; N], text: &str) {
     for (place, byte) in field.iter_mut().zip(text.bytes().take(N - 1)) {
         *place = byte as std::ffi::c_char;
     }
