@@ -16,6 +16,7 @@ static mut BACKGROUND_DRAIN: bool = true;
 static mut MAX_DRAIN_WORKERS: i32 = 1;
 static mut ENABLE_EXACT_SCAN: bool = true;
 static mut HINT_MEMORY: i32 = 32 << 10;
+static mut DATA_DIR: *mut std::ffi::c_char = std::ptr::null_mut();
 static OPTIMISTIC_READS: AtomicBool = AtomicBool::new(true);
 #[cfg(feature = "failpoints")]
 static mut FAILPOINT: *mut std::ffi::c_char = std::ptr::null_mut();
@@ -107,6 +108,15 @@ pub fn enable_exact_scan() -> bool {
 #[must_use]
 pub fn optimistic_reads() -> bool {
     OPTIMISTIC_READS.load(Ordering::Relaxed)
+}
+
+/// The tablespace of collections that are made without one; empty for the database's.
+#[must_use]
+pub fn data_dir() -> String {
+    // SAFETY: written by the server's settings code in this backend's only thread; null or a string
+    unsafe {
+        if DATA_DIR.is_null() { String::new() } else { CStr::from_ptr(DATA_DIR).to_string_lossy().into_owned() }
+    }
 }
 
 /// An integer setting.
@@ -266,6 +276,18 @@ pub unsafe fn define() {
             OPTIMISTIC_READS.as_ptr(),
             true,
             pg_sys::GucContext::PGC_SUSET,
+            0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomStringVariable(
+            c"pg_zvec.data_dir".as_ptr(),
+            c"Sets the tablespace of collections that are made without one.".as_ptr(),
+            c"Empty means the database's.".as_ptr(),
+            &raw mut DATA_DIR,
+            c"".as_ptr(),
+            user,
             0,
             None,
             None,

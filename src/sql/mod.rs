@@ -15,11 +15,13 @@
 //! | [`prewarm`] | vectors and indexes into the shared buffers |
 //! | [`recall`] | how many of the nearest an index finds |
 //! | [`analyze`] | statistics that read no vector |
+//! | [`collections`] | vectors of ordinary tables, found by keys |
 
 pub mod aggregate;
 pub mod analyze;
 pub mod arg;
 pub mod cast;
+pub mod collections;
 pub mod distance;
 pub mod index;
 pub mod inspect;
