@@ -405,6 +405,104 @@ CREATE FUNCTION zvec_worker_status(OUT key text, OUT value text) RETURNS SETOF r
     AS 'MODULE_PATHNAME', 'zvec_worker_status' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 9;
 COMMENT ON FUNCTION zvec_worker_status() IS 'what background workers do, what they did last, and whether there are any';
 
+-- Collections: vectors of ordinary tables, found by keys. The tables that hold them are in a schema of their own, in which nobody
+-- may create; what is said of each collection is in a table that pg_dump carries over. See design/collections.md.
+
+CREATE SCHEMA zvec_collection;
+GRANT USAGE ON SCHEMA zvec_collection TO PUBLIC;
+COMMENT ON SCHEMA zvec_collection IS 'tables of collections, made by zvec_create_collection';
+
+CREATE TABLE zvec_collection_catalog (
+    name pg_catalog.text NOT NULL,
+    collection pg_catalog.regclass NOT NULL,
+    source pg_catalog.regclass NOT NULL,
+    vector_column pg_catalog.text NOT NULL,
+    metric pg_catalog.text NOT NULL,
+    index_type pg_catalog.text NOT NULL,
+    m pg_catalog.int4,
+    ef_construction pg_catalog.int4,
+    ef_search pg_catalog.int4,
+    CONSTRAINT zvec_collection_catalog_pkey PRIMARY KEY (name) USING INDEX TABLESPACE pg_default
+) USING heap TABLESPACE pg_default;
+GRANT SELECT ON zvec_collection_catalog TO PUBLIC;
+COMMENT ON TABLE zvec_collection_catalog IS 'collections, as they were made; zvec_collections shows more';
+SELECT pg_catalog.pg_extension_config_dump('zvec_collection_catalog'::pg_catalog.regclass, ''::pg_catalog.text);
+
+CREATE FUNCTION zvec_create_collection(
+    collection_name text, table_name text, vector_column text, dimension integer,
+    metric text DEFAULT 'cosine', index_type text DEFAULT 'hnsw', params json DEFAULT '{}', data_dir text DEFAULT ''
+) RETURNS void
+    AS 'MODULE_PATHNAME', 'zvec_create_collection' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION zvec_create_collection(text, text, text, integer, text, text, json, text) IS
+    'makes an empty collection for a column of a table; metric cosine, l2, ip or l1; index type hnsw or flat';
+CREATE FUNCTION zvec_attach_table(collection_name text, table_name text, pk_column text, vector_column text) RETURNS bigint
+    AS 'MODULE_PATHNAME', 'zvec_attach_table' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION zvec_attach_table(text, text, text, text) IS
+    'loads a table into its collection, which follows it from then on; how many vectors were loaded';
+CREATE FUNCTION zvec_detach_table(collection_name text) RETURNS void
+    AS 'MODULE_PATHNAME', 'zvec_detach_table' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION zvec_detach_table(text) IS 'ends that a collection follows its table, and empties it';
+CREATE FUNCTION zvec_drop_collection(collection_name text) RETURNS void
+    AS 'MODULE_PATHNAME', 'zvec_drop_collection' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION zvec_drop_collection(text) IS 'drops a collection; its table stays as it is';
+
+CREATE FUNCTION zvec_search(collection text, query real[], topk integer, OUT pk text, OUT score real) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_search' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10 COST 10000;
+COMMENT ON FUNCTION zvec_search(text, real[], integer) IS
+    'keys of the nearest vectors of a collection and their distances, nearest first';
+CREATE FUNCTION zvec_search_filtered(
+    collection text, query real[], topk integer, filter text, OUT pk text, OUT score real
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_search_filtered' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 10 COST 100000;
+COMMENT ON FUNCTION zvec_search_filtered(text, real[], integer, text) IS
+    'the same among the rows for which an SQL expression over the table''s columns holds';
+
+CREATE FUNCTION zvec_optimize(
+    name text,
+    OUT index regclass, OUT drained bigint, OUT removed bigint
+) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_optimize_named' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1 COST 100000;
+COMMENT ON FUNCTION zvec_optimize(text) IS 'the same for a collection, or for a table or an index';
+CREATE FUNCTION zvec_stats(name text, OUT key text, OUT value text) RETURNS SETOF record
+    AS 'MODULE_PATHNAME', 'zvec_stats' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 11 COST 100000;
+COMMENT ON FUNCTION zvec_stats(text) IS 'what a collection consists of';
+
+CREATE FUNCTION zvec_sync_trigger() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'zvec_sync_trigger' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION zvec_sync_trigger() IS 'makes a collection follow its table; the triggers are made by zvec_attach_table';
+CREATE FUNCTION zvec_follow_changes() RETURNS event_trigger
+    AS 'MODULE_PATHNAME', 'zvec_follow_changes' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION zvec_follow_changes() IS 'makes collections follow what becomes of their tables and partitions (internal)';
+
+CREATE EVENT TRIGGER zvec_follow_drops ON sql_drop EXECUTE FUNCTION zvec_follow_changes();
+CREATE EVENT TRIGGER zvec_follow_changes ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+    EXECUTE FUNCTION zvec_follow_changes();
+ALTER EVENT TRIGGER zvec_follow_drops ENABLE ALWAYS;
+ALTER EVENT TRIGGER zvec_follow_changes ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER zvec_follow_drops IS 'drops what is left of collections whose tables are dropped';
+COMMENT ON EVENT TRIGGER zvec_follow_changes IS 'has collections follow new and detached partitions, owners, and UNLOGGED';
+
+CREATE VIEW zvec_collections AS
+SELECT c.name, c.source AS table_name, k.attname AS key_column, v.attname AS vector_column,
+    d.atttypmod AS dimension, c.metric, c.index_type, c.m, c.ef_construction, c.ef_search,
+    t.oid IS NOT NULL AS attached, r.relowner::pg_catalog.regrole AS owner, c.collection AS relation
+FROM zvec_collection_catalog AS c
+    JOIN pg_catalog.pg_class AS r ON r.oid OPERATOR(pg_catalog.=) c.collection::pg_catalog.oid
+    JOIN pg_catalog.pg_attribute AS d ON d.attrelid OPERATOR(pg_catalog.=) c.collection::pg_catalog.oid
+        AND d.attname OPERATOR(pg_catalog.=) 'vector'::pg_catalog.name
+    LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid OPERATOR(pg_catalog.=) c.source::pg_catalog.oid
+        AND t.tgfoid OPERATOR(pg_catalog.=) 'zvec_sync_trigger()'::pg_catalog.regprocedure::pg_catalog.oid
+        AND pg_catalog.array_length(t.tgattr::pg_catalog.int2[], 1) OPERATOR(pg_catalog.=) 2
+        AND t.tgargs OPERATOR(pg_catalog.=) (
+            pg_catalog.convert_to(c.name, pg_catalog.getdatabaseencoding())
+            OPERATOR(pg_catalog.||) pg_catalog.decode('00', 'hex'))
+    LEFT JOIN pg_catalog.pg_attribute AS k ON k.attrelid OPERATOR(pg_catalog.=) t.tgrelid
+        AND k.attnum OPERATOR(pg_catalog.=) t.tgattr[0]
+    LEFT JOIN pg_catalog.pg_attribute AS v ON v.attrelid OPERATOR(pg_catalog.=) t.tgrelid
+        AND v.attnum OPERATOR(pg_catalog.=) t.tgattr[1];
+GRANT SELECT ON zvec_collections TO PUBLIC;
+COMMENT ON VIEW zvec_collections IS 'collections: their tables, columns, distances and indexes';
+
 -- What \df+, \do+, \dT+, \dA+, \dAc+, \dAf+ and \dC+ say. Every member of the extension has a comment; regress/sql/comments.sql
 -- finds those without.
 COMMENT ON FUNCTION zvec_in(cstring, oid, integer) IS 'reads a vector as text: [1,2.5,-3e-4]';

@@ -35,6 +35,18 @@ pub enum SqlState {
     InsufficientPrivilege,
     /// 55000 object_not_in_prerequisite_state
     ObjectNotInPrerequisiteState,
+    /// 42P01 undefined_table
+    UndefinedTable,
+    /// 42703 undefined_column
+    UndefinedColumn,
+    /// 42704 undefined_object
+    UndefinedObject,
+    /// 42710 duplicate_object
+    DuplicateObject,
+    /// 42601 syntax_error
+    SyntaxError,
+    /// 42830 invalid_foreign_key
+    InvalidKey,
     /// 53200 out_of_memory
     OutOfMemory,
     /// XX001 data_corrupted

@@ -590,6 +590,39 @@ pub unsafe fn may_maintain(relation: Oid, user: Oid) -> bool {
     }
 }
 
+/// Raises the server's error unless the user may look names up in the schema.
+pub unsafe fn require_use_of_schema(schema: Oid, user: Oid) {
+    // SAFETY: catalog look-ups
+    unsafe {
+        let usage = pg_sys::ACL_USAGE as pg_sys::AclMode;
+        #[cfg(feature = "pg15")]
+        let answer = pg_sys::pg_namespace_aclcheck(schema, user, usage);
+        #[cfg(not(feature = "pg15"))]
+        let answer = pg_sys::object_aclcheck(pg_sys::NamespaceRelationId, schema, user, usage);
+        if answer != pg_sys::AclResult::ACLCHECK_OK {
+            pg_sys::aclcheck_error(answer, pg_sys::ObjectType::OBJECT_SCHEMA, pg_sys::get_namespace_name(schema));
+        }
+    }
+}
+
+/// Raises the server's error unless the current user may put tables into the tablespace, or it is the database's own.
+pub unsafe fn require_create_in_tablespace(tablespace: Oid, name: *const std::ffi::c_char) {
+    // SAFETY: catalog look-ups
+    unsafe {
+        if tablespace == pg_sys::MyDatabaseTableSpace {
+            return;
+        }
+        let (create, user) = (pg_sys::ACL_CREATE as pg_sys::AclMode, pg_sys::GetUserId());
+        #[cfg(feature = "pg15")]
+        let answer = pg_sys::pg_tablespace_aclcheck(tablespace, user, create);
+        #[cfg(not(feature = "pg15"))]
+        let answer = pg_sys::object_aclcheck(pg_sys::TableSpaceRelationId, tablespace, user, create);
+        if answer != pg_sys::AclResult::ACLCHECK_OK {
+            pg_sys::aclcheck_error(answer, pg_sys::ObjectType::OBJECT_TABLESPACE, name);
+        }
+    }
+}
+
 /// The access right `ACL_SELECT`, of the type of the server's functions.
 pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as _;
 

@@ -27,6 +27,7 @@ pub mod reserve;
 pub mod restricted;
 pub mod rewrite;
 pub mod settings;
+pub mod spi;
 pub mod srf;
 pub mod varlena;
 pub mod wal;

@@ -6,9 +6,10 @@ use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
     GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
-    OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState, Snapshot, TableAmRoutine,
-    TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    OffsetNumber, Oid, Page, Portal, QueryDesc, RawParseMode, Relation, RmgrId, SPIPlanPtr, ScanDirection, ScanState,
+    Snapshot, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
+use std::ffi::{c_char, c_long};
 
 unsafe extern "C-unwind" {
     /// Signal handler: end the process at the next opportunity.
@@ -115,6 +116,34 @@ unsafe extern "C-unwind" {
     pub fn XLogRegisterBufData(id: u8, data: RecordBytes, len: RecordLength);
     /// Writes the record.
     pub fn XLogInsert(rmid: RmgrId, info: u8) -> XLogRecPtr;
+    /// Plans a statement for later. Raises errors.
+    pub fn SPI_prepare_cursor(source: *const c_char, count: i32, types: *mut Oid, options: i32) -> SPIPlanPtr;
+    /// Runs a plan. Raises errors, and runs users' functions.
+    pub fn SPI_execute_plan(
+        plan: SPIPlanPtr,
+        values: *mut Datum,
+        nulls: *const c_char,
+        read_only: bool,
+        count: c_long,
+    ) -> i32;
+    /// Opens a cursor over a plan. Raises errors, and runs users' functions.
+    pub fn SPI_cursor_open(
+        name: *const c_char,
+        plan: SPIPlanPtr,
+        values: *mut Datum,
+        nulls: *const c_char,
+        read_only: bool,
+    ) -> Portal;
+    /// Fetches rows of a cursor. Raises errors, and runs users' functions.
+    pub fn SPI_cursor_fetch(portal: Portal, forward: bool, count: c_long);
+    /// Takes the words of a statement, or of a part of one, apart. Raises errors.
+    pub fn raw_parser(text: *const c_char, mode: RawParseMode::Type) -> *mut List;
+    /// A copy of a value in the current memory context.
+    pub fn datumCopy(value: Datum, by_value: bool, length: i32) -> Datum;
+    /// The text form of a value. Raises errors.
+    pub fn OidOutputFunctionCall(function: Oid, value: Datum) -> *mut c_char;
+    /// The value of a text form. Raises errors.
+    pub fn OidInputFunctionCall(function: Oid, text: *mut c_char, parameter: Oid, typmod: i32) -> Datum;
     /// Milliseconds that autovacuum sleeps for a cost of so much; -1: as VACUUM.
     pub static autovacuum_vac_cost_delay: f64;
     /// The cost for which it sleeps; -1: as VACUUM.

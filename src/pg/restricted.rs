@@ -10,6 +10,7 @@
 
 use crate::pg::relation::Rel;
 use pgrx::pg_sys;
+use std::ffi::CStr;
 
 /// Runs `work`, which may call functions in conditions of indexes of the open table `rel`, as the table's owner, so that they
 /// can do no more than their author may; in a security-restricted operation, so that what they leave behind does not
@@ -17,26 +18,58 @@ use pgrx::pg_sys;
 /// run others than were meant. Settings that they change are set back. After an error the server restores all of that
 /// with the (sub)transaction.
 pub fn as_owner<R>(rel: Rel<'_>, work: impl FnOnce() -> R) -> R {
-    // SAFETY: state of this backend; the server copies the strings
+    // SAFETY: a user that the server knows
+    unsafe { as_user(rel.owner(), &[], work) }
+}
+
+/// Runs `work` as `user`, restricted as [`as_owner`] has it, with these settings besides. Row-level security that a table's
+/// owner has FORCEd upon themselves does not apply, as in the server's own checks of foreign keys.
+pub unsafe fn as_user<R>(user: pg_sys::Oid, settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
+    let more = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
+    // SAFETY: the server copies the strings
     unsafe {
-        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-        pg_sys::GetUserIdAndSecContext(&raw mut user, &raw mut context);
-        let restricted = context | pg_sys::SECURITY_RESTRICTED_OPERATION as i32;
-        pg_sys::SetUserIdAndSecContext(rel.owner(), restricted);
+        with_identity(user, more as i32, || {
+            with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], || with_settings(settings, work))
+        })
+    }
+}
+
+/// Runs `work` with the rights of `user`. Nothing else is restricted, so that `work` must run no code of others.
+pub unsafe fn with_identity<R>(user: pg_sys::Oid, more: i32, work: impl FnOnce() -> R) -> R {
+    // SAFETY: after an error the server restores both with the (sub)transaction
+    unsafe {
+        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&raw mut before, &raw mut context);
+        let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+        pg_sys::SetUserIdAndSecContext(user, context | local | more);
+        let result = work();
+        pg_sys::SetUserIdAndSecContext(before, context);
+        result
+    }
+}
+
+/// Runs `work` with these settings, which are set back afterwards, as are those that `work` changes.
+pub unsafe fn with_settings<R>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
+    if settings.is_empty() {
+        return work();
+    }
+    // SAFETY: the server copies the strings
+    unsafe {
         let level = pg_sys::NewGUCNestLevel();
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
+        for (name, value) in settings {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
         let result = work();
         pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
         result
     }
 }

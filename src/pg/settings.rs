@@ -20,6 +20,7 @@ static mut MAX_BUFFER_SIZE: i32 = 64 << 10;
 static mut LOG_LEVEL: i32 = LogLevel::Warn as i32;
 static mut ENABLE_EXACT_SCAN: bool = true;
 static mut HINT_MEMORY: i32 = 32 << 10;
+static mut DATA_DIR: *mut std::ffi::c_char = std::ptr::null_mut();
 static OPTIMISTIC_READS: AtomicBool = AtomicBool::new(true);
 #[cfg(feature = "failpoints")]
 static mut FAILPOINT: *mut std::ffi::c_char = std::ptr::null_mut();
@@ -167,6 +168,13 @@ static LOG_LEVELS: LogLevels = {
         pg_sys::config_enum_entry { name: std::ptr::null(), val: 0, hidden: false },
     ])
 };
+
+/// The tablespace of collections that are made without one; empty for the database's.
+#[must_use]
+pub fn data_dir() -> String {
+    // SAFETY: written by the server's settings code in this backend's only thread; null or a string
+    unsafe { if DATA_DIR.is_null() { String::new() } else { CStr::from_ptr(DATA_DIR).to_string_lossy().into_owned() } }
+}
 
 /// An integer setting.
 struct Int {
@@ -360,6 +368,18 @@ pub unsafe fn define() {
             LogLevel::Warn as i32,
             LOG_LEVELS.0.as_ptr(),
             pg_sys::GucContext::PGC_SIGHUP,
+            0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomStringVariable(
+            c"pg_zvec.data_dir".as_ptr(),
+            c"Sets the tablespace of collections that are made without one.".as_ptr(),
+            c"Empty means the database's.".as_ptr(),
+            &raw mut DATA_DIR,
+            c"".as_ptr(),
+            user,
             0,
             None,
             None,

@@ -30,7 +30,10 @@ fn from_array<'a, T: Copy>(
 }
 
 /// `value` rounded to `real`.
-fn narrow(value: f64) -> Result<f32> {
+///
+/// # Errors
+/// `NumericValueOutOfRange` when it is too large.
+pub fn narrow(value: f64) -> Result<f32> {
     let narrowed = value as f32;
     if narrowed.is_infinite() && value.is_finite() {
         return Err(out_of_range(format!("\"{value:e}\" is out of range for an element of type zvec")));

@@ -21,31 +21,36 @@ crate::sql_function! {
     ///
     /// Readers and writers go on meanwhile; VACUUM and other maintenance of the table waits until the table's turn is over.
     zvec_optimize(call) {
-        // SAFETY: the function manager's own call; relations are open while they are used
-        unsafe {
-            pg_sys::PreventCommandDuringRecovery(c"zvec_optimize()".as_ptr());
-            pg_sys::PreventCommandIfReadOnly(c"zvec_optimize()".as_ptr());
-            let mut rows = Rows::of(call.fcinfo());
-            deferred_addresses::flush();
-            let (table_lock, index_lock) = (pg_sys::ShareUpdateExclusiveLock as _, pg_sys::RowExclusiveLock as _);
-            for target in selection::of(regclass(call, 0), Right::Maintain) {
-                let Some(opened) = target.open(table_lock, index_lock) else { continue };
-                for (index, kind) in &opened.indexes {
-                    let table = opened.table.rel();
-                    let done = match kind {
-                        IndexKind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.rel(), table)),
-                        IndexKind::Flat => hnsw::Done::default(),
-                    };
-                    rows.push(&[
-                        Some(Datum::from(index.rel().oid())),
-                        Some(Datum::from(done.drained as i64)),
-                        Some(Datum::from(done.removed as i64)),
-                    ]);
-                }
-                opened.close_and_unlock(table_lock, index_lock);
+        optimize(call, || regclass(call, 0))
+    }
+}
+
+/// `zvec_optimize` for the table or index that `find` answers with.
+pub fn optimize(call: Call<'_>, find: impl FnOnce() -> pg_sys::Oid) -> crate::error::Result<Datum> {
+    // SAFETY: the function manager's own call; relations are open while they are used
+    unsafe {
+        pg_sys::PreventCommandDuringRecovery(c"zvec_optimize()".as_ptr());
+        pg_sys::PreventCommandIfReadOnly(c"zvec_optimize()".as_ptr());
+        let mut rows = Rows::of(call.fcinfo());
+        deferred_addresses::flush();
+        let (table_lock, index_lock) = (pg_sys::ShareUpdateExclusiveLock as _, pg_sys::RowExclusiveLock as _);
+        for target in selection::of(find(), Right::Maintain) {
+            let Some(opened) = target.open(table_lock, index_lock) else { continue };
+            for (index, kind) in &opened.indexes {
+                let table = opened.table.rel();
+                let done = match kind {
+                    IndexKind::Hnsw => restricted::as_owner(table, || hnsw::optimize(index.rel(), table)),
+                    IndexKind::Flat => hnsw::Done::default(),
+                };
+                rows.push(&[
+                    Some(Datum::from(index.rel().oid())),
+                    Some(Datum::from(done.drained as i64)),
+                    Some(Datum::from(done.removed as i64)),
+                ]);
             }
-            Ok(call.null())
+            opened.close_and_unlock(table_lock, index_lock);
         }
+        Ok(call.null())
     }
 }
 

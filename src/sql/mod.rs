@@ -16,11 +16,13 @@
 //! | [`worker`] | what background workers do |
 //! | [`recall`] | how many of the nearest an index finds |
 //! | [`analyze`] | statistics that read no vector |
+//! | [`collections`] | vectors of ordinary tables, found by keys |
 
 pub mod aggregate;
 pub mod analyze;
 pub mod arg;
 pub mod cast;
+pub mod collections;
 pub mod distance;
 pub mod index;
 pub mod inspect;

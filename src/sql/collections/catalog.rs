@@ -1,0 +1,134 @@
+//! The rows of `zvec_collection_catalog`: one a collection.
+//!
+//! The table is small, and read whole, under the latest snapshot, as catalogs are. Who changes a row tells the other sessions
+//! by [`announce`].
+
+use crate::error::{Error, SqlState};
+use crate::pg::error::raise;
+use crate::pg::relation::OpenRelation;
+use crate::pg::spi::text_of;
+use crate::pg::{compat, raw};
+use crate::sql::collections::home::Home;
+use pgrx::pg_sys::{self, Datum, Oid};
+
+/// A collection, as it was made.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    /// its name
+    pub name: String,
+    /// the zvec table that holds its keys and vectors
+    pub table: Oid,
+    /// the table that it is of
+    pub source: Oid,
+    /// that table's vector column, as it was called when the collection was made
+    pub vector_column: String,
+    /// the name of its distance
+    pub metric: String,
+    /// `hnsw` or `flat`
+    pub index_type: String,
+    /// links of a node, if given
+    pub m: Option<i32>,
+    /// candidates for links, if given
+    pub ef_construction: Option<i32>,
+    /// what takes the place of `zvec.ef_search` in its searches, if given
+    pub ef_search: Option<i32>,
+}
+
+/// Its operator of distance.
+pub fn operator(metric: &str) -> &'static str {
+    match metric {
+        "l2" => "<->",
+        "ip" => "<#>",
+        "l1" => "<+>",
+        _ => "<=>",
+    }
+}
+
+const COLUMNS: usize = 9;
+
+/// All collections.
+#[must_use]
+pub fn all(home: Home) -> Vec<Collection> {
+    let table = OpenRelation::open(home.catalog(), pg_sys::AccessShareLock as _);
+    // SAFETY: a scan of an open table; a row has as many columns as the install script declares, whose types are known
+    unsafe {
+        let (desc, snapshot) = ((*table.raw()).rd_att, pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()));
+        let none = std::ptr::null_mut();
+        let scan = pg_sys::systable_beginscan(table.raw(), pg_sys::InvalidOid, false, snapshot, 0, none);
+        let mut found = Vec::new();
+        assert_eq!((*desc).natts as usize, COLUMNS, "columns of the catalog");
+        loop {
+            let row = pg_sys::systable_getnext(scan);
+            if row.is_null() {
+                break;
+            }
+            let (mut values, mut nulls) = ([Datum::from(0); COLUMNS], [false; COLUMNS]);
+            raw::heap_deform_tuple(row, desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let oid = |column: usize| Oid::from(values[column].value() as u32);
+            let int = |column: usize| (!nulls[column]).then(|| values[column].value() as i32);
+            found.push(Collection {
+                name: text_of(values[0]),
+                table: oid(1),
+                source: oid(2),
+                vector_column: text_of(values[3]),
+                metric: text_of(values[4]),
+                index_type: text_of(values[5]),
+                m: int(6),
+                ef_construction: int(7),
+                ef_search: int(8),
+            });
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::UnregisterSnapshot(snapshot);
+        found
+    }
+}
+
+/// The collection of that name, if there is one.
+#[must_use]
+pub fn find(home: Home, name: &str) -> Option<Collection> {
+    all(home).into_iter().find(|collection| collection.name == name)
+}
+
+/// The collection of that name; raises an error if there is none.
+#[must_use]
+pub fn get(home: Home, name: &str) -> Collection {
+    find(home, name).unwrap_or_else(|| {
+        raise(
+            Error::new(SqlState::UndefinedObject, format!("collection \"{name}\" does not exist"))
+                .hint("The view zvec_collections lists those that there are; zvec_create_collection makes one."),
+        )
+    })
+}
+
+impl Collection {
+    /// Whether the current user may do what its owner may: it belongs to whom its table does.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        // SAFETY: catalog look-ups
+        unsafe { compat::owns(self.source, pg_sys::GetUserId()) }
+    }
+
+    /// Raises an error unless the current user may manage it.
+    pub fn require_own(&self) {
+        if !self.is_own() {
+            let table = crate::pg::relation::name_of(self.source);
+            raise(
+                Error::new(SqlState::InsufficientPrivilege, format!("must be owner of collection \"{}\"", self.name))
+                    .hint(format!("It belongs to the owner of {table}.")),
+            );
+        }
+    }
+
+    /// Has all sessions, this one too, forget what they know of it.
+    pub fn announce(&self) {
+        // SAFETY: the messages are sent when the transaction commits
+        unsafe {
+            for relation in [self.table, self.source] {
+                if pg_sys::get_rel_relkind(relation) != 0 {
+                    pg_sys::CacheInvalidateRelcacheByRelid(relation);
+                }
+            }
+        }
+    }
+}

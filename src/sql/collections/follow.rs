@@ -1,0 +1,203 @@
+//! What changes of tables and partitions mean to collections. An event trigger calls here when something was dropped, and when
+//! tables were made, attached, detached, given to others or moved in or out of the log.
+//!
+//! What is done follows from the state of the catalogs, not from the command: so the ways to a state need not be known.
+
+use crate::error::{Error, SqlState};
+use crate::pg::error::{notice, raise};
+use crate::pg::list::elements;
+use crate::pg::relation;
+use crate::pg::relation::OpenRelation;
+use crate::pg::spi::{Mode, Spi};
+use crate::sql::collections::catalog::{self, Collection};
+use crate::sql::collections::home::Home;
+use crate::sql::collections::manage::{as_superuser, detach, forget, is_busy, set_owner};
+use crate::sql::collections::source::{self, Trigger};
+use crate::sql::collections::sync::follower;
+use pgrx::is_a;
+use pgrx::pg_sys::{self, AlterTableType, NodeTag, Oid};
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+
+/// Whether a command may change which partitions there are, whose tables are, or what is logged.
+unsafe fn matters(tree: *mut pg_sys::Node) -> bool {
+    if tree.is_null() {
+        return false;
+    }
+    // SAFETY: the command's own tree
+    unsafe {
+        if is_a(tree, NodeTag::T_CreateStmt) {
+            return !(*tree.cast::<pg_sys::CreateStmt>()).inhRelations.is_null();
+        }
+        if !is_a(tree, NodeTag::T_AlterTableStmt) {
+            return false;
+        }
+        elements::<pg_sys::AlterTableCmd>((*tree.cast::<pg_sys::AlterTableStmt>()).cmds).any(|command| {
+            matches!(
+                (*command).subtype,
+                AlterTableType::AT_AttachPartition
+                    | AlterTableType::AT_DetachPartition
+                    | AlterTableType::AT_DetachPartitionFinalize
+                    | AlterTableType::AT_AddInherit
+                    | AlterTableType::AT_ChangeOwner
+                    | AlterTableType::AT_SetLogged
+                    | AlterTableType::AT_SetUnLogged
+            )
+        })
+    }
+}
+
+fn exists(relation: Oid) -> bool {
+    source::class(relation, |_| ()).is_some()
+}
+
+/// The names of triggers that the command dropped together with their tables.
+fn dropped_triggers(spi: &Spi) -> BTreeSet<String> {
+    let rows = spi.execute(
+        "SELECT o.address_names[pg_catalog.array_upper(o.address_names, 1)] \
+         FROM pg_catalog.pg_event_trigger_dropped_objects() AS o \
+         WHERE o.object_type OPERATOR(pg_catalog.=) 'trigger' AND NOT o.original",
+        &[],
+        Mode::Write,
+    );
+    (0..rows.len()).filter_map(|row| rows.text(row, 0)).collect()
+}
+
+/// Drops what was left of collections whose tables are gone, and follows what was dropped of others.
+fn after_drop(home: Home, collections: Vec<Collection>) {
+    let (triggers, dropped) = as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), dropped_triggers(spi)));
+    for collection in collections {
+        let name = &collection.name;
+        let own: Vec<Trigger> = triggers.iter().filter(|trigger| trigger.collection == *name).cloned().collect();
+        let (has_source, has_table) = (exists(collection.source), exists(collection.table));
+        if !has_table || !has_source {
+            as_superuser(&[], |spi| {
+                source::drop_triggers(spi, &own, name);
+                if has_table {
+                    let table = source::qualified(collection.table);
+                    spi.execute(&format!("DROP TABLE {table} CASCADE"), &[], Mode::Write);
+                }
+                forget(spi, home, &collection);
+            });
+            collection.announce();
+            continue;
+        }
+        if own.is_empty() {
+            continue;
+        }
+        if own.iter().filter(|trigger| trigger.table == collection.source).count() < source::TRIGGERS {
+            detach(&collection, &own);
+            let table = relation::name_of(collection.source);
+            notice(
+                format!("{table} is detached from collection \"{name}\""),
+                "A trigger that the collection needs was dropped. zvec_attach_table attaches the table again."
+                    .to_owned(),
+            );
+            continue;
+        }
+        require_key(home, &collection);
+        if dropped.contains(&source::trigger_name("truncate", name)) {
+            // a partition is gone, and which rows it had with it
+            follower(home, collection.source, name).settle_all();
+        }
+    }
+}
+
+/// Raises an error when the key column of an attached table has lost its unique index.
+fn require_key(home: Home, collection: &Collection) {
+    let table = OpenRelation::open(collection.source, pg_sys::AccessShareLock as _);
+    // SAFETY: open
+    unsafe {
+        let Some((key, _)) = source::columns(table.raw(), home.trigger(), &collection.name) else { return };
+        if source::equality(table.raw(), key).is_none() {
+            let (name, column) = (&collection.name, source::column_name(collection.source, key));
+            raise(
+                Error::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    format!("cannot drop the unique index on \"{column}\": collection \"{name}\" needs it"),
+                )
+                .hint("Make another unique index on that column first, or use zvec_detach_table."),
+            );
+        }
+    }
+}
+
+/// Follows what has become of tables and their partitions.
+fn after_change(home: Home, collections: Vec<Collection>) {
+    let triggers = as_superuser(&[], |spi| source::triggers(spi, home.trigger()));
+    for collection in collections {
+        let (name, of) = (&collection.name, collection.source);
+        if !exists(of) || !exists(collection.table) {
+            continue;
+        }
+        if source::owner(of) != source::owner(collection.table) {
+            as_superuser(&[], |spi| set_owner(spi, &collection));
+            collection.announce();
+        }
+        let persistence = |table| source::class(table, |form| form.relpersistence);
+        if persistence(of) != persistence(collection.table) {
+            let unlogged = persistence(of) == Some(pg_sys::RELPERSISTENCE_UNLOGGED as _);
+            let kind = if unlogged { "UNLOGGED" } else { "LOGGED" };
+            let table = source::qualified(collection.table);
+            as_superuser(&[], |spi| spi.execute(&format!("ALTER TABLE {table} SET {kind}"), &[], Mode::Write).free());
+        }
+        let following: BTreeSet<u32> = triggers
+            .iter()
+            .filter(|trigger| trigger.collection == *name && trigger.table != of)
+            .map(|trigger| trigger.table.to_u32())
+            .collect();
+        if !triggers.iter().any(|trigger| trigger.collection == *name && trigger.table == of) {
+            continue;
+        }
+        source::check_shape(of);
+        let parts = source::partitions(of);
+        let members: BTreeSet<u32> = parts.iter().map(|part| part.to_u32()).collect();
+        let come: Vec<Oid> = parts.into_iter().filter(|part| !following.contains(&part.to_u32())).collect();
+        let gone: Vec<Oid> = following.difference(&members).map(|&oid| Oid::from(oid)).collect();
+        if come.is_empty() && gone.is_empty() {
+            continue;
+        }
+        as_superuser(&[], |spi| {
+            for &part in &come {
+                source::make_triggers(spi, home, name, part, false);
+            }
+            let of_gone: Vec<Trigger> =
+                triggers.iter().filter(|trigger| gone.contains(&trigger.table)).cloned().collect();
+            source::drop_triggers(spi, &of_gone, name);
+        });
+        collection.announce();
+        // SAFETY: the new state of the catalogs is to be seen
+        unsafe { pg_sys::CommandCounterIncrement() };
+        let follower = follower(home, of, name);
+        for &part in come.iter().chain(&gone) {
+            if source::class(part, |form| form.relkind as u8) != Some(pg_sys::RELKIND_PARTITIONED_TABLE) {
+                follower.settle_rows_of(part);
+            }
+        }
+    }
+}
+
+crate::sql_function! {
+    /// `zvec_follow_changes() returns event_trigger`: see above.
+    zvec_follow_changes(call) {
+        // SAFETY: the function manager's own call, whose context says whether an event trigger has called
+        unsafe {
+            let context = (*call.fcinfo()).context;
+            if context.is_null() || !is_a(context.cast(), NodeTag::T_EventTriggerData) {
+                raise(Error::new(SqlState::FeatureNotSupported, "zvec_follow_changes was not called by an event trigger")
+                    .hint("The extension has the event triggers that call it."));
+            }
+            let data = &*context.cast::<pg_sys::EventTriggerData>();
+            let is_drop = CStr::from_ptr(data.event) == c"sql_drop";
+            if is_busy() || (!is_drop && !matters(data.parsetree)) {
+                return Ok(call.null());
+            }
+            let home = Home::of(call);
+            let collections = catalog::all(home);
+            if !collections.is_empty() {
+                if is_drop { after_drop(home, collections) } else { after_change(home, collections) }
+            }
+            Ok(call.null())
+        }
+    }
+}
