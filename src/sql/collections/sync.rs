@@ -179,7 +179,7 @@ impl Follower {
             return work();
         }
         // SAFETY: within `acting`, whose restrictions stay
-        unsafe { restricted::with_identity(self.table_owner, 0, work) }
+        unsafe { restricted::with_identity(self.table_owner, work) }
     }
 
     /// What row `row` of a result says: the key's text, and the vector unless it is NULL.
@@ -398,7 +398,7 @@ impl Follower {
 /// Runs `work`, within `acting`, with the rights of a partition's owner, who need not be the table's.
 fn reading<R>(owner: Oid, work: impl FnOnce() -> R) -> R {
     // SAFETY: the restrictions stay
-    unsafe { restricted::with_identity(owner, 0, work) }
+    unsafe { restricted::with_identity(owner, work) }
 }
 
 /// The error for a key column that does not tell rows apart.
