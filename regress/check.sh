@@ -237,9 +237,10 @@ if wanted sql; then
     fi
 fi
 if wanted pinned; then
-    section "a server that reads each page under its own pins and locks"
-    if zvec_start pinned "autovacuum = off" "pg_zvec.background_drain = off" "zvec.optimistic_reads = off"; then
-        suite "regression, optimistic reads off" pinned "$tests/regress/pg_regress" regress/schedule pg_zvec_pinned
+    section "a server that has the library from its start, and reads each page under its own pins and locks"
+    if zvec_start pinned "autovacuum = off" "pg_zvec.background_drain = off" "zvec.optimistic_reads = off" \
+        "shared_preload_libraries = 'pg_zvec'"; then
+        suite "regression, preloaded, optimistic reads off" pinned "$tests/regress/pg_regress" regress/schedule pg_zvec_pinned
         one "it stops" zvec_stop pinned
         one "its log is clean" zvec_log_is_clean pinned
     else

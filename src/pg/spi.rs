@@ -1,7 +1,7 @@
 //! Statements that our own code runs, by the server's programming interface.
 //!
 //! Whatever runs users' code passes the server's errors on unchanged ([`boundary`]), so a function that uses this is a
-//! [`crate::guarded_function!`]. Results live until the connection ends, or until they are freed.
+//! [`crate::sql_function!`]. Results live until the connection ends, or until they are freed.
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, raise};
