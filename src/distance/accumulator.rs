@@ -196,9 +196,7 @@ const AVX512: u8 = Instructions::Avx512 as u8;
 fn add_up<const I: u8, Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     let Accumulator { metric, lane, sums, squares, .. } = sum;
     match metric {
-        Metric::L2 => {
-            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x))
-        }
+        Metric::L2 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
         Metric::L1 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
         Metric::InnerProduct => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
         Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),

@@ -1,5 +1,7 @@
 //! Which instruction sets kernels may use: those of the processor, unless an environment variable caps them.
 
+#![forbid(unsafe_code)]
+
 use std::sync::OnceLock;
 
 /// The environment variable that caps the instruction sets: `portable`, `avx2` or `avx512`. For tests, and to find out whether

@@ -126,13 +126,12 @@ impl Kernels {
     }
 }
 
-/// Number of bits that are set.
+/// Number of bits that are set: that differ from bits that are not.
 #[inline]
 #[must_use]
 pub fn ones(bits: &[u8]) -> i64 {
-    let (words, rest) = bits.as_chunks::<8>();
-    let count = |words: &[[u8; 8]]| words.iter().map(|&word| i64::from(u64::from_ne_bytes(word).count_ones())).sum::<i64>();
-    count(words) + rest.iter().map(|byte| i64::from(byte.count_ones())).sum::<i64>()
+    static ZEROS: [u8; 1 << 13] = [0; 1 << 13];
+    bits.chunks(ZEROS.len()).map(|part| Kernels::best().hamming(part, &ZEROS[..part.len()])).sum()
 }
 
 fn bytes(elements: &[i8]) -> &[u8] {

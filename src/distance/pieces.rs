@@ -4,6 +4,8 @@
 //! Which kernel adds a piece up is decided once for each piece, by what the query is made of. A piece is what a page holds of a
 //! vector, so the decision costs nothing beside it, and each kernel is compiled for its elements.
 
+#![forbid(unsafe_code)]
+
 use crate::distance::accumulator::{Accumulator, dot};
 use crate::distance::half::Half;
 use crate::distance::integer::{Kernels, ones};
@@ -90,7 +92,9 @@ impl<'q> PieceSum<'q> {
             Operand::Float(_) | Operand::Half(_) | Operand::WideHalf(_) => {
                 Sum::Floats(Accumulator::with_query_squared(metric, query_squared))
             }
-            Operand::Bytes(_) | Operand::Bits(_) => Sum::Integers(Integers { metric, sum: 0, squares: 0, query_squared }),
+            Operand::Bytes(_) | Operand::Bits(_) => {
+                Sum::Integers(Integers { metric, sum: 0, squares: 0, query_squared })
+            }
         };
         Self { query, at: 0, sum }
     }
@@ -241,7 +245,9 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(4);
         for n in (1..80).chain([98, 1000, 8000]) {
             let mut vector = |mask: u8| -> Vec<u8> { (0..n).map(|_| random.u8(..) & mask).collect() };
-            for (a, b) in [(vector(255), vector(255)), (vector(1), vector(3)), (vector(0), vector(0)), (vector(0), vector(255))] {
+            for (a, b) in
+                [(vector(255), vector(255)), (vector(1), vector(3)), (vector(0), vector(0)), (vector(0), vector(255))]
+            {
                 let count = |f: fn(u8, u8) -> u8| a.iter().zip(&b).map(|(&x, &y)| f(x, y).count_ones()).sum::<u32>();
                 let (differ, both, either) = (count(|x, y| x ^ y), count(|x, y| x & y), count(|x, y| x | y));
                 for cut in [0, n / 2, n] {

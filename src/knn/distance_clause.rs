@@ -6,8 +6,8 @@ use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
 use crate::tableam::vectors::is_vector_type;
 use crate::vector::ElementType;
-use smallvec::SmallVec;
 use pgrx::pg_sys::{self, Node, NodeTag, Oid, OpExpr, Var};
+use smallvec::SmallVec;
 use std::ffi::CStr;
 
 /// The operators' functions in C, of every element type, and the metrics that they stand for.

@@ -123,7 +123,8 @@ mod tests {
                 page.0[PAYLOAD_START + at] = bytes_of(ordinal * PAYLOAD_BYTES + at);
             }
         }
-        let query_bytes: Vec<u8> = (0..shape.bytes()).map(|i| bytes_of(28 * i / 4 * 4 / 28 + 4 * 7919 + i % 4)).collect();
+        let query_bytes: Vec<u8> =
+            (0..shape.bytes()).map(|i| bytes_of(28 * i / 4 * 4 / 28 + 4 * 7919 + i % 4)).collect();
         for metric in shape.element.metrics() {
             let query = VectorQuery::new(metric, shape.element, &query_bytes);
             for position in (0..40).map(Position) {

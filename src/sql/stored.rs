@@ -22,12 +22,7 @@ pub fn pointer(value: Datum) -> Option<Pointer> {
 /// # Safety
 /// For SQL functions, whose arguments the server frees after an error: it may jump over the callers' frames.
 #[must_use]
-pub unsafe fn distance(
-    metric: Metric,
-    element: ElementType,
-    query: &[u8],
-    stored: Pointer,
-) -> (f64, Option<u16>) {
+pub unsafe fn distance(metric: Metric, element: ElementType, query: &[u8], stored: Pointer) -> (f64, Option<u16>) {
     let is_same = |generation| stored.is_of_generation(generation);
     if let Some(known) = distance_cache::distance(metric, query, stored.table, stored.slot, is_same) {
         return (known, None);

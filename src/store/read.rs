@@ -40,7 +40,6 @@ impl Store<'_> {
     /// Whether the stored vector has exactly these bytes.
     #[must_use]
     pub fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
-        bytes.len() == vector.bytes as usize
-            && self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece)
+        bytes.len() == vector.bytes as usize && self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece)
     }
 }

@@ -231,7 +231,9 @@ impl ElementType {
             Ok(expected) if expected != dims => {
                 let name = self.name();
                 Err(Error::new(SqlState::DataException, format!("expected {expected} dimensions, not {dims}")).hint(
-                    format!("Give a vector of {expected} dimensions, or declare the column as {name}({dims}) or {name}."),
+                    format!(
+                        "Give a vector of {expected} dimensions, or declare the column as {name}({dims}) or {name}."
+                    ),
                 ))
             }
             _ => Ok(()),
@@ -255,7 +257,9 @@ impl ElementType {
     pub fn append_numbers(self, bytes: &[u8], to: &mut Vec<f32>) {
         match self {
             Self::Float4 => to.extend_from_slice(<[f32]>::ref_from_bytes(bytes).unwrap_or_default()),
-            Self::Half => to.extend(<[Half]>::ref_from_bytes(bytes).unwrap_or_default().iter().map(|half| half.to_f32())),
+            Self::Half => {
+                to.extend(<[Half]>::ref_from_bytes(bytes).unwrap_or_default().iter().map(|half| half.to_f32()))
+            }
             Self::Int8 => to.extend(bytes.iter().map(|&byte| f32::from(byte as i8))),
             Self::Bit => to.extend(bytes.iter().map(|&byte| f32::from(byte))),
         }
@@ -382,7 +386,8 @@ impl Number for i8 {
             return Some(Ok(value));
         }
         let value: f64 = text.parse().ok()?;
-        let is_whole = !value.is_finite() || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
+        let is_whole =
+            !value.is_finite() || text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
         is_whole.then_some(Err(if value.is_nan() { value } else { f64::INFINITY }))
     }
 }

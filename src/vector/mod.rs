@@ -73,8 +73,7 @@ pub fn not_finite(element: ElementType, nan: bool) -> Error {
 /// A result or an input that a `real` cannot hold.
 #[cold]
 pub fn out_of_range(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(SqlState::NumericValueOutOfRange, message)
-        .hint(<f32 as Number>::RANGE)
+    Error::new(SqlState::NumericValueOutOfRange, message).hint(<f32 as Number>::RANGE)
 }
 
 #[cfg(test)]

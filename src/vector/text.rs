@@ -18,7 +18,10 @@ pub fn parse<E: Number>(text: &[u8]) -> Result<Vec<E>> {
             SqlState::InvalidTextRepresentation,
             format!("invalid input syntax for type {name}: \"{}\": {what}", quote(text)),
         )
-        .hint(format!("Write a vector as numbers in square brackets with commas between them, for example {}.", example::<E>()))
+        .hint(format!(
+            "Write a vector as numbers in square brackets with commas between them, for example {}.",
+            example::<E>()
+        ))
     };
     let Some(mut rest) = skip_space(text).strip_prefix(b"[") else {
         return Err(malformed("it must start with \"[\""));

@@ -162,7 +162,11 @@ fn check_pages(
             is_sound = false;
         };
         let fits = |&(tag, _): &(SegmentTag, u32)| tag == root.tag;
-        if root.dims != meta.shape.dims || root.codes != meta.shape.element.info().codes || root.metric != meta.metric || !meta.graphs.get(no.0 as usize).is_some_and(fits) {
+        if root.dims != meta.shape.dims
+            || root.codes != meta.shape.element.info().codes
+            || root.metric != meta.metric
+            || !meta.graphs.get(no.0 as usize).is_some_and(fits)
+        {
             say(block, "segment, dimensions or metric are not those of the meta page".into());
         }
         if !root.root.trained && root.root.nodes > 0 {
