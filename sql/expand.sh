@@ -30,6 +30,7 @@ CREATE FUNCTION zvec_jaccard_metric(internal) RETURNS integer
 END
 while read -r type what; do
     fill type "T=$type" "WHAT=$what"
+    fill hint "T=$type"
     fill number "T=$type"
     distance "$type" l2 '<->' l2_distance "${type}_l2_distance" DEFAULT
     distance "$type" ip '<#>' "${type}_negative_inner_product" "${type}_negative_inner_product"
@@ -40,6 +41,9 @@ zhalf vector of 1 to 16,000 half-precision elements
 zint8 vector of 1 to 16,000 elements of one signed byte
 END
 fill type T=zbit "WHAT=vector of 1 to 64,000 bits"
+fill hint T=zbit
 distance zbit hamming '<~>' hamming_distance zbit_hamming_distance DEFAULT
 distance zbit jaccard '<%>' jaccard_distance zbit_jaccard_distance
 cat element/among.sql
+fill type T=zsparse "WHAT=vector of 1 to 1,000,000,000 dimensions, at most 16,000 of them not zero"
+cat element/sparse.sql

@@ -61,6 +61,9 @@ BEGIN
 END $$;
 SELECT col, operator, method, same, recall, problems FROM found ORDER BY method, col, operator;
 
+-- the operator classes are complete
+SELECT count(*), bool_and(amvalidate(oid)) FROM pg_opclass WHERE opcname ~ '^z(vec|half|int8|bit)_';
+
 -- the defaults are L2 and Hamming
 CREATE INDEX elements_h ON elements USING zvec_hnsw (h);
 CREATE INDEX elements_i ON elements USING zvec_hnsw (i) WITH (m = 8);

@@ -134,6 +134,22 @@ impl Accumulator {
         add_up::<PORTABLE, _, _>(self, query, stored, ahead);
     }
 
+    /// Adds the element with this index of a vector whose others are added so too, or are zero in both vectors.
+    #[inline]
+    pub fn add_at(&mut self, index: usize, query: f64, stored: f64) {
+        let lane = index % LANES;
+        self.sums[lane] += match self.metric {
+            Metric::L2 => (query - stored) * (query - stored),
+            Metric::L1 => (query - stored).abs(),
+            Metric::InnerProduct | Metric::Cosine => query * stored,
+            // of bits alone
+            Metric::Hamming | Metric::Jaccard => 0.0,
+        };
+        if self.metric == Metric::Cosine {
+            self.squares[lane] += stored * stored;
+        }
+    }
+
     /// Whether the distance over everything that was added is surely greater than `bound`; false where that takes computing it.
     #[inline]
     #[must_use]

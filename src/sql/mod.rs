@@ -4,7 +4,7 @@
 //! | module | duty |
 //! |---|---|
 //! | [`arg`] | every access to an argument of a vector type, and the distance of two arguments |
-//! | [`numbers`], [`bits`] | the types beside zvec: zhalf and zint8, zbit |
+//! | [`numbers`], [`bits`], [`sparse`] | the types beside zvec: zhalf and zint8, zbit, zsparse |
 //! | [`io`] | text, binary and type-modifier input and output |
 //! | [`cast`] | casts from and to arrays, length coercion |
 //! | [`distance`] | the four distances and their operators |
@@ -31,5 +31,6 @@ pub mod numbers;
 pub mod operators;
 pub mod prewarm;
 pub mod recall;
+pub mod sparse;
 pub mod stored;
 pub mod support;

@@ -1,7 +1,7 @@
 //! Vector values: limits, memory layout, text form, wire form, arithmetic, order.
 //!
 //! Nothing here knows PostgreSQL: values are slices of elements, outside data are bytes, failures are [`crate::error::Error`].
-//! What the elements of a vector may be is in [`element`].
+//! What the elements of a vector may be is in [`element`]; vectors that are mostly zeros are in [`sparse`].
 //! Every element of a value is finite; whatever makes a value from outside data checks that with [`check_element`].
 
 #![forbid(unsafe_code)]
@@ -11,6 +11,7 @@ pub mod decimal;
 pub mod element;
 pub mod layout;
 pub mod order;
+pub mod sparse;
 pub mod text;
 pub mod wire;
 

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, SqlState};
 use crate::vector::{Element, MAX_DIMS, Number, not_finite};
 
 /// Bytes of the input that an error message quotes at most.
-const MAX_QUOTED_BYTES: usize = 40;
+pub(super) const MAX_QUOTED_BYTES: usize = 40;
 
 /// Reads a vector's text form.
 ///
@@ -136,7 +136,7 @@ fn is_number_byte(byte: u8) -> bool {
 }
 
 /// What the server counts as white space in arrays.
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
@@ -152,7 +152,7 @@ fn trim_space(text: &[u8]) -> &[u8] {
 }
 
 /// The beginning of `text` in plain ASCII, whatever the database's encoding.
-fn quote(text: &[u8]) -> String {
+pub(super) fn quote(text: &[u8]) -> String {
     match text.get(..MAX_QUOTED_BYTES) {
         Some(head) if text.len() > MAX_QUOTED_BYTES => format!("{}...", printable(head)),
         _ => printable(text),
