@@ -58,6 +58,8 @@ pub struct PieceSum<'q> {
     sum: Sum,
 }
 
+// It lies on the stack for the time of one vector.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug)]
 enum Sum {
     Floats(Accumulator),

@@ -27,7 +27,13 @@ pub(super) struct Kernels {
 /// Turns a code's unsigned bytes into a query's signed ones (`to`, as long), and answers their sum.
 pub(super) type Flip = fn(code: &[u8], to: &mut [u8]) -> i32;
 
-const PORTABLE: Kernels = Kernels { name: "portable", needs: Instructions::Portable, dot: dot_portable, l1: l1_portable, flip: flip_portable };
+const PORTABLE: Kernels = Kernels {
+    name: "portable",
+    needs: Instructions::Portable,
+    dot: dot_portable,
+    l1: l1_portable,
+    flip: flip_portable,
+};
 
 /// The fastest kernels of this CPU that may be used.
 pub(super) fn best() -> Kernels {

@@ -134,7 +134,7 @@ pub fn distance_by_name<E: crate::vector::Element>(call: Call<'_>) -> Result<Dat
 }
 
 fn compare<E: Number>(call: Call<'_>) -> Result<Ordering> {
-    Ok(order::compare::<E>(&*ElementsArg::<E>::of(call, 0)?, &*ElementsArg::<E>::of(call, 1)?))
+    Ok(order::compare::<E>(&ElementsArg::<E>::of(call, 0)?, &ElementsArg::<E>::of(call, 1)?))
 }
 
 /// The argument, of both, that compares to the other as `wanted`, or the first of equal ones; as it was passed.

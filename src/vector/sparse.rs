@@ -170,7 +170,9 @@ impl SparseBuf {
         if !list.bytes().all(is_space) {
             for pair in list.split(',') {
                 let (index, element) = pair.split_once(':').ok_or_else(|| malformed("an element has no index"))?;
-                let index = text_of(index.as_bytes())?.parse::<i64>().map_err(|_| malformed("an index is not a whole number"))?;
+                let index = text_of(index.as_bytes())?
+                    .parse::<i64>()
+                    .map_err(|_| malformed("an index is not a whole number"))?;
                 let element = text_of(element.as_bytes())?;
                 let element = match f32::read(&element) {
                     Some(Ok(element)) => element,
@@ -201,7 +203,8 @@ impl SparseBuf {
         };
         let (words, rest) = message.as_chunks::<4>();
         let [dims, count, unused, parts @ ..] = words else { return Err(invalid("is truncated")) };
-        let number = |word: &[u8; 4]| usize::try_from(i32::from_be_bytes(*word)).map_err(|_| invalid("has a negative number"));
+        let number =
+            |word: &[u8; 4]| usize::try_from(i32::from_be_bytes(*word)).map_err(|_| invalid("has a negative number"));
         let (dims, count) = (number(dims)?, number(count)?);
         check_dims(dims)?;
         check_count(count)?;
@@ -238,7 +241,9 @@ impl<'v> Sparse<'v> {
         };
         let (header, rest) = payload.split_at_checked(HEADER_BYTES).ok_or_else(corrupted)?;
         let header = <[i32; 3]>::read_from_bytes(header).map_err(|_| corrupted())?;
-        let (Ok(dims), Ok(count)) = (usize::try_from(header[0]), usize::try_from(header[1])) else { return Err(corrupted()) };
+        let (Ok(dims), Ok(count)) = (usize::try_from(header[0]), usize::try_from(header[1])) else {
+            return Err(corrupted());
+        };
         let parts = rest.len() == 8 * count && dims > 0;
         let (indexes, elements) = rest.split_at_checked(4 * count).filter(|_| parts).ok_or_else(corrupted)?;
         let indexes = <[u32]>::ref_from_bytes(indexes).map_err(|_| corrupted())?;
@@ -429,7 +434,10 @@ mod tests {
                     let (x, y) = (Sparse::of(x.as_bytes()).unwrap(), Sparse::of(y.as_bytes()).unwrap());
                     for metric in Metric::OF_NUMBERS {
                         let (got, exact) = (x.distance(metric, y).unwrap(), distance(metric, a, b));
-                        assert!(got.to_bits() == exact.to_bits() || got.is_nan() && exact.is_nan(), "{metric:?}: {got} {exact}");
+                        assert!(
+                            got.to_bits() == exact.to_bits() || got.is_nan() && exact.is_nan(),
+                            "{metric:?}: {got} {exact}"
+                        );
                     }
                     assert_eq!(x.compare(y), crate::vector::order::compare(a, b));
                     assert_eq!(x.l2_norm(), crate::vector::arith::l2_norm(a));
@@ -439,7 +447,8 @@ mod tests {
                 }
             }
         }
-        let (short, long) = (payload(&SparseBuf::parse(b"{}/2").unwrap()), payload(&SparseBuf::parse(b"{3:-1}/3").unwrap()));
+        let (short, long) =
+            (payload(&SparseBuf::parse(b"{}/2").unwrap()), payload(&SparseBuf::parse(b"{3:-1}/3").unwrap()));
         let (short, long) = (Sparse::of(short.as_bytes()).unwrap(), Sparse::of(long.as_bytes()).unwrap());
         assert_eq!(short.compare(long), Ordering::Less);
         assert!(short.distance(Metric::L2, long).is_err());
