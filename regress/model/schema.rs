@@ -1,4 +1,5 @@
-//! The same tables twice: heap tables in schema `h`, zvec tables in schema `z`. All have the columns id, num, v, note.
+//! The same tables twice: heap tables in schema `h`, zvec tables in schema `z`. All have the columns id, num, v, note; the
+//! elements of v are of one type or another.
 
 /// What a case begins with.
 pub const TABLES: [&str; 5] = ["t", "c", "g", "p", "u"];
@@ -35,8 +36,8 @@ pub fn each_case() -> String {
              SET default_table_access_method = {am};
              CREATE TABLE t (id int PRIMARY KEY, num int, v zvec(3), note text);
              CREATE TABLE c (id int PRIMARY KEY REFERENCES t ON UPDATE CASCADE ON DELETE CASCADE DEFERRABLE,
-                 num int, v zvec(3), note text);
-             CREATE TABLE g (id int PRIMARY KEY, num int, v zvec(3), note text);
+                 num int, v zhalf(3), note text);
+             CREATE TABLE g (id int PRIMARY KEY, num int, v zint8(3), note text);
              CREATE TRIGGER before BEFORE INSERT OR UPDATE ON g FOR EACH ROW EXECUTE FUNCTION before_g();
              CREATE TRIGGER after AFTER INSERT OR UPDATE OR DELETE ON g FOR EACH ROW EXECUTE FUNCTION after_g();
              CREATE TABLE p (id int PRIMARY KEY, num int, v zvec(3), note text) PARTITION BY RANGE (id);

@@ -30,6 +30,11 @@ CREATE TABLE several (id integer PRIMARY KEY, a zvec(3) DEFAULT '[1,2,3]', b zve
 INSERT INTO several (id, b) SELECT i, '[1,2]' FROM generate_series(1, 9) i;
 ALTER TABLE several ADD COLUMN c zvec(2) DEFAULT '[7,8]';
 INSERT INTO several VALUES (10, NULL, '[3,4]', '[5,6]');
+CREATE TABLE smaller (id integer PRIMARY KEY, h zhalf(3), i zint8, b zbit(85)) USING zvec;
+INSERT INTO smaller SELECT n, ARRAY[n, -0.1, 60000]::float8[]::zhalf, array_fill(n, ARRAY[n % 3 + 10])::zint8,
+    rpad(n::bit(9)::text, 85, '10')::zbit FROM generate_series(1, 20) n;
+CREATE INDEX ON smaller USING zvec_hnsw (h zhalf_cosine_ops);
+CREATE INDEX ON smaller USING zvec_hnsw (b);
 CREATE UNLOGGED TABLE u USING zvec AS SELECT * FROM w;
 CREATE MATERIALIZED VIEW mv USING zvec AS SELECT * FROM w;
 CREATE TABLE p (id integer, ver integer, e zvec) PARTITION BY RANGE (id);
@@ -39,6 +44,7 @@ INSERT INTO p SELECT * FROM w;
 CREATE VIEW everything AS
     SELECT 't' AS source, format('%s %s %s %s %s', id, tag, pad, ver, e) AS row FROM t
     UNION ALL SELECT 'w', w::text FROM w UNION ALL SELECT 'several', several::text FROM several
+    UNION ALL SELECT 'smaller', smaller::text FROM smaller
     UNION ALL SELECT 'mv', mv::text FROM mv UNION ALL SELECT 'p', p::text FROM p UNION ALL SELECT 'u', u::text FROM u;
 CREATE TABLE sum AS SELECT md5(string_agg(row, E'\n' ORDER BY source, row)) FROM everything;
 SQL
@@ -46,14 +52,14 @@ same="SELECT md5(string_agg(row, E'\n' ORDER BY source, row)), count(*) FROM eve
 methods="SELECT string_agg(relname || ' ' || amname, ',' ORDER BY relname) FROM pg_class JOIN pg_am m ON m.oid = relam
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'm')"
 expected=$(psql -XAtqc "$same") kinds=$(psql -XAtqc "$methods")
-[ "${expected#*|}" = 494 ] && grep -q 'mv zvec,mw heap,p1 zvec,p2 heap' <<<"$kinds"
+[ "${expected#*|}" = 514 ] && grep -q 'mv zvec,mw heap,p1 zvec,p2 heap' <<<"$kinds"
 zvec_result $? "upgrade: tables to begin with"
 
 # whole DATABASE: it has everything.
 whole() {
     local PGDATABASE=$1 table
     is "$same" "$expected" && is "$methods" "$kinds" && says_nothing "SELECT problems()" &&
-        for table in several u mv p1; do says_nothing "SELECT zvec_check('$table')" || return 1; done
+        for table in several smaller u mv p1; do says_nothing "SELECT zvec_check('$table')" || return 1; done
 }
 
 load() {

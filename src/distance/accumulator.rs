@@ -9,16 +9,78 @@
 //! reads many vectors in the order of their places can have memory that is wanted soon fetched while a piece is added up:
 //! far more requests are under way then than a loop can have that waits for what it reads.
 
+use crate::distance::features::{Instructions, allowed};
+use crate::distance::half::Half;
 use crate::distance::{Metric, cosine_distance};
-use zerocopy::FromBytes;
 
 /// Sums that are added up side by side.
 const LANES: usize = 16;
-/// Bytes of a line of the processor's cache: what is added to the lanes at a time.
-const LINE_BYTES: usize = 4 * LANES;
 
-type Chunk = [f32; LANES];
 type Sums = [f64; LANES];
+
+/// Elements that the accumulator adds up: numbers that `f64` holds exactly.
+pub trait Float: Copy + Default {
+    /// A zero.
+    const ZERO: Self;
+
+    /// As many elements as there are lanes, by an instruction set that the processor has.
+    fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums;
+}
+
+impl Float for f32 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums {
+        chunk.map(f64::from)
+    }
+}
+
+impl Float for f64 {
+    const ZERO: Self = 0.0;
+
+    #[inline(always)]
+    fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums {
+        *chunk
+    }
+}
+
+impl Float for Half {
+    const ZERO: Self = Self(0);
+
+    #[inline(always)]
+    fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::*;
+            let halves = chunk.as_ptr();
+            if INSTRUCTIONS == Instructions::Avx512 as u8 {
+                let mut wide = [0.0f64; LANES];
+                // half a chunk at a time, of which the floats go through no shuffle
+                for at in [0, LANES / 2] {
+                    // SAFETY: the caller's instruction set; as many halves are read, and doubles written, as there are
+                    unsafe {
+                        let floats = _mm256_cvtph_ps(_mm_loadu_si128(halves.add(at).cast()));
+                        _mm512_storeu_pd(wide.as_mut_ptr().add(at), _mm512_cvtps_pd(floats));
+                    }
+                }
+                return wide;
+            }
+            if INSTRUCTIONS == Instructions::Avx2 as u8 {
+                let mut wide = [0.0f32; LANES];
+                for at in [0, LANES / 2] {
+                    // SAFETY: as above
+                    unsafe {
+                        let floats = _mm256_cvtph_ps(_mm_loadu_si128(halves.add(at).cast()));
+                        _mm256_storeu_ps(wide.as_mut_ptr().add(at), floats);
+                    }
+                }
+                return wide.map(f64::from);
+            }
+        }
+        chunk.map(|half| f64::from(half.to_f32()))
+    }
+}
 
 /// Adds up a distance over pieces: pass matching pieces of both vectors to [`Accumulator::add`], first to last, then take
 /// [`Accumulator::finish`].
@@ -39,7 +101,7 @@ impl Accumulator {
     /// Nothing added yet, for the distance to `query`.
     #[inline]
     #[must_use]
-    pub fn new(metric: Metric, query: &[f32]) -> Self {
+    pub fn new<Q: Float>(metric: Metric, query: &[Q]) -> Self {
         Self::with_query_squared(metric, if metric == Metric::Cosine { dot(query, query) } else { 0.0 })
     }
 
@@ -52,27 +114,40 @@ impl Accumulator {
 
     /// Adds a piece of the stored vector and the piece of the query with the same positions, of the same length.
     #[inline]
-    pub fn add(&mut self, query: &[f32], stored: &[f32]) {
+    pub fn add<Q: Float, S: Float>(&mut self, query: &[Q], stored: &[S]) {
         self.add_fetching(query, stored, 0);
     }
 
     /// As [`Accumulator::add`]; meanwhile as much memory from the address `ahead` on is fetched into the processor's
     /// cache. 0 is for none.
     #[inline]
-    pub fn add_fetching(&mut self, query: &[f32], stored: &[f32], ahead: usize) {
+    pub fn add_fetching<Q: Float, S: Float>(&mut self, query: &[Q], stored: &[S], ahead: usize) {
         debug_assert_eq!(query.len(), stored.len());
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                // SAFETY: the CPU has the feature
-                return unsafe { add_up_avx512(self, query, stored, ahead) };
-            }
-            if is_x86_feature_detected!("avx2") {
-                // SAFETY: the CPU has the feature
-                return unsafe { add_up_avx2(self, query, stored, ahead) };
-            }
+        match allowed() {
+            // SAFETY: the CPU has the features
+            Instructions::Avx512 => return unsafe { add_up_avx512(self, query, stored, ahead) },
+            // SAFETY: as above
+            Instructions::Avx2 => return unsafe { add_up_avx2(self, query, stored, ahead) },
+            Instructions::Portable => {}
         }
-        add_up(self, query, stored, ahead);
+        add_up::<PORTABLE, _, _>(self, query, stored, ahead);
+    }
+
+    /// Adds the element with this index of a vector whose others are added so too, or are zero in both vectors.
+    #[inline]
+    pub fn add_at(&mut self, index: usize, query: f64, stored: f64) {
+        let lane = index % LANES;
+        self.sums[lane] += match self.metric {
+            Metric::L2 => (query - stored) * (query - stored),
+            Metric::L1 => (query - stored).abs(),
+            Metric::InnerProduct | Metric::Cosine => query * stored,
+            // of bits alone
+            Metric::Hamming | Metric::Jaccard => 0.0,
+        };
+        if self.metric == Metric::Cosine {
+            self.squares[lane] += stored * stored;
+        }
     }
 
     /// Whether the distance over everything that was added is surely greater than `bound`; false where that takes computing it.
@@ -95,56 +170,8 @@ impl Accumulator {
             // Not -sum, which would answer -0 for orthogonal vectors.
             Metric::InnerProduct => 0.0 - sum,
             Metric::Cosine => cosine_distance(sum, self.query_squared, total(&self.squares)),
+            Metric::Hamming | Metric::Jaccard => f64::NAN,
         }
-    }
-}
-
-/// The distance of a query and a vector that lies on pages, added up over the pieces of it: every exact distance of a stored
-/// vector comes about here, wherever its pages are read from. Hand the pieces to [`PieceSum::add`], first to last.
-#[derive(Clone, Copy, Debug)]
-pub struct PieceSum<'q> {
-    query: &'q [f32],
-    /// the element that comes next
-    at: usize,
-    sum: Accumulator,
-}
-
-impl<'q> PieceSum<'q> {
-    /// Nothing added yet, for the distance to `query`.
-    #[inline(always)]
-    #[must_use]
-    pub fn new(metric: Metric, query: &'q [f32]) -> Self {
-        Self { query, at: 0, sum: Accumulator::new(metric, query) }
-    }
-
-    /// As [`PieceSum::new`], where `query_squared` is known ([`Accumulator::with_query_squared`]).
-    #[inline(always)]
-    #[must_use]
-    pub const fn with_query_squared(metric: Metric, query: &'q [f32], query_squared: f64) -> Self {
-        Self { query, at: 0, sum: Accumulator::with_query_squared(metric, query_squared) }
-    }
-
-    /// Adds the vector's next piece, as it lies in an aligned page. See [`Accumulator::add_fetching`] for `ahead`.
-    #[inline(always)]
-    pub fn add(&mut self, bytes: &[u8], ahead: usize) {
-        let piece = <[f32]>::ref_from_bytes(bytes).unwrap_or_default();
-        let end = (self.at + piece.len()).min(self.query.len());
-        self.sum.add_fetching(&self.query[self.at..end], &piece[..end - self.at], ahead);
-        self.at = end;
-    }
-
-    /// As [`Accumulator::is_beyond`].
-    #[inline(always)]
-    #[must_use]
-    pub fn is_beyond(&self, bound: f64) -> bool {
-        self.sum.is_beyond(bound)
-    }
-
-    /// The distance over everything that was added.
-    #[inline(always)]
-    #[must_use]
-    pub fn finish(&self) -> f64 {
-        self.sum.finish()
     }
 }
 
@@ -175,27 +202,35 @@ fn fetch(address: usize) {
     let _ = address;
 }
 
+const PORTABLE: u8 = Instructions::Portable as u8;
+#[cfg(target_arch = "x86_64")]
+const AVX2: u8 = Instructions::Avx2 as u8;
+#[cfg(target_arch = "x86_64")]
+const AVX512: u8 = Instructions::Avx512 as u8;
+
 #[inline(always)]
-fn add_up(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
+fn add_up<const I: u8, Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     let Accumulator { metric, lane, sums, squares, .. } = sum;
     match metric {
-        Metric::L2 => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
-        Metric::L1 => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
-        Metric::InnerProduct => add_terms::<false>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
-        Metric::Cosine => add_terms::<true>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        Metric::L2 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
+        Metric::L1 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
+        Metric::InnerProduct => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        // of bits alone
+        Metric::Hamming | Metric::Jaccard => {}
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn add_up_avx512(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
-    add_up(sum, query, stored, ahead);
+#[target_feature(enable = "avx512f,f16c")]
+fn add_up_avx512<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
+    add_up::<AVX512, Q, S>(sum, query, stored, ahead);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn add_up_avx2(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usize) {
-    add_up(sum, query, stored, ahead);
+#[target_feature(enable = "avx2,f16c")]
+fn add_up_avx2<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
+    add_up::<AVX2, Q, S>(sum, query, stored, ahead);
 }
 
 /// `SQUARES`: the squares of the stored elements are added up too.
@@ -203,33 +238,33 @@ fn add_up_avx2(sum: &mut Accumulator, query: &[f32], stored: &[f32], ahead: usiz
 fn add_chunk<const SQUARES: bool>(
     sums: &mut Sums,
     squares: &mut Sums,
-    q: &Chunk,
-    x: &Chunk,
+    q: &Sums,
+    x: &Sums,
     term: impl Fn(f64, f64) -> f64,
 ) {
     for i in 0..LANES {
-        sums[i] += term(f64::from(q[i]), f64::from(x[i]));
+        sums[i] += term(q[i], x[i]);
         if SQUARES {
-            squares[i] += f64::from(x[i]) * f64::from(x[i]);
+            squares[i] += x[i] * x[i];
         }
     }
 }
 
 /// What does not fill the lanes, padded with zeros, whose terms are zeros.
 #[inline(always)]
-fn padded(from: usize, part: &[f32]) -> Chunk {
-    let mut chunk = [0.0; LANES];
+fn padded<const I: u8, F: Float>(from: usize, part: &[F]) -> Sums {
+    let mut chunk = [F::ZERO; LANES];
     chunk[from..from + part.len()].copy_from_slice(part);
-    chunk
+    F::widen::<I>(&chunk)
 }
 
 #[inline(always)]
-fn add_terms<const SQUARES: bool>(
+fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
     lane: &mut usize,
     sums: &mut Sums,
     squares: &mut Sums,
-    query: &[f32],
-    stored: &[f32],
+    query: &[Q],
+    stored: &[S],
     ahead: usize,
     term: impl Fn(f64, f64) -> f64,
 ) {
@@ -238,19 +273,19 @@ fn add_terms<const SQUARES: bool>(
     let len = query.len().min(stored.len());
     let head = if *lane == 0 { 0 } else { (LANES - *lane).min(len) };
     if head > 0 {
-        let (q, x) = (padded(*lane, &query[..head]), padded(*lane, &stored[..head]));
+        let (q, x) = (padded::<I, Q>(*lane, &query[..head]), padded::<I, S>(*lane, &stored[..head]));
         add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
     }
     let (query_chunks, query_rest) = query[head..len].as_chunks::<LANES>();
     let (stored_chunks, stored_rest) = stored[head..len].as_chunks::<LANES>();
     for (at, (q, x)) in query_chunks.iter().zip(stored_chunks).enumerate() {
         if ahead != 0 {
-            fetch(ahead + LINE_BYTES * at);
+            fetch(ahead + size_of::<S>() * LANES * at);
         }
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, q, x, &term);
+        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &Q::widen::<I>(q), &S::widen::<I>(x), &term);
     }
     if !stored_rest.is_empty() {
-        let (q, x) = (padded(0, query_rest), padded(0, stored_rest));
+        let (q, x) = (padded::<I, Q>(0, query_rest), padded::<I, S>(0, stored_rest));
         add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
     }
     *lane = (*lane + len) % LANES;
@@ -258,7 +293,7 @@ fn add_terms<const SQUARES: bool>(
 }
 
 #[inline]
-fn whole(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+fn whole<F: Float>(metric: Metric, a: &[F], b: &[F]) -> f64 {
     let mut sum = Accumulator::with_query_squared(metric, 0.0);
     sum.add(a, b);
     total(&sum.sums)
@@ -267,7 +302,7 @@ fn whole(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
 /// Inner product of two slices of one length.
 #[inline]
 #[must_use]
-pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub fn dot<F: Float>(a: &[F], b: &[F]) -> f64 {
     whole(Metric::InnerProduct, a, b)
 }
 
@@ -281,6 +316,7 @@ pub fn l2_squared(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distance::features::of_processor;
     use crate::distance::{distance, reference};
     use proptest::prelude::*;
 
@@ -304,7 +340,7 @@ mod tests {
     fn check(a: &[f32], b: &[f32], cuts: &[usize]) {
         let magnitude = reference::dot_magnitude(a, b);
         let norms = (reference::dot(a, a) * reference::dot(b, b)).sqrt();
-        for metric in Metric::ALL {
+        for metric in Metric::OF_NUMBERS {
             let (got, exact) = (distance(metric, a, b), reference::distance(metric, a, b));
             if metric == Metric::Cosine && norms == 0.0 {
                 assert!(got.is_nan());
@@ -315,6 +351,7 @@ mod tests {
                 Metric::InnerProduct => magnitude,
                 // The error of the inner product, and the relative error of both norms.
                 Metric::Cosine => magnitude / norms + 2.0,
+                Metric::Hamming | Metric::Jaccard => continue,
             };
             assert!((got - exact).abs() <= TOLERANCE * scale, "{metric:?} {got:e}, not {exact:e}");
             assert_eq!(got.to_bits(), distance(metric, b, a).to_bits(), "{metric:?}: symmetric");
@@ -328,16 +365,58 @@ mod tests {
                 add(&mut sum, a, b, 0);
                 assert_eq!(got.to_bits(), sum.finish().to_bits(), "{metric:?}: {what}");
             };
-            by(add_up, "without special instructions");
+            by(add_up::<PORTABLE, _, _>, "without special instructions");
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx2") {
+            if of_processor() >= Instructions::Avx2 {
                 // SAFETY: the CPU has the feature
                 by(|sum, a, b, ahead| unsafe { add_up_avx2(sum, a, b, ahead) }, "AVX2");
             }
             #[cfg(target_arch = "x86_64")]
-            if is_x86_feature_detected!("avx512f") {
+            if of_processor() >= Instructions::Avx512 {
                 // SAFETY: the CPU has the feature
                 by(|sum, a, b, ahead| unsafe { add_up_avx512(sum, a, b, ahead) }, "AVX-512");
+            }
+        }
+    }
+
+    /// Half floats give what the same numbers as `f32` do, to the bit, on every instruction set, however they are cut and
+    /// however wide the query is.
+    #[test]
+    fn halves_are_numbers() {
+        type Add = fn(&mut Accumulator, &[Half], &[Half]);
+        let mut ways: Vec<Add> = vec![|sum, a, b| add_up::<PORTABLE, _, _>(sum, a, b, 0)];
+        #[cfg(target_arch = "x86_64")]
+        if of_processor() >= Instructions::Avx2 {
+            // SAFETY: the CPU has the feature
+            ways.push(|sum, a, b| unsafe { add_up_avx2(sum, a, b, 0) });
+        }
+        #[cfg(target_arch = "x86_64")]
+        if of_processor() >= Instructions::Avx512 {
+            // SAFETY: the CPU has the feature
+            ways.push(|sum, a, b| unsafe { add_up_avx512(sum, a, b, 0) });
+        }
+        let halves = |n, seed, scale: f32| -> Vec<Half> {
+            noise(n, seed).iter().map(|x| Half::from_f64(f64::from(x * scale))).collect()
+        };
+        for n in (1..100).chain([255, 784, 4076, 4077]) {
+            for scale in [1.0, 60_000.0, 1e-7] {
+                let (a, b) = (halves(n, 1, scale), halves(n, 2, 1.0));
+                let wide = |halves: &[Half]| halves.iter().map(|half| half.to_f32()).collect::<Vec<f32>>();
+                for metric in Metric::OF_NUMBERS {
+                    let expected = distance(metric, &wide(&a), &wide(&b)).to_bits();
+                    for cut in [0, n / 3, n] {
+                        for way in &ways {
+                            let mut sum = Accumulator::new(metric, &a);
+                            way(&mut sum, &a[..cut], &b[..cut]);
+                            way(&mut sum, &a[cut..], &b[cut..]);
+                            assert_eq!(sum.finish().to_bits(), expected, "{metric:?} of {n} cut at {cut}");
+                        }
+                    }
+                    let doubles: Vec<f64> = wide(&a).into_iter().map(f64::from).collect();
+                    let mut sum = Accumulator::new(metric, &doubles);
+                    sum.add(&doubles, &b);
+                    assert_eq!(sum.finish().to_bits(), expected, "{metric:?} of {n}, a wide query");
+                }
             }
         }
     }
@@ -393,7 +472,7 @@ mod tests {
             check(&vec![0.0; n], &noise(n, 5), &[]);
             check(&vec![0.0; n], &vec![-0.0; n], &[n / 2]);
         }
-        assert_eq!((dot(&[], &[]), l2_squared(&[], &[])), (0.0, 0.0));
+        assert_eq!((dot::<f32>(&[], &[]), l2_squared(&[], &[])), (0.0, 0.0));
     }
 
     fn element() -> impl Strategy<Value = f32> {

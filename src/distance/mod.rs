@@ -1,13 +1,28 @@
-//! Metrics and their kernel.
+//! Metrics and their kernels.
 //!
-//! Vectors are `f32`, distances `f64`, within 1e-12 of the sum of the absolute terms of the exact result, whatever the
+//! | module | duty |
+//! |---|---|
+//! | `accumulator` | floats: sums in `f64` that are the same number on every processor |
+//! | `integer` | signed bytes and bits: integer sums, by simsimd |
+//! | [`half`] | half floats |
+//! | `pieces` | a stored vector's distance, of any elements, added up over the pages that it lies on |
+//! | [`features`] | which instruction sets kernels may use |
+//! | [`reference`] | plain loops to compare with |
+//!
+//! Vectors of numbers are `f32` or what converts to it exactly, distances `f64`, within 1e-12 of the sum of the absolute terms of the exact result, whatever the
 //! magnitudes. Vectors need no alignment beyond that of `f32`. A vector that lies in several pieces of memory is scored
 //! piece by piece with an [`Accumulator`]; the distance is the same to the bit.
 
 mod accumulator;
+pub mod features;
+pub mod half;
+pub mod integer;
+mod pieces;
 pub mod reference;
 
-pub use accumulator::{Accumulator, PieceSum, dot, l2_squared};
+pub use accumulator::{Accumulator, Float, dot, l2_squared};
+pub use half::Half;
+pub use pieces::{Operand, PieceSum, jaccard_distance};
 
 use crate::error::{Error, Result, SqlState};
 
@@ -22,22 +37,41 @@ pub enum Metric {
     Cosine,
     /// sum of the absolute differences
     L1,
+    /// number of bits that differ
+    Hamming,
+    /// share of the bits set in either vector that are set in one only; 0 when neither has any
+    Jaccard,
 }
 
 impl Metric {
     /// Every metric.
-    pub const ALL: [Self; 4] = [Self::L2, Self::InnerProduct, Self::Cosine, Self::L1];
+    pub const ALL: [Self; 6] = [Self::L2, Self::InnerProduct, Self::Cosine, Self::L1, Self::Hamming, Self::Jaccard];
+    /// Those of vectors of numbers.
+    pub const OF_NUMBERS: [Self; 4] = [Self::L2, Self::InnerProduct, Self::Cosine, Self::L1];
+    /// Those of vectors of bits.
+    pub const OF_BITS: [Self; 2] = [Self::Hamming, Self::Jaccard];
 
-    /// The metric of this name.
+    /// The metric of this name among those of `allowed`.
     ///
     /// # Errors
-    /// `InvalidParameterValue` for an unknown name.
-    pub fn parse(name: &[u8]) -> Result<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name().as_bytes() == name).ok_or_else(|| {
+    /// `InvalidParameterValue` for any other name.
+    pub fn parse_among(name: &[u8], allowed: &[Self]) -> Result<Self> {
+        allowed.iter().copied().find(|metric| metric.name().as_bytes() == name).ok_or_else(|| {
             let shown: String = String::from_utf8_lossy(name).chars().take(40).collect();
-            Error::new(SqlState::InvalidParameterValue, format!("unknown metric \"{shown}\""))
-                .hint("Use one of 'l2', 'cosine', 'ip', 'l1'.")
+            let hint = match allowed {
+                [Self::Hamming, ..] => "Use one of 'hamming', 'jaccard'.",
+                _ => "Use one of 'l2', 'cosine', 'ip', 'l1'.",
+            };
+            Error::new(SqlState::InvalidParameterValue, format!("unknown metric \"{shown}\"")).hint(hint)
         })
+    }
+
+    /// The metric of this name, of vectors of numbers.
+    ///
+    /// # Errors
+    /// As [`Metric::parse_among`].
+    pub fn parse(name: &[u8]) -> Result<Self> {
+        Self::parse_among(name, &Self::OF_NUMBERS)
     }
 
     /// The number that stands for it on disk and in what operator classes say of themselves.
@@ -47,6 +81,8 @@ impl Metric {
             Self::InnerProduct => 2,
             Self::Cosine => 3,
             Self::L1 => 4,
+            Self::Hamming => 5,
+            Self::Jaccard => 6,
         }
     }
 
@@ -62,6 +98,8 @@ impl Metric {
             Self::InnerProduct => "ip",
             Self::Cosine => "cosine",
             Self::L1 => "l1",
+            Self::Hamming => "hamming",
+            Self::Jaccard => "jaccard",
         }
     }
 }
@@ -89,8 +127,10 @@ mod tests {
     #[test]
     fn names() {
         for metric in Metric::ALL {
-            assert_eq!(Metric::parse(metric.name().as_bytes()), Ok(metric));
+            assert_eq!(Metric::parse_among(metric.name().as_bytes(), &Metric::ALL), Ok(metric));
+            assert_eq!(Metric::of_number(metric.number()), Some(metric));
         }
+        assert!(Metric::parse(b"hamming").is_err() && Metric::parse_among(b"l2", &Metric::OF_BITS).is_err());
         for unknown in ["", "L2", "l22", "inner"] {
             assert_eq!(Metric::parse(unknown.as_bytes()).unwrap_err().state, SqlState::InvalidParameterValue);
         }

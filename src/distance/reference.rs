@@ -26,6 +26,7 @@ pub fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
         Metric::InnerProduct => 0.0 - dot(a, b),
         Metric::Cosine => 1.0 - (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()).clamp(-1.0, 1.0),
         Metric::L1 => l1(a, b),
+        Metric::Hamming | Metric::Jaccard => f64::NAN,
     }
 }
 

@@ -72,10 +72,10 @@ impl MemoryGraph {
         }
     }
 
-    /// Bytes of memory for a graph of so many nodes.
+    /// Bytes of memory for a graph of so many nodes, each with a code of `code_bytes`.
     #[must_use]
-    pub fn bytes(nodes: u64, dims: usize, m: usize) -> u64 {
-        let lines = (dims.next_multiple_of(4) + HEAD_BYTES).div_ceil(LINE_BYTES);
+    pub fn bytes(nodes: u64, code_bytes: usize, m: usize) -> u64 {
+        let lines = (code_bytes.next_multiple_of(4) + HEAD_BYTES).div_ceil(LINE_BYTES);
         let node = lines * LINE_BYTES + 2 * m * size_of::<u32>() + size_of::<Entry>();
         nodes * node as u64 + upper_links(nodes, m) * size_of::<u32>() as u64
     }

@@ -34,7 +34,7 @@ impl Select {
     pub fn new(codec: &Codec) -> Self {
         let for_metric = |slack: f32| match codec.metric {
             Metric::L2 | Metric::Cosine => slack,
-            Metric::L1 => slack.sqrt(),
+            Metric::L1 | Metric::Hamming | Metric::Jaccard => slack.sqrt(),
             Metric::InnerProduct => 1.0,
         };
         let (slack, slack_of_repairs) = (for_metric(SLACK), for_metric(SLACK_OF_REPAIRS));

@@ -19,7 +19,6 @@ use crate::store::{Store, StoredVector};
 use crate::tableam::vectors::Pointer;
 use crate::vector::layout;
 use pgrx::pg_sys::{self, Datum, Relation};
-use zerocopy::FromBytes;
 
 /// What is to be measured.
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +53,15 @@ pub unsafe fn recall(request: &Request) -> Option<f64> {
         let mut scan = IndexScan::new(request, snapshot);
         let (mut found, mut wanted) = (0, 0);
         for &slot in &drawn {
-            let mut elements = Vec::with_capacity(usize::from(column.dims));
+            let mut bytes = Vec::with_capacity(column.shape().bytes());
             let take = |_, piece: &[u8]| {
-                // pieces start at multiples of 4 of an aligned page
-                elements.extend_from_slice(<[f32]>::ref_from_bytes(piece).unwrap_or_default());
+                bytes.extend_from_slice(piece);
                 true
             };
-            if !store.read(StoredVector { slot, dims: column.dims }, take) {
+            if !store.read(StoredVector { slot, bytes: column.shape().bytes() as u32 }, take) {
                 continue;
             }
-            let query = VectorQuery::new(column.metric, elements);
+            let query = VectorQuery::new(column.metric, column.element, &bytes);
             let nearest = nearest(&store, &segments, &mut rows, &query, request.k);
             let Some(&farthest) = nearest.last() else { continue };
             wanted += nearest.len();
@@ -164,9 +162,10 @@ impl IndexScan {
     unsafe fn count_within(&mut self, store: &Store, query: &VectorQuery, k: usize, farthest: f64) -> usize {
         // SAFETY: begun in `new`
         unsafe {
-            let dims = query.elements().len();
-            let mut vector = NewVarlena::zeroed(layout::size_bytes(dims) - layout::VARHDR_BYTES);
-            layout::init(vector.payload_mut()).or_raise().copy_from_slice(query.elements());
+            let shape = self.column.shape();
+            let mut vector = NewVarlena::zeroed(layout::size_bytes(shape) - layout::VARHDR_BYTES);
+            let elements = layout::init_bytes(shape, vector.payload_mut()).or_raise();
+            elements.copy_from_slice(query.bytes().as_bytes());
             let vector = vector.into_datum();
             let mut key = pg_sys::ScanKeyData::default();
             let order_by = pg_sys::SK_ORDER_BY as i32;

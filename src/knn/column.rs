@@ -6,7 +6,8 @@ use crate::pg::error::raise;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::Store;
 use crate::tableam;
-use crate::tableam::vectors::is_vector_type;
+use crate::tableam::vectors::{element_of_type, is_vector_type};
+use crate::vector::{ElementType, VectorShape};
 use pgrx::pg_sys::{self, IndexInfo};
 
 /// What an index is over: one vector column of a zvec table, and by which distance it orders.
@@ -14,6 +15,8 @@ use pgrx::pg_sys::{self, IndexInfo};
 pub struct Column {
     /// the column's number in the table
     pub attnum: i16,
+    /// what its elements are
+    pub element: ElementType,
     /// its declared dimensions
     pub dims: u16,
     /// the distance that the index's operator class stands for
@@ -63,19 +66,20 @@ pub fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 /// no longer declare those that `index` needs.
 pub fn undeclared(heap: Rel<'_>, attnum: i16, index: Option<Rel<'_>>) -> ! {
     let (name, table, index) = (heap.column_name(attnum), heap.name(), index.map(Rel::name));
+    let kind = element_of_type(heap.attribute(attnum).atttypid).unwrap_or(ElementType::Float4).name();
     let is_view = heap.kind() == pg_sys::RELKIND_MATVIEW;
     let (message, hint) = match index {
         None if is_view => (
             format!("column \"{name}\" of materialized view \"{table}\" does not declare its dimensions"),
-            "Make the view anew, with a cast to zvec(n) in its query.",
+            format!("Make the view anew, with a cast to {kind}(n) in its query."),
         ),
         None => (
             format!("column \"{name}\" of table \"{table}\" does not declare its dimensions"),
-            "Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE zvec(n).",
+            format!("Declare them with ALTER TABLE ... ALTER COLUMN ... TYPE {kind}(n)."),
         ),
         Some(index) => (
             format!("column \"{name}\" of table \"{table}\" must declare its dimensions for index \"{index}\""),
-            "Name the dimensions with the type, as in zvec(3), or drop the index first.",
+            format!("Name the dimensions with the type, as in {kind}(3), or drop the index first."),
         ),
     };
     raise(Error::new(SqlState::ObjectNotInPrerequisiteState, message).hint(hint))
@@ -107,11 +111,19 @@ impl Column {
         if !is_vector_type(attribute.atttypid) {
             let name = heap.column_name(attnum);
             refuse(
-                format!("column \"{name}\" of table \"{}\" is not of type zvec", heap.name()),
+                format!("column \"{name}\" of table \"{}\" is not of a vector type", heap.name()),
                 "Only vectors that a zvec table stores natively can be indexed this way.",
             );
         }
-        Self::in_table(heap, attnum, metric_of(index)).unwrap_or_else(|| undeclared(heap, attnum, None))
+        let column = Self::in_table(heap, attnum, metric_of(index)).unwrap_or_else(|| undeclared(heap, attnum, None));
+        if !column.element.metrics().any(|metric| metric == column.metric) {
+            let (name, kind, metric) = (index.name(), column.element.name(), column.metric.name());
+            refuse(
+                format!("index \"{name}\" is to order by metric {metric}, which type {kind} does not have"),
+                "Use one of the type's own operator classes.",
+            );
+        }
+        column
     }
 
     /// Column `attnum` of the open zvec table `heap`, to be ordered by `metric`; `None` when it does not declare its
@@ -119,14 +131,18 @@ impl Column {
     #[must_use]
     pub fn in_table(heap: Rel<'_>, attnum: i16, metric: Metric) -> Option<Self> {
         let attribute = heap.attribute(attnum);
-        if !is_vector_type(attribute.atttypid) {
-            return None;
-        }
+        let element = element_of_type(attribute.atttypid)?;
         let declared = declared_dims(attribute.atttypid, attribute.atttypmod);
         let dims = u16::try_from(declared).ok().filter(|&dims| dims > 0)?;
         let not_null = heap.has_no_null(attnum);
         let toast = heap.toast_oid();
-        Some(Self { attnum, dims, metric, not_null, table: heap.oid(), toast })
+        Some(Self { attnum, element, dims, metric, not_null, table: heap.oid(), toast })
+    }
+
+    /// What its vectors are.
+    #[must_use]
+    pub fn shape(&self) -> VectorShape {
+        VectorShape { element: self.element, dims: self.dims }
     }
 
     /// Whether the table has a vector store ([`Store::if_any`]).
@@ -193,4 +209,11 @@ macro_rules! metric_support {
     };
 }
 
-metric_support!(zvec_l2_metric = L2, zvec_ip_metric = InnerProduct, zvec_cosine_metric = Cosine, zvec_l1_metric = L1);
+metric_support!(
+    zvec_l2_metric = L2,
+    zvec_ip_metric = InnerProduct,
+    zvec_cosine_metric = Cosine,
+    zvec_l1_metric = L1,
+    zvec_hamming_metric = Hamming,
+    zvec_jaccard_metric = Jaccard
+);

@@ -9,6 +9,8 @@ use crate::knn::column::declared_dims;
 use crate::knn::{distance_clause, scan_hints};
 use crate::pg::compat;
 use crate::pg::list::elements;
+use crate::tableam::vectors::element_of_type;
+use crate::vector::ElementType;
 use pgrx::pg_sys::{self, IndexPath, Node, PlannerInfo, RelOptInfo};
 
 /// What computing a distance in place costs beside the operator, as executed for a row.
@@ -32,6 +34,8 @@ pub struct ScanCost {
     pub partial: bool,
     /// dimensions of the column; 0 when they are not declared
     pub dims: u32,
+    /// bytes of a vector
+    pub bytes: u32,
     /// cost of computing one distance in place
     pub distance: f64,
     /// cost before the first distance
@@ -118,11 +122,14 @@ impl ScanCost {
             pg_sys::get_atttypetypmodcoll(table, attnum, &mut typid, &mut typmod, &mut collation);
             let rows = (*rel).tuples.max(1.0);
             let limit = (*root).limit_tuples;
+            let dims = declared_dims(typid, typmod).max(0) as u32;
+            let element = element_of_type(typid).unwrap_or(ElementType::Float4);
             Self {
                 rows,
                 covered: 1.0,
                 partial: false,
-                dims: declared_dims(typid, typmod).max(0) as u32,
+                dims,
+                bytes: element.bytes(dims as usize) as u32,
                 distance: expression.per_tuple * IN_PLACE,
                 startup: expression.startup,
                 temporary: pg_sys::get_rel_persistence(table) as u8 == pg_sys::RELPERSISTENCE_TEMP,
@@ -159,7 +166,7 @@ impl ScanCost {
     /// Pages that the vectors take.
     #[must_use]
     pub fn vector_pages(&self) -> f64 {
-        let bytes = self.rows * f64::from(self.dims) * 4.0;
+        let bytes = self.rows * f64::from(self.bytes);
         (bytes / crate::format::page::PAYLOAD_BYTES as f64).ceil()
     }
 }

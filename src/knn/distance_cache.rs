@@ -17,7 +17,7 @@ use zerocopy::IntoBytes;
 
 struct LastDistance {
     metric: Metric,
-    query: Weak<[f32]>,
+    query: (Weak<[u64]>, usize),
     table: u32,
     slot: SlotNo,
     generation: Generation,
@@ -72,16 +72,16 @@ mod ends {
 pub fn note(query: &VectorQuery, table: u32, slot: SlotNo, generation: Generation, distance: f64) {
     #[cfg(feature = "pg")]
     ends::watch();
-    let (metric, query) = (query.metric(), query.weak());
+    let (metric, query) = (query.metric(), query.bytes().weak());
     LAST.set(Some(LastDistance { metric, query, table, slot, generation, distance }));
 }
 
-/// The distance of `query` and the vector of `table` in `slot`, if that was handed out last and the scan goes on.
+/// The distance of the query with these elements' bytes and the vector of `table` in `slot`, if that was handed out last and the scan goes on.
 /// `same_generation` tells whether the vector that is asked about is the one of that generation.
 #[must_use]
 pub fn distance(
     metric: Metric,
-    query: &[f32],
+    query: &[u8],
     table: u32,
     slot: SlotNo,
     same_generation: impl FnOnce(Generation) -> bool,
@@ -91,22 +91,23 @@ pub fn distance(
         if last.slot != slot || last.table != table || last.metric != metric || !same_generation(last.generation) {
             return None;
         }
-        let asked = last.query.upgrade()?;
-        (asked.as_bytes() == query.as_bytes()).then_some(last.distance)
+        let (known, len) = (last.query.0.upgrade()?, last.query.1);
+        (&known.as_bytes()[..len] == query).then_some(last.distance)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::ElementType;
 
     #[test]
     fn only_what_was_handed_out_last_is_known_and_only_while_the_scan_lives() {
         let elements = [1.0f32, 2.0];
-        let query = VectorQuery::new(Metric::L2, elements.to_vec());
+        let query = VectorQuery::new(Metric::L2, ElementType::Float4, elements.as_bytes());
         let (slot, generation) = (SlotNo(7), Generation(3));
         let ask = |metric, elements: &[f32], table, slot, known| {
-            distance(metric, elements, table, slot, |generation: Generation| generation.0 == known)
+            distance(metric, elements.as_bytes(), table, slot, |generation: Generation| generation.0 == known)
         };
         assert_eq!(ask(Metric::L2, &elements, 1, slot, 3), None);
         note(&query, 1, slot, generation, 0.5);

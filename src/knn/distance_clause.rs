@@ -5,23 +5,29 @@ use crate::distance::Metric;
 use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
 use crate::tableam::vectors::is_vector_type;
+use crate::vector::ElementType;
 use pgrx::pg_sys::{self, Node, NodeTag, Oid, OpExpr, Var};
+use smallvec::SmallVec;
 use std::ffi::CStr;
 
-/// What the operators are in C, and the metrics that they stand for.
-pub const METRICS: [(&CStr, Metric); 4] = [
-    (c"zvec_l2_distance", Metric::L2),
-    (c"zvec_negative_inner_product", Metric::InnerProduct),
-    (c"zvec_cosine_distance", Metric::Cosine),
-    (c"zvec_l1_distance", Metric::L1),
-];
+/// The operators' functions in C, of every element type, and the metrics that they stand for.
+fn operators() -> impl Iterator<Item = (&'static CStr, Metric)> {
+    let all = ElementType::ALL.into_iter().flat_map(|element| element.info().operators);
+    all.map(|&(symbol, _, metric)| (symbol, metric))
+}
 
 /// The metric that an operator stands for.
 #[must_use]
 pub fn metric_of(operator: Oid) -> Option<Metric> {
     // SAFETY: a catalog look-up
-    let function = unsafe { pg_sys::get_opcode(operator) };
-    symbol_among(function, &METRICS.map(|(symbol, _)| symbol)).map(|found| METRICS[found].1)
+    metric_of_function(unsafe { pg_sys::get_opcode(operator) })
+}
+
+/// The metric of the operator that a function is under.
+#[must_use]
+pub fn metric_of_function(function: Oid) -> Option<Metric> {
+    let symbols: SmallVec<[&CStr; 16]> = operators().map(|(symbol, _)| symbol).collect();
+    symbol_among(function, &symbols).and_then(|found| operators().nth(found)).map(|(_, metric)| metric)
 }
 
 /// The column of the relation number `relid` that `side` is, if it is one of vectors.

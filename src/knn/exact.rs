@@ -12,7 +12,7 @@ use crate::store::{Store, StoredVector, pointer_reader};
 /// when the store has no such slot.
 #[must_use]
 pub fn distance(query: &VectorQuery, column: &Column, store: &Store, slot: SlotNo) -> f64 {
-    let vector = StoredVector { slot, dims: column.dims };
+    let vector = StoredVector { slot, bytes: column.shape().bytes() as u32 };
     let mut sum = query.begin();
     let take = |_, bytes: &[u8]| {
         sum.add(bytes, 0);

@@ -122,13 +122,12 @@ impl ExactPasses {
         self.hints = hints;
         if let Some(query) = query {
             // SAFETY: a vector by contract
-            let value = unsafe { VectorValue::of(query) };
+            let value = unsafe { VectorValue::of(query, self.column.element) };
             self.other_dims = Some(value.dims()).filter(|&dims| dims != self.column.dims);
             if self.other_dims.is_some() {
                 return;
             }
-            let elements = value.bytes().as_chunks().0.iter().map(|&bytes| f32::from_ne_bytes(bytes)).collect();
-            self.query = Some(VectorQuery::new(self.column.metric, elements));
+            self.query = Some(VectorQuery::new(self.column.metric, self.column.element, value.bytes()));
             // SAFETY: the table is open
             let first = hints.nulls_first
                 && hints.order.within.is_none()

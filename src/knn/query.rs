@@ -2,35 +2,46 @@
 
 #![forbid(unsafe_code)]
 
-use crate::distance::{Metric, PieceSum, dot};
-use std::rc::{Rc, Weak};
+use crate::distance::{Metric, Operand, PieceSum};
+use crate::vector::{ElementBytes, ElementType};
 
 /// A query and the metric by which vectors are compared with it.
 pub struct VectorQuery {
     metric: Metric,
-    elements: Rc<[f32]>,
-    /// the query's square (cosine)
+    element: ElementType,
+    bytes: ElementBytes,
+    /// half floats as the kernel takes them fastest; otherwise empty
+    wide: Vec<f64>,
+    /// [`Operand::squared`]
     squared: f64,
 }
 
 impl VectorQuery {
-    /// A query of as many dimensions as the vectors that it will meet.
+    /// A query of as many dimensions as the vectors that it will meet, by its elements' bytes.
     #[must_use]
-    pub fn new(metric: Metric, elements: Vec<f32>) -> Self {
-        let squared = if metric == Metric::Cosine { dot(&elements, &elements) } else { 0.0 };
-        Self { metric, elements: elements.into(), squared }
+    pub fn new(metric: Metric, element: ElementType, bytes: &[u8]) -> Self {
+        let bytes = ElementBytes::copy(bytes);
+        let operand = element.operand(bytes.as_bytes());
+        let wide = match operand {
+            Operand::Half(halves) => halves.iter().map(|half| f64::from(half.to_f32())).collect(),
+            _ => Vec::new(),
+        };
+        let squared = operand.squared(metric);
+        Self { metric, element, bytes, wide, squared }
     }
 
-    /// Its elements.
+    /// Its elements' bytes.
     #[must_use]
-    pub fn elements(&self) -> &[f32] {
-        &self.elements
+    pub fn bytes(&self) -> &ElementBytes {
+        &self.bytes
     }
 
-    /// Its elements, for who wants to know whether it still exists.
+    /// What codes are compared with: see [`ElementType::append_numbers`].
     #[must_use]
-    pub fn weak(&self) -> Weak<[f32]> {
-        Rc::downgrade(&self.elements)
+    pub fn numbers(&self) -> Vec<f32> {
+        let mut numbers = Vec::new();
+        self.element.append_numbers(self.bytes.as_bytes(), &mut numbers);
+        numbers
     }
 
     /// The metric.
@@ -43,7 +54,11 @@ impl VectorQuery {
     #[inline]
     #[must_use]
     pub fn measure(&self) -> Measure<'_> {
-        Measure { metric: self.metric, elements: &self.elements, squared: self.squared }
+        let operand = match self.element.operand(self.bytes.as_bytes()) {
+            Operand::Half(_) => Operand::WideHalf(&self.wide),
+            operand => operand,
+        };
+        Measure { metric: self.metric, operand, squared: self.squared }
     }
 
     /// Begins with a vector.
@@ -58,7 +73,7 @@ impl VectorQuery {
 #[derive(Clone, Copy, Debug)]
 pub struct Measure<'q> {
     metric: Metric,
-    elements: &'q [f32],
+    operand: Operand<'q>,
     squared: f64,
 }
 
@@ -67,17 +82,17 @@ impl<'q> Measure<'q> {
     #[inline(always)]
     #[must_use]
     pub fn begin(&self) -> PieceSum<'q> {
-        PieceSum::with_query_squared(self.metric, self.elements, self.squared)
+        PieceSum::with_query_squared(self.metric, self.operand, self.squared)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::distance;
+    use crate::distance::Half;
     use crate::format::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START, PageBytes};
     use crate::format::store::{Geometry, Position};
-    use zerocopy::FromBytes;
+    use crate::vector::VectorShape;
 
     #[repr(align(8))]
     #[derive(Clone)]
@@ -85,35 +100,50 @@ mod tests {
 
     #[test]
     fn distances_are_the_operators_to_the_bit() {
-        for dims in [1u16, 3, 100, 784, 1536, 2038, 2039, 5000] {
-            let geometry = Geometry::new(dims);
-            let value = |i: usize| ((i as f32) * 0.37).sin() * 3.0;
-            let pages = geometry.data_pages(40) as usize;
-            let mut store = vec![Page([0; PAGE_BYTES]); pages];
-            for (ordinal, page) in store.iter_mut().enumerate() {
-                for element in 0..PAYLOAD_BYTES / 4 {
-                    let at = PAYLOAD_START + 4 * element;
-                    page.0[at..at + 4].copy_from_slice(&value(ordinal * PAYLOAD_BYTES / 4 + element).to_le_bytes());
-                }
+        for element in ElementType::ALL {
+            for dims in [1u16, 3, 100, 784, 1536, 2038, 2039, 5000] {
+                of_shape(VectorShape { element, dims });
             }
-            let elements: Vec<f32> = (0..usize::from(dims)).map(|i| value(7 * i + 1)).collect();
-            for metric in Metric::ALL {
-                let query = VectorQuery::new(metric, elements.clone());
-                for position in (0..40).map(Position) {
-                    let pieces: Vec<&[f32]> = geometry
-                        .pieces(position)
-                        .map(|piece| {
-                            let from = PAYLOAD_START + piece.offset;
-                            <[f32]>::ref_from_bytes(&store[piece.ordinal as usize].0[from..from + piece.len]).unwrap()
-                        })
-                        .collect();
-                    let mut sum = query.begin();
-                    for piece in &pieces {
-                        sum.add(zerocopy::IntoBytes::as_bytes(*piece), 0);
-                    }
-                    let whole = distance(metric, &elements, &pieces.concat());
-                    assert_eq!(sum.finish().to_bits(), whole.to_bits(), "{metric:?} {dims}");
+        }
+    }
+
+    fn of_shape(shape: VectorShape) {
+        let geometry = Geometry::new(shape);
+        let pages = geometry.data_pages(40) as usize;
+        let mut store = vec![Page([0; PAGE_BYTES]); pages];
+        let value = |i: usize| ((i as f32) * 0.37).sin() * 3.0;
+        // bytes that are finite numbers of any type
+        let bytes_of = |i: usize| match shape.element {
+            ElementType::Float4 => value(i / 4).to_le_bytes()[i % 4],
+            ElementType::Half => Half::from_f64(value(i / 2).into()).0.to_le_bytes()[i % 2],
+            _ => (value(i) * 40.0) as i8 as u8,
+        };
+        for (ordinal, page) in store.iter_mut().enumerate() {
+            for at in 0..PAYLOAD_BYTES {
+                page.0[PAYLOAD_START + at] = bytes_of(ordinal * PAYLOAD_BYTES + at);
+            }
+        }
+        let query_bytes: Vec<u8> =
+            (0..shape.bytes()).map(|i| bytes_of(28 * i / 4 * 4 / 28 + 4 * 7919 + i % 4)).collect();
+        for metric in shape.element.metrics() {
+            let query = VectorQuery::new(metric, shape.element, &query_bytes);
+            for position in (0..40).map(Position) {
+                let pieces: Vec<&[u8]> = geometry
+                    .pieces(position)
+                    .map(|piece| {
+                        let from = PAYLOAD_START + piece.offset;
+                        &store[piece.ordinal as usize].0[from..from + piece.len]
+                    })
+                    .collect();
+                let mut sum = query.begin();
+                for piece in &pieces {
+                    sum.add(piece, 0);
                 }
+                // as the operator does, of one whole
+                let whole = ElementBytes::copy(&pieces.concat());
+                let mut operator = PieceSum::new(metric, shape.element.operand(query.bytes().as_bytes()));
+                operator.add(whole.as_bytes(), 0);
+                assert_eq!(sum.finish().to_bits(), operator.finish().to_bits(), "{metric:?} {shape:?}");
             }
         }
     }

@@ -38,7 +38,7 @@ impl ColumnSegments {
         let mut start = 0;
         let mut segments = Vec::new();
         for segment in store.segments() {
-            if segment.page.attnum == column.attnum && segment.page.geometry.dims == column.dims {
+            if segment.page.attnum == column.attnum && segment.page.geometry.shape == column.shape() {
                 let most = Geometry::slot_pages(segment.page.geometry.capacity);
                 segments.push((start, segment));
                 start += most;

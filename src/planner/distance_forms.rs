@@ -6,15 +6,18 @@
 //! order of the expression, but for NaN and NULL, whose places [`Wanted`] names.
 
 use crate::distance::Metric;
-use crate::knn::distance_clause::{METRICS, is_given, metric_of, turned};
+use crate::knn::distance_clause::{is_given, metric_of, metric_of_function, turned};
 use crate::knn::scan_hints;
 use crate::pg::compat;
 use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
+use crate::tableam::vectors::element_of_type;
+use crate::vector::ElementType;
 use pgrx::pg_sys::{
     self, Const, EquivalenceClass, Expr, FuncExpr, List, Node, NodeTag, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo,
     RestrictInfo,
 };
+use std::ffi::CStr;
 
 /// The operator family by which distances, of type double precision, are sorted, and what is cast to real.
 pub const FLOAT_OPS: u32 = 1970;
@@ -52,10 +55,6 @@ pub struct Served<Column, Orders> {
     /// whether an operator orders
     pub orders: Orders,
 }
-
-/// The operators of the distances.
-const NAMES: [(Metric, &std::ffi::CStr); 4] =
-    [(Metric::L2, c"<->"), (Metric::InnerProduct, c"<#>"), (Metric::Cosine, c"<=>"), (Metric::L1, c"<+>")];
 
 /// A call's function and arguments, whether it is written as an operator or not.
 unsafe fn call_of(expression: *mut Node) -> Option<(Oid, Vec<*mut Node>)> {
@@ -97,7 +96,8 @@ unsafe fn number(node: *mut Node) -> Option<f64> {
 unsafe fn operator_of(metric: Metric, function: Oid, vector: *mut Node) -> Option<Oid> {
     // SAFETY: catalog look-ups
     unsafe {
-        let (_, name) = NAMES.into_iter().find(|&(named, _)| named == metric)?;
+        let element = element_of_type(pg_sys::exprType(vector))?;
+        let (_, name, _) = element.info().operators.iter().find(|operator| operator.2 == metric)?;
         let side = pg_sys::Datum::from(pg_sys::exprType(vector));
         let operator = pg_sys::GetSysCacheOid(
             pg_sys::SysCacheIdentifier::OPERNAMENSP as i32,
@@ -155,13 +155,16 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             } else {
                 return None;
             };
-            let (metric, falls, inverse) = match symbol_among(function, &METRICS.map(|(symbol, _)| symbol)) {
-                Some(found) => (METRICS[found].1, false, Inverse::Same),
-                None => match symbol_among(function, &[c"zvec_inner_product", c"zvec_distance"])? {
-                    0 => (Metric::InnerProduct, true, Inverse::Negated),
-                    // rounded to real
-                    _ => (named(*arguments.get(2)?)?, false, Inverse::Unknown),
-                },
+            let (metric, falls, inverse) = match metric_of_function(function) {
+                Some(metric) => (metric, false, Inverse::Same),
+                None if is_among(function, |element| element.info().inner_product) => {
+                    (Metric::InnerProduct, true, Inverse::Negated)
+                }
+                // rounded to real
+                None if is_among(function, |element| Some(element.info().by_name)) => {
+                    (named(*arguments.get(2)?)?, false, Inverse::Unknown)
+                }
+                None => return None,
             };
             let operator = operator_of(metric, function, column).filter(|&operator| (self.orders)(operator))?;
             let distance = call(operator, pg_sys::FLOAT8OID, column, given).cast();
@@ -258,6 +261,12 @@ fn least_of(metric: Metric) -> Option<f64> {
     (metric != Metric::InnerProduct).then_some(0.0)
 }
 
+/// Whether a function is, in C, what `symbol` says of an element type.
+fn is_among(function: Oid, symbol: impl Fn(ElementType) -> Option<&'static CStr>) -> bool {
+    let symbols: Vec<&CStr> = ElementType::ALL.into_iter().filter_map(symbol).collect();
+    symbol_among(function, &symbols).is_some()
+}
+
 /// The metric that a constant text names.
 unsafe fn named(node: *mut Node) -> Option<Metric> {
     // SAFETY: the planner's own; only a constant text is looked at as one
@@ -270,7 +279,7 @@ unsafe fn named(node: *mut Node) -> Option<Metric> {
             return None;
         }
         let text = pg_sys::text_to_cstring(constant.constvalue.cast_mut_ptr());
-        let metric = Metric::parse(std::ffi::CStr::from_ptr(text).to_bytes()).ok();
+        let metric = Metric::parse_among(CStr::from_ptr(text).to_bytes(), &Metric::ALL).ok();
         pg_sys::pfree(text.cast());
         metric
     }

@@ -2,7 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+use crate::distance::integer::ones;
 use crate::distance::{Metric, dot};
+use crate::vector::CodeKind;
 
 /// The largest step: with it, 16,000 elements of 127 steps have a squared norm that `f32` can hold. What would need
 /// a larger one is so far out that its distances need not be told apart.
@@ -18,7 +20,9 @@ pub(super) const ZERO_NORM: f32 = 16.0;
 pub struct Codec {
     /// the distance that the codes estimate
     pub metric: Metric,
-    /// elements of a vector
+    /// what the codes are
+    pub kind: CodeKind,
+    /// numbers that a vector is coded from: its elements; of bits, its bytes
     pub dims: usize,
     /// what is subtracted from each vector (under cosine: after division by its norm)
     pub centroid: Vec<f32>,
@@ -62,8 +66,21 @@ impl Codec {
     /// The codec that has these parts: a centroid of `dims` finite elements and a positive scale.
     #[must_use]
     pub fn from_parts(metric: Metric, dims: usize, centroid: Vec<f32>, scale: f32) -> Self {
-        debug_assert_eq!(centroid.len(), dims);
-        Self { metric, dims, centroid, scale }
+        Self::of_kind(CodeKind::Scaled, metric, dims, centroid, scale)
+    }
+
+    /// As [`Codec::from_parts`], of any kind. Codes that are the elements or the bits themselves have a centroid of zeros and the
+    /// scale 1: see [`Codec::own`].
+    #[must_use]
+    pub fn of_kind(kind: CodeKind, metric: Metric, dims: usize, centroid: Vec<f32>, scale: f32) -> Self {
+        debug_assert!(centroid.len() == dims || centroid.is_empty());
+        Self { metric, kind, dims, centroid, scale }
+    }
+
+    /// The codec whose codes are the elements or the bits themselves: there is nothing to learn.
+    #[must_use]
+    pub fn own(kind: CodeKind, metric: Metric, dims: usize) -> Self {
+        Self::of_kind(kind, metric, dims, vec![0.0; dims], 1.0)
     }
 
     /// Bytes of a code, without its head.
@@ -72,10 +89,20 @@ impl Codec {
         self.dims
     }
 
-    /// Codes a vector of `dims` finite elements into `out` of [`Codec::code_bytes`] bytes.
+    /// Codes a vector of `dims` finite numbers into `out` of [`Codec::code_bytes`] bytes.
     pub fn encode(&self, vector: &[f32], out: &mut [u8]) -> Head {
         debug_assert!(vector.len() == self.dims && out.len() == self.code_bytes());
+        match self.kind {
+            CodeKind::Scaled => {}
+            CodeKind::Own => return self.encode_own(vector, out),
+            CodeKind::Bits => {
+                vector.iter().zip(out.iter_mut()).for_each(|(&byte, to)| *to = byte as u8);
+                return Head { sum: ones(out) as i32, ..Head::default() };
+            }
+        }
         match self.metric {
+            // of bits, which are coded above
+            Metric::Hamming | Metric::Jaccard => Head::default(),
             Metric::L1 => self.encode_l1(vector, out),
             Metric::Cosine => match dot(vector, vector).sqrt() {
                 0.0 => {
@@ -85,6 +112,20 @@ impl Codec {
                 norm => self.encode_scaled(vector, 1.0 / norm, out),
             },
             Metric::L2 | Metric::InnerProduct => self.encode_scaled(vector, 1.0, out),
+        }
+    }
+
+    /// Codes a vector of whole numbers from -128 to 127, each by itself: with a step of 1, and 1 / norm under cosine, nothing is
+    /// rounded but the head.
+    fn encode_own(&self, vector: &[f32], out: &mut [u8]) -> Head {
+        vector.iter().zip(out.iter_mut()).for_each(|(&x, to)| *to = (x as i32 + 128) as u8);
+        let sum: i32 = out.iter().map(|&u| (i32::from(u) - 128).pow(2)).sum();
+        match self.metric {
+            Metric::Cosine if sum == 0 => Head { step: 0.0, bias: ZERO_NORM, sum },
+            Metric::Cosine => Head { step: (1.0 / f64::from(sum).sqrt()) as f32, bias: 1.0, sum },
+            Metric::InnerProduct => Head { step: 1.0, bias: 0.0, sum },
+            Metric::L1 => Head { step: 0.0, bias: 0.0, sum },
+            _ => Head { step: 1.0, bias: sum as f32, sum },
         }
     }
 

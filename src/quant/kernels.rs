@@ -3,6 +3,9 @@
 //! `dot` multiplies the unsigned bytes of a code with the signed bytes of a query; `l1` adds up the absolute
 //! differences of unsigned bytes. Neither overflows an `i32` within 65,000 elements (255 x 128 x 65,000 < 2^31).
 
+#[cfg(doc)]
+use crate::distance::features;
+use crate::distance::features::{Instructions, allowed};
 use std::sync::OnceLock;
 
 /// Both slices have one length.
@@ -14,6 +17,8 @@ pub(super) struct Kernels {
     /// name for test messages
     #[cfg_attr(not(test), expect(dead_code))]
     pub name: &'static str,
+    /// what [`features::CAP`] must allow
+    needs: Instructions,
     pub dot: Kernel,
     pub l1: Kernel,
     pub flip: Flip,
@@ -22,12 +27,18 @@ pub(super) struct Kernels {
 /// Turns a code's unsigned bytes into a query's signed ones (`to`, as long), and answers their sum.
 pub(super) type Flip = fn(code: &[u8], to: &mut [u8]) -> i32;
 
-const PORTABLE: Kernels = Kernels { name: "portable", dot: dot_portable, l1: l1_portable, flip: flip_portable };
+const PORTABLE: Kernels = Kernels {
+    name: "portable",
+    needs: Instructions::Portable,
+    dot: dot_portable,
+    l1: l1_portable,
+    flip: flip_portable,
+};
 
-/// The fastest kernels of this CPU.
+/// The fastest kernels of this CPU that may be used.
 pub(super) fn best() -> Kernels {
     static BEST: OnceLock<Kernels> = OnceLock::new();
-    *BEST.get_or_init(|| all()[0])
+    *BEST.get_or_init(|| all().into_iter().find(|kernels| kernels.needs <= allowed()).unwrap_or(PORTABLE))
 }
 
 /// All kernels that this CPU can run, the fastest first.
@@ -69,11 +80,12 @@ fn flip_portable(code: &[u8], to: &mut [u8]) -> i32 {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::Kernels;
+    use super::{Instructions, Kernels};
     use std::arch::x86_64::*;
 
     pub const VNNI: Kernels = Kernels {
         name: "AVX-512 VNNI",
+        needs: Instructions::Avx512,
         // SAFETY: `all` hands these out only where the CPU has the features.
         dot: |code, query| unsafe { dot_vnni(code, query) },
         // SAFETY: as above
@@ -84,6 +96,7 @@ mod x86 {
 
     pub const AVX2: Kernels = Kernels {
         name: "AVX2",
+        needs: Instructions::Avx2,
         // SAFETY: `all` hands these out only where the CPU has the features.
         dot: |code, query| unsafe { dot_avx2(code, query) },
         // SAFETY: as above

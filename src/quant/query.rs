@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::distance::Metric;
+use crate::distance::{Metric, integer, jaccard_distance};
 use crate::quant::codec::{MAX_STEP, ZERO_NORM};
 use crate::quant::kernels::{Flip, Kernel, Kernels};
 use crate::quant::{Codec, Head};
+use crate::vector::CodeKind;
 
 /// Standard deviations of the rounding error that a lower bound allows for.
 const DEVIATIONS: f64 = 4.0;
@@ -16,6 +17,8 @@ const COSINE_ERROR: f64 = 1e-5;
 #[derive(Clone)]
 pub struct Query {
     metric: Metric,
+    /// whether codes stand for their vectors without an error
+    exact: bool,
     scale: f32,
     /// inner product: |centroid|^2, which the estimates leave out
     center_squared: f64,
@@ -23,7 +26,7 @@ pub struct Query {
     zero_limit: f32,
     kernel: Kernel,
     flip: Flip,
-    /// signed bytes; under L1 unsigned
+    /// signed bytes; under L1 unsigned; of bits the bits
     code: Vec<u8>,
     head: Head,
     /// 128 x the sum of the signed bytes
@@ -52,20 +55,26 @@ impl Codec {
 
 impl Query {
     pub(super) fn new(codec: &Codec, kernels: Kernels) -> Self {
-        let l1 = codec.metric == Metric::L1;
+        let (l1, bits) = (codec.metric == Metric::L1, codec.kind == CodeKind::Bits);
+        let hamming: Kernel = |code, query| integer::Kernels::best().hamming(code, query) as i32;
         let center_squared = match codec.metric {
             Metric::InnerProduct => codec.centroid.iter().map(|&c| f64::from(c) * f64::from(c)).sum(),
             _ => 0.0,
         };
         Self {
             metric: codec.metric,
+            exact: codec.kind != CodeKind::Scaled,
             scale: codec.scale,
             center_squared,
             zero_limit: match codec.metric {
                 Metric::Cosine => 1.5 * ZERO_NORM * codec.scale * codec.scale,
                 _ => f32::INFINITY,
             },
-            kernel: if l1 { kernels.l1 } else { kernels.dot },
+            kernel: match codec.metric {
+                _ if bits => hamming,
+                Metric::L1 => kernels.l1,
+                _ => kernels.dot,
+            },
             flip: kernels.flip,
             code: vec![if l1 { 128 } else { 0 }; codec.code_bytes()],
             head: Head::default(),
@@ -78,7 +87,7 @@ impl Query {
     pub fn assign_code(&mut self, codec: &Codec, head: Head, code: &[u8]) {
         debug_assert!(codec.metric == self.metric && code.len() == self.code.len());
         self.head = head;
-        if self.metric == Metric::L1 {
+        if matches!(self.metric, Metric::L1 | Metric::Hamming | Metric::Jaccard) {
             self.code.copy_from_slice(code);
             return;
         }
@@ -97,14 +106,20 @@ impl Query {
     /// The estimated distance to the code with this head and sum of parts. Never NaN; comparable among the nodes of
     /// one graph:
     /// L2 and cosine: the squared distance of the (normalised) vectors times scale^2; inner product: minus the inner
-    /// product times scale^2, plus |centroid|^2 times scale^2; L1: the sum of the absolute differences in steps.
+    /// product times scale^2, plus |centroid|^2 times scale^2; L1: the sum of the absolute differences in steps;
+    /// Hamming and Jaccard: the distance.
     ///
     /// Under cosine a zero vector is farther from all others than those from each other, and equal to itself.
     #[inline]
     #[must_use]
     pub fn finish(&self, head: Head, partials: i32) -> f32 {
-        if self.metric == Metric::L1 {
-            return partials as f32 + (self.head.bias - head.bias).abs();
+        match self.metric {
+            Metric::L1 => return partials as f32 + (self.head.bias - head.bias).abs(),
+            Metric::Hamming => return partials as f32,
+            Metric::Jaccard => {
+                return jaccard_distance(f64::from(partials), f64::from(self.head.sum + head.sum)) as f32;
+            }
+            _ => {}
         }
         let product = (partials - self.shift) as f32;
         let estimate = self.head.bias + head.bias + self.factor * head.step * product;
@@ -129,11 +144,15 @@ impl Query {
             return f64::NEG_INFINITY;
         }
         // Rounding leaves an error that is uniform within a step: its variance is a twelfth of the square.
-        let variance = |step: f32| f64::from(step).powi(2) / 12.0;
+        let variance = |step: f32| if self.exact { 0.0 } else { f64::from(step).powi(2) / 12.0 };
         // What f32 adds to it.
         let noise = f64::from(f32::EPSILON) * 4.0 * (f64::from(self.head.bias).abs() + f64::from(head.bias).abs());
         match self.metric {
+            Metric::L1 if self.exact => estimate,
             Metric::L1 => (estimate - DEVIATIONS * (dims / 6.0).sqrt() - noise).max(0.0) * scale,
+            Metric::Hamming => estimate,
+            // but for its rounding to `f32`
+            Metric::Jaccard => estimate * (1.0 - f64::from(f32::EPSILON)),
             Metric::InnerProduct => {
                 let squared = |head: Head| f64::from(head.step).powi(2) * f64::from(head.sum);
                 let deviation =

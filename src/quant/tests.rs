@@ -1,8 +1,9 @@
 //! Estimates against exact distances.
 
-use crate::distance::{Metric, distance};
+use crate::distance::{Metric, PieceSum, distance};
 use crate::quant::kernels::all;
 use crate::quant::*;
+use crate::vector::{CodeKind, ElementType};
 use fastrand::Rng;
 use proptest::prelude::*;
 
@@ -30,6 +31,7 @@ fn meant(codec: &Codec, estimate: f32) -> f64 {
             let centroid: f64 = codec.centroid.iter().map(|&c| f64::from(c).powi(2)).sum();
             estimate / scale / scale - centroid
         }
+        Metric::Hamming | Metric::Jaccard => estimate,
     }
 }
 
@@ -65,7 +67,7 @@ fn check(metric: Metric, vectors: &[Vec<f32>], tolerance: f64) {
 #[test]
 fn random_vectors() {
     let mut random = Rng::with_seed(1);
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         for dims in [1, 2, 3, 17, 100, 784] {
             check(metric, &vectors(&mut random, 60, dims), 0.02);
         }
@@ -91,7 +93,7 @@ fn offset_in_one_dimension() {
 #[test]
 fn any_magnitude() {
     let mut random = Rng::with_seed(3);
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         for magnitude in [1e-30, 1e-10, 1e10, 1e30] {
             let mut vectors = vectors(&mut random, 40, 64);
             vectors.iter_mut().flatten().for_each(|x| *x *= magnitude);
@@ -103,7 +105,7 @@ fn any_magnitude() {
 #[test]
 fn one_outlier_spoils_nothing() {
     let mut random = Rng::with_seed(4);
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         let mut vectors = vectors(&mut random, 60, 64);
         vectors[5].iter_mut().for_each(|x| *x *= 1e30);
         let codec = train(metric, &vectors);
@@ -173,7 +175,7 @@ fn zero_vectors() {
             }
         }
     }
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         let zeros = vec![vec![0.0; 8]; 3];
         let codec = train(metric, &zeros);
         let mut code = vec![0; 8];
@@ -184,7 +186,7 @@ fn zero_vectors() {
 
 #[test]
 fn nothing_to_train_with() {
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         let codec = Trainer::new(metric, 3).finish();
         let mut code = vec![0; 3];
         let head = codec.encode(&[0.1, 0.2, 0.3], &mut code);
@@ -222,7 +224,7 @@ proptest! {
         b in proptest::collection::vec(any_element(), 40),
         cut in 0usize..40,
     ) {
-        for metric in Metric::ALL {
+        for metric in Metric::OF_NUMBERS {
             let codec = Codec::train(metric, dims, &mut sample.iter().map(|v| &v[..dims]));
             prop_assert!(codec.scale.is_finite() && codec.scale > 0.0);
             prop_assert!(codec.centroid.iter().all(|c| c.is_finite()));
@@ -266,7 +268,7 @@ fn outgrown_parameters_are_recognised() {
     let mut random = Rng::with_seed(12);
     let all = vectors(&mut random, 300, 48);
     let scaled = |vector: &Vec<f32>, factor: f32| vector.iter().map(|&x| x * factor).collect::<Vec<f32>>();
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         let mut trainer = Trainer::new(metric, 48);
         all.iter().for_each(|vector| trainer.add(vector));
         let outgrown = |sample: &[Vec<f32>]| trainer.outgrown(&train(metric, sample));
@@ -286,5 +288,67 @@ fn outgrown_parameters_are_recognised() {
         let tight: Vec<Vec<f32>> = (0..100).map(|i| scaled(&all[0], 1.0 + i as f32 * 1e-6)).collect();
         assert_eq!(outgrown(&tight).is_some(), is_l1, "{}", metric.name());
         assert_eq!(outgrown(&vec![scaled(&all[0], 0.01); 9]).is_some(), is_l1, "{}", metric.name());
+    }
+}
+
+/// Codes that are the elements or the bits themselves say what the distance is, but for the rounding of `f32`, and their bounds
+/// are bounds.
+#[test]
+fn own_codes_are_exact() {
+    let mut random = Rng::with_seed(11);
+    for dims in [1usize, 7, 64, 784, 2000] {
+        let mut vectors: Vec<Vec<u8>> = (0..12).map(|_| (0..dims).map(|_| random.u8(..)).collect()).collect();
+        vectors.push(vec![0; dims]);
+        vectors.push(vec![0x80; dims]);
+        for (element, kind) in [(ElementType::Int8, CodeKind::Own), (ElementType::Bit, CodeKind::Bits)] {
+            for metric in element.metrics() {
+                let mut trainer = Trainer::of_kind(kind, metric, dims);
+                let numbers = |vector: &[u8]| {
+                    let mut to = Vec::new();
+                    element.append_numbers(vector, &mut to);
+                    to
+                };
+                vectors.iter().for_each(|vector| trainer.add(&numbers(vector)));
+                let codec = trainer.finish();
+                assert_eq!(codec, Codec::own(kind, metric, dims));
+                assert_eq!(trainer.outgrown(&codec), None);
+                let mut code = vec![0; codec.code_bytes()];
+                let coded: Vec<_> =
+                    vectors.iter().map(|v| (codec.encode(&numbers(v), &mut code), code.clone())).collect();
+                for (i, a) in vectors.iter().enumerate() {
+                    let query = codec.query(&numbers(a));
+                    for (j, (b, (head, code))) in vectors.iter().zip(&coded).enumerate() {
+                        let mut sum = PieceSum::new(metric, element.operand(a));
+                        sum.add(b, 0);
+                        let exact = sum.finish();
+                        let estimate = query.distance(*head, code);
+                        let bound = query.lower_bound(*head, estimate);
+                        if exact.is_nan() {
+                            // cosine to a zero vector
+                            assert!(bound == f64::NEG_INFINITY && (i == j || estimate > 4.0), "{estimate}");
+                            continue;
+                        }
+                        let what = format!("{metric:?} {i} {j} of {dims}: {estimate} {exact} {bound}");
+                        let scale = match metric {
+                            Metric::L2 => (dims as f64).sqrt() * 128.0,
+                            Metric::InnerProduct => dims as f64 * 128.0 * 128.0,
+                            _ => exact.abs().max(1.0),
+                        };
+                        let close = |meant: f64| (meant - exact).abs() <= 1e-3 * scale;
+                        assert!(close(own_meaning(metric, estimate)), "{what}");
+                        assert!(bound <= exact + 1e-9 * scale, "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The operator's distance that an estimate of codes that are the vectors themselves means.
+fn own_meaning(metric: Metric, estimate: f32) -> f64 {
+    match metric {
+        Metric::L2 => f64::from(estimate.max(0.0)).sqrt(),
+        Metric::Cosine => f64::from(estimate) / 2.0,
+        _ => f64::from(estimate),
     }
 }

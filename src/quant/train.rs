@@ -4,6 +4,7 @@
 
 use crate::distance::{Metric, dot};
 use crate::quant::Codec;
+use crate::vector::CodeKind;
 
 /// Elements that are kept of the sample: 16 MB.
 const SAMPLE_ELEMENTS: usize = 1 << 22;
@@ -25,6 +26,7 @@ const OUTGROWN_TIMES: f64 = 2.0;
 /// It keeps at most 16 MB of what it is given (but at least 64 vectors), each vector with the same probability.
 pub struct Trainer {
     metric: Metric,
+    kind: CodeKind,
     dims: usize,
     /// rows of `dims` elements, normalised under cosine
     rows: Vec<f32>,
@@ -33,10 +35,17 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// An empty sample of vectors with `dims` elements.
+    /// An empty sample of vectors with `dims` elements, for codes that are scaled.
     #[must_use]
     pub fn new(metric: Metric, dims: usize) -> Self {
-        Self { metric, dims, rows: Vec::new(), seen: 0, state: 0x9e37_79b9_7f4a_7c15 }
+        Self::of_kind(CodeKind::Scaled, metric, dims)
+    }
+
+    /// An empty sample of vectors that codes of `kind` and of `dims` bytes are to be made of. Only for those that are scaled
+    /// there is anything to learn.
+    #[must_use]
+    pub fn of_kind(kind: CodeKind, metric: Metric, dims: usize) -> Self {
+        Self { metric, kind, dims, rows: Vec::new(), seen: 0, state: 0x9e37_79b9_7f4a_7c15 }
     }
 
     fn capacity(&self) -> usize {
@@ -46,6 +55,9 @@ impl Trainer {
     /// Adds a vector of `dims` finite elements. A zero vector under cosine counts for nothing.
     pub fn add(&mut self, vector: &[f32]) {
         debug_assert_eq!(vector.len(), self.dims);
+        if self.kind != CodeKind::Scaled {
+            return;
+        }
         let factor = match self.metric {
             Metric::Cosine => match dot(vector, vector).sqrt() {
                 0.0 => return,
@@ -72,6 +84,9 @@ impl Trainer {
     /// The codec for the sample. Without any vector it is one that fits vectors of norms about 1.
     #[must_use]
     pub fn finish(&self) -> Codec {
+        if self.kind != CodeKind::Scaled {
+            return Codec::own(self.kind, self.metric, self.dims);
+        }
         let count = self.rows.len().checked_div(self.dims).unwrap_or(0);
         if count == 0 {
             let scale = if self.metric == Metric::L1 { 1.0 / 127.0 } else { 1.0 };

@@ -6,9 +6,9 @@ use crate::error::{Error, Result, SqlState};
 use crate::pg::array;
 use crate::pg::array::Array;
 use crate::pg::function::Call;
-use crate::sql::arg::{VectorArg, new_vector};
+use crate::sql::arg::{ElementsArg, new_vector};
 use crate::sql_function;
-use crate::vector::{check_same_dims, out_of_range};
+use crate::vector::{Number, check_same_dims, out_of_range};
 use pgrx::pg_sys::Datum;
 
 fn new_state(len: usize, fill: impl FnOnce(&mut [f64])) -> Result<Datum> {
@@ -27,32 +27,35 @@ fn split<'s>(state: &'s Array<'_>) -> Result<(f64, &'s [f64])> {
     }
 }
 
+/// `TYPE_accum(double precision[], TYPE) returns double precision[]`
+pub fn accumulate<E: Number>(call: Call<'_>) -> Result<Datum> {
+    let mut state = Array::new(call.arg(0).varlena())?;
+    let vector = ElementsArg::<E>::of(call, 1)?;
+    let (rows, sums) = split(&state)?;
+    if rows == 0.0 {
+        return new_state(1 + vector.len(), |out| {
+            out[0] = 1.0;
+            out[1..].iter_mut().zip(vector.iter()).for_each(|(o, v)| *o = f64::from(v.to_f32()));
+        });
+    }
+    check_same_dims(sums.len(), vector.len())?;
+    let step = |state: &mut [f64]| {
+        state[0] += 1.0;
+        state[1..].iter_mut().zip(vector.iter()).for_each(|(sum, v)| *sum += f64::from(v.to_f32()));
+    };
+    if call.is_aggregate_step() && !state.is_copy() {
+        step(state.float8_in_place());
+        return Ok(call.arg(0).datum());
+    }
+    new_state(1 + sums.len(), |out| {
+        out.copy_from_slice(state.fixed());
+        step(out);
+    })
+}
+
 sql_function! {
     /// `zvec_accum(double precision[], zvec) returns double precision[]`
-    zvec_accum(call) {
-        let mut state = Array::new(call.arg(0).varlena())?;
-        let vector = VectorArg::of(call, 1)?;
-        let (rows, sums) = split(&state)?;
-        if rows == 0.0 {
-            return new_state(1 + vector.len(), |out| {
-                out[0] = 1.0;
-                out[1..].iter_mut().zip(vector.iter()).for_each(|(o, &v)| *o = f64::from(v));
-            });
-        }
-        check_same_dims(sums.len(), vector.len())?;
-        let step = |state: &mut [f64]| {
-            state[0] += 1.0;
-            state[1..].iter_mut().zip(vector.iter()).for_each(|(sum, &v)| *sum += f64::from(v));
-        };
-        if call.is_aggregate_step() && !state.is_copy() {
-            step(state.float8_in_place());
-            return Ok(call.arg(0).datum());
-        }
-        new_state(1 + sums.len(), |out| {
-            out.copy_from_slice(state.fixed());
-            step(out);
-        })
-    }
+    zvec_accum(call) { accumulate::<f32>(call) }
 }
 
 sql_function! {
@@ -82,7 +85,7 @@ fn finish(call: Call<'_>, divisor: fn(f64) -> f64) -> Result<Datum> {
     if rows == 0.0 {
         return Ok(call.null());
     }
-    new_vector(sums.len(), |out| {
+    new_vector::<f32>(sums.len(), |out| {
         for (o, sum) in out.iter_mut().zip(sums) {
             *o = (sum / divisor(rows)) as f32;
             if !o.is_finite() {

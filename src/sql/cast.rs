@@ -44,7 +44,7 @@ pub fn narrow(value: f64) -> Result<f32> {
 sql_function! {
     /// `zvec(zvec, integer, boolean) returns zvec`: length coercion
     zvec_coerce(call) {
-        check_typmod(dims_of(call, 0)?, call.arg(1).i32())?;
+        check_typmod(dims_of::<f32>(call, 0)?, call.arg(1).i32())?;
         Ok(call.arg(0).datum())
     }
 }
@@ -90,7 +90,7 @@ sql_function! {
         from_array(
             call,
             |array| array.datums(array::TEXT),
-            |element| array::with_text(element, text::parse_element),
+            |element| array::with_text(element, text::parse_element::<f32>),
         )
     }
 }
@@ -101,7 +101,7 @@ sql_function! {
         from_array(
             call,
             |array| array.datums(array::NUMERIC),
-            |element| array::with_numeric_text(element, text::parse_element),
+            |element| array::with_numeric_text(element, text::parse_element::<f32>),
         )
     }
 }
@@ -149,8 +149,9 @@ fn to_integers<T: FromBytes + IntoBytes>(
     })
 }
 
+/// The error for an element that an array of integers cannot hold.
 #[cold]
-fn integer_out_of_range(name: &str) -> Error {
+pub fn integer_out_of_range(name: &str) -> Error {
     Error::new(SqlState::NumericValueOutOfRange, format!("{name} out of range"))
         .hint("Cast the zvec to double precision[] or numeric[] instead.")
 }

@@ -76,7 +76,7 @@ crate::sql_function! {
                             Some(Datum::from(graph.levels as i32)),
                             count(graph.pending),
                             Some(Datum::from(graph.bytes as i64)),
-                            Some(srf::text("int8")),
+                            Some(srf::text(graph.codes.name())),
                         ]);
                     }
                 }

@@ -63,7 +63,7 @@ sql_function! {
                 rows.push(&[
                     Some(Datum::from(segment.no.0 as i32)),
                     column_name(table.rel(), segment.page.attnum).map(|name| srf::text(&name)),
-                    Some(Datum::from(i32::from(segment.page.geometry.dims))),
+                    Some(Datum::from(i32::from(segment.page.geometry.shape.dims))),
                     count(total),
                     count(census.live),
                     count(census.dead),

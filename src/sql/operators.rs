@@ -12,7 +12,7 @@ use pgrx::pg_sys::Datum;
 use std::cmp::Ordering;
 
 fn element_wise(call: Call<'_>, op: arith::ElementWise) -> Result<Datum> {
-    let (a, b) = pair_of(call)?;
+    let (a, b) = pair_of::<f32>(call)?;
     new_vector(a.len(), |out| op(&a, &b, out))
 }
 
@@ -77,13 +77,13 @@ sql_function! {
 
 sql_function! {
     /// `vector_dims(zvec) returns integer`
-    zvec_vector_dims(call) { Ok(Datum::from(dims_of(call, 0)? as i32)) }
+    zvec_vector_dims(call) { Ok(Datum::from(dims_of::<f32>(call, 0)? as i32)) }
 }
 
 sql_function! {
     /// `array_length(zvec, integer) returns integer`: NULL but for the first dimension of the array that the vector stands for
     zvec_array_length(call) {
-        if call.arg(1).i32() == 1 { Ok(Datum::from(dims_of(call, 0)? as i32)) } else { Ok(call.null()) }
+        if call.arg(1).i32() == 1 { Ok(Datum::from(dims_of::<f32>(call, 0)? as i32)) } else { Ok(call.null()) }
     }
 }
 
@@ -129,7 +129,7 @@ sql_function! {
 }
 
 fn compare(call: Call<'_>) -> Result<Ordering> {
-    Ok(order::compare(&VectorArg::of(call, 0)?, &VectorArg::of(call, 1)?))
+    Ok(order::compare::<f32>(&VectorArg::of(call, 0)?, &VectorArg::of(call, 1)?))
 }
 
 sql_function! {
@@ -187,7 +187,7 @@ sql_function! {
     /// `zvec_hash(zvec) returns integer`: hash support function 1
     zvec_hash(call) {
         let vector = VectorArg::of(call, 0)?;
-        Ok(Datum::from(hash::hash(&order::bytes_to_hash(&vector)) as i32))
+        Ok(Datum::from(hash::hash(&order::bytes_to_hash::<f32>(&vector)) as i32))
     }
 }
 
@@ -196,6 +196,6 @@ sql_function! {
     zvec_hash_extended(call) {
         let vector = VectorArg::of(call, 0)?;
         let seed = call.arg(1).datum().value() as u64;
-        Ok(Datum::from(hash::hash_extended(&order::bytes_to_hash(&vector), seed) as i64))
+        Ok(Datum::from(hash::hash_extended(&order::bytes_to_hash::<f32>(&vector), seed) as i64))
     }
 }

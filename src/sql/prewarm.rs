@@ -48,7 +48,7 @@ fn prewarm(opened: &Opened, whole_table: bool) -> u64 {
     } else {
         let columns: Vec<Column> = opened.indexes.iter().map(|(index, _)| Column::of(index.rel(), table)).collect();
         load_segments(&store, |segment| {
-            let fits = |c: &Column| c.attnum == segment.page.attnum && c.dims == segment.page.geometry.dims;
+            let fits = |c: &Column| c.attnum == segment.page.attnum && c.shape() == segment.page.geometry.shape;
             columns.iter().any(fits)
         })
     };

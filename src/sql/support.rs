@@ -1,5 +1,6 @@
 //! What the planner asks about the distance functions.
 
+use crate::tableam::vectors::element_of_type;
 use pgrx::pg_sys::{self, Datum};
 
 /// A call with nothing to compute, in calls of a simple operator: finding where the stored vector lies.
@@ -21,23 +22,27 @@ crate::sql_function! {
             }
             let cost = &mut *node.cast::<pg_sys::SupportRequestCost>();
             cost.startup = 0.0;
-            cost.per_tuple = (CALL + f64::from(dims_of(cost.node)) / ELEMENTS) * pg_sys::cpu_operator_cost;
+            cost.per_tuple = (CALL + elements_of(cost.node) / ELEMENTS) * pg_sys::cpu_operator_cost;
             Ok(request)
         }
     }
 }
 
-/// Elements of the vectors that are compared, as far as an argument's declaration tells.
-unsafe fn dims_of(node: *mut pg_sys::Node) -> i32 {
+/// Elements of the vectors that are compared, as far as an argument's declaration tells; smaller ones count for as many as they
+/// have bytes of four.
+unsafe fn elements_of(node: *mut pg_sys::Node) -> f64 {
     // SAFETY: the planner's own expression, or none
     unsafe {
         let arguments = match node.as_ref().map(|node| node.type_) {
             Some(pg_sys::NodeTag::T_OpExpr) => (*node.cast::<pg_sys::OpExpr>()).args,
             Some(pg_sys::NodeTag::T_FuncExpr) => (*node.cast::<pg_sys::FuncExpr>()).args,
-            _ => return USUAL,
+            _ => return USUAL.into(),
         };
+        let argument = |n: usize| (*(*arguments).elements.add(n)).ptr_value.cast::<pg_sys::Node>();
         let count = arguments.as_ref().map_or(0, |list| list.length as usize);
-        let declared = (0..count).map(|n| pg_sys::exprTypmod((*(*arguments).elements.add(n)).ptr_value.cast()));
-        declared.max().filter(|&dims| dims > 0).unwrap_or(USUAL)
+        let declared = (0..count).map(|n| pg_sys::exprTypmod(argument(n)));
+        let dims = declared.max().filter(|&dims| dims > 0).unwrap_or(USUAL);
+        let element = if count > 0 { element_of_type(pg_sys::exprType(argument(0))) } else { None };
+        f64::from(dims) * element.map_or(1.0, |element| element.info().bits as f64 / 32.0)
     }
 }

@@ -20,6 +20,7 @@ use crate::pg::wal;
 use crate::pg::wal::Change;
 use crate::store::damaged;
 use crate::store::segment_cache::{Segment, Store};
+use crate::vector::VectorShape;
 use std::rc::Rc;
 
 impl Store<'_> {
@@ -31,15 +32,15 @@ impl Store<'_> {
         pages
     }
 
-    /// Makes a segment for column `attnum` and `dims` dimensions, unless another session just did: then that one is
+    /// Makes a segment for vectors of `shape` of column `attnum`, unless another session just did: then that one is
     /// returned. `known` is the number of segments that the caller looked through.
-    pub(super) fn create_segment(&self, attnum: i16, dims: u16, known: usize) -> Rc<Segment> {
+    pub(super) fn create_segment(&self, attnum: i16, shape: VectorShape, known: usize) -> Rc<Segment> {
         let lock = ExtensionLock::acquire(self.rel);
         hit("segment.begin");
         self.refresh();
         let segments = self.segments();
         let newer = segments.iter().skip(known);
-        if let Some(made) = newer.into_iter().find(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
+        if let Some(made) = newer.into_iter().find(|s| s.page.attnum == attnum && s.page.geometry.shape == shape) {
             return made.clone();
         }
         if segments.len() >= MAX_SEGMENTS as usize {
@@ -60,7 +61,7 @@ impl Store<'_> {
         let pages = self.add_pages(1);
         hit("segment.page");
         let block = pages[0].block();
-        let page = SegmentPage::new(attnum, Geometry::new(dims).limited(settings::segment_capacity()));
+        let page = SegmentPage::new(attnum, Geometry::new(shape).limited(settings::segment_capacity()));
         let mut on_root = Change::new(&root);
         on_root.put_all(&RootPage::append(segments.len(), block));
         let mut on_page = Change::new(&pages[0]);

@@ -86,7 +86,7 @@ pub fn toast_of(rel: Rel<'_>, lockmode: pg_sys::LOCKMODE) -> OpenRelation {
 fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
     let (rel, toast) = open_toast(pg_sys::Oid::from(table), pg_sys::AccessShareLock as _);
     let store = Store::of(toast.rel());
-    let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.dims == vector.dims) else {
+    let Some(segment) = store.segment_of(vector.slot).filter(|s| s.page.geometry.stride_bytes == vector.bytes) else {
         missing(table, vector)
     };
     let resolved = KnownSegment {
@@ -108,7 +108,7 @@ fn resolve(table: u32, vector: StoredVector) -> KnownSegment {
 impl KnownSegment {
     fn covers(&self, vector: StoredVector) -> bool {
         let geometry = &self.segment.page.geometry;
-        geometry.dims == vector.dims
+        geometry.stride_bytes == vector.bytes
             && vector.slot.position().0 < geometry.capacity
             && geometry.data_pages(vector.slot.position().0 + 1) <= self.segment.page.data.pages()
     }
@@ -157,11 +157,12 @@ impl KnownSegment {
 
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
 /// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
-/// otherwise 0. An error is raised when there is no such vector. `take` calls nothing of the server.
+/// otherwise 0. Answers the vector's dimensions. An error is raised when there is no such vector. `take` calls nothing of the
+/// server.
 ///
 /// For where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
 #[inline]
-pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) {
+pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8], usize)) -> u16 {
     let epoch = segment_cache::epoch();
     let segment = vector.slot.tag();
     #[allow(clippy::vec_box)]
@@ -195,7 +196,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         if !found {
             missing(table, vector)
         }
-        return;
+        return known.segment.page.geometry.shape.dims;
     }
     for piece in known.segment.page.geometry.pieces(vector.slot.position()) {
         let Some(block) = known.block(piece.ordinal) else { missing(table, vector) };
@@ -220,6 +221,7 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
         }
         take(&page.page()[from..from + piece.len], known.ahead(piece.ordinal, block, from));
     }
+    known.segment.page.geometry.shape.dims
 }
 
 /// Whether relation `oid`, named by an on-disk TOAST pointer, is a table with a vector store. Every other pointer
@@ -246,8 +248,8 @@ pub fn is_stored_in(oid: u32) -> bool {
     stored
 }
 
-/// A slot number and shape as carried by a pointer.
+/// A slot number and size as carried by a pointer.
 #[must_use]
-pub fn stored(slot: u32, dims: u16) -> StoredVector {
-    StoredVector { slot: SlotNo(slot), dims }
+pub fn stored(slot: u32, bytes: u32) -> StoredVector {
+    StoredVector { slot: SlotNo(slot), bytes }
 }

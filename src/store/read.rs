@@ -7,21 +7,21 @@ use crate::format::store::page::PageKind;
 use crate::format::store::{PageHeader, SlotNo};
 use crate::store::segment_cache::Store;
 
-/// A stored vector's name and shape.
+/// A stored vector's name and size.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredVector {
     /// its slot
     pub slot: SlotNo,
-    /// its dimensions
-    pub dims: u16,
+    /// bytes of its elements
+    pub bytes: u32,
 }
 
 impl Store<'_> {
     /// Hands the vector's bytes to `take`, piece by piece: (offset in the vector, bytes). False when the store has no
-    /// vector of that shape at that slot, or `take` said to stop by returning false.
+    /// vector of that size at that slot, or `take` said to stop by returning false.
     pub fn read(&self, vector: StoredVector, mut take: impl FnMut(usize, &[u8]) -> bool) -> bool {
         let Some(segment) = self.segment_of(vector.slot) else { return false };
-        if segment.page.geometry.dims != vector.dims {
+        if segment.page.geometry.stride_bytes != vector.bytes {
             return false;
         }
         let mut at = 0;
@@ -40,7 +40,6 @@ impl Store<'_> {
     /// Whether the stored vector has exactly these bytes.
     #[must_use]
     pub fn equals(&self, vector: StoredVector, bytes: &[u8]) -> bool {
-        bytes.len() == usize::from(vector.dims) * 4
-            && self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece)
+        bytes.len() == vector.bytes as usize && self.read(vector, |at, piece| &bytes[at..at + piece.len()] == piece)
     }
 }

@@ -14,6 +14,7 @@ use crate::pg::buffer::Exclusive;
 use crate::pg::failpoint::hit;
 use crate::pg::{buffer, xact};
 use crate::store::segment_cache::{Segment, Store, epoch};
+use crate::vector::VectorShape;
 use std::rc::Rc;
 
 /// A slot that is ours to fill.
@@ -35,14 +36,14 @@ pub(super) fn hint_slot(page: &mut Exclusive, index: usize, slot: &Slot, first_f
 }
 
 impl Store<'_> {
-    /// Reserves `count` slots for vectors of column `attnum` with `dims` dimensions, in ascending order as far as one
+    /// Reserves `count` slots for vectors of `shape` of column `attnum`, in ascending order as far as one
     /// segment reaches.
     #[must_use]
-    pub fn reserve(&self, attnum: i16, dims: u16, count: usize) -> Vec<Reservation> {
+    pub fn reserve(&self, attnum: i16, shape: VectorShape, count: usize) -> Vec<Reservation> {
         let mut taken = Vec::with_capacity(count);
         loop {
             let segments = self.segments();
-            for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.dims == dims) {
+            for segment in segments.iter().filter(|s| s.page.attnum == attnum && s.page.geometry.shape == shape) {
                 if segment.full_at.get() == epoch() {
                     continue;
                 }
@@ -51,7 +52,7 @@ impl Store<'_> {
                     return taken;
                 }
             }
-            let segment = self.create_segment(attnum, dims, segments.len());
+            let segment = self.create_segment(attnum, shape, segments.len());
             self.reserve_in(segment, count, &mut taken);
             if taken.len() == count {
                 return taken;

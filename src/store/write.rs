@@ -24,7 +24,7 @@ pub struct NewVector<'v> {
     pub reservation: Reservation,
     /// row that it belongs to
     pub tid: Tid,
-    /// its elements' bytes, `4 * dims` of them
+    /// its elements' bytes, as many as its shape says
     pub bytes: &'v [u8],
 }
 

@@ -178,8 +178,8 @@ impl Check<'_> {
             say("a row's slot exists", format!("slot {number} is in no segment"));
             return;
         };
-        if segment.page.attnum != column as i16 + 1 || segment.page.geometry.dims != reference.dims {
-            let what = format!("slot {number} is of another column or has other dimensions");
+        if segment.page.attnum != column as i16 + 1 || segment.page.geometry.shape != reference.shape {
+            let what = format!("slot {number} is of another column or has other dimensions or elements");
             say("a row's slot exists", what);
             return;
         }

@@ -22,7 +22,8 @@ use crate::tableam::rows::{item_pointer, tid};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
 use crate::tableam::vectors;
-use crate::tableam::vectors::{VectorColumns, VectorValue, columns_of};
+use crate::tableam::vectors::{VectorColumns, VectorValue, columns_of, element_of};
+use crate::vector::VectorShape;
 use pgrx::pg_sys::{self, Datum, HTSV_Result, HeapTuple, MultiXactId, Relation, TransactionId};
 use std::collections::HashSet;
 
@@ -34,8 +35,14 @@ const BATCH_ROWS: usize = 4096;
 /// A row version on its way.
 struct Row {
     tuple: HeapTuple,
-    /// for each vector column that is not NULL: its index and the elements' bytes
-    vectors: Vec<(u16, Vec<u8>)>,
+    /// for each vector column that is not NULL: its index and the vector
+    vectors: Vec<(u16, Taken)>,
+}
+
+/// A vector on its way.
+struct Taken {
+    shape: VectorShape,
+    bytes: Vec<u8>,
 }
 
 struct Copier {
@@ -102,13 +109,19 @@ impl Copier {
                 if self.isnull[at] {
                     continue;
                 }
-                let bytes = match vectors::reference_at(Rel::of(self.old).oid(), self.values[at]) {
-                    Some(reference) => self.fetch(reference, recently_dead),
-                    None => Some(VectorValue::of(self.values[at]).bytes().to_vec()),
+                let shape = |element| VectorValue::of(self.values[at], element);
+                let taken = match vectors::reference_at(Rel::of(self.old).oid(), self.values[at]) {
+                    Some(reference) => {
+                        self.fetch(reference, recently_dead).map(|bytes| Taken { shape: reference.shape, bytes })
+                    }
+                    None => {
+                        let value = element_of(desc, column).map(shape).filter(VectorValue::has_shape);
+                        value.map(|value| Taken { shape: value.shape(), bytes: value.bytes().to_vec() })
+                    }
                 };
-                if let Some(bytes) = bytes {
-                    self.batch_bytes += bytes.len();
-                    vectors.push((column, bytes));
+                if let Some(taken) = taken {
+                    self.batch_bytes += taken.bytes.len();
+                    vectors.push((column, taken));
                 }
             }
             self.batch.push(Row { tuple, vectors });
@@ -123,8 +136,8 @@ impl Copier {
     unsafe fn fetch(&self, reference: Reference, recently_dead: bool) -> Option<Vec<u8>> {
         // SAFETY: the old store's relation is open
         unsafe {
-            let mut bytes = Vec::with_capacity(usize::from(reference.dims) * 4);
-            let vector = StoredVector { slot: reference.slot, dims: reference.dims };
+            let mut bytes = Vec::with_capacity(reference.shape.bytes());
+            let vector = StoredVector { slot: reference.slot, bytes: reference.shape.bytes() as u32 };
             let is_there = |store: &&Store| {
                 let slot = store.slot(reference.slot);
                 slot.is_some_and(|s| s.state() == Some(SlotState::Live) && s.generation == reference.generation)
@@ -157,12 +170,12 @@ impl Copier {
             let mut placed: Vec<Vec<Reservation>> =
                 batch.iter().map(|row| Vec::with_capacity(row.vectors.len())).collect();
             for &column in &self.columns {
-                let mut wanted: Vec<(u16, usize)> = batch
+                let mut wanted: Vec<(VectorShape, usize)> = batch
                     .iter()
                     .enumerate()
                     .filter_map(|(i, row)| {
-                        let (_, bytes) = row.vectors.iter().find(|(c, _)| *c == column)?;
-                        Some(((bytes.len() / 4) as u16, i))
+                        let (_, taken) = row.vectors.iter().find(|(c, _)| *c == column)?;
+                        Some((taken.shape, i))
                     })
                     .collect();
                 wanted.sort_unstable();
@@ -176,8 +189,8 @@ impl Copier {
             }
             let mut data: Vec<NewVector<'_>> = Vec::new();
             for (row, reservations) in batch.iter().zip(&placed) {
-                for ((_, bytes), reservation) in row.vectors.iter().zip(reservations) {
-                    data.push(NewVector { reservation: *reservation, tid: Tid::NONE, bytes });
+                for ((_, taken), reservation) in row.vectors.iter().zip(reservations) {
+                    data.push(NewVector { reservation: *reservation, tid: Tid::NONE, bytes: &taken.bytes });
                 }
             }
             data.sort_by_key(|vector| vector.reservation.slot);
@@ -225,8 +238,8 @@ impl Copier {
                 .vectors
                 .iter()
                 .zip(reservations)
-                .map(|((_, bytes), r)| {
-                    Reference { slot: r.slot, generation: r.generation, dims: (bytes.len() / 4) as u16 }.encode()
+                .map(|((_, taken), r)| {
+                    Reference { slot: r.slot, generation: r.generation, shape: taken.shape }.encode()
                 })
                 .collect();
             for ((column, _), bytes) in row.vectors.iter().zip(&encoded) {

@@ -26,8 +26,10 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
         let toast = OpenRelation::open(Rel::of(rel).toast_oid(), pg_sys::AccessShareLock as _);
         let store = Store::of(toast.rel());
         let prefix_bytes = VECTOR_HEADER_BYTES - 4;
-        let dims = ((attrsize as usize - prefix_bytes) / 4) as u16;
-        let vector = StoredVector { slot: SlotNo(valueid.to_u32()), dims };
+        let slot = SlotNo(valueid.to_u32());
+        let vector = StoredVector { slot, bytes: (attrsize as usize - prefix_bytes) as u32 };
+        // what its segment says: of bits the size does not tell
+        let dims = store.segment_of(slot).map_or(0, |segment| segment.page.geometry.shape.dims);
         let out = std::slice::from_raw_parts_mut(result.cast::<u8>().add(4), slicelength as usize);
         let wanted = sliceoffset as usize..(sliceoffset + slicelength) as usize;
         // copies the part of `bytes`, which stand at `at` of the value, that lies in the slice

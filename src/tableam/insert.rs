@@ -53,12 +53,12 @@ unsafe fn insert(
         publication::inserted(rel, vectors.iter().map(|vector| vector.column));
         let reserved: SmallVec<[Reservation; 2]> = vectors
             .iter()
-            .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.dims(), 1)[0])
+            .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.shape(), 1)[0])
             .collect();
         let references: SmallVec<[_; 2]> = vectors
             .iter()
             .zip(&reserved)
-            .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.dims())))
+            .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.shape())))
             .collect();
         let tuple = form_stored(rel, slot, &references);
         hit("insert.reserved");
@@ -182,13 +182,13 @@ unsafe fn batch_of(slots: &[*mut TupleTableSlot], columns: &VectorColumns) -> Ve
     batch
 }
 
-/// Reserves a slot for each vector of a batch, those of a column and of as many dimensions together.
+/// Reserves a slot for each vector of a batch, those of a column and of one shape together.
 fn reserve_for(batch: &mut [Batched], writer: &StoreWriter) {
-    let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
+    let shape = |b: &Batched| (b.vector.column, b.vector.value.shape());
     batch.sort_by_key(|b| (shape(b), b.row));
     for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {
-        let (column, dims) = shape(&group[0]);
-        let reserved = writer.store.reserve(attnum(column), dims, group.len());
+        let (column, shape) = shape(&group[0]);
+        let reserved = writer.store.reserve(attnum(column), shape, group.len());
         for (batched, reservation) in group.iter_mut().zip(reserved) {
             batched.reservation = reservation;
         }
@@ -229,7 +229,7 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             }
             let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
             for batched in &batch {
-                let reference = reference(&batched.reservation, batched.vector.value.dims());
+                let reference = reference(&batched.reservation, batched.vector.value.shape());
                 references[batched.row].push((batched.vector.column, reference));
             }
             let mut owned = Vec::with_capacity(slots.len());

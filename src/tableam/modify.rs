@@ -13,7 +13,8 @@ use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Reservation, Store};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::{VectorColumns, VectorValue};
+use crate::tableam::vectors::{VectorColumns, VectorValue, element_of};
+use crate::vector::VectorShape;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -105,8 +106,9 @@ pub(super) unsafe fn incoming(slot: *mut TupleTableSlot, columns: &VectorColumns
     unsafe {
         slot_values(slot);
         let bring = |&column: &u16| {
-            let value = VectorValue::of(value(slot, column)?);
-            (value.dims() > 0).then_some(Incoming { column, value })
+            let element = element_of((*slot).tts_tupleDescriptor, column)?;
+            let value = VectorValue::of(value(slot, column)?, element);
+            value.has_shape().then_some(Incoming { column, value })
         };
         columns.iter().filter_map(bring).collect()
     }
@@ -141,8 +143,8 @@ pub(super) unsafe fn form_stored(
     }
 }
 
-pub(super) fn reference(reservation: &Reservation, dims: u16) -> Reference {
-    Reference { slot: reservation.slot, generation: reservation.generation, dims }
+pub(super) fn reference(reservation: &Reservation, shape: VectorShape) -> Reference {
+    Reference { slot: reservation.slot, generation: reservation.generation, shape }
 }
 
 /// Leaves the stored row in the slot, as after the heap's insert, so that RETURNING, triggers and indexes see it.

@@ -14,8 +14,9 @@ use crate::tableam::publication;
 use crate::tableam::rows;
 use crate::tableam::rows::{OldRow, tid};
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::{Pointer, VectorColumns, VectorValue, columns_of};
+use crate::tableam::vectors::{Pointer, VectorColumns, VectorValue, columns_of, element_of};
 use crate::tableam::{heap, partial, row_version};
+use crate::vector::ElementType;
 use pgrx::pg_sys::{self, CommandId, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -109,18 +110,22 @@ unsafe fn plan(
                 plans.push(Plan::Null);
                 continue;
             };
+            let element = element_of((*rel).rd_att, column).unwrap_or(ElementType::Float4);
             let same_pointer = |r: Reference| Pointer::read(datum).is_some_and(|p| p.table == table && p.is_of(r));
             if let Some(reference) = before {
-                let vector = StoredVector { slot: reference.slot, dims: reference.dims };
-                let unchanged =
-                    same_pointer(reference) || writer.get().store.equals(vector, VectorValue::of(datum).bytes());
+                let vector = StoredVector { slot: reference.slot, bytes: reference.shape.bytes() as u32 };
+                let equals = || {
+                    let value = VectorValue::of(datum, element);
+                    value.shape() == reference.shape && writer.get().store.equals(vector, value.bytes())
+                };
+                let unchanged = same_pointer(reference) || equals();
                 if unchanged && !moves && has_room(rel, writer, column, reference, old) {
                     plans.push(Plan::Keep(reference));
                     continue;
                 }
             }
-            let value = VectorValue::of(datum);
-            let reservation = writer.get().store.reserve(attnum(column), value.dims(), 1)[0];
+            let value = VectorValue::of(datum, element);
+            let reservation = writer.get().store.reserve(attnum(column), value.shape(), 1)[0];
             plans.push(Plan::Store(value, reservation));
             hit("update.reserved");
         }
@@ -136,7 +141,7 @@ fn references_of(columns: &VectorColumns, plans: &[Plan]) -> SmallVec<[(u16, Ref
         .filter_map(|(&column, plan)| match plan {
             Plan::Null => None,
             Plan::Keep(kept) => Some((column, *kept)),
-            Plan::Store(value, reservation) => Some((column, reference(reservation, value.dims()))),
+            Plan::Store(value, reservation) => Some((column, reference(reservation, value.shape()))),
         })
         .collect()
 }

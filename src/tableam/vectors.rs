@@ -1,7 +1,7 @@
 //! Vector columns, references in rows and pointers in flight.
 //!
 //! In flight a stored vector is an on-disk TOAST pointer: `va_toastrelid` is the table, `va_valueid` the slot number,
-//! `va_rawsize` tells the dimensions. The two bits of `va_extinfo` that name a compression method, unused where
+//! `va_rawsize` tells the size. The two bits of `va_extinfo` that name a compression method, unused where
 //! nothing is compressed, carry the lowest bits of the slot's generation.
 
 use crate::error::{Error, SqlState};
@@ -10,6 +10,7 @@ use crate::format::store::{Generation, Reference, SlotNo};
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::symbol_among;
+use crate::vector::{ElementType, VectorShape, layout};
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -22,12 +23,14 @@ const ONDISK_TAG: u8 = 18;
 /// Bytes of a vector before its elements: varlena header, dimensions, a reserved field.
 pub const VECTOR_HEADER_BYTES: usize = 8;
 const EXTSIZE_BITS: u32 = 30;
+/// Bytes of a vector's elements, at the most.
+const MOST_BYTES: u32 = 4 * u16::MAX as u32;
 
 /// Indexes (from 0) of a row type's vector columns.
 pub type VectorColumns = SmallVec<[u16; 4]>;
 
 thread_local! {
-    static TYPES: RefCell<HashMap<u32, bool>> = RefCell::new(HashMap::new());
+    static TYPES: RefCell<HashMap<u32, Option<ElementType>>> = RefCell::new(HashMap::new());
     static WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -39,12 +42,26 @@ unsafe extern "C-unwind" fn forget_types(_arg: pg_sys::Datum, _cache: i32, _hash
     });
 }
 
-/// Whether `typid` is the vector type or a domain over it. Types are told by their input function, so the extension may
-/// live in any schema.
+/// Whether `typid` is a vector type or a domain over one.
 #[must_use]
 pub fn is_vector_type(typid: pg_sys::Oid) -> bool {
+    element_of_type(typid).is_some()
+}
+
+/// What the elements of column `index` (from 0) of a row type are; `None` for a column that is not of vectors.
+#[inline]
+#[must_use]
+pub unsafe fn element_of(desc: pg_sys::TupleDesc, index: u16) -> Option<ElementType> {
+    // SAFETY: desc is a valid descriptor with such a column
+    element_of_type(unsafe { (*compat::attribute(desc, usize::from(index))).atttypid })
+}
+
+/// What the elements are, if `typid` is a vector type or a domain over one. Types are told by their input function, so the
+/// extension may live in any schema.
+#[must_use]
+pub fn element_of_type(typid: pg_sys::Oid) -> Option<ElementType> {
     if typid.to_u32() < pg_sys::FirstNormalObjectId {
-        return false;
+        return None;
     }
     if let Some(known) = TYPES.with_borrow(|types| types.get(&typid.to_u32()).copied()) {
         return known;
@@ -61,19 +78,20 @@ pub fn is_vector_type(typid: pg_sys::Oid) -> bool {
     answer
 }
 
-fn look_up(typid: pg_sys::Oid) -> bool {
+fn look_up(typid: pg_sys::Oid) -> Option<ElementType> {
     // SAFETY: catalog look-ups; the rows are released before their copies are used
     unsafe {
         let base = pg_sys::getBaseType(typid);
         let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
         let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(base));
         if tuple.is_null() {
-            return false;
+            return None;
         }
         let typ: *const pg_sys::FormData_pg_type = pg_sys::GETSTRUCT(tuple).cast();
         let (length, input) = ((*typ).typlen, (*typ).typinput);
         pg_sys::ReleaseSysCache(tuple);
-        length == -1 && symbol_among(input, &[c"zvec_in"]).is_some()
+        let inputs = ElementType::ALL.map(|element| element.info().input);
+        if length == -1 { symbol_among(input, &inputs).map(|found| ElementType::ALL[found]) } else { None }
     }
 }
 
@@ -139,7 +157,7 @@ unsafe fn reference_or(value: pg_sys::Datum, unknown: impl FnOnce()) -> Option<R
     // SAFETY: a varlena has at least one byte, and as many as its header says
     unsafe {
         let bytes: *const u8 = value.cast_mut_ptr();
-        if !Reference::has_header(*bytes) {
+        if !Reference::has_header(*bytes) || !Reference::has_version(*bytes.add(1)) {
             return None;
         }
         let reference = Reference::decode(&*bytes.cast::<[u8; REFERENCE_BYTES]>());
@@ -163,8 +181,7 @@ fn unknown_reference(table: pg_sys::Oid) -> ! {
 /// Writes the pointer by which the vector of `table` travels.
 #[inline(always)]
 pub fn write_pointer(pointer: &mut [u8; POINTER_BYTES], table: u32, reference: Reference) {
-    let elements = 4 * u32::from(reference.dims);
-    let raw_size = elements + VECTOR_HEADER_BYTES as u32;
+    let raw_size = reference.shape.bytes() as u32 + VECTOR_HEADER_BYTES as u32;
     let generation = u32::from(reference.generation.0) & 3;
     pointer[0] = EXTERNAL_HEADER;
     pointer[1] = ONDISK_TAG;
@@ -181,8 +198,8 @@ pub struct Pointer {
     pub table: u32,
     /// the vector's slot
     pub slot: SlotNo,
-    /// its dimensions
-    pub dims: u16,
+    /// bytes of its elements
+    pub bytes: u32,
     generation_bits: u16,
 }
 
@@ -202,10 +219,10 @@ impl Pointer {
             let (raw_size, info) = (field(2), field(6));
             let stored = info & ((1 << EXTSIZE_BITS) - 1);
             let elements = raw_size.checked_sub(VECTOR_HEADER_BYTES as u32)?;
-            (stored + 4 == raw_size && elements % 4 == 0 && elements / 4 <= u32::from(u16::MAX)).then(|| Self {
+            (stored + 4 == raw_size && elements <= MOST_BYTES).then(|| Self {
                 table: field(14),
                 slot: SlotNo(field(10)),
-                dims: (elements / 4) as u16,
+                bytes: elements,
                 generation_bits: (info >> EXTSIZE_BITS) as u16,
             })
         }
@@ -214,7 +231,8 @@ impl Pointer {
     /// Whether the pointer was made of `reference`.
     #[must_use]
     pub fn is_of(&self, reference: Reference) -> bool {
-        self.slot == reference.slot && self.dims == reference.dims && self.is_of_generation(reference.generation)
+        let bytes = reference.shape.bytes() as u32;
+        self.slot == reference.slot && self.bytes == bytes && self.is_of_generation(reference.generation)
     }
 
     /// Whether the pointer may be of that generation of its slot: it holds two bits of it.
@@ -235,37 +253,52 @@ impl Pointer {
 pub struct VectorValue {
     varlena: *mut pg_sys::varlena,
     owned: bool,
+    element: ElementType,
 }
 
 impl VectorValue {
-    /// The vector that `value` is, or leads to.
+    /// The vector of elements `element` that `value` is, or leads to.
     #[must_use]
-    pub unsafe fn of(value: pg_sys::Datum) -> Self {
+    pub unsafe fn of(value: pg_sys::Datum, element: ElementType) -> Self {
         // SAFETY: value is a vector column's, not NULL
         unsafe {
             let given: *mut pg_sys::varlena = value.cast_mut_ptr();
             let varlena = pg_sys::pg_detoast_datum(given);
-            Self { varlena, owned: varlena != given }
+            Self { varlena, owned: varlena != given, element }
         }
     }
 
-    fn size(&self) -> usize {
-        // SAFETY: a plain varlena with a 4-byte header
-        unsafe { (self.varlena.cast::<u32>().read_unaligned() >> 2) as usize }
+    /// Everything after the varlena header.
+    fn payload(&self) -> &[u8] {
+        // SAFETY: a plain varlena with a 4-byte header, which says how many bytes there are
+        unsafe {
+            let size = (self.varlena.cast::<u32>().read_unaligned() >> 2) as usize;
+            std::slice::from_raw_parts(self.varlena.cast::<u8>().add(layout::VARHDR_BYTES), size.saturating_sub(4))
+        }
     }
 
-    /// Dimensions, as the value's size has them.
+    /// Whether it is a vector, whose size is that of its dimensions. Only damage makes it none.
+    #[must_use]
+    pub fn has_shape(&self) -> bool {
+        layout::shape(self.element, self.payload()).is_some()
+    }
+
+    /// What it is; without dimensions where it is no vector.
+    #[must_use]
+    pub fn shape(&self) -> VectorShape {
+        layout::shape(self.element, self.payload()).unwrap_or(VectorShape { element: self.element, dims: 0 })
+    }
+
+    /// Dimensions.
     #[must_use]
     pub fn dims(&self) -> u16 {
-        (self.size().saturating_sub(VECTOR_HEADER_BYTES) / 4) as u16
+        self.shape().dims
     }
 
-    /// The elements' bytes.
+    /// The elements' bytes, aligned.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        let len = usize::from(self.dims()) * 4;
-        // SAFETY: the varlena has that many bytes after its header
-        unsafe { std::slice::from_raw_parts(self.varlena.cast::<u8>().add(VECTOR_HEADER_BYTES), len) }
+        &layout::element_bytes(self.payload())[..self.shape().bytes()]
     }
 }
 

@@ -1,18 +1,23 @@
 //! Vector values: limits, memory layout, text form, wire form, arithmetic, order.
 //!
-//! Nothing here knows PostgreSQL: values are `&[f32]`, outside data are bytes, failures are [`crate::error::Error`].
+//! Nothing here knows PostgreSQL: values are slices of elements, outside data are bytes, failures are [`crate::error::Error`].
+//! What the elements of a vector may be is in [`element`]; vectors that are mostly zeros are in [`sparse`].
 //! Every element of a value is finite; whatever makes a value from outside data checks that with [`check_element`].
 
 #![forbid(unsafe_code)]
 
 pub mod arith;
 pub mod decimal;
+pub mod element;
 pub mod layout;
 pub mod order;
+pub mod sparse;
 pub mod text;
 pub mod wire;
 
 use crate::error::{Error, Result, SqlState};
+
+pub use element::{CodeKind, Element, ElementBytes, ElementType, Number, VectorShape};
 
 /// Greatest number of dimensions of a vector.
 pub const MAX_DIMS: usize = 16_000;
@@ -22,18 +27,7 @@ pub const MAX_DIMS: usize = 16_000;
 /// # Errors
 /// `DataException` for zero, `ProgramLimitExceeded` for more than [`MAX_DIMS`].
 pub fn check_dims(dims: usize) -> Result<usize> {
-    if dims == 0 {
-        return Err(Error::new(SqlState::DataException, "a zvec must have at least 1 dimension")
-            .hint("Give at least one element, for example [0]; use NULL for a missing vector."));
-    }
-    if dims > MAX_DIMS {
-        return Err(Error::new(
-            SqlState::ProgramLimitExceeded,
-            format!("a zvec cannot have more than {MAX_DIMS} dimensions, not {dims}"),
-        )
-        .hint("Reduce the dimensions, or split the vector into several columns with subvector()."));
-    }
-    Ok(dims)
+    ElementType::Float4.check_dims(dims)
 }
 
 /// Checks that `value` may be an element of a vector.
@@ -42,7 +36,7 @@ pub fn check_dims(dims: usize) -> Result<usize> {
 /// `DataException` for NaN and the infinities.
 #[inline]
 pub fn check_element(value: f32) -> Result<f32> {
-    if value.is_finite() { Ok(value) } else { Err(not_finite(value.is_nan())) }
+    if value.is_finite() { Ok(value) } else { Err(not_finite(ElementType::Float4, value.is_nan())) }
 }
 
 /// Checks that a vector of `dims` dimensions fits the type modifier; a negative one accepts every vector.
@@ -50,14 +44,7 @@ pub fn check_element(value: f32) -> Result<f32> {
 /// # Errors
 /// `DataException` when it does not.
 pub fn check_typmod(dims: usize, typmod: i32) -> Result<()> {
-    match usize::try_from(typmod) {
-        Ok(expected) if expected != dims => {
-            Err(Error::new(SqlState::DataException, format!("expected {expected} dimensions, not {dims}")).hint(
-                format!("Give a vector of {expected} dimensions, or declare the column as zvec({dims}) or zvec."),
-            ))
-        }
-        _ => Ok(()),
-    }
+    ElementType::Float4.check_typmod(dims, typmod)
 }
 
 /// Checks that two vectors have the same number of dimensions.
@@ -75,18 +62,19 @@ fn different_dims(a: usize, b: usize) -> Error {
         .hint("Both vectors must have the same number of dimensions; compare vectors of one model only.")
 }
 
+/// NaN or an infinite value where an element is to be.
 #[cold]
-fn not_finite(nan: bool) -> Error {
-    let what = if nan { "NaN" } else { "an infinite value" };
-    Error::new(SqlState::DataException, format!("{what} is not allowed in a zvec"))
+#[must_use]
+pub fn not_finite(element: ElementType, nan: bool) -> Error {
+    let (what, name) = (if nan { "NaN" } else { "an infinite value" }, element.name());
+    Error::new(SqlState::DataException, format!("{what} is not allowed in a {name}"))
         .hint("Every element must be a finite number; replace or leave out such values before storing the vector.")
 }
 
 /// A result or an input that a `real` cannot hold.
 #[cold]
 pub fn out_of_range(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(SqlState::NumericValueOutOfRange, message)
-        .hint("Elements of a zvec are of type real: their magnitude cannot exceed 3.4028235e+38; scale the vectors.")
+    Error::new(SqlState::NumericValueOutOfRange, message).hint(<f32 as Number>::RANGE)
 }
 
 #[cfg(test)]

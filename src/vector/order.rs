@@ -1,14 +1,15 @@
 //! The order of vectors: element by element, then by dimensions. It is the btree order, and its equality is `=`, with which
 //! hashing agrees.
 
+use crate::vector::Number;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use zerocopy::IntoBytes;
 
 /// Compares two vectors; negative and positive zero are equal, elements are never NaN.
-pub fn compare(a: &[f32], b: &[f32]) -> Ordering {
+pub fn compare<E: Number>(a: &[E], b: &[E]) -> Ordering {
     for (x, y) in a.iter().zip(b) {
-        match x.partial_cmp(y) {
+        match x.to_f32().partial_cmp(&y.to_f32()) {
             Some(Ordering::Equal) | None => {}
             Some(different) => return different,
         }
@@ -20,12 +21,13 @@ pub fn compare(a: &[f32], b: &[f32]) -> Ordering {
 ///
 /// Hash indexes and hash-partitioned tables keep what is made of them.
 #[must_use]
-pub fn bytes_to_hash(a: &[f32]) -> Cow<'_, [u8]> {
+pub fn bytes_to_hash<E: Number>(a: &[E]) -> Cow<'_, [u8]> {
     const NEGATIVE_ZERO: u32 = (-0.0f32).to_bits();
+    let is_negative_zero = |x: &E| x.to_f32().to_bits() == NEGATIVE_ZERO;
     // a fold without a way out: most vectors have none, and are looked through to the end
-    if a.iter().fold(false, |found, x| found | (x.to_bits() == NEGATIVE_ZERO)) {
-        // a sum of zeros is positive unless both are negative
-        Cow::Owned(a.iter().flat_map(|x| (x + 0.0).to_ne_bytes()).collect())
+    if a.iter().fold(false, |found, x| found | is_negative_zero(x)) {
+        let positive: Vec<E> = a.iter().map(|x| if is_negative_zero(x) { E::default() } else { *x }).collect();
+        Cow::Owned(positive.as_bytes().to_vec())
     } else {
         Cow::Borrowed(a.as_bytes())
     }
@@ -34,23 +36,26 @@ pub fn bytes_to_hash(a: &[f32]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distance::Half;
     use proptest::prelude::*;
 
     #[test]
     fn examples() {
-        assert_eq!(compare(&[1.0, 2.0], &[1.0, 2.0]), Ordering::Equal);
-        assert_eq!(compare(&[1.0, 2.0], &[1.0, 3.0]), Ordering::Less);
-        assert_eq!(compare(&[2.0], &[1.0, 3.0]), Ordering::Greater);
-        assert_eq!(compare(&[1.0], &[1.0, -3.0]), Ordering::Less);
-        assert_eq!(compare(&[0.0], &[-0.0]), Ordering::Equal);
+        assert_eq!(compare(&[1.0f32, 2.0], &[1.0, 2.0]), Ordering::Equal);
+        assert_eq!(compare(&[1.0f32, 2.0], &[1.0, 3.0]), Ordering::Less);
+        assert_eq!(compare(&[2.0f32], &[1.0, 3.0]), Ordering::Greater);
+        assert_eq!(compare(&[1.0f32], &[1.0, -3.0]), Ordering::Less);
+        assert_eq!(compare(&[0.0f32], &[-0.0]), Ordering::Equal);
     }
 
     /// The bytes are part of the format of hash indexes and hash partitions: little-endian elements, no header.
     #[test]
     fn golden_bytes_to_hash() {
-        assert_eq!(*bytes_to_hash(&[1.0, -0.0]), [0, 0, 0x80, 0x3f, 0, 0, 0, 0]);
-        assert!(matches!(bytes_to_hash(&[1.0, 0.0]), Cow::Borrowed(_)));
-        assert_eq!(*bytes_to_hash(&[-1e-45]), [1, 0, 0, 0x80]);
+        assert_eq!(*bytes_to_hash(&[1.0f32, -0.0]), [0, 0, 0x80, 0x3f, 0, 0, 0, 0]);
+        assert!(matches!(bytes_to_hash(&[1.0f32, 0.0]), Cow::Borrowed(_)));
+        assert_eq!(*bytes_to_hash(&[-1e-45f32]), [1, 0, 0, 0x80]);
+        assert_eq!(*bytes_to_hash(&[Half(0x3c00), Half(0x8000)]), [0, 0x3c, 0, 0]);
+        assert_eq!(*bytes_to_hash(&[1i8, -1]), [1, 0xff]);
     }
 
     fn small() -> impl Strategy<Value = Vec<f32>> {

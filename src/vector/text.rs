@@ -1,24 +1,27 @@
 //! The text form of a vector: `[1,2.5,-0.0003]`. White space may stand around brackets, elements and commas.
 
 use crate::error::{Error, Result, SqlState};
-use crate::vector::decimal::write_real;
-use crate::vector::{MAX_DIMS, check_dims, check_element, out_of_range};
+use crate::vector::{Element, MAX_DIMS, Number, not_finite};
 
 /// Bytes of the input that an error message quotes at most.
-const MAX_QUOTED_BYTES: usize = 40;
+pub(super) const MAX_QUOTED_BYTES: usize = 40;
 
 /// Reads a vector's text form.
 ///
 /// # Errors
 /// `InvalidTextRepresentation` for malformed text, `DataException` for NaN, infinity and no element,
 /// `NumericValueOutOfRange` for an element beyond `real`, `ProgramLimitExceeded` for more than [`MAX_DIMS`] elements.
-pub fn parse(text: &[u8]) -> Result<Vec<f32>> {
+pub fn parse<E: Number>(text: &[u8]) -> Result<Vec<E>> {
+    let name = E::TYPE.name();
     let malformed = |what: &str| {
         Error::new(
             SqlState::InvalidTextRepresentation,
-            format!("invalid input syntax for type zvec: \"{}\": {what}", quote(text)),
+            format!("invalid input syntax for type {name}: \"{}\": {what}", quote(text)),
         )
-        .hint("Write a vector as numbers in square brackets with commas between them, for example [1,2.5,-3e-4].")
+        .hint(format!(
+            "Write a vector as numbers in square brackets with commas between them, for example {}.",
+            example::<E>()
+        ))
     };
     let Some(mut rest) = skip_space(text).strip_prefix(b"[") else {
         return Err(malformed("it must start with \"[\""));
@@ -38,13 +41,13 @@ pub fn parse(text: &[u8]) -> Result<Vec<f32>> {
                     Some(_) => "an element is not a number",
                 }));
             }
-            let Some(value) = number_of(number) else {
-                return Err(malformed(&format!("\"{}\" is not a number", quote(number))));
+            let Some(value) = number_of::<E>(number) else {
+                return Err(malformed(&format!("\"{}\" is not {}", quote(number), E::WHAT)));
             };
             let value = check_number(number, value)?;
             if values.len() == MAX_DIMS {
                 let commas = after.iter().filter(|&&b| b == b',').count();
-                check_dims(values.len() + 1 + commas)?;
+                E::TYPE.check_dims(values.len() + 1 + commas)?;
             }
             values.push(value);
             rest = skip_space(after);
@@ -59,48 +62,73 @@ pub fn parse(text: &[u8]) -> Result<Vec<f32>> {
     if !skip_space(&rest[1..]).is_empty() {
         return Err(malformed("something follows the closing \"]\""));
     }
-    check_dims(values.len())?;
+    E::TYPE.check_dims(values.len())?;
     Ok(values)
 }
 
 /// Appends the text form of `values` to `out`.
-pub fn print(values: &[f32], out: &mut Vec<u8>) {
+pub fn print<E: Number>(values: &[E], out: &mut Vec<u8>) {
     out.push(b'[');
     for (i, &value) in values.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write_real(value, out);
+        value.write(out);
     }
     out.push(b']');
+}
+
+/// The digits of a vector of bits' text form, each 0 or 1; white space may stand around them.
+///
+/// # Errors
+/// `InvalidTextRepresentation` for anything else.
+pub fn bits(text: &[u8]) -> Result<&[u8]> {
+    let digits = trim_space(text);
+    match digits.iter().position(|digit| !matches!(digit, b'0' | b'1')) {
+        Some(_) => {
+            let message = format!("invalid input syntax for type zbit: \"{}\": a bit is 0 or 1", quote(text));
+            Err(Error::new(SqlState::InvalidTextRepresentation, message)
+                .hint("Write a vector of bits as digits 0 and 1 without anything between them, for example 10110."))
+        }
+        None => Ok(digits),
+    }
 }
 
 /// Reads the text form of one element, which white space may stand around.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_element(number: &[u8]) -> Result<f32> {
+pub fn parse_element<E: Number>(number: &[u8]) -> Result<E> {
     let number = trim_space(number);
-    match number_of(number) {
+    match number_of::<E>(number) {
         Some(value) => check_number(number, value),
         None => Err(Error::new(
             SqlState::InvalidTextRepresentation,
-            format!("invalid input syntax for an element of type zvec: \"{}\"", quote(number)),
+            format!("invalid input syntax for an element of type {}: \"{}\"", E::TYPE.name(), quote(number)),
         )
         .hint("Write an element as a decimal number like 1, 2.5 or -3e-4.")),
     }
 }
 
 /// What `number` stands for, NaN and infinity included; `None` when it is no number.
-fn number_of(number: &[u8]) -> Option<f32> {
-    std::str::from_utf8(number).ok()?.parse().ok()
+fn number_of<E: Number>(number: &[u8]) -> Option<std::result::Result<E, f64>> {
+    E::read(std::str::from_utf8(number).ok()?)
 }
 
-fn check_number(number: &[u8], value: f32) -> Result<f32> {
-    if value.is_infinite() && number.iter().any(u8::is_ascii_digit) {
-        return Err(out_of_range(format!("\"{}\" is out of range for an element of type zvec", quote(number))));
-    }
-    check_element(value)
+fn check_number<E: Number>(number: &[u8], value: std::result::Result<E, f64>) -> Result<E> {
+    value.map_err(|value| {
+        if value.is_infinite() && number.iter().any(u8::is_ascii_digit) {
+            let name = E::TYPE.name();
+            let message = format!("\"{}\" is out of range for an element of type {name}", quote(number));
+            return Error::new(SqlState::NumericValueOutOfRange, message).hint(E::RANGE);
+        }
+        not_finite(E::TYPE, value.is_nan())
+    })
+}
+
+/// A vector's text form, to be shown.
+fn example<E: Element>() -> &'static str {
+    if E::TYPE == crate::vector::ElementType::Int8 { "[1,-2,127]" } else { "[1,2.5,-3e-4]" }
 }
 
 fn is_number_byte(byte: u8) -> bool {
@@ -108,7 +136,7 @@ fn is_number_byte(byte: u8) -> bool {
 }
 
 /// What the server counts as white space in arrays.
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
@@ -124,7 +152,7 @@ fn trim_space(text: &[u8]) -> &[u8] {
 }
 
 /// The beginning of `text` in plain ASCII, whatever the database's encoding.
-fn quote(text: &[u8]) -> String {
+pub(super) fn quote(text: &[u8]) -> String {
     match text.get(..MAX_QUOTED_BYTES) {
         Some(head) if text.len() > MAX_QUOTED_BYTES => format!("{}...", printable(head)),
         _ => printable(text),
@@ -138,11 +166,12 @@ fn printable(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::distance::Half;
     use proptest::prelude::*;
 
     fn round(text: &str) -> String {
         let mut out = Vec::new();
-        print(&parse(text.as_bytes()).unwrap(), &mut out);
+        print(&parse::<f32>(text.as_bytes()).unwrap(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -192,27 +221,61 @@ mod tests {
             ("[1e39]", NumericValueOutOfRange),
             ("[-1e400]", NumericValueOutOfRange),
         ] {
-            let error = parse(text.as_bytes()).unwrap_err();
+            let error = parse::<f32>(text.as_bytes()).unwrap_err();
             assert_eq!(error.state, state, "{text}: {error}");
             assert!(error.hint.is_some(), "{text}");
         }
-        assert_eq!(parse(b"[\xff]").unwrap_err().state, InvalidTextRepresentation);
+        assert_eq!(parse::<f32>(b"[\xff]").unwrap_err().state, InvalidTextRepresentation);
+    }
+
+    #[test]
+    fn other_elements() {
+        use SqlState::*;
+        let half = |text: &str| {
+            let mut out = Vec::new();
+            parse::<Half>(text.as_bytes()).map(|values| print(&values, &mut out)).map_err(|error| error.state)?;
+            Ok(String::from_utf8(out).unwrap())
+        };
+        assert_eq!(half("[1,-2.5,65504, 0.1,6e-8,-0]").unwrap(), "[1,-2.5,65504,0.099975586,5.9604645e-08,-0]");
+        assert_eq!(half("[65520]"), Err(NumericValueOutOfRange));
+        assert_eq!(half("[NaN]"), Err(DataException));
+        assert_eq!(half("[x]"), Err(InvalidTextRepresentation));
+        let int8 = |text: &str| parse::<i8>(text.as_bytes()).map_err(|error| error.state);
+        assert_eq!(int8("[1, -128,127,+5,0]"), Ok(vec![1, -128, 127, 5, 0]));
+        assert_eq!(int8("[128]"), Err(NumericValueOutOfRange));
+        assert_eq!(int8("[-99999999999999999999999]"), Err(NumericValueOutOfRange));
+        assert_eq!(int8("[2.5]"), Err(InvalidTextRepresentation));
+        assert_eq!(int8("[1e1]"), Err(InvalidTextRepresentation));
+        assert_eq!(int8("[inf]"), Err(DataException));
+        assert_eq!(int8("[nan]"), Err(DataException));
+        assert_eq!(int8("[-]"), Err(InvalidTextRepresentation));
+        let error = parse::<i8>(b"[2.5]").unwrap_err();
+        assert_eq!(error.message, "invalid input syntax for type zint8: \"[2.5]\": \"2.5\" is not a whole number");
+    }
+
+    #[test]
+    fn bits_are_digits() {
+        assert_eq!(bits(b" 0101\n"), Ok(&b"0101"[..]));
+        assert_eq!(bits(b""), Ok(&b""[..]));
+        for text in ["01 01", "012", "[0,1]", "0b1"] {
+            assert_eq!(bits(text.as_bytes()).unwrap_err().state, SqlState::InvalidTextRepresentation);
+        }
     }
 
     #[test]
     fn one_element() {
-        assert_eq!(parse_element(b"-2.50"), Ok(-2.5));
-        assert_eq!(parse_element(b" \t2.5\n"), Ok(2.5));
-        assert_eq!(parse_element(b"  ").unwrap_err().state, SqlState::InvalidTextRepresentation);
-        assert_eq!(parse_element(b"1 2").unwrap_err().state, SqlState::InvalidTextRepresentation);
-        assert_eq!(parse_element(b"1e39").unwrap_err().state, SqlState::NumericValueOutOfRange);
-        assert_eq!(parse_element(b"NaN").unwrap_err().state, SqlState::DataException);
-        assert_eq!(parse_element(b"").unwrap_err().state, SqlState::InvalidTextRepresentation);
+        assert_eq!(parse_element::<f32>(b"-2.50"), Ok(-2.5));
+        assert_eq!(parse_element::<f32>(b" \t2.5\n"), Ok(2.5));
+        assert_eq!(parse_element::<f32>(b"  ").unwrap_err().state, SqlState::InvalidTextRepresentation);
+        assert_eq!(parse_element::<f32>(b"1 2").unwrap_err().state, SqlState::InvalidTextRepresentation);
+        assert_eq!(parse_element::<f32>(b"1e39").unwrap_err().state, SqlState::NumericValueOutOfRange);
+        assert_eq!(parse_element::<f32>(b"NaN").unwrap_err().state, SqlState::DataException);
+        assert_eq!(parse_element::<f32>(b"").unwrap_err().state, SqlState::InvalidTextRepresentation);
     }
 
     #[test]
     fn too_many_elements_are_counted() {
-        let error = parse(format!("[{}]", vec!["1"; MAX_DIMS + 5].join(",")).as_bytes()).unwrap_err();
+        let error = parse::<f32>(format!("[{}]", vec!["1"; MAX_DIMS + 5].join(",")).as_bytes()).unwrap_err();
         assert_eq!(error.state, SqlState::ProgramLimitExceeded);
         assert_eq!(error.message, "a zvec cannot have more than 16000 dimensions, not 16005");
     }
@@ -222,13 +285,13 @@ mod tests {
         fn round_trip(values in proptest::collection::vec(any::<f32>().prop_filter("finite", |v| v.is_finite()), 1..40)) {
             let mut text = Vec::new();
             print(&values, &mut text);
-            let back = parse(&text).unwrap();
+            let back = parse::<f32>(&text).unwrap();
             prop_assert!(back.iter().map(|v| v.to_bits()).eq(values.iter().map(|v| v.to_bits())));
         }
 
         #[test]
         fn any_text_is_read_or_refused(text in r"[\[\], 0-9eE.+\-naif]{0,30}") {
-            if let Ok(values) = parse(text.as_bytes()) {
+            if let Ok(values) = parse::<f32>(text.as_bytes()) {
                 prop_assert!(!values.is_empty() && values.iter().all(|v| v.is_finite()));
             }
         }

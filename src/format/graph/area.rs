@@ -210,6 +210,7 @@ impl CodeShape {
 mod tests {
     use super::*;
     use crate::format::store::{Extent, Geometry};
+    use crate::vector::{ElementType, VectorShape};
 
     #[test]
     fn codes_tile_without_overlap() {
@@ -251,10 +252,13 @@ mod tests {
             assert!(extents <= MOST_EXTENTS, "{what}: {extents} extents for {needed} pages");
         };
         for dims in (1..=16_000u16).step_by(7).chain([1601, 2009, 2681, 4041, 4096, 8105]) {
-            let capacity = Geometry::new(dims).capacity;
-            suffice(&format!("codes of {dims} dimensions"), CodeShape::new(usize::from(dims)).pages(capacity));
+            for element in ElementType::ALL {
+                let capacity = Geometry::new(VectorShape { element, dims }).capacity;
+                let code_bytes = element.info().codes.code_bytes(usize::from(dims));
+                suffice(&format!("codes of {dims} dimensions"), CodeShape::new(code_bytes).pages(capacity));
+            }
         }
-        let most = Geometry::new(1).capacity;
+        let most = Geometry::new(VectorShape::float4(1)).capacity;
         for m in [4, 16, 128] {
             suffice(&format!("nodes with m = {m}"), Shape::nodes(m).pages(most));
             suffice(&format!("upper links with m = {m}"), Shape::upper(m).pages(most));

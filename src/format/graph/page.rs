@@ -17,6 +17,7 @@ use crate::distance::Metric;
 use crate::format::page;
 use crate::format::page::{Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, Versions, u16_at, u32_at};
 use crate::format::store::SegmentTag;
+use crate::vector::{ElementType, VectorShape};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ZVGX");
 
@@ -99,7 +100,7 @@ impl Header {
 /// The meta page's payload.
 ///
 /// ```text
-/// 40  m u16 | 42 dims u16 | 44 metric u8 | 45 reserved 3
+/// 40  m u16 | 42 dims u16 | 44 metric u8 | 45 element type u8 (0 float4, else its number) | 46 reserved 2
 /// 48  graphs u32 | 52 reserved 12
 /// 64  graphs: (segment tag u32, root block u32) each
 /// ```
@@ -107,8 +108,8 @@ impl Header {
 pub struct MetaPage {
     /// links of a node above level 0
     pub m: u16,
-    /// dimensions of the column
-    pub dims: u16,
+    /// what the column's vectors are
+    pub shape: VectorShape,
     /// the operator class's metric
     pub metric: Metric,
     /// for each graph its segment and its root page's block
@@ -135,6 +136,11 @@ impl MetaPage {
             return Err(Damage(format!("number of graphs {count} is out of range")));
         }
         let (m, dims) = (u16_at(page, 40), u16_at(page, 42));
+        let element = match page[45] {
+            0 => Some(ElementType::Float4),
+            number => ElementType::of_number(number),
+        };
+        let element = element.ok_or_else(|| Damage(format!("element type {} is not known", page[45])))?;
         if !(2..=256).contains(&m) || dims == 0 {
             return Err(Damage(format!("m = {m} or dimensions {dims} are out of range")));
         }
@@ -144,7 +150,7 @@ impl MetaPage {
         if graphs.iter().any(|graph| graph.1 == 0) {
             return Err(Damage("a graph's block number is 0".into()));
         }
-        Ok(Self { m, dims, metric, graphs })
+        Ok(Self { m, shape: VectorShape { element, dims }, metric, graphs })
     }
 
     /// What a new page of no graphs holds.
@@ -152,8 +158,12 @@ impl MetaPage {
     pub fn encode_parameters(&self) -> Vec<Fragment> {
         let mut bytes = Vec::with_capacity(8);
         bytes.extend_from_slice(&self.m.to_le_bytes());
-        bytes.extend_from_slice(&self.dims.to_le_bytes());
-        bytes.extend_from_slice(&[self.metric.number(), 0, 0, 0]);
+        bytes.extend_from_slice(&self.shape.dims.to_le_bytes());
+        let element = match self.shape.element {
+            ElementType::Float4 => 0,
+            other => other.info().number,
+        };
+        bytes.extend_from_slice(&[self.metric.number(), element, 0, 0]);
         vec![(PAYLOAD_START, bytes)]
     }
 
@@ -179,7 +189,8 @@ mod tests {
     fn meta_page_round_trip() {
         let mut page = [0; PAGE_BYTES];
         page[24..40].copy_from_slice(&MetaPage::HEADER.encode());
-        let mut meta = MetaPage { m: 16, dims: 784, metric: Metric::Cosine, graphs: Vec::new() };
+        let shape = VectorShape::float4(784);
+        let mut meta = MetaPage { m: 16, shape, metric: Metric::Cosine, graphs: Vec::new() };
         put(&mut page, &meta.encode_parameters());
         assert_eq!(page[40..48], [16, 0, 0x10, 3, 3, 0, 0, 0]);
         for (i, graph) in [(SegmentTag(5), 7), (SegmentTag(6), 90)].into_iter().enumerate() {
@@ -187,7 +198,14 @@ mod tests {
             meta.graphs.push(graph);
             assert_eq!(MetaPage::decode(&page), Ok(meta.clone()));
         }
-        page[44] = 9;
+        page[45] = 3;
+        let int8 = VectorShape { element: ElementType::Int8, ..shape };
+        assert_eq!(MetaPage::decode(&page), Ok(MetaPage { shape: int8, ..meta.clone() }));
+        put(&mut page, &MetaPage { shape: int8, ..meta }.encode_parameters());
+        assert_eq!(page[40..48], [16, 0, 0x10, 3, 3, 3, 0, 0]);
+        page[45] = 99;
+        assert!(MetaPage::decode(&page).is_err());
+        (page[44], page[45]) = (9, 0);
         assert!(MetaPage::decode(&page).is_err());
     }
 

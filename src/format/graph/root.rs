@@ -1,7 +1,7 @@
 //! A graph's root page.
 //!
 //! ```text
-//! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 = int8) | 47 metric u8
+//! 40  segment tag u32 | 44 dims u16 | 46 code kind u8 (1 scaled, 2 own bytes, 3 bits) | 47 metric u8
 //! 48  scale f32 | 52 trained u8 (centroid and scale are set) | 53 entry level u8 | 54 learned u8
 //! 55  repair wanted u8 (a background worker is to take the dead out)
 //! 56  nodes u32: node numbers given out | 60 free u32: first free node + 1, 0 = none | 64 free nodes u32
@@ -20,6 +20,7 @@ use crate::format::graph::entry::NO_NODE;
 use crate::format::graph::page::{GraphNo, GraphPageKind, Header};
 use crate::format::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::format::store::{Extent, ExtentList, SegmentTag};
+use crate::vector::CodeKind;
 
 const START: usize = 40;
 const COUNTERS: usize = 48;
@@ -27,7 +28,6 @@ const LAYOUT: usize = 84;
 const EXTENT_COUNTS: usize = 96;
 const UNPROVEN: usize = 108;
 const EXTENTS: usize = 112;
-const INT8: u8 = 1;
 
 const _: () = assert!(EXTENTS + 6 * MOST_EXTENTS * 8 <= PAGE_BYTES);
 
@@ -187,6 +187,8 @@ pub struct GraphRootPage {
     pub tag: SegmentTag,
     /// dimensions
     pub dims: u16,
+    /// what the codes are
+    pub codes: CodeKind,
     /// metric
     pub metric: Metric,
     /// counters
@@ -206,8 +208,14 @@ impl GraphRootPage {
 
     /// An empty graph over the segment `tag`.
     #[must_use]
-    pub fn new(tag: SegmentTag, dims: u16, metric: Metric) -> Self {
-        Self { tag, dims, metric, root: Root::EMPTY, layout: 1, areas: Default::default() }
+    pub fn new(tag: SegmentTag, dims: u16, codes: CodeKind, metric: Metric) -> Self {
+        Self { tag, dims, codes, metric, root: Root::EMPTY, layout: 1, areas: Default::default() }
+    }
+
+    /// Bytes of a code, and elements of the centroid.
+    #[must_use]
+    pub fn code_bytes(&self) -> usize {
+        self.codes.code_bytes(usize::from(self.dims))
     }
 
     /// The layout number of a page that was checked before.
@@ -228,7 +236,7 @@ impl GraphRootPage {
         let mut fixed = Vec::with_capacity(8);
         fixed.extend_from_slice(&self.tag.0.to_le_bytes());
         fixed.extend_from_slice(&self.dims.to_le_bytes());
-        fixed.extend_from_slice(&[INT8, self.metric.number()]);
+        fixed.extend_from_slice(&[self.codes.number(), self.metric.number()]);
         let mut fragments =
             vec![(START, fixed), self.root.encode(), self.root.encode_dead(), self.root.encode_unproven()];
         fragments.extend(self.encode_extents(None)?);
@@ -267,9 +275,8 @@ impl GraphRootPage {
     /// [`Damage`] when it is not a sound root page.
     pub fn decode(page: &PageBytes, graph: GraphNo, m: u16, blocks: u32) -> Result<Self, Damage> {
         Self::header(graph).check(page)?;
-        if page[46] != INT8 {
-            return Err(Damage(format!("code kind {} is not known to this version of pg_zvec", page[46])));
-        }
+        let codes = CodeKind::of_number(page[46])
+            .ok_or_else(|| Damage(format!("code kind {} is not known to this version of pg_zvec", page[46])))?;
         let metric = Metric::of_number(page[47]).ok_or_else(|| Damage(format!("metric {} is not known", page[47])))?;
         let mut areas: [ExtentList; 6] = Default::default();
         for (i, list) in areas.iter_mut().enumerate() {
@@ -294,6 +301,7 @@ impl GraphRootPage {
         let decoded = Self {
             tag: SegmentTag(u32_at(page, START)),
             dims: u16_at(page, 44),
+            codes,
             metric,
             root: Root::decode(page),
             layout: u32_at(page, LAYOUT),
@@ -305,8 +313,8 @@ impl GraphRootPage {
 
     fn check_counters(&self, m: u16) -> Result<(), Damage> {
         let root = &self.root;
-        let codes = CodeShape::new(usize::from(self.dims));
-        let centroid = Shape::CENTROID.pages(u32::from(self.dims));
+        let codes = CodeShape::new(self.code_bytes());
+        let centroid = Shape::CENTROID.pages(self.code_bytes() as u32);
         let has_center = self.area(Area::Centroid).pages() >= centroid;
         let covered = codes.pages(root.nodes) <= self.area(Area::Codes).pages()
             && Shape::nodes(m).pages(root.nodes) <= self.area(Area::Nodes).pages()
@@ -347,7 +355,7 @@ mod tests {
                 page[at..at + bytes.len()].copy_from_slice(&bytes);
             }
         };
-        let mut root = GraphRootPage::new(SegmentTag(5), 784, Metric::L2);
+        let mut root = GraphRootPage::new(SegmentTag(5), 784, CodeKind::Scaled, Metric::L2);
         put(&mut page, root.encode().unwrap());
         assert_eq!(GraphRootPage::decode(&page, graph, 16, 10).unwrap(), root);
         let before = root.clone();

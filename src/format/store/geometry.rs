@@ -3,6 +3,7 @@
 use crate::format::page::{PAGE_BYTES, PAYLOAD_BYTES, PAYLOAD_START};
 use crate::format::store::ids::{MAX_POSITIONS, Position};
 use crate::format::store::slot::SLOT_BYTES;
+use crate::vector::VectorShape;
 use std::ops::RangeInclusive;
 
 /// The most data pages a segment may have (16 GiB): bounds its extent list to one page.
@@ -22,8 +23,8 @@ const _: () = assert!(PAYLOAD_START + SLOTS_PER_PAGE * SLOT_BYTES <= SLOT_TRAILE
 /// The shape of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
-    /// dimensions of its vectors
-    pub dims: u16,
+    /// what its vectors are
+    pub shape: VectorShape,
     /// bytes from one vector to the next
     pub stride_bytes: u32,
     /// positions it may have
@@ -42,12 +43,12 @@ pub struct Piece {
 }
 
 impl Geometry {
-    /// The shape of a segment of float4 vectors with `dims` dimensions.
+    /// The shape of a segment of vectors of `shape`, which lie side by side without padding.
     #[must_use]
-    pub fn new(dims: u16) -> Self {
-        let stride_bytes = u32::from(dims) * 4;
+    pub fn new(shape: VectorShape) -> Self {
+        let stride_bytes = shape.bytes() as u32;
         let by_pages = u64::from(MAX_DATA_PAGES) * PAYLOAD_BYTES as u64 / u64::from(stride_bytes.max(1));
-        Self { dims, stride_bytes, capacity: by_pages.min(u64::from(MAX_POSITIONS)) as u32 }
+        Self { shape, stride_bytes, capacity: by_pages.min(u64::from(MAX_POSITIONS)) as u32 }
     }
 
     /// The same shape with at most `most` positions (0 = as many as there may be).
@@ -70,7 +71,8 @@ impl Geometry {
         (u64::from(self.capacity).saturating_sub(before) as usize).min(SLOTS_PER_PAGE)
     }
 
-    /// The pieces of the vector at `position`, first to last. They cross pages at 4-byte borders only.
+    /// The pieces of the vector at `position`, first to last. They cross pages between elements only, whose sizes divide that
+    /// of a payload; of bits between bytes.
     #[inline]
     pub fn pieces(&self, position: Position) -> impl Iterator<Item = Piece> + use<> {
         let mut at = u64::from(position.0) * u64::from(self.stride_bytes);
@@ -120,16 +122,23 @@ impl Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::ElementType;
+
+    fn of(dims: u16) -> Geometry {
+        Geometry::new(VectorShape::float4(dims))
+    }
 
     #[test]
     fn pieces_tile_the_payloads() {
-        for dims in [1, 3, 784, 1024, 2038, 2039, 16_000] {
-            let geometry = Geometry::new(dims);
+        let dims = [1, 3, 784, 1024, 2038, 2039, 16_000];
+        for (dims, element) in dims.into_iter().flat_map(|dims| ElementType::ALL.map(|element| (dims, element))) {
+            let geometry = Geometry::new(VectorShape { element, dims });
+            let size = element.info().bits.div_ceil(8);
             let mut next = 0u64;
             for position in 0..50 {
                 for piece in geometry.pieces(Position(position)) {
                     assert_eq!(u64::from(piece.ordinal) * PAYLOAD_BYTES as u64 + piece.offset as u64, next);
-                    assert!(piece.len > 0 && piece.len % 4 == 0 && piece.offset % 4 == 0);
+                    assert!(piece.len > 0 && piece.len % size == 0 && piece.offset % size == 0);
                     assert!(piece.offset + piece.len <= PAYLOAD_BYTES);
                     assert!(piece.ordinal < geometry.data_pages(position + 1));
                     next += piece.len as u64;
@@ -145,15 +154,15 @@ mod tests {
 
     #[test]
     fn capacity_can_be_limited() {
-        assert_eq!(Geometry::new(8).limited(0), Geometry::new(8));
-        assert_eq!(Geometry::new(8).limited(500).capacity, 500);
-        assert_eq!(Geometry::new(8).limited(u32::MAX), Geometry::new(8));
+        assert_eq!(of(8).limited(0), of(8));
+        assert_eq!(of(8).limited(500).capacity, 500);
+        assert_eq!(of(8).limited(u32::MAX), of(8));
     }
 
     #[test]
     fn slot_pages_hold_the_capacity() {
         for capacity in [1, 339, 340, 3390, MAX_POSITIONS] {
-            let geometry = Geometry::new(8).limited(capacity);
+            let geometry = of(8).limited(capacity);
             let pages = Geometry::slot_pages(capacity);
             assert_eq!((0..pages).map(|ordinal| geometry.slots_on(ordinal)).sum::<usize>(), capacity as usize);
             assert_eq!(geometry.slots_on(pages), 0);
@@ -163,8 +172,8 @@ mod tests {
 
     #[test]
     fn capacity_is_bounded_by_positions_and_pages() {
-        assert_eq!(Geometry::new(8).capacity, MAX_POSITIONS);
-        let wide = Geometry::new(16_000);
+        assert_eq!(of(8).capacity, MAX_POSITIONS);
+        let wide = of(16_000);
         assert!(wide.capacity < MAX_POSITIONS);
         assert!(wide.data_pages(wide.capacity) <= MAX_DATA_PAGES);
         assert!(wide.data_pages(wide.capacity + 1) >= MAX_DATA_PAGES);

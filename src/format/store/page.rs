@@ -20,6 +20,7 @@ use crate::format::store::extent::{Extent, ExtentList, growth};
 use crate::format::store::geometry::{Geometry, SLOT_TRAILER, SLOTS_PER_PAGE};
 use crate::format::store::ids::{Generation, MAX_SEGMENTS, SegmentNo};
 use crate::format::store::slot::{SLOT_BYTES, Slot};
+use crate::vector::{ElementType, VectorShape};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"ZVEC");
 
@@ -141,7 +142,7 @@ const _: () = assert!(RootPage::BLOCKS + 4 * MAX_SEGMENTS as usize <= PAGE_BYTES
 /// A segment page's payload.
 ///
 /// ```text
-/// 40  attnum i16 | 42 dims u16 | 44 element type u8 (1 = float4) | 45 reserved 3
+/// 40  attnum i16 | 42 dims u16 | 44 element type u8 | 45 reserved 3
 /// 48  stride u32 | 52 capacity u32
 /// 56  slot extents u16 | 58 data extents u16
 /// 60  free hint u32: lowest slot page that may have a free slot (a hint, not logged)
@@ -171,7 +172,6 @@ impl SegmentPage {
     const MAX_SLOT_EXTENTS: usize = 360;
     const DATA_EXTENTS: usize = Self::SLOT_EXTENTS + 8 * Self::MAX_SLOT_EXTENTS;
     const MAX_DATA_EXTENTS: usize = 655;
-    const ELEMENT_FLOAT4: u8 = 1;
 
     /// Header of segment `segment`'s page.
     #[must_use]
@@ -218,8 +218,9 @@ impl SegmentPage {
         }
         let mut fixed = vec![0; Self::FREE_HINT - PAYLOAD_START];
         fixed[0..2].copy_from_slice(&self.attnum.to_le_bytes());
-        fixed[2..4].copy_from_slice(&self.geometry.dims.to_le_bytes());
-        fixed[4] = Self::ELEMENT_FLOAT4;
+        let VectorShape { element, dims } = self.geometry.shape;
+        fixed[2..4].copy_from_slice(&dims.to_le_bytes());
+        fixed[4] = element.info().number;
         fixed[8..12].copy_from_slice(&self.geometry.stride_bytes.to_le_bytes());
         fixed[12..16].copy_from_slice(&self.geometry.capacity.to_le_bytes());
         fixed[16..18].copy_from_slice(&(slots.len() as u16).to_le_bytes());
@@ -260,10 +261,12 @@ impl SegmentPage {
     pub fn decode(page: &PageBytes, segment: SegmentNo) -> Result<Self, Damage> {
         Self::header(segment).check(page)?;
         let dims = u16_at(page, 42);
-        let mut decoded = Self::new(u16_at(page, 40) as i16, Geometry::new(dims));
+        let out_of_range = || Damage("column, dimensions or element type are out of range".into());
+        let element = ElementType::of_number(page[44]).ok_or_else(out_of_range)?;
+        let mut decoded = Self::new(u16_at(page, 40) as i16, Geometry::new(VectorShape { element, dims }));
         let geometry = decoded.geometry;
-        if dims == 0 || decoded.attnum <= 0 || page[44] != Self::ELEMENT_FLOAT4 {
-            return Err(Damage("column, dimensions or element type are out of range".into()));
+        if dims == 0 || decoded.attnum <= 0 {
+            return Err(out_of_range());
         }
         let capacity = u32_at(page, 52);
         if u32_at(page, 48) != geometry.stride_bytes || capacity == 0 || capacity > geometry.capacity {
@@ -348,6 +351,29 @@ mod tests {
         }
     }
 
+    fn of(dims: u16) -> Geometry {
+        Geometry::new(VectorShape::float4(dims))
+    }
+
+    /// Element types at their place; what is none of them is refused.
+    #[test]
+    fn element_types_round_trip() {
+        for element in ElementType::ALL {
+            let mut page = page_with(SegmentPage::header(SegmentNo(0)));
+            let segment = SegmentPage::new(1, Geometry::new(VectorShape { element, dims: 100 }));
+            apply(&mut page, &segment.encode().unwrap());
+            assert_eq!(page[44], element.info().number);
+            assert_eq!(SegmentPage::decode(&page, SegmentNo(0)).as_ref(), Ok(&segment));
+            // the stride is another
+            page[44] = element.info().number % 4 + 1;
+            assert!(SegmentPage::decode(&page, SegmentNo(0)).is_err());
+            for unknown in [0, 5, 255] {
+                page[44] = unknown;
+                assert!(SegmentPage::decode(&page, SegmentNo(0)).is_err());
+            }
+        }
+    }
+
     fn page_with(header: PageHeader) -> PageBytes {
         let mut page = [0; PAGE_BYTES];
         page[SERVER_HEADER_BYTES..PAYLOAD_START].copy_from_slice(&header.encode());
@@ -358,7 +384,7 @@ mod tests {
     #[test]
     fn extents_suffice_for_a_full_segment() {
         for dims in (1..=16_000u16).step_by(13) {
-            let geometry = Geometry::new(dims);
+            let geometry = of(dims);
             let mut page = SegmentPage::new(1, geometry);
             let mut positions = 0u32;
             while positions < geometry.capacity {
@@ -427,7 +453,7 @@ mod tests {
         #[test]
         fn segment_round_trip(steps in prop::collection::vec((any::<bool>(), 1u32..1000, 1u32..100), 0..200)) {
             let mut page = page_with(SegmentPage::header(SegmentNo(3)));
-            let mut segment = SegmentPage::new(4, Geometry::new(784).limited(1000));
+            let mut segment = SegmentPage::new(4, of(784).limited(1000));
             apply(&mut page, &segment.encode().unwrap());
             let mut next = 1;
             for (data, gap, pages) in steps {
@@ -445,25 +471,25 @@ mod tests {
         #[test]
         fn damaged_segment_pages_are_refused_or_sound(at in 40usize..200, bit in 0u8..8) {
             let mut page = page_with(SegmentPage::header(SegmentNo(0)));
-            let mut segment = SegmentPage::new(1, Geometry::new(8));
+            let mut segment = SegmentPage::new(1, of(8));
             let slots = segment.slots.push(Extent { start: 2, pages: 1 });
             let data = segment.data.push(Extent { start: 3, pages: 1 });
             prop_assert!(slots && data);
             apply(&mut page, &segment.encode().unwrap());
             page[at] ^= 1 << bit;
             if let Ok(decoded) = SegmentPage::decode(&page, SegmentNo(0)) {
-                prop_assert!(decoded.geometry.dims > 0 && decoded.attnum > 0);
+                prop_assert!(decoded.geometry.shape.dims > 0 && decoded.attnum > 0);
             }
         }
     }
 
     #[test]
     fn full_extent_lists_are_refused() {
-        let mut segment = SegmentPage::new(1, Geometry::new(8));
+        let mut segment = SegmentPage::new(1, of(8));
         for i in 0..=SegmentPage::MAX_SLOT_EXTENTS as u32 {
             assert!(segment.slots.push(Extent { start: 1 + 2 * i, pages: 1 }));
         }
         assert_eq!(segment.encode(), None);
-        assert_eq!(segment.encode_growth(&SegmentPage::new(1, Geometry::new(8))), None);
+        assert_eq!(segment.encode_growth(&SegmentPage::new(1, of(8))), None);
     }
 }

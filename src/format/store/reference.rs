@@ -1,9 +1,11 @@
 //! The vector reference: what a row holds in place of a vector.
 //!
 //! To the server's row code it is a short varlena of 16 bytes in all, below every limit at which rows are toasted. A
-//! vector stored inline as a short varlena takes 5 + 4n bytes, which is never 16, so length alone tells the two apart.
+//! vector inline as a short varlena has 5 bytes and its elements. Where that is 16 bytes, which takes 11 bytes of elements, its
+//! dimensions are 11 or more, and stand where a reference has its version, which is less.
 
 use crate::format::store::ids::{Generation, SlotNo};
+use crate::vector::{ElementType, VectorShape};
 
 /// Bytes of a reference, its 1-byte varlena header included.
 pub const REFERENCE_BYTES: usize = 16;
@@ -13,6 +15,11 @@ const SHORT_HEADER: u8 = (REFERENCE_BYTES as u8) << 1 | 1;
 
 /// Version of the layout.
 const VERSION: u8 = 1;
+/// The second byte of a vector inline is this at least, if it has a reference's length.
+const LEAST_INLINE: u8 = 11;
+
+/// Where the element type's number stands; zero for the first type, which was there before others were.
+const ELEMENT: usize = 10;
 
 /// A row's reference to a stored vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +28,8 @@ pub struct Reference {
     pub slot: SlotNo,
     /// the slot's generation when the reference was made
     pub generation: Generation,
-    /// dimensions of the vector
-    pub dims: u16,
+    /// what the vector is
+    pub shape: VectorShape,
 }
 
 impl Reference {
@@ -33,15 +40,33 @@ impl Reference {
         first == SHORT_HEADER
     }
 
+    /// Whether a value of a reference's length is one, of whatever version, and not a vector: by its first byte after the header.
+    #[inline(always)]
+    #[must_use]
+    pub fn has_version(second: u8) -> bool {
+        second < LEAST_INLINE
+    }
+
+    /// Whether a value's bytes after its header are a reference's, of whatever version.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_payload(payload: &[u8]) -> bool {
+        payload.len() + 1 == REFERENCE_BYTES && Self::has_version(payload[0])
+    }
+
     /// The bytes as they stand in a row.
     #[must_use]
     pub fn encode(self) -> [u8; REFERENCE_BYTES] {
         let mut bytes = [0; REFERENCE_BYTES];
         bytes[0] = SHORT_HEADER;
         bytes[1] = VERSION;
-        bytes[2..4].copy_from_slice(&self.dims.to_le_bytes());
+        bytes[2..4].copy_from_slice(&self.shape.dims.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.slot.0.to_le_bytes());
         bytes[8..10].copy_from_slice(&self.generation.0.to_le_bytes());
+        bytes[ELEMENT] = match self.shape.element {
+            ElementType::Float4 => 0,
+            other => other.info().number,
+        };
         bytes
     }
 
@@ -49,8 +74,12 @@ impl Reference {
     #[inline]
     #[must_use]
     pub fn decode(bytes: &[u8; REFERENCE_BYTES]) -> Option<Self> {
+        let element = match bytes[ELEMENT] {
+            0 => ElementType::Float4,
+            other => ElementType::of_number(other)?,
+        };
         (bytes[0] == SHORT_HEADER && bytes[1] == VERSION).then(|| Self {
-            dims: u16::from_le_bytes([bytes[2], bytes[3]]),
+            shape: VectorShape { element, dims: u16::from_le_bytes([bytes[2], bytes[3]]) },
             slot: SlotNo(u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
             generation: Generation(u16::from_le_bytes([bytes[8], bytes[9]])),
         })
@@ -63,15 +92,32 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        let reference = Reference { slot: SlotNo(0x0102_0304), generation: Generation(0x0506), dims: 784 };
+        let shape = VectorShape::float4(784);
+        let reference = Reference { slot: SlotNo(0x0102_0304), generation: Generation(0x0506), shape };
         let bytes = reference.encode();
         assert_eq!(bytes, [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Reference::decode(&bytes), Some(reference));
         assert_eq!(Reference::decode(&[0; 16]), None);
+        let half = Reference { shape: VectorShape { element: ElementType::Half, dims: 784 }, ..reference };
+        assert_eq!(half.encode(), [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 2, 0, 0, 0, 0, 0]);
+        for element in ElementType::ALL {
+            let reference = Reference { shape: VectorShape { element, dims: 3 }, ..reference };
+            assert_eq!(Reference::decode(&reference.encode()), Some(reference));
+        }
+        let mut unknown = half.encode();
+        unknown[ELEMENT] = 99;
+        assert_eq!(Reference::decode(&unknown), None);
     }
 
     #[test]
-    fn no_inline_vector_has_a_references_length() {
-        assert!((0..64).all(|n| 5 + 4 * n != REFERENCE_BYTES));
+    fn no_inline_vector_is_taken_for_a_reference() {
+        assert!(Reference::has_version(VERSION));
+        for element in ElementType::ALL {
+            for dims in 1..1000u16 {
+                if 5 + element.bytes(usize::from(dims)) == REFERENCE_BYTES {
+                    assert!(!Reference::has_version(dims.to_le_bytes()[0]), "{element:?} of {dims}");
+                }
+            }
+        }
     }
 }

@@ -178,7 +178,7 @@ proptest! {
     fn rows_come_and_go(
         actions in proptest::collection::vec(action(), 1..20),
         seed in any::<u64>(),
-        metric in proptest::sample::select(Metric::ALL.to_vec()),
+        metric in proptest::sample::select(Metric::OF_NUMBERS.to_vec()),
     ) {
         come_and_go(actions, seed, metric);
     }
@@ -260,7 +260,7 @@ fn everything_is_reached() {
     for seed in 0..40 {
         let mut random = Rng::with_seed(seed);
         let sample = clustered_vectors(&mut random, 120, 6);
-        let mut world = World::new(Metric::ALL[seed as usize % 4], &sample);
+        let mut world = World::new(Metric::OF_NUMBERS[seed as usize % 4], &sample);
         world.graph = MemoryGraph::with_capacity(Arc::clone(world.graph.codec()), 4, 16);
         for round in 0..8 {
             for _ in 0..150 {

@@ -14,7 +14,7 @@ fn mixed_vectors(random: &mut Rng, count: usize, dims: usize) -> Vec<Vec<f32>> {
 
 #[test]
 fn every_node_is_reached_where_all_crowd_around_few() {
-    for metric in Metric::ALL {
+    for metric in Metric::OF_NUMBERS {
         // asserts that every node can be reached
         build(metric, &mixed_vectors(&mut Rng::with_seed(11), 3000, 8));
     }

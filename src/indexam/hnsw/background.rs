@@ -16,7 +16,7 @@ pub fn drain_some(index: Rel<'_>, heap: Rel<'_>, most: u64, in_memory: bool) -> 
     // SAFETY: the value does not outlive the call
     let pages = unsafe { Index::of(index) };
     let column = Column::of(index, heap);
-    let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+    let table = Table::open(heap, column.shape(), pg_sys::RowExclusiveLock as _);
     let options = options::graph_options_of(index);
     let (mut done, mut busy) = (0, false);
     for graph in pages.graphs().into_iter().filter(|graph| graph.root.pending() > 0) {
@@ -58,6 +58,6 @@ pub fn repair_wanted(index: Rel<'_>, heap: Rel<'_>) -> Option<u64> {
     // SAFETY: the value does not outlive the call
     let pages = unsafe { Index::of(index) };
     let column = Column::of(index, heap);
-    let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+    let table = Table::open(heap, column.shape(), pg_sys::RowExclusiveLock as _);
     vacuum::repair_wanted(&pages, &table)
 }

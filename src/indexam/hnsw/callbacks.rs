@@ -17,6 +17,7 @@ use crate::indexam::hnsw::scan::GraphScan;
 use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
+use crate::knn::query::VectorQuery;
 use crate::knn::scan_hints::Hints;
 use crate::pg::compat;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
@@ -74,7 +75,7 @@ unsafe extern "C-unwind" fn collect(
 
 fn meta_of(index: Rel<'_>, column: &Column) -> MetaPage {
     let m = options::graph_options_of(index).m;
-    MetaPage { m, dims: column.dims, metric: column.metric, graphs: Vec::new() }
+    MetaPage { m, shape: column.shape(), metric: column.metric, graphs: Vec::new() }
 }
 
 unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut IndexBuildResult {
@@ -114,7 +115,7 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             let vectors = if column.toast == pg_sys::InvalidOid {
                 0
             } else {
-                let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+                let table = Table::open(heap, column.shape(), pg_sys::AccessShareLock as _);
                 build::build(&Index::of(index), &table, &slots, options)
             };
             let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
@@ -178,7 +179,7 @@ unsafe extern "C-unwind" fn aminsert(
             }
             let (heap, index) = (Rel::of(heap), Rel::of(index));
             let column = Column::of(index, heap);
-            let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+            let table = Table::open(heap, column.shape(), pg_sys::RowExclusiveLock as _);
             let Some(entry) = entry_of(&table, &column, *values, tid) else {
                 let name = heap.name();
                 raise(
@@ -255,7 +256,7 @@ unsafe extern "C-unwind" fn amvacuumcleanup(
             let index = Rel::of((*info).index);
             let heap = index.open_table();
             let column = Column::of(index, heap.rel());
-            let table = Table::open(heap.rel(), column.dims, pg_sys::RowExclusiveLock as _);
+            let table = Table::open(heap.rel(), column.shape(), pg_sys::RowExclusiveLock as _);
             let options = options::graph_options_of(index);
             let threshold = settings::rebuild_threshold();
             let mut tick = |_| compat::vacuum_delay_point();
@@ -322,11 +323,11 @@ unsafe extern "C-unwind" fn amrescan(
             running.set_hints(Hints::of((*scan).keyData, (*scan).numberOfKeys));
             let key = (*scan).orderByData;
             if (*scan).numberOfOrderBys > 0 && (*key).sk_flags as u32 & pg_sys::SK_ISNULL == 0 {
-                let value = VectorValue::of((*key).sk_argument);
+                let value = VectorValue::of((*key).sk_argument, running.column().element);
                 let dims = usize::from(running.column().dims);
                 check_same_dims(dims, usize::from(value.dims())).or_raise();
-                let query: Vec<f32> = value.bytes().as_chunks().0.iter().map(|&b| f32::from_ne_bytes(b)).collect();
-                running.start(Some(&query));
+                let Column { metric, element, .. } = *running.column();
+                running.start(Some(VectorQuery::new(metric, element, value.bytes())));
             } else {
                 running.start(None);
             }

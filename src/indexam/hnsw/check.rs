@@ -87,7 +87,7 @@ fn look(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
     // SAFETY: by contract of `check`
     unsafe {
         let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+        let table = Table::open(heap, column.shape(), pg_sys::AccessShareLock as _);
         let mut report = Report { index: index.name(), violations: Vec::new() };
         if index.blocks() == 0 {
             report.page(0, "the index is empty, its meta page is missing");
@@ -98,7 +98,7 @@ fn look(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
         let meta = MetaPage::decode(buffer::read(index, 0).share().page());
         match meta {
             Err(damage) => report.page(0, damage.0),
-            Ok(meta) if meta.dims != column.dims || meta.metric != column.metric => {
+            Ok(meta) if meta.shape != column.shape() || meta.metric != column.metric => {
                 report.page(0, "dimensions or metric are not the column's");
             }
             Ok(meta) => {
@@ -162,7 +162,11 @@ fn check_pages(
             is_sound = false;
         };
         let fits = |&(tag, _): &(SegmentTag, u32)| tag == root.tag;
-        if root.dims != meta.dims || root.metric != meta.metric || !meta.graphs.get(no.0 as usize).is_some_and(fits) {
+        if root.dims != meta.shape.dims
+            || root.codes != meta.shape.element.info().codes
+            || root.metric != meta.metric
+            || !meta.graphs.get(no.0 as usize).is_some_and(fits)
+        {
             say(block, "segment, dimensions or metric are not those of the meta page".into());
         }
         if !root.root.trained && root.root.nodes > 0 {

@@ -49,7 +49,7 @@ impl Index {
         let meta_page = buffer::read(self.relation(), 0).exclusive();
         let pages = self.add_pages(1);
         let block = pages[0].block();
-        let page = GraphRootPage::new(tag, meta.dims, meta.metric);
+        let page = GraphRootPage::new(tag, meta.shape.dims, meta.shape.element.info().codes, meta.metric);
         let mut on_meta = Change::new(&meta_page);
         on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
         let mut on_root = Change::new(&pages[0]);

@@ -200,7 +200,7 @@ impl GraphMap {
             None => OnceCell::new(),
         };
         let (node, hints) = (rel.node(), hints_of(rel));
-        let codes = CodeShape::new(usize::from(page.dims));
+        let codes = CodeShape::new(page.code_bytes());
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
         Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
     }
@@ -411,7 +411,7 @@ impl Graph {
     #[must_use]
     pub fn codec(&self) -> Arc<Codec> {
         let read = || {
-            let dims = usize::from(self.map.page.dims);
+            let dims = self.map.page.code_bytes();
             let mut centroid = Vec::with_capacity(dims);
             while centroid.len() < dims {
                 let (ordinal, at) = Shape::CENTROID.at(centroid.len() as u32);
@@ -421,7 +421,7 @@ impl Graph {
                     centroid.extend(floats.iter().map(|&bytes| f32::from_le_bytes(bytes)));
                 });
             }
-            Arc::new(Codec::from_parts(self.metric(), dims, centroid, self.root.scale))
+            Arc::new(Codec::of_kind(self.map.page.codes, self.metric(), dims, centroid, self.root.scale))
         };
         self.map.codec.get_or_init(read).clone()
     }

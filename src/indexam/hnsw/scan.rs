@@ -195,7 +195,7 @@ impl GraphScan {
             Self {
                 index: Index::of(index),
                 column,
-                table: Some(Table::open(heap, column.dims, pg_sys::AccessShareLock as _)),
+                table: Some(Table::open(heap, column.shape(), pg_sys::AccessShareLock as _)),
                 rows: Some(RowLookup::new(heap.raw(), Some(index.raw()), &column, snapshot, context)),
                 query: None,
                 searches: Vec::new(),
@@ -253,8 +253,8 @@ impl GraphScan {
         self.late.clear();
     }
 
-    /// Starts over with `query`, of the column's dimensions; without one, rows come in any order.
-    pub fn start(&mut self, query: Option<&[f32]>) {
+    /// Starts over with `query`, of the column's shape; without one, rows come in any order.
+    pub fn start(&mut self, query: Option<VectorQuery>) {
         self.clear();
         if query.is_none() {
             self.hints = Hints::default();
@@ -263,18 +263,17 @@ impl GraphScan {
             self.stage = Stage::Nulls(0);
         }
         crate::store::deferred_addresses::flush();
-        self.query = query.map(|elements| VectorQuery::new(self.column.metric, elements.to_vec()));
-        if query.is_none() {
-            return self.go_by_passes();
-        }
+        let numbers = query.as_ref().map(VectorQuery::numbers);
+        self.query = query;
+        let Some(numbers) = numbers else { return self.go_by_passes() };
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             let (pending, graph) = graph.pending_and_now();
             let mut exact = pending.len();
-            match (query, &self.table) {
-                (Some(query), Some(table)) if graph.root.entry.is_some() => {
-                    let query = graph.codec().query(query);
+            match &self.table {
+                Some(table) if graph.root.entry.is_some() => {
+                    let query = graph.codec().query(&numbers);
                     let mut beam = take_beam();
                     beam.start(&graph, &query);
                     let mut waiting = PendingVectors::default();
@@ -410,7 +409,7 @@ impl GraphScan {
                     && !Arc::ptr_eq(&codec, &before.codec())
                 {
                     // learned anew
-                    search.query = codec.query(query.elements());
+                    search.query = codec.query(&query.numbers());
                     let unknown = |entry| Reverse(Candidate { bound: f64::NEG_INFINITY, entry });
                     self.candidates.extend(search.waiting.take().map(unknown));
                 }

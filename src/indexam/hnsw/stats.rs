@@ -5,6 +5,7 @@ use crate::indexam::hnsw::pages::Index;
 use crate::indexam::hnsw::table::Table;
 use crate::knn::column::Column;
 use crate::pg::relation::Rel;
+use crate::vector::CodeKind;
 use pgrx::pg_sys;
 
 /// A graph in numbers.
@@ -22,6 +23,8 @@ pub struct Stats {
     pub pending: u32,
     /// bytes of its pages
     pub bytes: u64,
+    /// what its codes are
+    pub codes: CodeKind,
 }
 
 impl Stats {
@@ -38,7 +41,7 @@ pub fn stats(index: Rel<'_>, heap: Rel<'_>) -> Vec<Stats> {
     // SAFETY: the value does not outlive the call
     let pages = unsafe { Index::of(index) };
     let column = Column::of(index, heap);
-    let table = Table::open(heap, column.dims, pg_sys::AccessShareLock as _);
+    let table = Table::open(heap, column.shape(), pg_sys::AccessShareLock as _);
     let graphs = pages.graphs();
     graphs
         .into_iter()
@@ -52,6 +55,7 @@ pub fn stats(index: Rel<'_>, heap: Rel<'_>) -> Vec<Stats> {
                 levels: graph.root.entry.map_or(0, |(_, level)| u32::from(level) + 1),
                 pending: graph.root.pending(),
                 bytes: (u64::from(pages) + 1) * u64::from(pg_sys::BLCKSZ),
+                codes: graph.map.page.codes,
             }
         })
         .collect()

@@ -11,9 +11,11 @@ use crate::pg::xact;
 use crate::store::death::{Death, death_for_all};
 use crate::store::slot_reader::{SlotReader, VectorReader};
 use crate::store::{Store, StoredVector};
+#[cfg(doc)]
+use crate::vector::ElementType;
+use crate::vector::VectorShape;
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
-use zerocopy::FromBytes;
 
 /// An open table's vectors.
 pub struct Table<'r> {
@@ -21,7 +23,7 @@ pub struct Table<'r> {
     toast: OpenRelation,
     /// its vector store
     pub store: Store<'static>,
-    dims: u16,
+    shape: VectorShape,
     /// by number of the segment
     looks: RefCell<Vec<Option<SlotReader>>>,
     /// by number of the segment
@@ -31,9 +33,9 @@ pub struct Table<'r> {
 }
 
 impl<'r> Table<'r> {
-    /// The vectors of `dims` dimensions of the zvec table `heap`.
+    /// The vectors of `shape` of the zvec table `heap`.
     #[must_use]
-    pub fn open(heap: Rel<'r>, dims: u16, lockmode: pg_sys::LOCKMODE) -> Self {
+    pub fn open(heap: Rel<'r>, shape: VectorShape, lockmode: pg_sys::LOCKMODE) -> Self {
         let toast = OpenRelation::open(heap.toast_oid(), lockmode);
         // SAFETY: the value keeps it open as long as it has the store
         let store = Store::of(unsafe { Rel::of(toast.raw()) });
@@ -41,7 +43,7 @@ impl<'r> Table<'r> {
             heap,
             toast,
             store,
-            dims,
+            shape,
             looks: RefCell::new(Vec::new()),
             vectors: RefCell::new(Vec::new()),
             announced: Cell::new(None),
@@ -149,14 +151,13 @@ impl<'r> Table<'r> {
         death.is_some()
     }
 
-    /// Puts the elements of a vector into `out`; false when the store has no such vector.
+    /// Puts what codes are made of a vector into `out` ([`ElementType::append_numbers`]); false when the store has no such vector.
     #[must_use]
     pub fn vector(&self, entry: Entry, out: &mut Vec<f32>) -> bool {
         out.clear();
-        let vector = StoredVector { slot: entry.slot, dims: self.dims };
+        let vector = StoredVector { slot: entry.slot, bytes: self.shape.bytes() as u32 };
         self.store.read(vector, |_, piece| {
-            // pieces start at multiples of 4 of an aligned page
-            out.extend_from_slice(<[f32]>::ref_from_bytes(piece).unwrap_or_default());
+            self.shape.element.append_numbers(piece, out);
             true
         })
     }
@@ -181,9 +182,9 @@ fn of_segment<'l, L>(
 }
 
 impl Graph {
-    /// Dimensions of its vectors.
+    /// Bytes of a code, which are as many as the numbers that it is made of.
     #[must_use]
-    pub fn dims(&self) -> u16 {
-        self.map.page.dims
+    pub fn code_bytes(&self) -> usize {
+        self.map.page.code_bytes()
     }
 }

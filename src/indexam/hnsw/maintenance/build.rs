@@ -29,18 +29,20 @@ use crate::pg::wal;
 use crate::pg::wal::Change;
 use crate::pg::{buffer, memory, relation};
 use crate::quant::Codec;
+use crate::vector::VectorShape;
 use pgrx::pg_sys;
 use std::sync::Arc;
 
 /// Builds the graphs over `slots` in the empty index `index`; returns how many vectors are in it.
 pub fn build(index: &Index, table: &Table, slots: &SlotSet, options: GraphOptions) -> u64 {
     let meta = index.meta();
-    let (dims, m) = (usize::from(meta.dims), usize::from(meta.m));
+    let VectorShape { element, dims } = meta.shape;
+    let (code_bytes, m) = (element.info().codes.code_bytes(usize::from(dims)), usize::from(meta.m));
     let budget = memory_budget();
-    let fit = most_nodes(budget, dims, m);
+    let fit = most_nodes(budget, code_bytes, m);
     let largest = slots.segments().map(|(_, positions)| u64::from(positions.count())).max().unwrap_or(0);
     if largest > fit {
-        let needed = bytes(largest, dims, m).div_ceil(1024 * 1024) + 1;
+        let needed = bytes(largest, code_bytes, m).div_ceil(1024 * 1024) + 1;
         let name = index.relation().name();
         notice(
             format!(
@@ -72,7 +74,7 @@ fn build_graph(
     let (trainer, _) = sample(&graph, table, entries().step_by(count.div_ceil(SAMPLE).max(1)));
     let codec = Arc::new(trainer.finish());
     drop(trainer);
-    memory::ask(bytes(count.min(fit) as u64, usize::from(graph.dims()), graph.map.m.into()));
+    memory::ask(bytes(count.min(fit) as u64, graph.code_bytes(), graph.map.m.into()));
     let mut memory = MemoryGraph::with_capacity(codec.clone(), usize::from(graph.map.m), count.min(fit));
     let mut rest = entries();
     let (mut code, mut vector) = (vec![0; codec.code_bytes()], Vec::new());

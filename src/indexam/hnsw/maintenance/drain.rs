@@ -232,7 +232,8 @@ pub fn writer(graph: &Graph, table: &Table, lock: MaintenanceLock) -> Option<Gra
     match graph.trained(table) {
         Some(graph) => Some(GraphWriter::new(&graph, lock)),
         None => {
-            let untrained = Arc::new(Codec::from_parts(graph.metric(), usize::from(graph.dims()), Vec::new(), 1.0));
+            let untrained =
+                Arc::new(Codec::of_kind(graph.map.page.codes, graph.metric(), graph.code_bytes(), Vec::new(), 1.0));
             let writer = GraphWriter::with_codec(graph, untrained, lock);
             // nothing is alive, so nothing is coded
             let gone = writer.graph().now().pending();

@@ -36,8 +36,7 @@ pub struct LoadedGraph {
 /// Bytes that `nodes` of a graph take when they are loaded.
 #[must_use]
 pub fn bytes(graph: &Graph, nodes: u64) -> u64 {
-    memory_budget::bytes(nodes, usize::from(graph.dims()), usize::from(graph.map.m))
-        + nodes * size_of::<NodeEntry>() as u64
+    memory_budget::bytes(nodes, graph.code_bytes(), usize::from(graph.map.m)) + nodes * size_of::<NodeEntry>() as u64
 }
 
 impl Graph {

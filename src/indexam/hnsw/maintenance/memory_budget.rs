@@ -31,12 +31,12 @@ pub fn memory_setting_name() -> &'static str {
 const WORK_BYTES: u64 = 16;
 
 /// Bytes that a graph of so many nodes takes while it is linked and written.
-pub fn bytes(nodes: u64, dims: usize, m: usize) -> u64 {
-    MemoryGraph::bytes(nodes, dims, m) + nodes * WORK_BYTES
+pub fn bytes(nodes: u64, code_bytes: usize, m: usize) -> u64 {
+    MemoryGraph::bytes(nodes, code_bytes, m) + nodes * WORK_BYTES
 }
 
 /// Most nodes whose graph fits into `budget` bytes.
-pub fn most_nodes(budget: u64, dims: usize, m: usize) -> u64 {
-    let each = (bytes(10_000, dims, m) / 10_000).max(1);
+pub fn most_nodes(budget: u64, code_bytes: usize, m: usize) -> u64 {
+    let each = (bytes(10_000, code_bytes, m) / 10_000).max(1);
     budget / each
 }

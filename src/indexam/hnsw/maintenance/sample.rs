@@ -13,7 +13,7 @@ pub const SAMPLE: usize = 10_000;
 /// What the codes' parameters are learned from; returns also whether there was a vector.
 #[must_use]
 pub fn sample(graph: &Graph, table: &Table, entries: impl Iterator<Item = Entry>) -> (Trainer, bool) {
-    let mut trainer = Trainer::new(graph.metric(), usize::from(graph.dims()));
+    let mut trainer = Trainer::of_kind(graph.map.page.codes, graph.metric(), graph.code_bytes());
     let (mut vector, mut any) = (Vec::new(), false);
     for entry in entries {
         pgrx::check_for_interrupts!();

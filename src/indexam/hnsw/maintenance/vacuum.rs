@@ -144,7 +144,7 @@ pub fn optimize(index: Rel<'_>, heap: Rel<'_>) -> Done {
     // SAFETY: both are open
     unsafe {
         let column = Column::of(index, heap);
-        let table = Table::open(heap, column.dims, pg_sys::RowExclusiveLock as _);
+        let table = Table::open(heap, column.shape(), pg_sys::RowExclusiveLock as _);
         let relam = index.access_method();
         pg_sys::pgstat_progress_start_command(pg_sys::ProgressCommandType::PROGRESS_COMMAND_CREATE_INDEX, heap.oid());
         progress(pg_sys::PROGRESS_CREATEIDX_INDEX_OID.to_u32(), u64::from(index.oid().to_u32()));
