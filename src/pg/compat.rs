@@ -844,3 +844,70 @@ impl ReusePage {
 const _: () = assert!(ReusePage::BYTES == 24);
 #[cfg(not(feature = "pg15"))]
 const _: () = assert!(ReusePage::BYTES == 25);
+
+/// Gives a copy of a relation's entry its own copies of the sets of columns that belong to indexes. In the current memory
+/// context.
+pub unsafe fn own_bitmaps(entry: &mut pg_sys::RelationData) {
+    // SAFETY: sets of the entry that this is a copy of
+    unsafe {
+        entry.rd_keyattr = pg_sys::bms_copy(entry.rd_keyattr);
+        entry.rd_pkattr = pg_sys::bms_copy(entry.rd_pkattr);
+        entry.rd_idattr = pg_sys::bms_copy(entry.rd_idattr);
+        #[cfg(feature = "pg15")]
+        {
+            entry.rd_indexattr = pg_sys::bms_copy(entry.rd_indexattr);
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            entry.rd_hotblockingattr = pg_sys::bms_copy(entry.rd_hotblockingattr);
+            entry.rd_summarizedattr = pg_sys::bms_copy(entry.rd_summarizedattr);
+        }
+    }
+}
+
+/// Frees what [`own_bitmaps`] copied.
+pub unsafe fn free_bitmaps(entry: &mut pg_sys::RelationData) {
+    // SAFETY: by contract
+    unsafe {
+        pg_sys::bms_free(entry.rd_keyattr);
+        pg_sys::bms_free(entry.rd_pkattr);
+        pg_sys::bms_free(entry.rd_idattr);
+        #[cfg(feature = "pg15")]
+        pg_sys::bms_free(entry.rd_indexattr);
+        #[cfg(not(feature = "pg15"))]
+        {
+            pg_sys::bms_free(entry.rd_hotblockingattr);
+            pg_sys::bms_free(entry.rd_summarizedattr);
+        }
+    }
+}
+
+/// Says of a copy of a relation's entry that its sets of columns are known, also where it has no index. 15 takes an empty set of
+/// indexed columns for an unknown one: then the table's oid, which no row changes, is said to be indexed.
+pub unsafe fn claim_bitmaps(entry: &mut pg_sys::RelationData) {
+    #[cfg(feature = "pg15")]
+    if entry.rd_indexattr.is_null() {
+        let member = pg_sys::TableOidAttributeNumber - pg_sys::FirstLowInvalidHeapAttributeNumber;
+        // SAFETY: in the current memory context
+        entry.rd_indexattr = unsafe { pg_sys::bms_make_singleton(member) };
+    }
+    #[cfg(not(feature = "pg15"))]
+    {
+        entry.rd_attrsvalid = true;
+    }
+}
+
+/// Takes a relation's file from a copy of its entry, if it has one.
+pub unsafe fn let_go_of_file(entry: &mut pg_sys::RelationData) {
+    if entry.rd_smgr.is_null() {
+        return;
+    }
+    // SAFETY: what the server's inline function has set and nobody else has taken away
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::smgrclearowner(&raw mut entry.rd_smgr, entry.rd_smgr);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        pg_sys::smgrunpin(entry.rd_smgr);
+    }
+    entry.rd_smgr = std::ptr::null_mut();
+}

@@ -186,7 +186,7 @@ impl Check<'_> {
         let Some(slot) = self.store.slot(reference.slot) else { return };
         if slot.state() != Some(SlotState::Live) {
             say("a row's slot is live", format!("slot {number} is {:?}", slot.state()));
-        } else if slot.generation != reference.generation {
+        } else if !reference.is_of(slot.generation) {
             let (is, expected) = (slot.generation.0, reference.generation.0);
             say("generations agree", format!("slot {number} has generation {is}, the row expects {expected}"));
         } else if slot.tail != root && slot.head != root {

@@ -6,7 +6,7 @@
 //! new table finds it afterwards.
 
 use crate::error::{Error, SqlState};
-use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::reference::{Form, REFERENCE_BYTES};
 use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
 use crate::format::store::{Reference, Slot, SlotNo, SlotState, Tid};
 use crate::pg::catalog;
@@ -127,7 +127,7 @@ impl Copier {
             let vector = StoredVector { slot: reference.slot, dims: reference.dims };
             let is_there = |store: &&Store| {
                 let slot = store.slot(reference.slot);
-                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && s.generation == reference.generation)
+                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && reference.is_of(s.generation))
             };
             let found = self.old_store.as_ref().filter(is_there).is_some_and(|store| {
                 store.read(vector, |_, piece| {
@@ -226,7 +226,7 @@ impl Copier {
                 .iter()
                 .zip(reservations)
                 .map(|((_, bytes), r)| {
-                    Reference { slot: r.slot, generation: r.generation, dims: (bytes.len() / 4) as u16 }.encode()
+                    Reference { slot: r.slot, generation: r.generation, dims: (bytes.len() / 4) as u16, form: Form::Plain }.encode()
                 })
                 .collect();
             for ((column, _), bytes) in row.vectors.iter().zip(&encoded) {
