@@ -23,7 +23,7 @@ use crate::pg::relation::{ExtensionLock, Rel};
 use crate::pg::shadow::with_shadow;
 use crate::pg::{buffer, raw, wal};
 use crate::tableam::rows;
-use crate::tableam::vectors::{Pointer, VectorValue, reveal};
+use crate::tableam::vectors::{Pointer, VectorValue, named_in, reveal};
 use pgrx::pg_sys::{self, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -172,6 +172,34 @@ impl NewRow {
         }
     }
 
+    /// As [`NewRow::toast`], for the server's code that rewrites tables, which does not take a shadow: the row to give it, or
+    /// `None` for one that is so long that this code would move values out of line. `tuple` is freed unless it is the one.
+    pub(super) unsafe fn for_rewrite(
+        rel: Relation,
+        tuple: HeapTuple,
+        references: &[(u16, Reference)],
+    ) -> Option<HeapTuple> {
+        // SAFETY: a row of rel
+        unsafe {
+            let mut stored = tuple;
+            if Self::is_to_be_toasted(tuple) {
+                let options = (pg_sys::HEAP_INSERT_SKIP_FSM | pg_sys::HEAP_INSERT_NO_LOGICAL) as i32;
+                let none = std::ptr::null_mut();
+                stored = boundary(|| raw::heap_toast_insert_or_update(rel, tuple, none, options));
+            }
+            if stored != tuple {
+                raw::heap_freetuple(tuple);
+            }
+            if (*stored).t_len > LONG_ROW {
+                // what it has out of line by now is lost room in the new relation: such rows are rare
+                raw::heap_freetuple(stored);
+                return None;
+            }
+            reveal_in(rel, stored, references);
+            Some(stored)
+        }
+    }
+
     /// The row `tuple`, formed with stand-ins, which the heap will refuse.
     pub(super) fn unprepared(tuple: HeapTuple) -> Self {
         Self { tuple, stored: tuple }
@@ -239,7 +267,7 @@ impl NewRow {
 unsafe fn reveal_in(rel: Relation, tuple: HeapTuple, references: &[(u16, Reference)]) {
     // SAFETY: a row of rel that is ours
     unsafe {
-        let table = Rel::of(rel).oid().to_u32();
+        let table = named_in(rel);
         let values = Values::of(rel, tuple);
         for (column, reference) in references.iter().filter(|(_, reference)| reference.form == Form::Pointer) {
             reveal(values.values[usize::from(*column)], table, *reference);

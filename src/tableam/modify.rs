@@ -13,7 +13,7 @@ use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Reservation, Store};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::{POINTER_BYTES, VectorColumns, VectorValue, stand_in};
+use crate::tableam::vectors::{POINTER_BYTES, VectorColumns, VectorValue, named_in, stand_in};
 use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
 use std::cell::OnceCell;
@@ -149,7 +149,7 @@ pub(super) unsafe fn form_stored(
         let natts = (*desc).natts as usize;
         let mut values: SmallVec<[Datum; 16]> =
             SmallVec::from_slice(std::slice::from_raw_parts((*slot).tts_values, natts));
-        let table = Rel::of(rel).oid().to_u32();
+        let table = named_in(rel);
         let encoded: SmallVec<[[u8; POINTER_BYTES]; 4]> = references.iter().map(|(_, r)| stand_in(table, *r)).collect();
         for ((column, _), bytes) in references.iter().zip(&encoded) {
             values[usize::from(*column)] = Datum::from(bytes.as_ptr());

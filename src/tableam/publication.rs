@@ -96,10 +96,17 @@ impl Needs {
     }
 }
 
-/// What decoding needs of rows that are `written` to the open table `rel`, whose vector columns are `columns`.
+/// What decoding needs of rows that are `written` to the open table `rel`, whose vector columns are `columns`. Of those that a
+/// rewrite writes it needs what it will need of them when they are updated or deleted.
 pub(super) unsafe fn needs(rel: Relation, written: Written, columns: &VectorColumns) -> Needs {
     // SAFETY: rel is open
     unsafe {
+        let rewrites = (*(*rel).rd_rel).relrewrite;
+        if rewrites != pg_sys::InvalidOid {
+            // locked by whoever rewrites it
+            let table = OpenRelation::open(rewrites, pg_sys::NoLock as _);
+            return Needs { vectors: false, ..needs(table.raw(), Written::Update, columns) };
+        }
         if !is_decoded(rel) {
             return Needs::default();
         }
@@ -113,12 +120,6 @@ pub(super) unsafe fn needs(rel: Relation, written: Written, columns: &VectorColu
         let vectors = known.has(written);
         Needs { pointers: known.columns, vectors }
     }
-}
-
-/// The columns of the open table `rel` whose vectors publications send.
-pub(super) unsafe fn published_columns(rel: Relation) -> VectorColumns {
-    // SAFETY: rel is open
-    unsafe { if is_decoded(rel) && is_published(rel) { known(rel).columns } else { VectorColumns::new() } }
 }
 
 /// Notes that a row was `written` to the open table `rel` from which decoding cannot have the new vectors of `columns`. An
@@ -205,15 +206,15 @@ fn refuse(rel: Relation, at_commit: bool) -> ! {
     let (message, hint) = if at_commit {
         (
             format!("cannot commit: vectors were written to table \"{name}\", which has been published meanwhile"),
-            "Vectors cannot be replicated logically. Publish the table without its vector columns, and repeat the \
-             transaction.",
+            "The vectors were not written for replication. Repeat the transaction: then they are.",
         )
     } else {
         (
-            format!("cannot write to table \"{name}\": its vectors are published, and cannot be replicated logically"),
-            "Publish the table without its vector columns, as in FOR TABLE t (id, title), and with a replica identity \
-             that has none; take it out of publications FOR ALL TABLES or of its schema; or convert it with ALTER \
-             TABLE ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
+            format!(
+                "cannot replicate a change to a row of table \"{name}\" that was written before the table was published"
+            ),
+            "The replica identity has a vector column, and the row's vector was not written for replication. VACUUM FULL on \
+             the table makes all its rows fit for it; or use a replica identity without vectors, such as the primary key.",
         )
     };
     raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))

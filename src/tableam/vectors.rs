@@ -165,6 +165,17 @@ fn unknown_reference(table: pg_sys::Oid) -> ! {
     )
 }
 
+/// The oid of the table that pointers in rows of the open table `rel` name: of one that a rewrite fills that of the table whose
+/// place it takes.
+#[must_use]
+pub unsafe fn named_in(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: rel is open
+    unsafe {
+        let rewrites = (*(*rel).rd_rel).relrewrite;
+        if rewrites == pg_sys::InvalidOid { (*rel).rd_id.to_u32() } else { rewrites.to_u32() }
+    }
+}
+
 /// Writes the pointer by which the vector of `table` travels.
 #[inline(always)]
 pub fn write_pointer(pointer: &mut [u8; POINTER_BYTES], table: u32, reference: Reference) {
