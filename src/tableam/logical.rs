@@ -218,7 +218,7 @@ impl NewRow {
         }
     }
 
-    /// Puts the pointers in place of their stand-ins. From here on only a shadow's code may have the row.
+    /// Puts the pointers, if there are any, in place of their stand-ins. From here on only a shadow's code may have the row.
     pub(super) unsafe fn reveal(&self, rel: Relation, references: &[(u16, Reference)]) {
         // SAFETY: rows of rel that are ours
         unsafe {
@@ -267,6 +267,9 @@ impl NewRow {
 unsafe fn reveal_in(rel: Relation, tuple: HeapTuple, references: &[(u16, Reference)]) {
     // SAFETY: a row of rel that is ours
     unsafe {
+        if !any_pointer(references) {
+            return;
+        }
         let table = named_in(rel);
         let values = Values::of(rel, tuple);
         for (column, reference) in references.iter().filter(|(_, reference)| reference.form == Form::Pointer) {
