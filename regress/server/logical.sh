@@ -490,6 +490,38 @@ for round in 1 2 3 4; do
     agree "... arrive"
 done
 there -d sub -c "DROP SUBSCRIPTION s" 2>/dev/null
+# The README's steps to move a table to zvec while it is used: within one server, from pgvector's type where it is there
+type=zvec extension=pg_zvec
+! zvec_has vector >/dev/null || { type=vector extension=vector; }
+here -o /dev/null -c "CREATE DATABASE old" -c "CREATE DATABASE new"
+here -d old -c "CREATE EXTENSION $extension" -c "CREATE TABLE items (id bigint PRIMARY KEY, title text, embedding $type(3)) USING heap" \
+    -c "INSERT INTO items SELECT i, 'item ' || i, format('[%s,%s,1]', i, i % 7)::$type FROM generate_series(1, 2000) i" \
+    -c "CREATE PUBLICATION move FOR TABLE items"
+(for i in {2001..2200}; do
+    echo "INSERT INTO items VALUES ($i, 'new', '[$i,1,2]'); UPDATE items SET embedding = '[0,0,$i]' WHERE id = $i - 1900; DELETE FROM items WHERE id = $i - 1000;"
+    echo "UPDATE items SET title = 'changed' WHERE id = $i - 1500; SELECT pg_sleep(0.01);"
+done | here -d old -o /dev/null) &
+writer=$!
+here -d old -o /dev/null -c "SELECT pg_create_logical_replication_slot('move', 'pgoutput')"
+here -d new -c "CREATE EXTENSION pg_zvec" -c "CREATE TABLE items (id bigint PRIMARY KEY, title text, embedding zvec(3)) USING zvec" \
+    -c "CREATE SUBSCRIPTION move CONNECTION '${connection/dbname=pub/dbname=old}' PUBLICATION move WITH (create_slot = false, slot_name = move)"
+# until_new SQL: waits until the query in the new database says t
+until_new() {
+    for ((n = 0; n < 300; n++)); do
+        [ "$(here -At -d new -c "$1")" != t ] || return 0
+        sleep 0.1
+    done
+    false
+}
+until_new "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel" && here -d new -c "CREATE INDEX ON items USING zvec_hnsw (embedding)"
+zvec_result $? "logical: moving a table: the copy"
+wait "$writer"
+until_new "SELECT confirmed_flush_lsn >= '$(here -At -d old -c "SELECT pg_current_wal_lsn()")' FROM pg_replication_slots WHERE slot_name = 'move'"
+zvec_result $? "logical: moving a table: the changes"
+items="SELECT count(*), md5(string_agg(id || title || embedding::text, ',' ORDER BY id)) FROM items"
+[ "$(here -At -d old -c "$items")" = "$(here -At -d new -c "$items; SELECT * FROM zvec_check('items')")" ] &&
+    here -d new -c "INSERT INTO items VALUES (0, 'after', '[1,2,3]')" -c "DROP SUBSCRIPTION move" 2>/dev/null && here -d old -c "DROP PUBLICATION move"
+zvec_result $? "logical: moving a table: both are alike"
 grep ' ERROR: ' "$ZVEC_SCRATCH/there/log" | grep -vE 'could not (connect|receive|start|send)|terminating|subscription|slot ".*" (does not exist|is active)'
 [ $? = 1 ]
 zvec_result $? "logical: the subscriber met no error"

@@ -897,6 +897,38 @@ pub unsafe fn claim_bitmaps(entry: &mut pg_sys::RelationData) {
     }
 }
 
+/// Gives a copy of a relation's entry the handle of the relation's file, with what it knows: where a row was put last. The
+/// entry itself is without, up to 16.
+pub unsafe fn take_file(entry: &mut pg_sys::RelationData) {
+    let entry: *mut pg_sys::RelationData = entry;
+    // SAFETY: what the server's inline function does; the copy stays where it is
+    unsafe {
+        let handle = pg_sys::smgropen(FileNode::of(entry).servers(), (*entry).rd_backend);
+        (*entry).rd_smgr = std::ptr::null_mut();
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::smgrsetowner(&raw mut (*entry).rd_smgr, handle);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        {
+            (*entry).rd_smgr = handle;
+            pg_sys::smgrpin(handle);
+        }
+    }
+}
+
+/// Gives the handle back to the open relation `rel`, if the copy still has it.
+pub unsafe fn give_file_back(entry: &mut pg_sys::RelationData, rel: pg_sys::Relation) {
+    // SAFETY: as above
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        if !entry.rd_smgr.is_null() {
+            pg_sys::smgrsetowner(&raw mut (*rel).rd_smgr, entry.rd_smgr);
+        }
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let _ = rel;
+        let_go_of_file(entry);
+    }
+}
+
 /// Takes a relation's file from a copy of its entry, if it has one.
 pub unsafe fn let_go_of_file(entry: &mut pg_sys::RelationData) {
     if entry.rd_smgr.is_null() {

@@ -38,7 +38,7 @@ pub unsafe fn with_shadow<R>(rel: Relation, code: impl FnOnce(Relation) -> R) ->
         learn(rel);
         let shadow = place();
         (*shadow).entry = *rel;
-        (*shadow).entry.rd_smgr = std::ptr::null_mut();
+        compat::take_file(&mut (*shadow).entry);
         (*shadow).class = *(*rel).rd_rel;
         (*shadow).entry.rd_rel = &raw mut (*shadow).class;
         (*shadow).class.relkind = pg_sys::RELKIND_TOASTVALUE as _;
@@ -53,7 +53,7 @@ pub unsafe fn with_shadow<R>(rel: Relation, code: impl FnOnce(Relation) -> R) ->
         let given: Relation = &raw mut (*shadow).entry;
         let result = boundary(|| code(given));
         compat::free_bitmaps(&mut (*shadow).entry);
-        compat::let_go_of_file(&mut (*shadow).entry);
+        compat::give_file_back(&mut (*shadow).entry, rel);
         result
     }
 }
