@@ -144,6 +144,14 @@ $t INSERT: id[integer]:16 $v'[1,6]' note[text]:'b'
 $t UPDATE: id[integer]:15 $v'[1,7]' note[text]:unchanged-toast-datum
 $t DELETE: id[integer]:16
 $t DELETE: id[integer]:15"
+gives "a materialised view" "CREATE MATERIALIZED VIEW view USING zvec AS SELECT id, v FROM t; CREATE UNIQUE INDEX ON view (id);
+    INSERT INTO t VALUES (18, '[1,8]'); REFRESH MATERIALIZED VIEW CONCURRENTLY view; SELECT * FROM view WHERE id = 18;
+    UPDATE t SET v = '[1,9]' WHERE id = 18; REFRESH MATERIALIZED VIEW CONCURRENTLY view; SELECT * FROM view WHERE id = 18;
+    REFRESH MATERIALIZED VIEW view; SELECT * FROM view WHERE id = 18; SELECT * FROM zvec_check('view'); DROP MATERIALIZED VIEW view;
+    DELETE FROM t WHERE id = 18; SELECT count(*) FROM ($changes) s WHERE data LIKE '$t%'" "18|[1,8]
+18|[1,9]
+18|[1,9]
+3"
 gives "a transaction that spills to disk" "INSERT INTO big SELECT i, ARRAY[i, 2, 3]::zvec FROM generate_series(1, 5000) i;
     SELECT count(*), count(DISTINCT substr(data, strpos(data, ' v[zvec]:''['))) FROM ($changes) s" "5000|5000"
 gives "a transaction that is streamed while it runs" "INSERT INTO big SELECT i, '[1,2,3]' FROM generate_series(1, 5000) i;

@@ -102,7 +102,8 @@ pub(super) unsafe fn needs(rel: Relation, written: Written, columns: &VectorColu
     // SAFETY: rel is open
     unsafe {
         let rewrites = (*(*rel).rd_rel).relrewrite;
-        if rewrites != pg_sys::InvalidOid {
+        // a materialised view that is refreshed concurrently takes its rows from a temporary table, which stays what it is
+        if rewrites != pg_sys::InvalidOid && !Rel::of(rel).is_temporary() {
             // locked by whoever rewrites it
             let table = OpenRelation::open(rewrites, pg_sys::NoLock as _);
             return Needs { vectors: false, ..needs(table.raw(), Written::Update, columns) };

@@ -166,7 +166,7 @@ fn unknown_reference(table: pg_sys::Oid) -> ! {
 }
 
 /// The oid of the table that pointers in rows of the open table `rel` name: of one that a rewrite fills that of the table whose
-/// place it takes.
+/// place it takes. Nobody reads the rows before.
 #[must_use]
 pub unsafe fn named_in(rel: pg_sys::Relation) -> u32 {
     // SAFETY: rel is open
