@@ -10,6 +10,25 @@ use std::collections::BinaryHeap;
 /// In a key: its node was asked about, and accepted. Node numbers are below this bit, so the order stays that of distances.
 const ASKED: u64 = 1 << 31;
 
+/// Who says which nodes count; a closure that says it will do.
+pub trait Accept {
+    /// Whether a node counts.
+    fn accept(&mut self, node: Node) -> bool;
+    /// Hint that a node is asked about soon.
+    #[inline]
+    fn expect(&mut self, _node: Node) {}
+}
+
+impl<F: FnMut(Node) -> bool> Accept for F {
+    #[inline]
+    fn accept(&mut self, node: Node) -> bool {
+        self(node)
+    }
+}
+
+/// So many places before a node is asked about it is said to be expected.
+pub const EXPECTED: usize = 8;
+
 /// A search's state; reusable, and without allocations once its buffers have grown.
 ///
 /// Every node that was reached is in exactly one of these states: *expanded*; *waiting* to be expanded (`frontier`);
@@ -101,7 +120,7 @@ impl Beam {
         query: &Query,
         ef: usize,
         most_refused: usize,
-        accept: &mut impl FnMut(Node) -> bool,
+        accept: &mut impl Accept,
         out: &mut Vec<(f32, Node)>,
     ) -> bool {
         let ef = ef.max(1);
@@ -169,17 +188,23 @@ impl Beam {
 
     /// Asks about those of the nearest that were not asked about, and takes the refused out; returns whether there were
     /// any, so that others may take their places.
-    fn refuse(&mut self, accept: &mut impl FnMut(Node) -> bool) -> bool {
+    fn refuse(&mut self, accept: &mut impl Accept) -> bool {
         let mut nearest = std::mem::take(&mut self.nearest).into_vec();
-        let before = nearest.len();
-        nearest.retain_mut(|key| {
-            if *key & ASKED == 0 {
-                *key |= ASKED;
-                return accept(node_of(*key & !ASKED));
+        let to_ask = |key: u64| (key & ASKED == 0).then(|| node_of(key));
+        nearest.iter().take(EXPECTED).filter_map(|&key| to_ask(key)).for_each(|node| accept.expect(node));
+        let mut kept = 0;
+        for at in 0..nearest.len() {
+            if let Some(node) = nearest.get(at + EXPECTED).and_then(|&key| to_ask(key)) {
+                accept.expect(node);
             }
-            true
-        });
-        let refused = before - nearest.len();
+            let key = nearest[at];
+            if to_ask(key).is_none_or(|node| accept.accept(node)) {
+                nearest[kept] = key | ASKED;
+                kept += 1;
+            }
+        }
+        let refused = nearest.len() - kept;
+        nearest.truncate(kept);
         self.refused += refused;
         self.nearest = BinaryHeap::from(nearest);
         refused > 0

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::indexam::operator_class;
+use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::relation::Rel;
 use pgrx::pg_sys::{self, Datum, IndexAmRoutine};
@@ -124,4 +125,25 @@ pub unsafe fn descriptor(index: pg_sys::Relation, keys: i32, orderbys: i32) -> p
     }
     // SAFETY: index is open
     unsafe { pg_sys::RelationGetIndexScan(index, keys, orderbys) }
+}
+
+/// Begins a scan anew: keeps what the server gives as keys and orders in its descriptor, and counts the scan.
+pub unsafe fn begin_anew(
+    scan: pg_sys::IndexScanDesc,
+    keys: pg_sys::ScanKey,
+    nkeys: i32,
+    orderbys: pg_sys::ScanKey,
+    norderbys: i32,
+) {
+    // SAFETY: the server's own arguments of `amrescan`; the descriptor has room for as many as it was made for
+    unsafe {
+        if !orderbys.is_null() && norderbys > 0 {
+            std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
+        }
+        if !keys.is_null() && nkeys > 0 {
+            std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
+        }
+        Rel::of((*scan).indexRelation).count_scan();
+        compat::count_search(scan);
+    }
 }

@@ -16,9 +16,9 @@ use crate::knn::result_queue::{Found, TopK};
 use crate::pg::buffer::file;
 use crate::pg::buffer::file::Reader;
 use crate::pg::buffer::thread_pin;
-use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin};
+use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin, may_pin};
 use crate::pg::error::{OrRaise, contained};
-use crate::pg::{memory, process, settings};
+use crate::pg::{memory, process};
 use crate::store::PagePlaces;
 use crate::threads;
 use crate::threads::Processors;
@@ -56,14 +56,6 @@ pub fn wanted(pages: u32) -> usize {
         threshold *= 3;
     }
     helpers
-}
-
-/// Whether threads may read pages past the server: not while `zvec.optimistic_reads` is off, and not in a background worker, which
-/// may be ended at any moment.
-#[must_use]
-pub fn may_pin() -> bool {
-    // SAFETY: state of this backend
-    settings::optimistic_reads() && unsafe { pg_sys::MyBgworkerEntry.is_null() }
 }
 
 /// How many do, where each keeps `kept` rows: no more than there are processors that nobody else of the server needs just now, and

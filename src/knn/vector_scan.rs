@@ -16,7 +16,7 @@ use crate::knn::row_lookup::{RowLookup, SlotVisibility};
 use crate::knn::scan_threads;
 use crate::knn::scan_threads::Task;
 use crate::pg::buffer::Pinned;
-use crate::pg::buffer::thread_pin::interrupt_waits;
+use crate::pg::buffer::thread_pin::{interrupt_waits, may_pin};
 use crate::store::{DataPages, Segment, Store};
 use std::rc::Rc;
 
@@ -163,7 +163,7 @@ pub fn nearest(
         };
         let helpers = if pins.is_temporary() { 0 } else { scan_threads::size(segment.page.data.pages(), best.most()) };
         // from files this thread reads faster, too
-        let by_tasks = helpers > 0 || pins.places().files().is_some() && scan_threads::may_pin();
+        let by_tasks = helpers > 0 || pins.places().files().is_some() && may_pin();
         let at_a_time = if by_tasks { TASK_BYTES / geometry.stride_bytes.max(1) as usize + 1 } else { usize::MAX };
         // visible vectors of a slot page
         let mut seen: Vec<Found> = Vec::new();

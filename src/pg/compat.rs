@@ -17,100 +17,61 @@ pub type ServersFileNode = pg_sys::RelFileLocator;
 #[repr(transparent)]
 pub struct FileNode(ServersFileNode);
 
+/// The file of an open relation, as the server has it.
 #[cfg(feature = "pg15")]
-impl FileNode {
-    /// That of an open relation.
-    #[inline(always)]
-    #[must_use]
-    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
-        // SAFETY: by contract
-        Self(unsafe { (*rel).rd_node })
-    }
-
-    /// That of a buffer's page.
-    #[inline(always)]
-    #[must_use]
-    pub fn of_tag(tag: &pg_sys::BufferTag) -> Self {
-        Self(tag.rnode)
-    }
-
-    /// The tag of a block of the main fork.
-    #[must_use]
-    pub fn tag(&self, block: u32) -> pg_sys::BufferTag {
-        pg_sys::BufferTag { rnode: self.0, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block }
-    }
-
-    /// The oid of the tablespace.
-    #[inline(always)]
-    #[must_use]
-    pub fn tablespace(&self) -> u32 {
-        self.0.spcNode.to_u32()
-    }
-
-    /// The oid of the database.
-    #[inline(always)]
-    #[must_use]
-    pub fn database(&self) -> u32 {
-        self.0.dbNode.to_u32()
-    }
-
-    /// The number of the file.
-    #[inline(always)]
-    #[must_use]
-    pub fn number(&self) -> u32 {
-        self.0.relNode.to_u32()
-    }
+#[inline(always)]
+unsafe fn servers_node(rel: pg_sys::Relation) -> ServersFileNode {
+    // SAFETY: by contract
+    unsafe { (*rel).rd_node }
 }
 
+/// The file of an open relation, as the server has it.
 #[cfg(not(feature = "pg15"))]
-impl FileNode {
-    /// That of an open relation.
-    #[inline(always)]
-    #[must_use]
-    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
-        // SAFETY: by contract
-        Self(unsafe { (*rel).rd_locator })
-    }
+#[inline(always)]
+unsafe fn servers_node(rel: pg_sys::Relation) -> ServersFileNode {
+    // SAFETY: by contract
+    unsafe { (*rel).rd_locator }
+}
 
-    /// That of a buffer's page.
-    #[inline(always)]
-    #[must_use]
-    pub fn of_tag(tag: &pg_sys::BufferTag) -> Self {
-        Self(ServersFileNode { spcOid: tag.spcOid, dbOid: tag.dbOid, relNumber: tag.relNumber })
-    }
+/// Tablespace, database and number of a file.
+#[cfg(feature = "pg15")]
+#[inline(always)]
+fn parts(node: &ServersFileNode) -> [Oid; 3] {
+    [node.spcNode, node.dbNode, node.relNode]
+}
 
-    /// The tag of a block of the main fork.
-    #[must_use]
-    pub fn tag(&self, block: u32) -> pg_sys::BufferTag {
-        pg_sys::BufferTag {
-            spcOid: self.0.spcOid,
-            dbOid: self.0.dbOid,
-            relNumber: self.0.relNumber,
-            forkNum: pg_sys::ForkNumber::MAIN_FORKNUM,
-            blockNum: block,
-        }
-    }
+/// Tablespace, database and number of a file.
+#[cfg(not(feature = "pg15"))]
+#[inline(always)]
+fn parts(node: &ServersFileNode) -> [Oid; 3] {
+    [node.spcOid, node.dbOid, node.relNumber]
+}
 
-    /// The oid of the tablespace.
-    #[inline(always)]
-    #[must_use]
-    pub fn tablespace(&self) -> u32 {
-        self.0.spcOid.to_u32()
-    }
+/// The file that a buffer's page is of.
+#[cfg(feature = "pg15")]
+#[inline(always)]
+fn node_of_tag(tag: &pg_sys::BufferTag) -> ServersFileNode {
+    tag.rnode
+}
 
-    /// The oid of the database.
-    #[inline(always)]
-    #[must_use]
-    pub fn database(&self) -> u32 {
-        self.0.dbOid.to_u32()
-    }
+/// The file that a buffer's page is of.
+#[cfg(not(feature = "pg15"))]
+#[inline(always)]
+fn node_of_tag(tag: &pg_sys::BufferTag) -> ServersFileNode {
+    ServersFileNode { spcOid: tag.spcOid, dbOid: tag.dbOid, relNumber: tag.relNumber }
+}
 
-    /// The number of the file.
-    #[inline(always)]
-    #[must_use]
-    pub fn number(&self) -> u32 {
-        self.0.relNumber.to_u32()
-    }
+/// The tag of a buffer that holds a block of the main fork.
+#[cfg(feature = "pg15")]
+fn tag(node: ServersFileNode, block: u32) -> pg_sys::BufferTag {
+    pg_sys::BufferTag { rnode: node, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block }
+}
+
+/// The tag of a buffer that holds a block of the main fork.
+#[cfg(not(feature = "pg15"))]
+fn tag(node: ServersFileNode, block: u32) -> pg_sys::BufferTag {
+    let ServersFileNode { spcOid, dbOid, relNumber } = node;
+    pg_sys::BufferTag { spcOid, dbOid, relNumber, forkNum: pg_sys::ForkNumber::MAIN_FORKNUM, blockNum: block }
 }
 
 impl PartialEq for FileNode {
@@ -131,6 +92,48 @@ impl From<ServersFileNode> for FileNode {
 }
 
 impl FileNode {
+    /// That of an open relation.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn of(rel: pg_sys::Relation) -> Self {
+        // SAFETY: by contract
+        Self(unsafe { servers_node(rel) })
+    }
+
+    /// That of a buffer's page.
+    #[inline(always)]
+    #[must_use]
+    pub fn of_tag(tag: &pg_sys::BufferTag) -> Self {
+        Self(node_of_tag(tag))
+    }
+
+    /// The tag of a block of the main fork.
+    #[must_use]
+    pub fn tag(&self, block: u32) -> pg_sys::BufferTag {
+        tag(self.0, block)
+    }
+
+    /// The oid of the tablespace.
+    #[inline(always)]
+    #[must_use]
+    pub fn tablespace(&self) -> u32 {
+        parts(&self.0)[0].to_u32()
+    }
+
+    /// The oid of the database.
+    #[inline(always)]
+    #[must_use]
+    pub fn database(&self) -> u32 {
+        parts(&self.0)[1].to_u32()
+    }
+
+    /// The number of the file.
+    #[inline(always)]
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        parts(&self.0)[2].to_u32()
+    }
+
     /// As the server's functions want it.
     #[must_use]
     pub fn servers(&self) -> ServersFileNode {

@@ -20,7 +20,6 @@ use crate::pg::wal;
 use crate::pg::wal::Change;
 use crate::store::damaged;
 use crate::store::segment_cache::{Segment, Store};
-use std::cell::Cell;
 use std::rc::Rc;
 
 impl Store<'_> {
@@ -74,14 +73,7 @@ impl Store<'_> {
         drop(pages);
         hit("segment.frozen");
         drop(lock);
-        self.remember(Segment {
-            no,
-            tag: no.tag(self.base()),
-            block,
-            page,
-            target: Cell::new(0),
-            full_at: Cell::new(0),
-        })
+        self.remember(Segment::new(no, no.tag(self.base()), block, page, 0))
     }
 
     /// Adds pages until the segment has at least `needed` pages of `kind` (slots or data), and never more than its
@@ -133,9 +125,7 @@ impl Store<'_> {
                 hit("grow.frozen");
             }
             drop(pages);
-            let target = now.target.get();
-            let (no, tag, block) = (now.no, now.tag, now.block);
-            now = self.remember(Segment { no, tag, block, page, target: Cell::new(target), full_at: Cell::new(0) });
+            now = self.remember(Segment::new(now.no, now.tag, now.block, page, now.target.get()));
             left -= batch;
         }
         hit("grow.end");

@@ -12,6 +12,7 @@ use crate::pg::buffer;
 use crate::pg::buffer::Pinned;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::buffer::thread_pin::Pin;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation;
@@ -156,7 +157,7 @@ impl KnownSegment {
 
 /// Hands the bytes of a stored vector of `table` to `take`, piece by piece in order. Where vectors are read in the order of
 /// their places, the second argument is the address of what is likely to be read a page later, for fetching it ahead;
-/// otherwise 0. An error is raised when there is no such vector.
+/// otherwise 0. An error is raised when there is no such vector. `take` calls nothing of the server.
 ///
 /// For where no Rust value waits to be dropped: an error of the server may jump over the callers' frames.
 #[inline]
@@ -199,17 +200,24 @@ pub unsafe fn pieces(table: u32, vector: StoredVector, mut take: impl FnMut(&[u8
     for piece in known.segment.page.geometry.pieces(vector.slot.position()) {
         let Some(block) = known.block(piece.ordinal) else { missing(table, vector) };
         let recent = known.hints.get_any(block);
+        let header = PageHeader { kind: PageKind::Data, segment: known.segment.no, ordinal: piece.ordinal };
+        let from = PAYLOAD_START + piece.offset;
+        // SAFETY: the number of a shared buffer, or none; `take` calls nothing of the server
+        if let Some(pin) = unsafe { Pin::for_a_moment(recent, &optimistic::Block { node: known.node, number: block }) }
+            && header.matches(pin.page())
+        {
+            take(&pin.page()[from..from + piece.len], known.ahead(piece.ordinal, block, from));
+            continue;
+        }
         // SAFETY: the server checks that a buffer still holds the very block
         let page = unsafe {
             let found = if recent > 0 { buffer::pin_recent_bare(known.node, block, recent) } else { None };
             found.unwrap_or_else(|| known.search(block))
         };
-        let header = PageHeader { kind: PageKind::Data, segment: known.segment.no, ordinal: piece.ordinal };
         if !header.matches(page.page()) {
             let toast = OpenRelation::open(known.toast, pg_sys::AccessShareLock as _);
             check_header(toast.rel(), block, page.page(), &header)
         }
-        let from = PAYLOAD_START + piece.offset;
         take(&page.page()[from..from + piece.len], known.ahead(piece.ordinal, block, from));
     }
 }

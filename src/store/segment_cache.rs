@@ -5,13 +5,13 @@
 
 use crate::format::page::Damage;
 use crate::format::store::page::{RootPage, SegmentPage};
-use crate::format::store::{SegmentNo, SegmentTag, SlotNo};
+use crate::format::store::{Blocks, SegmentNo, SegmentTag, SlotNo};
 use crate::pg::buffer;
 use crate::pg::compat::FileNode;
 use crate::pg::relation::Rel;
 use crate::store::{check_header, damaged, raise_lacking, rootless};
 use pgrx::pg_sys;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -29,6 +29,33 @@ pub struct Segment {
     pub(super) target: Cell<u32>,
     /// the relation cache's epoch in which the segment was found to have no free slot; 0 = never
     pub(super) full_at: Cell<u64>,
+    /// the blocks of the slot pages, once one was asked for out of order
+    slot_blocks: OnceCell<Blocks>,
+    /// the blocks of the data pages, likewise
+    data_blocks: OnceCell<Blocks>,
+}
+
+impl Segment {
+    pub(super) fn new(no: SegmentNo, tag: SegmentTag, block: u32, page: SegmentPage, target: u32) -> Self {
+        let (slot_blocks, data_blocks) = (OnceCell::new(), OnceCell::new());
+        Self { no, tag, block, page, target: Cell::new(target), full_at: Cell::new(0), slot_blocks, data_blocks }
+    }
+
+    /// The block of slot page `ordinal`, for those who ask for many in no order; `None` past the end.
+    #[inline]
+    #[must_use]
+    pub fn slot_block(&self, ordinal: u32) -> Option<u32> {
+        let list = &self.page.slots;
+        self.slot_blocks.get_or_init(|| Blocks::of(list)).get(ordinal, list)
+    }
+
+    /// The block of data page `ordinal`, as [`Segment::slot_block`].
+    #[inline]
+    #[must_use]
+    pub fn data_block(&self, ordinal: u32) -> Option<u32> {
+        let list = &self.page.data;
+        self.data_blocks.get_or_init(|| Blocks::of(list)).get(ordinal, list)
+    }
 }
 
 pub(super) struct Map {
@@ -177,14 +204,8 @@ impl<'r> Store<'r> {
         if let Some(extent) = extents.find(|extent| extent.start + extent.pages > blocks) {
             damaged(self.rel, block, &Damage(format!("the extent at block {} goes past the end", extent.start)));
         }
-        Segment {
-            no,
-            tag: no.tag(self.map.base.get()),
-            block,
-            target: Cell::new(page.free_hint),
-            full_at: Cell::new(0),
-            page,
-        }
+        let target = page.free_hint;
+        Segment::new(no, no.tag(self.map.base.get()), block, page, target)
     }
 
     /// Reads the segment's page anew.

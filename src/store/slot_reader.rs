@@ -8,6 +8,8 @@ use crate::format::store::{Geometry, PageHeader, SegmentTag, Slot, SlotNo};
 use crate::pg::buffer;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::buffer::optimistic::Looker;
+use crate::pg::buffer::thread_pin::Pin;
 use crate::pg::compat::FileNode;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};
@@ -58,22 +60,32 @@ impl SlotReader {
         Some(Self { tag, recent: Recent::new(store, tag, PageKind::Slots)? })
     }
 
+    /// Has the processor load slot `number`, if it is known where it is.
+    #[inline]
+    pub fn expect(&self, number: SlotNo) {
+        let (ordinal, index) = Geometry::slot_at(number.position());
+        if let Some(block) = self.recent.segment.slot_block(ordinal) {
+            optimistic::prefetch(self.recent.hints.get(block), SlotPage::offset(index), SLOT_BYTES);
+        }
+    }
+
     /// Slot `number` of the segment as it is now; `None` when the segment has no such slot.
     #[inline]
     #[must_use]
     pub fn slot(&self, store: &Store, number: SlotNo) -> Option<Slot> {
         let (ordinal, index) = Geometry::slot_at(number.position());
-        let Some(block) = self.recent.segment.page.slots.block(ordinal) else {
+        let Some(block) = self.recent.segment.slot_block(ordinal) else {
             // beyond what was known when the look was made
             return store.slot(number);
         };
         let known = self.recent.hints.get(block);
-        if known > 0 && !optimistic::is_refused() {
-            let block = optimistic::Block { node: self.recent.node, number: block };
-            // SAFETY: a slot lies within its page
-            if let Some(bytes) = unsafe { optimistic::snapshot::<SLOT_BYTES>(known, &block, SlotPage::offset(index)) } {
-                return Some(Slot::decode(&bytes));
-            }
+        if known > 0
+            && !optimistic::is_refused()
+            && let Some(looker) = Looker::of(self.recent.node)
+            // SAFETY: a slot lies within its page; remembered are shared buffers only
+            && let Some(bytes) = unsafe { looker.snapshot::<SLOT_BYTES>(known, block, SlotPage::offset(index)) }
+        {
+            return Some(Slot::decode(&bytes));
         }
         let page = self.recent.read(store, ordinal, block).share();
         Some(SlotPage::slot(page.page(), index))
@@ -108,7 +120,7 @@ impl VectorReader {
     fn is_found(&self, slot: SlotNo) -> bool {
         let segment = &self.recent.segment;
         let Some(piece) = segment.page.geometry.pieces(slot.position()).next() else { return true };
-        let Some(number) = segment.page.data.block(piece.ordinal) else { return true };
+        let Some(number) = segment.data_block(piece.ordinal) else { return true };
         let (known, block) = (self.recent.hints.get(number), optimistic::Block { node: self.recent.node, number });
         // SAFETY: remembered are shared buffers only
         known > 0 && unsafe { optimistic::holds(known, &block) }
@@ -118,27 +130,34 @@ impl VectorReader {
     /// that are not. The slots are covered.
     #[inline]
     pub fn read_ahead(&self, store: &Store, slots: impl Iterator<Item = SlotNo>) {
-        let page = &self.recent.segment.page;
-        let blocks =
-            |slot: SlotNo| page.geometry.pieces(slot.position()).filter_map(|piece| page.data.block(piece.ordinal));
+        let segment = &self.recent.segment;
+        let pieces = |slot: SlotNo| segment.page.geometry.pieces(slot.position());
+        let blocks = |slot| pieces(slot).filter_map(|piece| segment.data_block(piece.ordinal));
         buffer::read_ahead(store.relation(), slots, |&slot| self.is_found(slot), blocks)
     }
 
-    /// Hands the pieces of the vector in `slot` to `take`, first to last. The slot is covered.
+    /// Hands the pieces of the vector in `slot` to `take`, first to last. The slot is covered. `take` calls nothing of the server.
     #[inline]
     pub fn each_piece(&self, store: &Store, slot: SlotNo, mut take: impl FnMut(&[u8])) {
         for piece in self.recent.segment.page.geometry.pieces(slot.position()) {
-            let Some(block) = self.recent.segment.page.data.block(piece.ordinal) else { return };
+            let Some(block) = self.recent.segment.data_block(piece.ordinal) else { return };
             let known = self.recent.hints.get(block);
+            let from = PAYLOAD_START + piece.offset;
+            let bytes = from..from + piece.len;
             // a pin and not a look, since by these distances rows are put in order; and no lock, since the bytes of a
             // stored vector do not change
+            let at = optimistic::Block { node: self.recent.node, number: block };
+            // SAFETY: remembered are shared buffers only; `take` calls nothing of the server
+            if let Some(pin) = unsafe { Pin::for_a_moment(known, &at) } {
+                take(&pin.page()[bytes]);
+                continue;
+            }
             // SAFETY: the server checks that the buffer still holds the block; the store's relation is open
             let page = unsafe {
                 let pinned = if known > 0 { buffer::pin_recent(self.recent.node, block, known) } else { None };
                 pinned.unwrap_or_else(|| self.recent.read(store, piece.ordinal, block))
             };
-            let from = PAYLOAD_START + piece.offset;
-            take(&page.page()[from..from + piece.len]);
+            take(&page.page()[bytes]);
         }
     }
 }

@@ -27,7 +27,7 @@ struct RowScan {
 }
 
 impl RowScan {
-    unsafe fn heap_scan(&self) -> *mut pg_sys::HeapScanDescData {
+    fn heap_scan(&self) -> *mut pg_sys::HeapScanDescData {
         self.scan.cast()
     }
 

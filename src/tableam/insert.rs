@@ -214,7 +214,7 @@ unsafe fn batch_of(slots: &[*mut TupleTableSlot], columns: &VectorColumns) -> Ve
 }
 
 /// Reserves a slot for each vector of a batch, those of a column and of as many dimensions together.
-unsafe fn reserve_for(batch: &mut [Batched], writer: &StoreWriter) {
+fn reserve_for(batch: &mut [Batched], writer: &StoreWriter) {
     let shape = |b: &Batched| (b.vector.column, b.vector.value.dims());
     batch.sort_by_key(|b| (shape(b), b.row));
     for group in batch.chunk_by_mut(|a, b| shape(a) == shape(b)) {

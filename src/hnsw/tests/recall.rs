@@ -99,7 +99,7 @@ fn growing_loses_nothing() {
             let mut at_once = Vec::new();
             let mut other = Beam::new();
             other.start(&graph, &query);
-            other.extend(&graph, &query, 100, usize::MAX, &mut |node| node.is_multiple_of(accepted), &mut at_once);
+            other.extend(&graph, &query, 100, usize::MAX, &mut |node: u32| node.is_multiple_of(accepted), &mut at_once);
             let worse = at_once.iter().filter(|found| !grown.contains(found)).count();
             assert!(worse <= 2, "{worse} of {} were not found by going on", at_once.len());
 

@@ -2,7 +2,7 @@
 
 use crate::indexam::flat::build;
 use crate::indexam::flat::parallel::work_of;
-use crate::indexam::handler::descriptor;
+use crate::indexam::handler::{begin_anew, descriptor};
 use crate::knn::column::Column;
 use crate::knn::exact_passes::{ExactPasses, FIRST_PASS_ROWS};
 use crate::knn::row_lookup::RowLookup;
@@ -44,14 +44,7 @@ pub unsafe extern "C-unwind" fn amrescan(
     // SAFETY: the server's own arguments; the state was made by ambeginscan
     unsafe {
         guarded(|| {
-            if !orderbys.is_null() && norderbys > 0 {
-                std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
-            }
-            if !keys.is_null() && nkeys > 0 {
-                std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
-            }
-            Rel::of((*scan).indexRelation).count_scan();
-            crate::pg::compat::count_search(scan);
+            begin_anew(scan, keys, nkeys, orderbys, norderbys);
             (*(*scan).opaque.cast::<FlatScan>()).begin(scan);
         });
     }

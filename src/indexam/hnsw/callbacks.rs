@@ -3,7 +3,7 @@
 use crate::error::{Error, SqlState};
 use crate::format::graph::{Entry, MetaPage};
 use crate::format::store::slot_set::SlotSet;
-use crate::indexam::handler::{Callbacks, descriptor, routine};
+use crate::indexam::handler::{Callbacks, begin_anew, descriptor, routine};
 use crate::indexam::hnsw::cost;
 use crate::indexam::hnsw::maintenance::build;
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
@@ -18,7 +18,7 @@ use crate::indexam::hnsw::table::Table;
 use crate::indexam::options;
 use crate::knn::column::Column;
 use crate::knn::scan_hints::Hints;
-use crate::pg::compat::{self};
+use crate::pg::compat;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::relation::Rel;
@@ -303,14 +303,7 @@ unsafe extern "C-unwind" fn amrescan(
     // SAFETY: the server's own arguments
     unsafe {
         guarded(|| {
-            if !orderbys.is_null() && norderbys > 0 {
-                std::ptr::copy(orderbys, (*scan).orderByData, norderbys as usize);
-            }
-            if !keys.is_null() && nkeys > 0 {
-                std::ptr::copy(keys, (*scan).keyData, nkeys as usize);
-            }
-            Rel::of((*scan).indexRelation).count_scan();
-            compat::count_search(scan);
+            begin_anew(scan, keys, nkeys, orderbys, norderbys);
             let (snapshot, context) = ((*scan).xs_snapshot, pg_sys::CurrentMemoryContext);
             let mut state = (*scan).opaque.cast::<State>();
             if state.is_null() {

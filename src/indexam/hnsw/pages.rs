@@ -11,6 +11,8 @@ use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
+use crate::pg::buffer::optimistic::Looker;
+use crate::pg::buffer::thread_pin::Pin;
 use crate::pg::compat::FileNode;
 use crate::pg::error::raise;
 use crate::pg::relation::Rel;
@@ -308,6 +310,12 @@ impl Graph {
     /// caller has no page locked, of this index or another relation.
     #[inline]
     pub fn see<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> R {
+        let at = self.whereabouts(area, ordinal);
+        let block = optimistic::Block { node: self.map.node, number: at.block };
+        // SAFETY: buffers of this index are shared ones, or none is remembered; `see` only reads
+        if let Some(pin) = unsafe { Pin::for_a_moment(at.buffer, &block) } {
+            return see(pin.page());
+        }
         let page = self.pin(area, ordinal);
         if settings::optimistic_reads() { see(page.page()) } else { see(page.share().page()) }
     }
@@ -315,18 +323,24 @@ impl Graph {
     /// As [`Graph::look`], if the page is where it was last found; it may be refused even so (see [`optimistic`]).
     #[inline(always)]
     pub fn glance<R>(&self, area: Area, ordinal: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-        self.glance_at(self.whereabouts(area, ordinal), see)
+        Self::glance_at(self.looker(), self.whereabouts(area, ordinal), see)
     }
 
-    /// As [`Graph::glance`], of the page that may be there.
+    /// Who looks at the graph's pages.
     #[inline(always)]
-    pub fn glance_at<R>(&self, at: Whereabouts, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+    #[must_use]
+    pub fn looker(&self) -> Option<Looker> {
+        Looker::of(self.map.node)
+    }
+
+    /// As [`Graph::glance`], of the page that may be there, by the graph's [`Graph::looker`].
+    #[inline(always)]
+    pub fn glance_at<R>(looker: Option<Looker>, at: Whereabouts, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
         if at.buffer <= 0 || optimistic::is_refused() {
             return None;
         }
-        let block = optimistic::Block { node: self.map.node, number: at.block };
         // SAFETY: `see` only reads; buffers of this index are shared ones, or none is remembered
-        unsafe { optimistic::look(at.buffer, &block, see) }
+        unsafe { looker?.look(at.buffer, at.block, see) }
     }
 
     /// Whether page `ordinal` of `area` is where it was last found.

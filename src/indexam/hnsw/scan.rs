@@ -18,8 +18,9 @@
 use crate::format::graph::Entry;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
+use crate::hnsw::beam::Accept;
 use crate::hnsw::next_step::{Known, Step, Width, next_step};
-use crate::hnsw::{Beam, Node};
+use crate::hnsw::{Beam, Node, beam};
 use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::codes::PendingVectors;
@@ -36,7 +37,7 @@ use crate::quant::Query;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 /// A node whose exact distance is not known yet.
@@ -367,17 +368,9 @@ impl GraphScan {
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
             let Search { graph, query, beam, waiting, .. } = search;
-            // what a look without a pin has seen may be anything: the slots of other columns are out of question
             let tag = graph.map.page.tag;
-            let mut asked = 0u32;
-            let mut accept = |node: Node| {
-                asked += 1;
-                if asked.is_multiple_of(ASKED_UNINTERRUPTED) {
-                    pgrx::check_for_interrupts!();
-                }
-                let entry = graph.code_head(node).entry;
-                entry.slot.tag() == tag && sees(table, rows, entry)
-            };
+            let mut accept =
+                Asked { graph, table, rows, asked: 0, expected: VecDeque::with_capacity(beam::EXPECTED + 1) };
             let most_refused = graph.root.nodes as usize / SWEPT_SHARE;
             self.reported.clear();
             search.exhausted = beam.extend(graph, query, self.width.ef, most_refused, &mut accept, &mut self.reported);
@@ -597,6 +590,40 @@ impl Drop for GraphScan {
         if let Some(table) = self.table.take() {
             table.abandon();
         }
+    }
+}
+
+/// Which of a graph's nodes the snapshot may see.
+struct Asked<'s> {
+    graph: &'s Graph,
+    table: &'s Table<'static>,
+    rows: &'s mut RowLookup,
+    /// how many nodes were asked about
+    asked: u32,
+    /// of the nodes that are asked about next: their vectors
+    expected: VecDeque<(Node, Entry)>,
+}
+
+impl Accept for Asked<'_> {
+    #[inline]
+    fn accept(&mut self, node: Node) -> bool {
+        self.asked += 1;
+        if self.asked.is_multiple_of(ASKED_UNINTERRUPTED) {
+            pgrx::check_for_interrupts!();
+        }
+        let expected = self.expected.pop_front().filter(|known| known.0 == node);
+        let entry = expected.map_or_else(|| self.graph.code_head(node).entry, |known| known.1);
+        // what a look without a pin has seen may be anything: the slots of other columns are out of question
+        entry.slot.tag() == self.graph.map.page.tag && sees(self.table, self.rows, entry)
+    }
+
+    #[inline]
+    fn expect(&mut self, node: Node) {
+        let entry = self.graph.code_head(node).entry;
+        if entry.slot.tag() == self.graph.map.page.tag {
+            self.table.expect_slot(entry.slot);
+        }
+        self.expected.push_back((node, entry));
     }
 }
 

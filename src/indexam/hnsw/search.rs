@@ -1,5 +1,7 @@
 //! The graph on pages, as searches see it.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::entry::{CODE_HEAD_BYTES, decode_links};
 use crate::format::graph::{Area, CodeHead, NodeEntry};
 use crate::format::page::PageBytes;
@@ -47,27 +49,8 @@ impl Graph {
     fn prefetch(&self, node: Node) -> Whereabouts {
         let (ordinal, at) = self.map.codes.at(node);
         let whereabouts = self.whereabouts(Area::Codes, ordinal);
-        self.prefetch_at(whereabouts.buffer, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
+        optimistic::prefetch(whereabouts.buffer, at, self.map.codes.stride_bytes.min(PREFETCH_BYTES));
         whereabouts
-    }
-
-    /// Starts loading bytes of the page in a buffer, if its number is known.
-    #[inline(always)]
-    fn prefetch_at(&self, buffer: i32, at: usize, bytes: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            if buffer > 0 {
-                // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
-                unsafe {
-                    _mm_prefetch::<_MM_HINT_T0>(optimistic::descriptor(buffer).cast());
-                    let start = optimistic::memory(buffer).add(at);
-                    for line in (0..bytes).step_by(64) {
-                        _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
-                    }
-                }
-            }
-        }
     }
 
     /// Appends the links of `node` on `level`, without its duplicate.
@@ -150,7 +133,7 @@ impl hnsw::Graph for Graph {
             let (ordinal, at) = self.map.nodes.at(node);
             let buffer = self.whereabouts(Area::Nodes, ordinal).buffer;
             if buffer > 0 {
-                self.prefetch_at(buffer, at, self.map.nodes.entry_bytes);
+                optimistic::prefetch(buffer, at, self.map.nodes.entry_bytes);
             } else {
                 self.read_ahead(Area::Nodes, std::iter::once(ordinal));
             }
@@ -169,6 +152,7 @@ impl hnsw::Graph for Graph {
         for (&node, place) in nodes.iter().take(ahead).zip(&mut places) {
             *place = self.prefetch(node);
         }
+        let looker = self.looker();
         for (i, &node) in nodes.iter().enumerate() {
             if let Some(&next) = nodes.get(i + ahead) {
                 places[(i + ahead) % MOST_AHEAD] = self.prefetch(next);
@@ -179,7 +163,7 @@ impl hnsw::Graph for Graph {
                 let start = at + CODE_HEAD_BYTES;
                 query.distance(quant_head(&head), &page[start..start + shape.code_bytes])
             };
-            let seen = self.glance_at(places[i % MOST_AHEAD], see);
+            let seen = Self::glance_at(looker, places[i % MOST_AHEAD], see);
             out.push(seen.unwrap_or_else(|| {
                 // where one page must be read, others will
                 self.read_ahead(Area::Codes, nodes[i..].iter().map(|&node| shape.at(node).0));

@@ -118,6 +118,16 @@ impl<'r> Table<'r> {
         of_segment(&mut looks, &self.store, tag, || SlotReader::new(&self.store, tag))?.slot(&self.store, number)
     }
 
+    /// Has the processor load a slot that will be asked for.
+    #[inline]
+    pub fn expect_slot(&self, number: SlotNo) {
+        let mut looks = self.looks.borrow_mut();
+        let reader = of_segment(&mut looks, &self.store, number.tag(), || SlotReader::new(&self.store, number.tag()));
+        if let Some(reader) = reader {
+            reader.expect(number);
+        }
+    }
+
     /// To be called before a vector leaves the index that transaction `xmax` has deleted: standbys cancel the queries whose
     /// snapshots may still see its row. VACUUM tells them of the slots that it frees, and of rows, but not of every vector
     /// that is dead by the time the index is looked at.

@@ -10,14 +10,13 @@
 //! refused, and the caller pins the page, which counts.
 //!
 //! *Invariant: while `zvec.optimistic_reads` is off nothing here or in [`crate::pg::buffer::thread_pin`] reads a buffer's
-//! descriptor.* [`holds`] answers no, and with it every look: the callers go the way that they go where nothing is known of the
-//! buffer. Threads are not started ([`crate::knn::scan_threads::may_pin`]).
+//! descriptor.* There is no [`Looker`], and [`holds`] answers no: the callers go the way that they go where nothing is known of
+//! the buffer. Pins past the server are not taken, and threads not started ([`crate::pg::buffer::thread_pin::may_pin`]).
 
 use crate::format::page::{PAGE_BYTES, PageBytes};
 use crate::pg::compat::{FileNode, LOCKED_EXCLUSIVELY};
 use crate::pg::{raw, settings};
 use pgrx::pg_sys;
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 const BM_LOCKED: u32 = 1 << 22;
@@ -25,9 +24,8 @@ const BM_VALID: u32 = 1 << 24;
 /// One in so many looks is refused.
 const PIN_EVERY: u32 = 32;
 
-thread_local! {
-    static LOOKS: Cell<u32> = const { Cell::new(0) };
-}
+/// Looks so far, about: threads may lose one another's.
+static LOOKS: AtomicU32 = AtomicU32::new(0);
 
 /// A block of a relation's main fork.
 #[derive(Clone, Copy)]
@@ -143,22 +141,20 @@ pub unsafe fn buffer_of(block: &Block) -> Option<pg_sys::Buffer> {
 #[inline(always)]
 #[must_use]
 pub fn is_refused() -> bool {
-    LOOKS.with(|looks| {
-        looks.set(looks.get().wrapping_add(1));
-        looks.get() % PIN_EVERY == 0
-    })
+    let looks = LOOKS.load(Ordering::Relaxed).wrapping_add(1);
+    LOOKS.store(looks, Ordering::Relaxed);
+    looks.is_multiple_of(PIN_EVERY)
 }
 
-/// The descriptor of `buffer`, a shared buffer's number, for the processor's prefetching. An address, from which nothing is read
-/// here.
+/// The descriptor of `buffer`, a shared buffer's number. An address, from which nothing is read here.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
-#[must_use]
-pub unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
+unsafe fn descriptor(buffer: pg_sys::Buffer) -> *const u8 {
     // SAFETY: by contract, a shared buffer's number
     unsafe { pg_sys::BufferDescriptors.add(buffer as usize - 1).cast() }
 }
 
-/// The memory of `buffer`, for the processor's prefetching and for [`look`]. An address, from which nothing is read here.
+/// The memory of `buffer`, for the processor's prefetching and for [`Looker`]. An address, from which nothing is read here.
 #[inline(always)]
 #[must_use]
 pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
@@ -166,56 +162,118 @@ pub unsafe fn memory(buffer: pg_sys::Buffer) -> *const u8 {
     unsafe { pg_sys::BufferBlocks.cast::<u8>().add((buffer as usize - 1) * PAGE_BYTES) }
 }
 
-/// What `see` makes of the block in `buffer`; `None` when the buffer does not hold the block (0 never does), or ceased to.
-///
-/// `see` must cope with any bytes, and what it answers is used only if the buffer held the block all the time.
+/// Has the processor load bytes of the page in a buffer, and the buffer's descriptor, if the buffer's number is known: what a look
+/// at them reads.
 #[inline(always)]
-pub unsafe fn look<R>(buffer: pg_sys::Buffer, block: &Block, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
-    // SAFETY: by contract; shared buffers stay mapped
-    unsafe {
-        if buffer <= 0 || !holds(buffer, block) || !is_filled(buffer) {
-            return None;
+pub fn prefetch(buffer: pg_sys::Buffer, at: usize, bytes: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        if buffer > 0 {
+            // SAFETY: prefetching touches nothing; the buffer's number was valid when it was remembered
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(descriptor(buffer).cast());
+                let start = memory(buffer).add(at);
+                for line in (0..bytes).step_by(64) {
+                    _mm_prefetch::<_MM_HINT_T0>(start.add(line).cast());
+                }
+            }
         }
-        let seen = see(&*memory(buffer).cast::<PageBytes>());
-        fence(Ordering::Acquire);
-        (holds(buffer, block) && is_filled(buffer)).then_some(seen)
     }
+}
+
+/// Who looks at pages of one file. There is one only while `zvec.optimistic_reads` is on, and it is good until the server is
+/// called, which may switch that off.
+#[derive(Clone, Copy)]
+pub struct Looker {
+    node: FileNode,
+    /// see [`is_filled`]
+    recovered: bool,
+}
+
+impl Looker {
+    /// For looks at the file; `None` while nobody may look.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(node: FileNode) -> Option<Self> {
+        settings::optimistic_reads().then(|| Self { node, recovered: RECOVERED.load(Ordering::Relaxed) })
+    }
+
+    /// Whether `buffer`, a shared buffer's number, holds block `number`.
+    #[inline(always)]
+    unsafe fn holds(&self, buffer: pg_sys::Buffer, number: u32) -> bool {
+        // SAFETY: by contract
+        unsafe { is(buffer, &Block { node: self.node, number }, BM_VALID | BM_LOCKED) }
+    }
+
+    /// What `see` makes of block `number` in `buffer`; `None` when the buffer does not hold the block (0 never does), or ceased
+    /// to.
+    ///
+    /// `see` must cope with any bytes, and what it answers is used only if the buffer held the block all the time.
+    #[inline(always)]
+    pub unsafe fn look<R>(&self, buffer: pg_sys::Buffer, number: u32, see: impl FnOnce(&PageBytes) -> R) -> Option<R> {
+        // SAFETY: by contract; shared buffers stay mapped
+        unsafe {
+            let is_there = || self.holds(buffer, number) && (self.recovered || is_unlocked(buffer));
+            if buffer <= 0 || !is_there() {
+                return None;
+            }
+            let seen = see(&*memory(buffer).cast::<PageBytes>());
+            fence(Ordering::Acquire);
+            is_there().then_some(seen)
+        }
+    }
+
+    /// `N` bytes of block `number` in `buffer`, at `at` (both multiples of 8), as they were together at one moment; `None` as
+    /// [`Looker::look`], and while somebody writes the page.
+    ///
+    /// They are read twice, and between the two nobody holds the page's lock for writing. A writer that was at work during
+    /// the first reading has ended by then, so the second sees all of its work; one that is at work during the second has
+    /// begun after. Equal readings are therefore what the page held at that moment.
+    #[inline(always)]
+    pub unsafe fn snapshot<const N: usize>(&self, buffer: pg_sys::Buffer, number: u32, at: usize) -> Option<[u8; N]> {
+        // SAFETY: by contract; the bytes lie within the page
+        unsafe {
+            if buffer <= 0 || at + N > PAGE_BYTES || !at.is_multiple_of(WORD) || !self.holds(buffer, number) {
+                return None;
+            }
+            let source = memory(buffer).add(at).cast();
+            let first = read_words(source);
+            fence(Ordering::Acquire);
+            if !is_unlocked(buffer) || !self.holds(buffer, number) {
+                return None;
+            }
+            fence(Ordering::Acquire);
+            let second = read_words(source);
+            fence(Ordering::Acquire);
+            (first == second && self.holds(buffer, number)).then_some(first)
+        }
+    }
+}
+
+/// Bytes that are read at a time: one by one, the compiler keeps to that.
+const WORD: usize = size_of::<u64>();
+
+/// `N` bytes, each word read once.
+#[inline(always)]
+unsafe fn read_words<const N: usize>(source: *const u64) -> [u8; N] {
+    const { assert!(N.is_multiple_of(WORD)) };
+    let mut bytes = [0; N];
+    for (at, word) in bytes.as_chunks_mut::<WORD>().0.iter_mut().enumerate() {
+        // SAFETY: by contract, aligned and N bytes long
+        *word = unsafe { source.add(at).read_volatile() }.to_ne_bytes();
+    }
+    bytes
 }
 
 /// Whether nobody holds the content lock of `buffer` exclusively.
 #[inline(always)]
 unsafe fn is_unlocked(buffer: pg_sys::Buffer) -> bool {
     debug_assert!(settings::optimistic_reads());
-    // SAFETY: as in `holds`
+    // SAFETY: as in `is`
     unsafe {
         let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
         let state = &*(&raw const (*descriptor).content_lock.state.value).cast::<AtomicU32>();
         state.load(Ordering::Acquire) & LOCKED_EXCLUSIVELY == 0
-    }
-}
-
-/// `N` bytes of the block in `buffer`, at `at`, as they were together at one moment; `None` as [`look`], and while
-/// somebody writes the page.
-///
-/// They are read twice, and between the two nobody holds the page's lock for writing. A writer that was at work during
-/// the first reading has ended by then, so the second sees all of its work; one that is at work during the second has
-/// begun after. Equal readings are therefore what the page held at that moment.
-#[inline(always)]
-pub unsafe fn snapshot<const N: usize>(buffer: pg_sys::Buffer, block: &Block, at: usize) -> Option<[u8; N]> {
-    // SAFETY: by contract; the bytes lie within the page
-    unsafe {
-        if buffer <= 0 || at + N > PAGE_BYTES || !holds(buffer, block) {
-            return None;
-        }
-        let source = memory(buffer).add(at).cast::<[u8; N]>();
-        let first = std::ptr::read_volatile(source);
-        fence(Ordering::Acquire);
-        if !is_unlocked(buffer) || !holds(buffer, block) {
-            return None;
-        }
-        fence(Ordering::Acquire);
-        let second = std::ptr::read_volatile(source);
-        fence(Ordering::Acquire);
-        (first == second && holds(buffer, block)).then_some(first)
     }
 }

@@ -1,4 +1,4 @@
-//! Thread pins: pins of buffers that threads of the backend take.
+//! Thread pins: pins of buffers that threads of the backend take, past the server's own.
 //!
 //! A backend's pins are counted twice by the server: in the buffer's descriptor, in shared memory, for all backends, and in
 //! the backend's own memory, which no second thread may touch. A thread that reads shared buffers takes and drops its pins
@@ -9,6 +9,10 @@
 //! happens ([`Pin`] is a guard), and the backend must not come to an end while such threads run: its first thread holds
 //! interrupts off ([`InterruptsHeld`]) until they have ended. A background worker that keeps the server's own handler for
 //! SIGTERM ends all the same: so none has such threads.
+//!
+//! The first thread takes such a pin too, where the server's cost more than what is read under it: for a moment
+//! ([`Pin::for_a_moment`]), in which it calls nothing of the server. So no error of the server passes it by, no interrupt is
+//! served, and the backend does not end; a panic drops it. The server's pins need memory, which may lack, and so a guard.
 
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::optimistic::Block;
@@ -72,30 +76,47 @@ impl Owed {
         let owed = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for buffer in owed {
             // SAFETY: pinned by a thread, and the pin is dropped by nobody else
-            unsafe {
-                let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
-                let mut waiting = None;
-                exchange(state(buffer), |old| {
-                    let new = old - BUF_REFCOUNT_ONE;
-                    // whoever waits has a pin, and is to be woken when that is the last one
-                    let wakes = new & BM_PIN_COUNT_WAITER != 0 && new & BUF_REFCOUNT_MASK == BUF_REFCOUNT_ONE;
-                    // written before the flag was set, and not again as long as it is
-                    fence(Ordering::Acquire);
-                    waiting = wakes.then(|| (&raw const (*descriptor).wait_backend_pgprocno).read_volatile());
-                    Some(if wakes { new & !BM_PIN_COUNT_WAITER } else { new })
-                });
-                if let Some(process) = waiting {
-                    pg_sys::ProcSendSignal(process);
-                }
-            }
+            unsafe { drop_and_wake(buffer) }
         }
     }
 }
 
-/// A buffer that a thread has pinned.
+/// Drops a pin of `buffer`, and wakes who waits for that. For the backend's first thread. Raises no error.
+#[cold]
+unsafe fn drop_and_wake(buffer: pg_sys::Buffer) {
+    // SAFETY: by contract, pinned
+    unsafe {
+        let descriptor = &raw const (*pg_sys::BufferDescriptors.add(buffer as usize - 1)).bufferdesc;
+        let mut waiting = None;
+        exchange(state(buffer), |old| {
+            let new = old - BUF_REFCOUNT_ONE;
+            // whoever waits has a pin, and is to be woken when that is the last one
+            let wakes = new & BM_PIN_COUNT_WAITER != 0 && new & BUF_REFCOUNT_MASK == BUF_REFCOUNT_ONE;
+            // written before the flag was set, and not again as long as it is
+            fence(Ordering::Acquire);
+            waiting = wakes.then(|| (&raw const (*descriptor).wait_backend_pgprocno).read_volatile());
+            Some(if wakes { new & !BM_PIN_COUNT_WAITER } else { new })
+        });
+        if let Some(process) = waiting {
+            pg_sys::ProcSendSignal(process);
+        }
+    }
+}
+
+/// Whether buffers may be pinned past the server: not while `zvec.optimistic_reads` is off, and not in a background worker, which
+/// may be ended at any moment.
+#[inline(always)]
+#[must_use]
+pub fn may_pin() -> bool {
+    // SAFETY: state of this backend
+    settings::optimistic_reads() && unsafe { pg_sys::MyBgworkerEntry.is_null() }
+}
+
+/// A buffer that is pinned past the server.
 pub struct Pin<'o> {
     buffer: pg_sys::Buffer,
-    owed: &'o Owed,
+    /// of a thread; the backend's first one drops it itself, whoever waits
+    owed: Option<&'o Owed>,
 }
 
 impl<'o> Pin<'o> {
@@ -104,6 +125,12 @@ impl<'o> Pin<'o> {
     #[inline]
     #[must_use]
     pub unsafe fn of(buffer: pg_sys::Buffer, block: &Block, once: bool, owed: &'o Owed) -> Option<Self> {
+        // SAFETY: by contract
+        unsafe { Self::take(buffer, block, once, Some(owed)) }
+    }
+
+    #[inline(always)]
+    unsafe fn take(buffer: pg_sys::Buffer, block: &Block, once: bool, owed: Option<&'o Owed>) -> Option<Self> {
         let most = if once { 1 } else { BM_MAX_USAGE_COUNT };
         // SAFETY: a shared buffer's number
         unsafe {
@@ -122,12 +149,30 @@ impl<'o> Pin<'o> {
         }
     }
 
-    /// Where the page is in memory.
+    /// The page.
     #[inline]
     #[must_use]
     pub fn page(&self) -> &crate::format::page::PageBytes {
         // SAFETY: pinned as long as self lives
         unsafe { &*optimistic::memory(self.buffer).cast() }
+    }
+}
+
+impl Pin<'static> {
+    /// Pins `buffer`, a shared buffer's number or none, for the backend's first thread, if it holds the block and may be pinned
+    /// past the server. As long as the value lives nothing of the server is called. The statement's buffer usage counts it.
+    #[inline]
+    #[must_use]
+    pub unsafe fn for_a_moment(buffer: pg_sys::Buffer, block: &Block) -> Option<Self> {
+        // SAFETY: by contract; the count is this backend's
+        unsafe {
+            if !may_pin() {
+                return None;
+            }
+            let pin = Self::take(buffer, block, false, None)?;
+            pg_sys::pgBufferUsage.shared_blks_hit += 1;
+            Some(pin)
+        }
     }
 }
 
@@ -138,8 +183,11 @@ impl Drop for Pin<'_> {
         let dropped = exchange(unsafe { state(self.buffer) }, |old| {
             (old & BM_PIN_COUNT_WAITER == 0).then_some(old - BUF_REFCOUNT_ONE)
         });
-        if !dropped {
-            self.owed.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffer);
+        match self.owed {
+            _ if dropped => {}
+            Some(owed) => owed.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.buffer),
+            // SAFETY: pinned by the backend's first thread
+            None => unsafe { drop_and_wake(self.buffer) },
         }
     }
 }
