@@ -5,10 +5,10 @@
 use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List, LockTupleMode,
-    LockWaitPolicy,
-    OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState, Snapshot, TableAmRoutine,
-    TM_FailureData, TM_Result, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
+    LockTupleMode, LockWaitPolicy, OffsetNumber, Oid, Page, QueryDesc, Relation, RmgrId, ScanDirection, ScanState,
+    Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot,
+    XLogRecPtr,
 };
 
 unsafe extern "C-unwind" {

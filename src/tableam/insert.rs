@@ -9,11 +9,11 @@ use crate::pg::relation::Rel;
 use crate::pg::shadow::with_shadow;
 use crate::store::{NewVector, Reservation};
 use crate::tableam::heap;
+use crate::tableam::logical;
+use crate::tableam::logical::{NewRow, Outside};
 use crate::tableam::modify::{
     Incoming, StoreWriter, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values,
 };
-use crate::tableam::logical;
-use crate::tableam::logical::{NewRow, Outside};
 use crate::tableam::publication;
 use crate::tableam::publication::{Needs, Written};
 use crate::tableam::rows;

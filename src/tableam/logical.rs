@@ -68,7 +68,9 @@ impl Values {
 pub(super) unsafe fn has_dropped(rel: Relation) -> bool {
     // SAFETY: rel is open
     unsafe {
-        (0..(*(*rel).rd_att).natts as usize).map(|i| &*compat::attribute((*rel).rd_att, i)).any(|a| a.attisdropped && a.attlen == -1)
+        (0..(*(*rel).rd_att).natts as usize)
+            .map(|i| &*compat::attribute((*rel).rd_att, i))
+            .any(|a| a.attisdropped && a.attlen == -1)
     }
 }
 
@@ -371,10 +373,7 @@ pub(super) unsafe fn lock_for_update(
     unsafe {
         let mut row = pg_sys::HeapTupleData { t_self: *at, t_tableOid: Rel::of(rel).oid(), ..Default::default() };
         let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        let (mode, policy) = (
-            pg_sys::LockTupleMode::LockTupleNoKeyExclusive,
-            pg_sys::LockWaitPolicy::LockWaitBlock,
-        );
+        let (mode, policy) = (pg_sys::LockTupleMode::LockTupleNoKeyExclusive, pg_sys::LockWaitPolicy::LockWaitBlock);
         let row = &raw mut row;
         let pinned = &raw mut buffer;
         let result = boundary(|| raw::heap_lock_tuple(rel, row, cid, mode, policy, false, pinned, tmfd));

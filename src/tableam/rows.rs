@@ -282,8 +282,8 @@ pub unsafe fn row_version(
         let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
         let mut removed = 0;
         let needed = any_in_chain(rel, at, |tuple, buffer| {
-            let names_us = references((*rel).rd_att, tuple, &columns)[0]
-                .is_some_and(|r| r.slot == slot && r.is_of(generation));
+            let names_us =
+                references((*rel).rd_att, tuple, &columns)[0].is_some_and(|r| r.slot == slot && r.is_of(generation));
             if !names_us {
                 return false;
             }

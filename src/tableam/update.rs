@@ -88,7 +88,10 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
 /// The columns of which the row has a reference that is no pointer.
 fn plain_references<'r>(columns: &'r VectorColumns, row: &'r OldRow) -> impl Iterator<Item = u16> + use<'r> {
     let is_plain = |reference: &Reference| reference.form == Form::Plain;
-    columns.iter().zip(&row.references).filter_map(move |(&column, reference)| reference.filter(is_plain).map(|_| column))
+    columns
+        .iter()
+        .zip(&row.references)
+        .filter_map(move |(&column, reference)| reference.filter(is_plain).map(|_| column))
 }
 
 fn has_pointers(row: &OldRow) -> bool {
@@ -327,8 +330,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 let is_prepared = plans.iter().zip(&columns).any(|(plan, &column)| logs(plan, column))
                     || NewRow::is_to_be_toasted(tuple)
                     || outside.as_ref().is_some_and(|outside| outside.has_others);
-                let is_certain =
-                    is_prepared && logical::lock_for_update(rel, &mut otid, cid, crosscheck, tmfd);
+                let is_certain = is_prepared && logical::lock_for_update(rel, &mut otid, cid, crosscheck, tmfd);
                 let row = if is_certain {
                     let row = NewRow::toast(rel, slot, tuple, outside.as_ref(), 0);
                     set_apart(slot, &columns, &mut plans, &needs, &writer, &row.outside(rel));

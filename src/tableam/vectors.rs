@@ -136,11 +136,7 @@ pub unsafe fn reference_at_unguarded(table: pg_sys::Oid, value: pg_sys::Datum) -
 
 /// The reference at `value`; `unknown` raises the error for one of a format that this version does not know.
 #[inline(always)]
-unsafe fn reference_or(
-    table: pg_sys::Oid,
-    value: pg_sys::Datum,
-    unknown: impl FnOnce(),
-) -> Option<Reference> {
+unsafe fn reference_or(table: pg_sys::Oid, value: pg_sys::Datum, unknown: impl FnOnce()) -> Option<Reference> {
     // SAFETY: a varlena has at least one byte, and as many as its header says
     unsafe {
         let bytes: *const u8 = value.cast_mut_ptr();

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn golden_bytes() {
-        let reference = Reference { slot: SlotNo(0x0102_0304), generation: Generation(0x0506), dims: 784, form: Form::Plain };
+        let reference =
+            Reference { slot: SlotNo(0x0102_0304), generation: Generation(0x0506), dims: 784, form: Form::Plain };
         let bytes = reference.encode();
         assert_eq!(bytes, [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Reference::decode(&bytes), Some(reference));
