@@ -261,6 +261,25 @@ if zvec_has pageinspect; then
         -c "CREATE FUNCTION slot_of(stored bytea) RETURNS bigint LANGUAGE sql AS \$\$ SELECT sum(get_byte(stored, 8 + 6 + i)::bigint << (8 * i))::bigint
             FROM generate_series(0, 3) i \$\$"
     psql -X -q -o /dev/null -c "$changes"
+    # the two forms of a reference, byte for byte: format.md; no row with a pointer says that it has values out of line
+    psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE form (a int, v zvec(2), note text) USING zvec" -c "ALTER TABLE form ALTER note SET STORAGE EXTERNAL"
+    oid="int4send('form'::regclass::oid::int)"
+    gives "the form in the row" "INSERT INTO form VALUES (1, '[1,2]', repeat('x', 5000)); SELECT pg_drop_replication_slot('d');
+        INSERT INTO form VALUES (2, '[1,2]', repeat('x', 5000)); UPDATE form SET a = 3 WHERE a = 1; UPDATE form SET v = '[3,4]' WHERE a = 3;
+        SELECT CASE WHEN get_byte(t_data, 4) <> 1 THEN substr(t_data, 5, 4) ELSE substr(t_data, 5, 10) END, get_byte(t_data, 4) <> 1 OR
+            substr(t_data, 19, 4) = substr($oid, 4, 1) || substr($oid, 3, 1) || substr($oid, 2, 1) || substr($oid, 1, 1), t_infomask & 4 <> 0
+            FROM heap_page_items(get_raw_page('form', 0));
+        SELECT a, v, length(note) FROM form; SELECT count(DISTINCT chunk_id) FROM $(toast_of form); DELETE FROM form; SELECT count(*) FROM $(toast_of form);
+        SELECT 'made' FROM pg_create_logical_replication_slot('d', 'test_decoding')" "
+\\x0112100000000c000000|t|f
+\\x21010200|t|t
+\\x0112100000000c000000|t|f
+\\x21010200|t|t
+2|[1,2]|5000
+3|[3,4]|5000
+2
+0
+made"
     first=$(psql -XAtc "SELECT slot_of(t_data) FROM heap_page_items(get_raw_page('meet', 0))")
     psql -X -q -o /dev/null -c "SELECT pg_drop_replication_slot('d')"
     for start in $((first - 9)) $((first + 5)) $((first + 12)); do
