@@ -16,6 +16,19 @@ zvec_begin failpoints-test
 statements() {
     cat <<END
 insert||INSERT INTO @ (id, tag, n, e) VALUES (101, 1, 1, v(101, 1))
+published insert|%pub|INSERT INTO @ VALUES (101, 1, 1, '[1,2,3,4,5,6]', '[1,2,3]')
+published insert long|%pub; %note|INSERT INTO @ (id, tag, n, e, note) SELECT 101, 1, 1, numbers, repeat('x', 5000) FROM base
+published insert many|%pub; %note|INSERT INTO @ (id, tag, n, e, note) SELECT i, i, 1, ARRAY[i]::zvec, repeat('x', 3000) FROM generate_series(101, 160) i
+published copy|%pub|COPY @ FROM '$files/rows' (FORMAT binary)
+published update vector|%pub|UPDATE @ SET e = v(id, 2), n = 2
+published update key|%pub; UPDATE @ SET n = n|UPDATE @ SET tag = tag + 1
+published update full|%pub; %note; UPDATE @ SET note = repeat('x', 5000); ALTER TABLE @ REPLICA IDENTITY FULL|UPDATE @ SET note = repeat('y', 5000), e = v(id, 2) WHERE id < 5
+published update matched twice|%pub; UPDATE @ SET n = n|UPDATE @ SET e = '[1,1]' FROM (VALUES (1), (2)) x (y) WHERE id < 4
+published delete|%pub; %note; UPDATE @ SET note = repeat('x', 5000); ALTER TABLE @ REPLICA IDENTITY FULL|DELETE FROM @ WHERE id % 3 = 1
+published, on conflict update|%pub; UPDATE @ SET n = n|INSERT INTO @ SELECT i, i, 3, v(i, 3), '[4,5,6]' FROM generate_series(8, 16) i ON CONFLICT (id) DO UPDATE SET (n, e, tag) = (3, excluded.e, @.tag)
+published, on conflict lost|%pub; %note; DROP INDEX @_id; CREATE INDEX ON @ (rival('@', id)); CREATE UNIQUE INDEX @_id ON @ (id); ALTER TABLE @ REPLICA IDENTITY FULL; SET test.rival = on|INSERT INTO @ VALUES (101, 1, 1, '[1,2]', '[1,2,3]', repeat('x', 5000)) ON CONFLICT (id) DO NOTHING
+published, vacuum full|%pub; %note; UPDATE @ SET note = repeat('x', 5000); DELETE FROM @ WHERE id % 3 = 1; UPDATE @ SET e = '[1,1]' WHERE id % 3 = 0|VACUUM FULL @
+published, rewrite|%pub; UPDATE @ SET n = n|ALTER TABLE @ ALTER n TYPE integer USING n + 0
 insert long||INSERT INTO @ (id, tag, n, e) SELECT 101, 1, 1, numbers FROM base
 insert two vectors||INSERT INTO @ VALUES (101, 1, 1, '[1,2,3,4,5,6]', '[1,2,3]')
 insert rows||INSERT INTO @ SELECT i, i, 1, v(i, 1), '[4,5,6]' FROM generate_series(101, 130) i
@@ -66,8 +79,15 @@ graph truncate|SELECT graph('@')|TRUNCATE @
 END
 }
 
-of_t() { local sql=${1//@/t}; echo "${sql//%am/zvec}"; }
-of_m() { local sql=${1//@/m}; echo "${sql//%am/heap}"; }
+# %pub publishes the table, so that vectors are logged for decoding; %note gives it a column of long texts
+spelt() {
+    local sql=${1//%pub/ALTER PUBLICATION p_@ SET TABLE @; ALTER TABLE @ ALTER id SET NOT NULL; ALTER TABLE @ REPLICA IDENTITY USING INDEX @_id}
+    sql=${sql//%note/ALTER TABLE @ ADD note text; ALTER TABLE @ ALTER note SET STORAGE EXTERNAL}
+    sql=${sql//@/$2}
+    echo "${sql//%am/$3}"
+}
+of_t() { spelt "$1" t zvec; }
+of_m() { spelt "$1" m heap; }
 
 # run CONTEXT SETTING PREPARATION BODY: prints the SQL of one run, in which BODY is to fail.
 # The settings before "armed" and after the failure leave the points alone.
@@ -117,9 +137,10 @@ psql_run() {
 
 build_with_failpoints
 zvec_result $? "failpoints: the library with failpoints is built"
-crash_cluster failpoints "autovacuum = off" "pg_zvec.background_drain = off" "max_prepared_transactions = 10" &&
+crash_cluster failpoints "wal_level = logical" "autovacuum = off" "pg_zvec.background_drain = off" "max_prepared_transactions = 10" &&
     psql -Xqb -v ON_ERROR_STOP=1 -f "$ZVEC_CRASH/failpoints.sql"
 zvec_result $? "failpoints: the server starts"
+psql -Xq -o /dev/null -c "CREATE PUBLICATION p_t" -c "CREATE PUBLICATION p_m" -c "SELECT pg_create_logical_replication_slot('all', 'pgoutput')"
 files=$ZVEC_SCRATCH/failpoints
 psql -Xq -v ON_ERROR_STOP=1 <<SQL
 COPY (SELECT i, i, 1, v(i, 1), '[4,5,6]'::zvec FROM generate_series(101, 140) i) TO '$files/rows' (FORMAT binary);
@@ -225,6 +246,12 @@ awk -F'|' -v problems="$work/problems" '
 [ ! -s "$work/problems" ] || head -n 60 "$work/problems"
 [ "$(grep -c '^== ..*|' "$work/result")" = $number ]
 zvec_result $? "failpoints: all $number runs took place"
+
+# What was logged of rows that failed leaves nothing that decoding stumbles over.
+sent=$(psql -XAtq -c "SELECT count(*) > 1000, count(*) FILTER (WHERE get_byte(data, 0) = ascii('D')) > 10
+    FROM pg_logical_slot_get_binary_changes('all', NULL, NULL, 'proto_version', '1', 'publication_names', 'p_t')" 2>&1)
+[ "$sent" = "t|t" ] || { echo "$sent"; false; }
+zvec_result $? "failpoints: all that was logged is decoded"
 
 # A repair that VACUUM leaves to the background worker, and that fails there, or ends with the server: the next insert has it
 # done.

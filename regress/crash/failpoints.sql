@@ -88,6 +88,17 @@ BEGIN
         IF wrong > 0 THEN
             RAISE WARNING '%: % rows are missing, too many or wrong', zvec, wrong;
         END IF;
+        IF pair = '' AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'note') THEN
+            EXECUTE 'SELECT count(*) FROM t FULL JOIN m ON t.id = m.id WHERE t.note IS DISTINCT FROM m.note' INTO wrong;
+            IF wrong > 0 THEN
+                RAISE WARNING '% long texts are wrong', wrong;
+            END IF;
+            EXECUTE format('SELECT (SELECT count(note) FROM t) - (SELECT count(DISTINCT chunk_id) FROM %s)',
+                (SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 't'::regclass)) INTO wrong;
+            IF wrong <> 0 THEN
+                RAISE WARNING '% long texts too few are stored', wrong;
+            END IF;
+        END IF;
         FOR found IN SELECT concat_ws(', ', invariant, location, message) FROM zvec_check(zvec::regclass) LOOP
             RAISE WARNING '%: %', zvec, found;
         END LOOP;

@@ -56,9 +56,14 @@ ordeal() {
     shift 2
     crash_cluster "$name" "$@"
     zvec_result $? "recovery: $what, the tables are made"
+    [ "$name" != decoded ] || psql -Xq -o /dev/null -c "SELECT pg_create_logical_replication_slot('d', 'test_decoding')"
     for ((round = 0; round < ${CRASHES:-5}; round++)); do
         survives "$name" $round
         zvec_result $? "recovery: $what, crash $round"
+        [ "$name" = decoded ] || continue
+        is "SELECT count(*) > 0, count(*) FILTER (WHERE data LIKE '%''unchanged-toast-datum''%')
+            FROM pg_logical_slot_get_changes('d', NULL, NULL)" "t|0"
+        zvec_result $? "recovery: $what, crash $round, all is decoded"
     done
     # the sessions have not stood still
     steps=$(psql -XAtqc "SELECT min(n) FROM steps WHERE session <= 3")
@@ -74,3 +79,5 @@ ordeal compressed "frequent checkpoints, compressed log" "checkpoint_timeout = 3
 ordeal checksums "checksums and logged hints" "wal_log_hints = on" "autovacuum = off" "shared_buffers = 2MB" "pg_zvec.max_pending = 100"
 ordeal minimal "wal_level = minimal" "wal_level = minimal" "max_wal_senders = 0" "full_page_writes = off" \
     "wal_skip_threshold = 100kB"
+! zvec_has test_decoding || ordeal decoded "rows are logged for decoding" "wal_level = logical" "max_wal_size = 32MB" "autovacuum_naptime = 1" \
+    "shared_buffers = 4MB" "wal_consistency_checking = 'heap, heap2'"

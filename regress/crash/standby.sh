@@ -97,7 +97,7 @@ work_for() {
     return $status
 }
 
-crash_cluster primary "pg_zvec.max_pending = 50" "pg_zvec.background_drain = off" "wal_log_hints = on" "autovacuum = off" "max_wal_senders = 10" "wal_keep_size = 200MB"
+crash_cluster primary "wal_level = logical" "pg_zvec.max_pending = 50" "pg_zvec.background_drain = off" "wal_log_hints = on" "autovacuum = off" "max_wal_senders = 10" "wal_keep_size = 200MB"
 zvec_result $? "standby: the primary starts"
 # where the server has it, the indexes' pages are compared too
 psql -Xqc "CREATE EXTENSION IF NOT EXISTS pageinspect" 2>/dev/null
@@ -107,6 +107,8 @@ same eager
 zvec_result $? "standby: the copy shows what the primary shows"
 standby patient primary "max_standby_streaming_delay = -1" "hot_standby_feedback = off"
 zvec_result $? "standby: another one that waits for its queries"
+# meanwhile rows are logged for decoding, too
+! zvec_has test_decoding || on primary psql -Xq -o /dev/null -c "SELECT pg_create_logical_replication_slot('d', 'test_decoding')"
 
 # reading STANDBY OPTIMISTIC: until told to stop, with that setting of zvec.optimistic_reads, looks at rows and vectors in one snapshot, which must agree, and prints what is
 # neither right nor a cancellation. An index that REINDEX CONCURRENTLY has replaced since the snapshot was taken (_ccold) is
@@ -145,6 +147,12 @@ for name in eager patient; do
     same $name
     zvec_result $? "standby: $name shows what the primary shows"
 done
+
+if zvec_has test_decoding; then
+    on primary is "SELECT count(*) > 100 FROM pg_logical_slot_get_changes('d', NULL, NULL)" t
+    zvec_result $? "standby: all that was written meanwhile is decoded"
+    on primary psql -Xq -o /dev/null -c "SELECT pg_drop_replication_slot('d')"
+fi
 
 # A snapshot on the standby that needs rows which the primary removes, and whose slots it gives to others.
 on primary psql -Xq -c "CREATE TABLE o (id integer, ver integer, e zvec) USING zvec WITH (autovacuum_enabled = off)" \

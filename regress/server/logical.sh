@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Publications carry rows and no vectors: a write is refused when a row with a vector in it would be sent, and only then.
+# Publications carry vectors as they carry values that are stored elsewhere: new ones are sent, unchanged ones are not. A write
+# is refused where a row from before its table was published would have to be sent as the replica identity, with its vector.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
@@ -27,13 +28,27 @@ from_here() {
     psql -X -q -c "SELECT pg_replication_slot_advance('s', pg_current_wal_lsn())" -o /dev/null
 }
 
-# What slot s sends of PUBLICATIONS: the kinds of messages, and whether any has something else than a vector in
+# What slot s sends of PUBLICATIONS: the kinds of messages, in how many there are vectors, and whether any has something else in
 # a vector's place.
 sent() {
     echo "SELECT string_agg(chr(get_byte(data, 0)), '' ORDER BY n),
+        count(*) FILTER (WHERE position('['::bytea IN data) > 0),
         count(*) FILTER (WHERE position('unchanged-toast-datum'::bytea IN data) > 0)
         FROM pg_logical_slot_get_binary_changes('s', NULL, NULL, 'proto_version', '1', 'publication_names', '$1')
         WITH ORDINALITY d(lsn, xid, data, n) WHERE get_byte(data, 0) NOT IN (ascii('B'), ascii('C'), ascii('Y'))"
+}
+
+# logged NAME TABLE SQL COUNT: the statements log that many vectors of the table for decoding.
+logged() {
+    local from to found
+    from=$(psql -XAtqc "SELECT pg_current_wal_insert_lsn()")
+    psql -X -q -v ON_ERROR_STOP=1 -o /dev/null -c "$3"
+    to=$(psql -XAtqc "SELECT pg_switch_wal()")
+    found=$(zvec_as_server "$ZVEC_BINDIR/pg_waldump" -p "$ZVEC_SCRATCH/logical/data/pg_wal" -r Heap -s "$from" -e "$to" 2>/dev/null |
+        grep 'desc: INSERT' | grep -c "$(psql -XAtqc "SELECT format('rel [0-9]*/[0-9]*/%s ', pg_relation_filenode(reltoastrelid))
+            FROM pg_class WHERE oid = '$2'::regclass")")
+    [ "$found" = "$4" ] || { echo "expected: $4, got: $found"; false; }
+    zvec_result $? "logical: $1"
 }
 
 psql -X -q -v ON_ERROR_STOP=1 -c "CREATE EXTENSION pg_zvec" \
@@ -45,41 +60,60 @@ gives "a table that is not published is written as ever" \
 
 psql -X -q -c "CREATE PUBLICATION p FOR TABLE t, plain" || exit 1
 psql -X -q -c "SELECT pg_create_logical_replication_slot('s', 'pgoutput')" -o /dev/null || exit 1
-refused "INSERT" "INSERT INTO t VALUES (3, '[1,1]')"
-refused "INSERT of many" "INSERT INTO t SELECT i, '[1,1]' FROM generate_series(3, 9) i"
-refused "INSERT or UPDATE" "INSERT INTO t VALUES (3, '[1,1]') ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v"
-refused "COPY" "COPY t FROM PROGRAM 'printf \"3\t[1,1]\n\"'"
-refused "UPDATE" "UPDATE t SET v = '[1,1]'"
-refused "UPDATE of another column" "UPDATE t SET id = 4"
-gives "what was refused changed nothing" "SELECT t.*, (SELECT count(*) FROM zvec_check('t')) FROM t" "2|[5,6]|0"
+gives "INSERT" "INSERT INTO t VALUES (3, '[1,1]'); INSERT INTO t SELECT i, '[1,1]' FROM generate_series(4, 9) i;
+    INSERT INTO t VALUES (3, '[1,1]') ON CONFLICT (id) DO UPDATE SET v = '[9,3]';
+    INSERT INTO t VALUES (10, '[1,1]') ON CONFLICT (id) DO UPDATE SET v = '[9,4]'; SELECT count(*), max(v) FROM t" "9|[9,3]"
+gives "... is sent" "$(sent p)" "RIIIIIIIUI|9|0"
+gives "COPY" "COPY t FROM PROGRAM 'printf \"11\t[1,1]\n12\t\\\\N\n13\t[3,3]\n\"'; SELECT count(*) FROM t" "12"
+gives "... is sent" "$(sent p)" "RIII|2|0"
+gives "UPDATE of vectors" "UPDATE t SET v = '[1,9]' WHERE id < 4; SELECT count(*) FROM t WHERE v = '[1,9]'" "2"
+gives "... is sent" "$(sent p)" "RUU|2|0"
+gives "UPDATE of another column" "UPDATE t SET id = 14 WHERE id = 4; UPDATE t SET v = v WHERE id = 14; SELECT v FROM t WHERE id = 14" "[1,1]"
+gives "... sends no vector" "$(sent p)" "RUU|0|0"
+gives "NULL" "UPDATE t SET v = NULL WHERE id = 14; UPDATE t SET v = '[4,1]' WHERE id = 14; INSERT INTO t VALUES (15, NULL)" ""
+gives "... is sent" "$(sent p)" "RUUI|1|0"
+gives "DELETE and TRUNCATE" "DELETE FROM t WHERE id > 9; SELECT count(*) FROM t; TRUNCATE t" "7"
+gives "... is sent" "$(sent p)" "RDDDDDDRT|0|0"
+gives "what is there is sound" "INSERT INTO t VALUES (2, '[5,6]'); SELECT t.*, (SELECT count(*) FROM zvec_check('t')) FROM t" "2|[5,6]|0"
+gives "... and sent" "$(sent p)" "RI|1|0"
+logged "a published table's new vectors are logged for decoding" t "INSERT INTO t VALUES (3, '[3,3]'), (4, NULL), (5, '[5,5]');
+    UPDATE t SET v = '[3,4]' WHERE id = 3; UPDATE t SET id = 6 WHERE id = 3; DELETE FROM t WHERE id IN (4, 5, 6)" 3
+from_here
 
-# rows without a vector, and what has none to send
-gives "NULL" "INSERT INTO t VALUES (3, NULL), (4, NULL); UPDATE t SET id = 5 WHERE id = 4; SELECT id FROM t ORDER BY 1" "2
-3
-5"
-gives "COPY of NULL" "COPY t FROM PROGRAM 'printf \"6\t\\\\N\n\"'; SELECT count(*) FROM t" "4"
-refused "UPDATE from NULL" "UPDATE t SET v = '[1,1]' WHERE id = 3"
-gives "UPDATE to NULL, DELETE by primary key" "UPDATE t SET v = NULL WHERE id = 2; DELETE FROM t WHERE id < 5;
-    SELECT id, v FROM t ORDER BY 1" "5|
-6|"
-gives "... and no vector is sent" "$(sent p)" "RIIUIUDD|0"
-gives "TRUNCATE" "TRUNCATE t; SELECT count(*) FROM t" "0"
-psql -X -q -c "ALTER PUBLICATION p DROP TABLE t" -c "INSERT INTO t VALUES (1, '[1,1]'), (2, '[2,2]')" \
-    -c "ALTER PUBLICATION p ADD TABLE t" || exit 1
-gives "DELETE of a vector by primary key" "DELETE FROM t WHERE id = 1; SELECT * FROM t" "2|[2,2]"
+# rows of before
+psql -X -q -c "ALTER PUBLICATION p DROP TABLE t" || exit 1
+logged "those of a table that is not published are not" t "INSERT INTO t SELECT i, ARRAY[i, i]::zvec FROM generate_series(11, 20) i;
+    UPDATE t SET v = '[1,1]' WHERE id = 11" 0
+psql -X -q -c "ALTER PUBLICATION p ADD TABLE t" || exit 1
+from_here
+gives "rows of before the table was published" "UPDATE t SET id = 21 WHERE id = 11; UPDATE t SET v = '[2,2]' WHERE id = 12; UPDATE t SET id = 22 WHERE id = 12;
+    DELETE FROM t WHERE id = 13; SELECT count(*) FROM t" "10"
+gives "... are sent" "$(sent p)" "RUUUD|1|0"
 psql -X -q -c "ALTER TABLE t REPLICA IDENTITY FULL" || exit 1
-refused "DELETE with the full row as its identity" "DELETE FROM t"
-refused "UPDATE to NULL with the full row as its identity" "UPDATE t SET v = NULL"
-gives "DELETE and UPDATE of NULL with the full row as its identity" "INSERT INTO t VALUES (3, NULL);
-    UPDATE t SET id = 4 WHERE id = 3; DELETE FROM t WHERE id = 4; SELECT * FROM t" "2|[2,2]"
-gives "... and no vector is sent" "$(sent p)" "RTRDRIUD|0"
+refused "DELETE of a row of before, with the full row as its identity" "DELETE FROM t WHERE id = 14"
+refused "UPDATE of one" "UPDATE t SET v = '[1,1]' WHERE id = 14"
+refused "UPDATE to NULL of one" "UPDATE t SET v = NULL WHERE id = 14"
+gives "... which changed nothing" "SELECT t.*, (SELECT count(*) FROM zvec_check('t')) FROM t WHERE id = 14" "14|[14,14]|0"
+gives "rows that were written since" "UPDATE t SET id = 23 WHERE id = 22; DELETE FROM t WHERE id = 21; INSERT INTO t VALUES (24, NULL); DELETE FROM t WHERE id = 24;
+    SELECT count(*) FROM t" "9"
+gives "... are sent, with the vectors of old rows" "$(sent p)" "RUDID|2|0"
+gives "a rewrite makes all rows fit" "VACUUM FULL t; DELETE FROM t WHERE id = 14; UPDATE t SET v = NULL WHERE id = 15; SELECT count(*) FROM t;
+    ALTER TABLE t ADD n serial; UPDATE t SET v = '[0,0]' WHERE id = 16; DELETE FROM t WHERE id = 17; ALTER TABLE t DROP n;
+    SELECT * FROM zvec_check('t')" "8"
+gives "... for being sent" "$(sent p)" "RDURUD|4|0"
+gives "UPDATE and DELETE of all" "UPDATE t SET v = '[1,2]'; DELETE FROM t WHERE id <> 2; SELECT * FROM t" "2|[1,2]"
+gives "... is sent" "$(sent p)" "RUUUUUUUDDDDDD|13|0"
 
 # a vector column as the identity
 psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE k (id int, v zvec(2) NOT NULL) USING zvec" \
     -c "INSERT INTO k VALUES (1, '[1,1]')" -c "CREATE UNIQUE INDEX k_v ON k (v)" \
     -c "ALTER TABLE k REPLICA IDENTITY USING INDEX k_v" -c "CREATE PUBLICATION pk FOR TABLE k" || exit 1
-refused "DELETE by a vector" "DELETE FROM k"
-refused "UPDATE by a vector" "UPDATE k SET id = 2"
+refused "DELETE by a vector of before" "DELETE FROM k"
+refused "UPDATE by a vector of before" "UPDATE k SET id = 2"
+from_here
+gives "by a vector" "VACUUM FULL k; INSERT INTO k VALUES (3, '[3,3]'); UPDATE k SET id = id + 1; UPDATE k SET v = '[4,4]' WHERE id = 2;
+    DELETE FROM k WHERE id = 4; SELECT * FROM k" "2|[4,4]"
+gives "... is sent" "$(sent pk)" "RIUUUD|5|0"
 
 # some actions
 psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE a (id int PRIMARY KEY, v zvec(2)) USING zvec" \
@@ -87,10 +121,12 @@ psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE a (id int PRIMARY KEY, v zvec(2))
 from_here
 gives "publications of deletions only" "INSERT INTO a VALUES (1, '[1,1]'), (2, '[1,1]'); UPDATE a SET v = '[2,2]'; DELETE FROM a WHERE id = 1;
     SELECT * FROM a" "2|[2,2]"
-gives "... and no vector is sent" "$(sent pa)" "RD|0"
+gives "... and no vector is sent" "$(sent pa)" "RD|0|0"
 psql -X -q -c "ALTER PUBLICATION pa SET (publish = 'update')"
 gives "publications of updates only" "INSERT INTO a VALUES (1, '[1,1]'); SELECT count(*) FROM a" "2"
-refused "UPDATE where updates are published" "UPDATE a SET v = '[1,1]'"
+from_here
+gives "... and new vectors of theirs" "INSERT INTO a VALUES (4, '[4,4]'); UPDATE a SET v = '[1,1]'; UPDATE a SET id = id + 10" ""
+gives "... are sent" "$(sent pa)" "RUUUUUU|2|0"
 
 # lists of columns
 psql -X -q -v ON_ERROR_STOP=1 \
@@ -103,37 +139,47 @@ writes="INSERT INTO c VALUES (1, '[1,1]', 'one', '[1]'), (2, '[2,2]', 'two', '[2
 from_here
 gives "a list without the vectors" "$writes; SELECT * FROM c ORDER BY id" "2|[9,9]|two again|[2]|[9,9]
 4|[3,3]|three||[3,3]"
-gives "... and none is sent" "$(sent pc)" "RIIIUUUD|0"
+gives "... and none is sent" "$(sent pc)" "RIIIUUUD|0|0"
 psql -X -q -c "ALTER PUBLICATION pc SET TABLE c (id, b, w)"
-refused "a list with one of the vectors" "INSERT INTO c VALUES (5, '[5,5]', 'five', '[5]')"
-gives "... which the row does not have" "INSERT INTO c VALUES (5, '[5,5]', 'five', NULL); SELECT count(*) FROM c" "3"
-gives "... and none is sent" "$(sent pc)" "RI|0"
+from_here
+gives "a list with one of the vectors" "INSERT INTO c VALUES (5, '[5,5]', 'five', '[5]'), (6, '[6,6]', 'six', NULL); UPDATE c SET w = '[6]' WHERE id = 6;
+    UPDATE c SET v = '[6,7]' WHERE id = 6; DELETE FROM c WHERE id = 6; SELECT count(*) FROM c" "3"
+gives "... of which it is sent" "$(sent pc)" "RIIUUD|2|0"
+logged "... and logged" c "INSERT INTO c VALUES (7, '[5,5]', 'seven', '[5]'), (8, '[6,6]', 'eight', NULL); DELETE FROM c WHERE id > 6" 1
 psql -X -q -c "ALTER PUBLICATION pc SET TABLE c (id, b)" -c "CREATE PUBLICATION pc2 FOR TABLE c (b, id)"
 from_here
 gives "two publications with equal lists" "TRUNCATE c; $writes; SELECT count(*) FROM c" "2"
-gives "... and none is sent" "$(sent pc,pc2)" "RTRIIIUUUD|0"
+gives "... and none is sent" "$(sent pc,pc2)" "RTRIIIUUUD|0|0"
 psql -X -q -c "CREATE PUBLICATION pc3 FOR TABLE c"
-refused "one of two publications with a list" "INSERT INTO c VALUES (6, '[6,6]', 'six', '[5]')"
+from_here
+gives "one of two publications with a list" "INSERT INTO c VALUES (6, '[6,6]', 'six', '[5]'); DELETE FROM c WHERE id = 6" ""
+gives "... and all are sent" "$(sent pc3)" "RID|1|0"
 psql -X -q -c "DROP PUBLICATION pc3" -c "CREATE SCHEMA apart" -c "CREATE PUBLICATION pc4 FOR TABLES IN SCHEMA apart"
 gives "another schema that is published" "INSERT INTO c VALUES (6, '[6,6]'); SELECT count(*) FROM c" "3"
 psql -X -q -c "ALTER PUBLICATION pc4 ADD TABLES IN SCHEMA public"
-refused "a schema that is published" "INSERT INTO c VALUES (7, '[7,7]')"
+from_here
+gives "a schema that is published" "INSERT INTO c VALUES (7, '[7,7]'); DELETE FROM c WHERE id = 7" ""
+gives "... is sent" "$(sent pc4)" "RID|1|0"
 psql -X -q -c "DROP PUBLICATION pc4"
 # a generated column is not published
 psql -X -q -c "CREATE TABLE g (id int PRIMARY KEY, b real[], v zvec GENERATED ALWAYS AS (b::zvec) STORED) USING zvec" \
     -c "CREATE PUBLICATION pg FOR TABLE g"
 from_here
 gives "a generated vector" "INSERT INTO g VALUES (1, '{1,2}'); UPDATE g SET b = '{3,4}'; SELECT * FROM g" "1|{3,4}|[3,4]"
-gives "... and it is not sent" "$(sent pg)" "RIU|0"
+gives "... and it is not sent" "$(sent pg)" "RIU|0|0"
 # but for where that is asked for, which PostgreSQL 18 knows
 if [ "$(zvec_version)" -ge 18 ]; then
     psql -X -q -c "ALTER PUBLICATION pg SET (publish_generated_columns = stored)"
-    refused "a generated vector where generated columns are published" "INSERT INTO g VALUES (2, '{1,2}')"
+    from_here
+    gives "a generated vector where generated columns are published" "INSERT INTO g VALUES (2, '{1,2}'); DELETE FROM g WHERE id = 2" ""
+    gives "... is sent" "$(sent pg)" "RID|1|0"
     psql -X -q -c "ALTER PUBLICATION pg SET TABLE g (id, b)"
     gives "... but for where a list has it not" "INSERT INTO g VALUES (3, '{1,2}'); SELECT id, v FROM g ORDER BY 1" "1|[3,4]
 3|[1,2]"
     psql -X -q -c "ALTER PUBLICATION pg SET (publish_generated_columns = none)" -c "ALTER PUBLICATION pg SET TABLE g (id, v)"
-    refused "a generated vector in a list" "INSERT INTO g VALUES (4, '{1,2}')"
+    from_here
+    gives "a generated vector in a list" "INSERT INTO g VALUES (4, '{1,2}'); DELETE FROM g WHERE id = 4" ""
+    gives "... is sent" "$(sent pg)" "RID|1|0"
     psql -X -q -c "ALTER PUBLICATION pg SET TABLE g"
     gives "a generated vector that is published no more" "DELETE FROM g WHERE id = 3; SELECT count(*) FROM g" "1"
 fi
@@ -149,21 +195,28 @@ writes="INSERT INTO r (id, v, b) VALUES (1, '[1,1]', 'one'), (11, '[2,2]', 'two'
 from_here
 gives "a list for the root, which partitions are sent as" "$writes; SELECT id, v FROM r ORDER BY id" "1|[4,4]
 12|[3,3]"
-gives "... and no vector is sent" "$(sent pr)" "RRIRRIIUDDI|0"
+gives "... and no vector is sent" "$(sent pr)" "RRIRRIIUDDI|0|0"
 psql -X -q -c "ALTER PUBLICATION pr SET TABLE r"
-refused "all columns of the root" "INSERT INTO r (id, v, b) VALUES (3, '[1,1]', 'one')"
+from_here
+gives "all columns of the root" "INSERT INTO r (id, v, b) VALUES (5, '[1,1]', 'one'); UPDATE r SET id = 15 WHERE id = 5; DELETE FROM r WHERE id = 15" ""
+gives "... are sent" "$(sent pr)" "RRIDRRID|2|0"
 psql -X -q -c "ALTER PUBLICATION pr SET (publish_via_partition_root = false)"
-refused "all columns of the root, partitions being sent as their own" "INSERT INTO r (id, v, b) VALUES (3, '[1,1]', 'one')"
+from_here
+gives "all columns of the root, partitions being sent as their own" "INSERT INTO r (id, v, b) VALUES (5, '[1,1]', 'one'), (15, '[1,1]', 'one');
+    DELETE FROM r WHERE id IN (5, 15)" ""
+gives "... are sent" "$(sent pr)" "RIRIDD|2|0"
 psql -X -q -c "ALTER PUBLICATION pr SET TABLE r1 (id, b)"
 gives "a list for one partition" "INSERT INTO r (id, v, b) VALUES (3, '[1,1]', 'one'), (13, '[1,1]', 'one'); SELECT count(*) FROM r" "4"
-gives "... and no vector is sent" "$(sent pr)" "RI|0"
+gives "... and no vector is sent" "$(sent pr)" "RI|0|0"
 psql -X -q -c "ALTER PUBLICATION pr SET TABLE r1 (id, b), r2"
-refused "... and all columns of another" "INSERT INTO r (id, v, b) VALUES (4, '[1,1]', 'one'), (14, '[1,1]', 'one')"
+from_here
+gives "... and all columns of another" "INSERT INTO r (id, v, b) VALUES (4, '[1,1]', 'one'), (14, '[1,1]', 'one')" ""
+gives "... are sent" "$(sent pr)" "RIRI|1|0"
 psql -X -q -c "DROP PUBLICATION pr"
 
 from_here
 gives "a published table without vectors is written" "INSERT INTO plain VALUES (1, 'one'); SELECT * FROM plain" "1|one"
-gives "... and decoded" "$(sent p)" "RI|0"
+gives "... and decoded" "$(sent p)" "RI|0|0"
 psql -X -q -c "ALTER PUBLICATION p DROP TABLE t" -c "ALTER TABLE t REPLICA IDENTITY DEFAULT" || exit 1
 gives "written again once it is not published" "INSERT INTO t VALUES (7, '[7,7]'); SELECT count(*) FROM t" "2"
 
@@ -206,57 +259,276 @@ psql -X -q -c "ALTER PUBLICATION p DROP TABLE t"
 from_here
 gives "... after it wrote" "BEGIN; INSERT INTO t VALUES (22, '[2,2]'); ALTER PUBLICATION p ADD TABLE t;
     CREATE PUBLICATION p2 FOR TABLES IN SCHEMA public; COMMIT; SELECT id FROM t WHERE id = 22" "22"
-gives "... is not sent" "$(sent p)" "|0"
-refused "... before it writes" "BEGIN; DROP PUBLICATION p2; ALTER PUBLICATION p DROP TABLE t; ALTER PUBLICATION p ADD TABLE t;
-    INSERT INTO t VALUES (23, '[2,2]'); COMMIT"
+gives "... is not sent" "$(sent p)" "|0|0"
+from_here
+gives "... before it writes" "BEGIN; DROP PUBLICATION p2; ALTER PUBLICATION p DROP TABLE t; ALTER PUBLICATION p ADD TABLE t;
+    INSERT INTO t VALUES (23, '[2,2]'); COMMIT; DELETE FROM t WHERE id = 23; CREATE PUBLICATION p2 FOR TABLES IN SCHEMA public" ""
+gives "... is sent" "$(sent p)" "RIRD|1|0"
 psql -X -q -c "DROP PUBLICATION p2" -c "ALTER PUBLICATION p DROP TABLE t" -c "DROP TABLE g, k, a, r"
 
 psql -X -q -c "CREATE PUBLICATION everything FOR ALL TABLES" || exit 1
-refused "INSERT where all tables are published" "INSERT INTO t VALUES (8, '[8,8]')"
-gives "a rewrite of a table that is published" "DELETE FROM t WHERE id = 22; ALTER TABLE t ADD COLUMN n serial; SELECT * FROM t ORDER BY id" "2|[2,2]|1
+from_here
+gives "INSERT where all tables are published" "INSERT INTO t VALUES (8, '[8,8]'); DELETE FROM t WHERE id = 8" ""
+gives "... is sent" "$(sent everything)" "RID|1|0"
+gives "a rewrite of a table that is published" "DELETE FROM t WHERE id = 22; ALTER TABLE t ADD COLUMN n serial; SELECT * FROM t ORDER BY id" "2|[1,2]|1
 7|[7,7]|2"
 gives "a conversion into a zvec table" "CREATE TABLE heap (id int, v zvec(2)); INSERT INTO heap VALUES (1, '[1,2]');
     ALTER TABLE heap SET ACCESS METHOD zvec; SELECT * FROM heap" "1|[1,2]"
 gives "a materialised view" "CREATE MATERIALIZED VIEW m USING zvec AS SELECT id, v FROM t; REFRESH MATERIALIZED VIEW m;
-    SELECT * FROM m ORDER BY id" "2|[2,2]
+    SELECT * FROM m ORDER BY id" "2|[1,2]
 7|[7,7]"
 gives "a materialised view refreshed concurrently" "CREATE UNIQUE INDEX ON m (id);
     REFRESH MATERIALIZED VIEW CONCURRENTLY m; SELECT count(*) FROM m" "2"
-refused "INSERT into a table after its conversion" "INSERT INTO heap VALUES (2, '[8,8]')"
+gives "INSERT into a table after its conversion" "INSERT INTO heap VALUES (2, '[8,8]'); ALTER TABLE heap REPLICA IDENTITY FULL;
+    UPDATE heap SET v = '[2,1]' WHERE id = 1; DELETE FROM heap; SELECT * FROM zvec_check('heap')" ""
 from_here
 psql -X -q -c "BEGIN; ALTER TABLE t ADD COLUMN m serial; INSERT INTO plain VALUES (2, 'two'); COMMIT"
 # a rewritten row would be decoded as an insert
-gives "... which decoding passes by" "$(sent everything)" "RI|0"
+gives "... which decoding passes by" "$(sent everything)" "RI|0|0"
 gives "an unlogged table is never published" "CREATE UNLOGGED TABLE u (v zvec(1)) USING zvec;
     INSERT INTO u VALUES ('[1]'); SELECT * FROM u" "[1]"
 
-# a subscriber in another database: to a list of columns, and a zvec table that gets the vectors of a heap table
-psql -X -q -v ON_ERROR_STOP=1 -c "DROP PUBLICATION everything" -c "TRUNCATE c" \
-    -c "INSERT INTO c SELECT i, '[1,1]', i FROM generate_series(1, 100) i" -c "CREATE DATABASE there" \
-    -c "CREATE TABLE hv (id int PRIMARY KEY, v zvec) USING heap" -c "ALTER PUBLICATION pc ADD TABLE hv" \
-    -c "INSERT INTO hv SELECT i, ARRAY[i, i % 3]::zvec FROM generate_series(1, 100) i" \
-    -c "SELECT pg_create_logical_replication_slot('there', 'pgoutput')" -o /dev/null &&
-    psql -X -q -v ON_ERROR_STOP=1 -d there -c "CREATE EXTENSION pg_zvec" \
-        -c "CREATE TABLE c (id int PRIMARY KEY, b text)" -c "CREATE TABLE hv (id int, v zvec(2)) USING zvec" \
-        -c "ALTER TABLE hv ADD PRIMARY KEY (id)" -c "CREATE INDEX ON hv USING zvec_flat (v)" -c "CREATE SUBSCRIPTION there
-        CONNECTION 'host=$PGHOST port=$PGPORT dbname=postgres user=postgres' PUBLICATION pc WITH (create_slot = false, slot_name = there)"
-zvec_result $? "logical: a subscription to a list of columns"
-psql -X -q -c "INSERT INTO c VALUES (101, '[1,1]', 'more')" -c "UPDATE c SET v = '[2,2]', b = 'changed' WHERE id = 1" \
-    -c "UPDATE c SET id = 102 WHERE id = 2" -c "DELETE FROM c WHERE id = 3"
-psql -X -q -c "INSERT INTO hv SELECT i, ARRAY[i, i]::zvec FROM generate_series(101, 150) i" \
-    -c "UPDATE hv SET v = '[-1,-1]' WHERE id % 10 = 0" -c "UPDATE hv SET id = -id WHERE id % 7 = 0" -c "UPDATE hv SET v = NULL WHERE id = 11" \
-    -c "ALTER TABLE hv REPLICA IDENTITY FULL" -c "UPDATE hv SET v = v + '[1,0]' WHERE id % 9 = 0" -c "DELETE FROM hv WHERE id % 4 = 0"
-state="SELECT (SELECT count(*) || ' ' || md5(string_agg(id || coalesce(b, '-'), ',' ORDER BY id)) FROM c) || ' ' ||
-    (SELECT count(*) || ' ' || md5(string_agg(id || coalesce(v::text, '-'), ',' ORDER BY id)) FROM hv)"
-expected=$(psql -XAtq -c "$state")
-for ((i = 0; i < 300; i++)); do
-    found=$(psql -XAtq -d there -c "$state")
-    [ "$found" != "$expected" ] || break
-    sleep 0.1
+psql -X -q -v ON_ERROR_STOP=1 -c "DROP PUBLICATION everything" -c "SELECT pg_drop_replication_slot('s')" -o /dev/null || exit 1
+
+# Two servers. What is published is compared with what the subscriber has.
+zvec_start there "wal_level = logical" "autovacuum = off" "max_logical_replication_workers = 20" "max_worker_processes = 30" || exit 1
+here() { zvec_use logical && psql -X -q -v ON_ERROR_STOP=1 "$@"; }
+there() { zvec_use there && psql -X -q -v ON_ERROR_STOP=1 "$@"; }
+zvec_use logical
+connection="host=$PGHOST port=$PGPORT dbname=pub user=postgres"
+here -c "ALTER SYSTEM SET logical_decoding_work_mem = '64kB'" -c "SELECT pg_reload_conf()" -c "CREATE DATABASE pub" -o /dev/null
+there -c "CREATE DATABASE sub"
+
+contents() {
+    local table
+    for table in z f i n r h b m; do
+        echo "SELECT '$table', count(*), md5(string_agg(x::text, ',' ORDER BY x::text)) FROM (SELECT id, v::text, w::text, note FROM $table) x;"
+    done
+}
+# agree NAME: within 30 seconds the subscriber's tables have what the publisher's have; prints which do not.
+agree() {
+    local expected found n
+    expected=$(contents | here -At -d pub)
+    for ((n = 0; n < 150; n++)); do
+        found=$(contents | there -At -d sub 2>&1)
+        [ "$found" != "$expected" ] || break
+        sleep 0.2
+    done
+    diff <(echo "$expected") <(echo "$found")
+    zvec_result $? "logical: $1"
+    found=$(for table in z f i n r1 r2 b m; do echo "SELECT '$table', * FROM zvec_check('$table');"; done | here -At -d pub
+        echo "SELECT 'z', * FROM zvec_check('z'); SELECT 'h', * FROM zvec_check('h');" | there -At -d sub)
+    [ -z "$found" ] || { echo "$found" && false; }
+    zvec_result $? "logical: ... and all is sound"
+}
+
+# z: into a zvec table; f: the full row as identity, into a heap table; i: identity by an index; n: rows are added only; r: a
+# partitioned table, sent as its root; h: from a heap table into a zvec table; b: with rows of before the publication; m: with a
+# dropped vector and many others
+columns="id int, v zvec, w zvec(3), note text"
+here -d pub <<SQL || exit 1
+CREATE EXTENSION pg_zvec;
+CREATE TABLE z ($columns, PRIMARY KEY (id)) USING zvec;
+CREATE INDEX ON z USING zvec_hnsw (w);
+CREATE TABLE f ($columns) USING zvec;
+ALTER TABLE f REPLICA IDENTITY FULL;
+CREATE TABLE i ($columns, k int NOT NULL DEFAULT 1, PRIMARY KEY (id)) USING zvec;
+CREATE UNIQUE INDEX i_k ON i (id, k);
+ALTER TABLE i REPLICA IDENTITY USING INDEX i_k;
+CREATE TABLE n ($columns) USING zvec;
+CREATE TABLE r ($columns, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE r1 (gone int, note text, w zvec(3), v zvec, id int NOT NULL) USING zvec;
+ALTER TABLE r1 DROP gone;
+ALTER TABLE r ATTACH PARTITION r1 FOR VALUES FROM (MINVALUE) TO (50);
+CREATE TABLE r2 PARTITION OF r FOR VALUES FROM (50) TO (MAXVALUE) USING zvec;
+CREATE TABLE h ($columns, PRIMARY KEY (id)) USING heap;
+CREATE TABLE b ($columns, PRIMARY KEY (id)) USING zvec;
+CREATE TABLE m (gone zvec, $columns, PRIMARY KEY (id)$(printf ', x%d zvec' {1..30})) USING zvec;
+CREATE FUNCTION v(i int, k int) RETURNS zvec LANGUAGE sql AS \$\$ SELECT array_agg((i * 7 + j * k) % 1000)::zvec FROM generate_series(1, 1 + i % 5 * 300) j \$\$;
+CREATE FUNCTION note(i int) RETURNS text LANGUAGE sql AS \$\$ SELECT CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN i::text
+    ELSE (SELECT string_agg(md5(i::text || j), '') FROM generate_series(1, i % 4 * 80) j) END \$\$;
+CREATE PROCEDURE fill(tab text, first int, last int) LANGUAGE plpgsql AS \$\$ BEGIN
+    EXECUTE format('INSERT INTO %I (id, v, w, note) SELECT i, CASE WHEN i %% 7 <> 0 THEN v(i, 1) END, ARRAY[i, i %% 10, i %% 3]::zvec, note(i)
+        FROM generate_series(%s, %s) i', tab, first, last); END \$\$;
+INSERT INTO m (id, gone, v, note) SELECT i, '[1]', v(i, 1), repeat('x', 3000) FROM generate_series(1, 20) i;
+CALL fill('z', 1, 100); CALL fill('f', 1, 100); CALL fill('i', 1, 100); CALL fill('r', 1, 100); CALL fill('h', 1, 100); CALL fill('b', 1, 100);
+CREATE PUBLICATION p FOR TABLE z, f, i, n, r, h, b, m WITH (publish_via_partition_root);
+INSERT INTO m (id, gone, v, note) SELECT i, '[1]', v(i, 1), repeat('x', 3000) FROM generate_series(21, 40) i;
+ALTER TABLE m DROP gone;
+VACUUM FULL f;
+SQL
+there -d sub <<SQL || exit 1
+CREATE EXTENSION pg_zvec;
+CREATE TABLE z ($columns, PRIMARY KEY (id)) USING zvec;
+CREATE INDEX ON z USING zvec_hnsw (w);
+CREATE TABLE f ($columns) USING heap;
+CREATE TABLE i ($columns, k int NOT NULL DEFAULT 1, PRIMARY KEY (id)) USING zvec;
+CREATE TABLE n ($columns) USING zvec;
+CREATE TABLE r ($columns, PRIMARY KEY (id)) USING heap;
+CREATE TABLE h ($columns, PRIMARY KEY (id)) USING zvec;
+CREATE TABLE b ($columns, PRIMARY KEY (id)) USING zvec;
+CREATE TABLE m ($columns, PRIMARY KEY (id)$(printf ', x%d zvec' {1..30})) USING zvec;
+SQL
+# change TABLE: what sessions do to a table
+change() {
+    cat <<SQL
+CALL fill('$1', 101, 140);
+UPDATE $1 SET note = 'changed' WHERE id % 5 = 0;
+UPDATE $1 SET w = '[1,2,3]' WHERE id % 6 = 0;
+UPDATE $1 SET v = NULL, note = note(id + 1) WHERE id % 11 = 0;
+UPDATE $1 SET v = v(id, 3) WHERE id % 13 = 0;
+UPDATE $1 SET w = w, v = v WHERE id % 17 = 0;
+UPDATE $1 SET id = id + 1000 WHERE id % 9 = 0;
+DELETE FROM $1 WHERE id % 4 = 1;
+BEGIN; CALL fill('$1', 201, 240); SAVEPOINT a; CALL fill('$1', 241, 250); UPDATE $1 SET w = '[4,5,6]' WHERE id > 200; ROLLBACK TO a;
+UPDATE $1 SET w = '[7,8,9]' WHERE id > 230; SAVEPOINT c; CALL fill('$1', 251, 260); RELEASE c; DELETE FROM $1 WHERE id % 3 = 0; COMMIT;
+BEGIN; CALL fill('$1', 301, 320); UPDATE $1 SET v = v(id, 9) WHERE id > 300; PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x';
+BEGIN; CALL fill('$1', 401, 420); UPDATE $1 SET v = v(id, 9) WHERE id > 300; PREPARE TRANSACTION 'x'; ROLLBACK PREPARED 'x';
+COPY (SELECT i, v(i, 2), ARRAY[i, 1, 1]::zvec, note(i) FROM generate_series(501, 600) i) TO '$ZVEC_SCRATCH/logical/rows';
+COPY $1 (id, v, w, note) FROM '$ZVEC_SCRATCH/logical/rows';
+MERGE INTO $1 t USING (SELECT i, v(i, 4) FROM generate_series(590, 610) i) s (i, v) ON t.id = s.i
+    WHEN MATCHED AND i % 2 = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET v = s.v WHEN NOT MATCHED THEN INSERT (id, v) VALUES (s.i, s.v);
+SQL
+}
+changes() {
+    local table
+    for table in z f i r h b m; do
+        change $table
+    done
+    echo "CALL fill('n', 1, 50); BEGIN; CALL fill('n', 51, 60); ROLLBACK; UPDATE m SET x3 = v, x30 = w, x7 = '[7]' WHERE id % 2 = 0;"
+    for table in z i r h; do
+        echo "INSERT INTO $table (id, v, w) VALUES (502, '[1]', '[1,1,1]'), (702, '[2]', '[2,2,2]') ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v, note = 'again';"
+    done
+}
+for options in "" "binary = true" "streaming = on" "streaming = on, two_phase = true, binary = true"; do
+    there -d sub -c "CREATE SUBSCRIPTION s CONNECTION '$connection' PUBLICATION p WITH (enabled = true${options:+, $options})" 2>/dev/null
+    agree "the first copy${options:+, $options}"
+    changes | here -d pub 2>&1
+    zvec_result $? "logical: changes${options:+, $options}"
+    agree "... arrive"
+    here -d pub <<SQL
+VACUUM FULL z;
+ALTER TABLE f SET (fillfactor = 50);
+ALTER TABLE f ALTER note TYPE varchar;
+DELETE FROM f WHERE id < 20;
+UPDATE f SET note = 'rewritten' WHERE id < 40;
+ALTER TABLE f ALTER note TYPE text COLLATE "C" USING note || '';
+UPDATE f SET v = NULL, w = '[0,0,0]' WHERE id < 60;
+CLUSTER i USING i_pkey;
+UPDATE i SET w = '[0,0,0]' WHERE id < 40;
+BEGIN;
+UPDATE z SET v = v(id, 8) WHERE id < 30;
+ALTER TABLE z ALTER note TYPE text COLLATE "C" USING note || '';
+UPDATE z SET v = v(id, 6), note = note(id) WHERE id < 20;
+DELETE FROM z WHERE id = 3;
+COMMIT;
+TRUNCATE r;
+CALL fill('r', 1, 60);
+SQL
+    agree "... after rewrites"
+    for table in z f i r h b m; do echo "DELETE FROM $table WHERE id > 100;"; done | here -d pub
+    agree "... after deletions"
+    there -d sub -c "DROP SUBSCRIPTION s" -c "TRUNCATE z, f, i, n, r, h, b, m" 2>/dev/null
 done
-[ "$found" = "$expected" ] && grep -q '^100 .* 113 ' <<<"$found" || { printf 'here: %s\nthere: %s\n' "$expected" "$found"; false; }
-zvec_result $? "logical: ... has all rows, and a zvec table of it all vectors"
-PGDATABASE=there gives "... where they belong" "SELECT * FROM zvec_check('hv')" ""
-psql -X -q -d there -c "DROP SUBSCRIPTION there" 2>/dev/null
+# out of the publication, and in it again
+here -d pub -c "TRUNCATE n" -c "CALL fill('n', 1, 10)"
+there -d sub -c "CREATE SUBSCRIPTION s CONNECTION '$connection' PUBLICATION p WITH (streaming = on)" 2>/dev/null
+agree "a subscription"
+here -d pub -c "ALTER PUBLICATION p DROP TABLE b" -c "CALL fill('b', 801, 810)" -c "UPDATE b SET w = '[3,3,3]' WHERE id < 20"
+there -d sub -c "ALTER SUBSCRIPTION s REFRESH PUBLICATION" -c "TRUNCATE b"
+here -d pub -c "ALTER PUBLICATION p ADD TABLE b"
+there -d sub -c "ALTER SUBSCRIPTION s REFRESH PUBLICATION"
+agree "a table that left the publication and came back"
+here -d pub -c "UPDATE b SET note = 'back' WHERE id < 30 OR id > 805" -c "UPDATE b SET v = '[3]' WHERE id < 10" -c "DELETE FROM b WHERE id IN (12, 802)"
+agree "... its rows"
+
+# Sessions change tables at random, while the publisher's senders, the subscriber and the publisher itself end in the midst of it.
+seed=${SEED:-$RANDOM}
+here -d pub <<SQL
+CREATE FUNCTION statement(kind int, tab text, i int) RETURNS text LANGUAGE sql AS \$\$ SELECT format((ARRAY[
+    'INSERT INTO %1\$I (id, v, w, note) SELECT k, v(k, %2\$s), ARRAY[k, 1, 2]::zvec, note(k) FROM generate_series(%2\$s, %2\$s + 5) k
+        WHERE NOT EXISTS (SELECT FROM %1\$I WHERE id = k)',
+    'UPDATE %1\$I SET v = v(id, %2\$s) WHERE id %% 20 = %2\$s %% 20',
+    'UPDATE %1\$I SET note = note(id + %2\$s) WHERE id %% 20 = %2\$s %% 20',
+    'UPDATE %1\$I SET w = NULL WHERE id = %2\$s',
+    'UPDATE %1\$I SET w = ''[1,2,3]'' WHERE id %% 10 = %2\$s %% 10',
+    'DELETE FROM %1\$I WHERE id %% 30 = %2\$s %% 30',
+    'UPDATE %1\$I SET id = id + 300 WHERE id = %2\$s',
+    'INSERT INTO %1\$I (id, v, w) SELECT 1000000 + %2\$s, v, w FROM %1\$I WHERE id = %2\$s'])[kind], tab, i) \$\$;
+CREATE PROCEDURE churn(seed float, until timestamptz) LANGUAGE plpgsql AS \$\$
+BEGIN
+    PERFORM setseed(seed);
+    WHILE clock_timestamp() < until LOOP
+        BEGIN
+            FOR turn IN 0 .. (random() * 3)::int LOOP
+                EXECUTE statement(1 + (random() * 7)::int, (ARRAY['z', 'f', 'i', 'r', 'h', 'b', 'm'])[1 + (random() * 6)::int], (random() * 200)::int);
+                IF random() < 0.05 THEN RAISE EXCEPTION 'taken back'; END IF;
+            END LOOP;
+        EXCEPTION WHEN raise_exception OR unique_violation OR deadlock_detected OR serialization_failure OR object_not_in_prerequisite_state THEN NULL;
+        END;
+        IF random() < 0.9 THEN COMMIT; ELSE ROLLBACK; END IF;
+    END LOOP;
+END \$\$;
+ALTER DATABASE pub SET deadlock_timeout = '20ms';
+SQL
+for round in 1 2 3 4; do
+    pids=()
+    for session in 1 2 3; do
+        here -d pub -c "CALL churn(0.$seed$round$session, clock_timestamp() + interval '4 seconds')" >"$ZVEC_SCRATCH/churn.$session" 2>&1 &
+        pids+=($!)
+    done
+    sleep 1
+    case $round in
+    1) here -o /dev/null -c "SELECT pg_terminate_backend(pid) FROM pg_stat_replication" ;;
+    2) zvec_stop there immediate && zvec_start there ;;
+    3) here -d pub -c "VACUUM FULL z" -c "VACUUM b" -c "VACUUM f" ;;
+    4) zvec_stop logical immediate && zvec_start logical ;;
+    esac
+    wait "${pids[@]}"
+    [ $round = 4 ] || ! grep ERROR "$ZVEC_SCRATCH"/churn.?
+    zvec_result $? "logical: random changes, seed $seed, round $round"
+    agree "... arrive"
+done
+there -d sub -c "DROP SUBSCRIPTION s" 2>/dev/null
+# The README's steps to move a table to zvec while it is used: within one server, from pgvector's type where it is there
+type=zvec extension=pg_zvec
+! zvec_has vector >/dev/null || { type=vector extension=vector; }
+here -o /dev/null -c "CREATE DATABASE old" -c "CREATE DATABASE new"
+here -d old -c "CREATE EXTENSION $extension" -c "CREATE TABLE items (id bigint PRIMARY KEY, title text, embedding $type(3)) USING heap" \
+    -c "INSERT INTO items SELECT i, 'item ' || i, format('[%s,%s,1]', i, i % 7)::$type FROM generate_series(1, 2000) i" \
+    -c "CREATE PUBLICATION move FOR TABLE items"
+(for i in {2001..2200}; do
+    echo "INSERT INTO items VALUES ($i, 'new', '[$i,1,2]'); UPDATE items SET embedding = '[0,0,$i]' WHERE id = $i - 1900; DELETE FROM items WHERE id = $i - 1000;"
+    echo "UPDATE items SET title = 'changed' WHERE id = $i - 1500; SELECT pg_sleep(0.01);"
+done | here -d old -o /dev/null) &
+writer=$!
+here -d old -o /dev/null -c "SELECT pg_create_logical_replication_slot('move', 'pgoutput')"
+here -d new -c "CREATE EXTENSION pg_zvec" -c "CREATE TABLE items (id bigint PRIMARY KEY, title text, embedding zvec(3)) USING zvec" \
+    -c "CREATE SUBSCRIPTION move CONNECTION '${connection/dbname=pub/dbname=old}' PUBLICATION move WITH (create_slot = false, slot_name = move)"
+# until_new SQL: waits until the query in the new database says t
+until_new() {
+    for ((n = 0; n < 300; n++)); do
+        [ "$(here -At -d new -c "$1")" != t ] || return 0
+        sleep 0.1
+    done
+    false
+}
+until_new "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel" && here -d new -c "CREATE INDEX ON items USING zvec_hnsw (embedding)"
+zvec_result $? "logical: moving a table: the copy"
+wait "$writer"
+until_new "SELECT confirmed_flush_lsn >= '$(here -At -d old -c "SELECT pg_current_wal_lsn()")' FROM pg_replication_slots WHERE slot_name = 'move'"
+zvec_result $? "logical: moving a table: the changes"
+items="SELECT count(*), md5(string_agg(id || title || embedding::text, ',' ORDER BY id)) FROM items"
+[ "$(here -At -d old -c "$items")" = "$(here -At -d new -c "$items; SELECT * FROM zvec_check('items')")" ] &&
+    here -d new -c "INSERT INTO items VALUES (0, 'after', '[1,2,3]')" -c "DROP SUBSCRIPTION move" 2>/dev/null && here -d old -c "DROP PUBLICATION move"
+zvec_result $? "logical: moving a table: both are alike"
+grep ' ERROR: ' "$ZVEC_SCRATCH/there/log" | grep -vE 'could not (connect|receive|start|send)|terminating|subscription|slot ".*" (does not exist|is active)'
+[ $? = 1 ]
+zvec_result $? "logical: the subscriber met no error"
+grep ' ERROR: .*\(toast\|filenode\|vector store\|speculative\)' "$ZVEC_SCRATCH/logical/log"
+[ $? = 1 ]
+zvec_result $? "logical: decoding met no error"
+zvec_log_is_clean there
+zvec_result $? "logical: the subscriber's log is clean"
 zvec_log_is_clean logical
 zvec_result $? "logical: the server's log is clean"

@@ -894,3 +894,102 @@ impl ReusePage {
 const _: () = assert!(ReusePage::BYTES == 24);
 #[cfg(not(feature = "pg15"))]
 const _: () = assert!(ReusePage::BYTES == 25);
+
+/// Gives a copy of a relation's entry its own copies of the sets of columns that belong to indexes. In the current memory
+/// context.
+pub unsafe fn own_bitmaps(entry: &mut pg_sys::RelationData) {
+    // SAFETY: sets of the entry that this is a copy of
+    unsafe {
+        entry.rd_keyattr = pg_sys::bms_copy(entry.rd_keyattr);
+        entry.rd_pkattr = pg_sys::bms_copy(entry.rd_pkattr);
+        entry.rd_idattr = pg_sys::bms_copy(entry.rd_idattr);
+        #[cfg(feature = "pg15")]
+        {
+            entry.rd_indexattr = pg_sys::bms_copy(entry.rd_indexattr);
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            entry.rd_hotblockingattr = pg_sys::bms_copy(entry.rd_hotblockingattr);
+            entry.rd_summarizedattr = pg_sys::bms_copy(entry.rd_summarizedattr);
+        }
+    }
+}
+
+/// Frees what [`own_bitmaps`] copied.
+pub unsafe fn free_bitmaps(entry: &mut pg_sys::RelationData) {
+    // SAFETY: by contract
+    unsafe {
+        pg_sys::bms_free(entry.rd_keyattr);
+        pg_sys::bms_free(entry.rd_pkattr);
+        pg_sys::bms_free(entry.rd_idattr);
+        #[cfg(feature = "pg15")]
+        pg_sys::bms_free(entry.rd_indexattr);
+        #[cfg(not(feature = "pg15"))]
+        {
+            pg_sys::bms_free(entry.rd_hotblockingattr);
+            pg_sys::bms_free(entry.rd_summarizedattr);
+        }
+    }
+}
+
+/// Says of a copy of a relation's entry that its sets of columns are known, also where it has no index. 15 takes an empty set of
+/// indexed columns for an unknown one: then the table's oid, which no row changes, is said to be indexed.
+pub unsafe fn claim_bitmaps(entry: &mut pg_sys::RelationData) {
+    #[cfg(feature = "pg15")]
+    if entry.rd_indexattr.is_null() {
+        let member = pg_sys::TableOidAttributeNumber - pg_sys::FirstLowInvalidHeapAttributeNumber;
+        // SAFETY: in the current memory context
+        entry.rd_indexattr = unsafe { pg_sys::bms_make_singleton(member) };
+    }
+    #[cfg(not(feature = "pg15"))]
+    {
+        entry.rd_attrsvalid = true;
+    }
+}
+
+/// Gives a copy of a relation's entry the handle of the relation's file, with what it knows: where a row was put last. The
+/// entry itself is without, up to 16.
+pub unsafe fn take_file(entry: &mut pg_sys::RelationData) {
+    let entry: *mut pg_sys::RelationData = entry;
+    // SAFETY: what the server's inline function does; the copy stays where it is
+    unsafe {
+        let handle = pg_sys::smgropen(FileNode::of(entry).servers(), (*entry).rd_backend);
+        (*entry).rd_smgr = std::ptr::null_mut();
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::smgrsetowner(&raw mut (*entry).rd_smgr, handle);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        {
+            (*entry).rd_smgr = handle;
+            pg_sys::smgrpin(handle);
+        }
+    }
+}
+
+/// Gives the handle back to the open relation `rel`, if the copy still has it.
+pub unsafe fn give_file_back(entry: &mut pg_sys::RelationData, rel: pg_sys::Relation) {
+    // SAFETY: as above
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        if !entry.rd_smgr.is_null() {
+            pg_sys::smgrsetowner(&raw mut (*rel).rd_smgr, entry.rd_smgr);
+        }
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let _ = rel;
+        let_go_of_file(entry);
+    }
+}
+
+/// Takes a relation's file from a copy of its entry, if it has one.
+pub unsafe fn let_go_of_file(entry: &mut pg_sys::RelationData) {
+    if entry.rd_smgr.is_null() {
+        return;
+    }
+    // SAFETY: what the server's inline function has set and nobody else has taken away
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        pg_sys::smgrclearowner(&raw mut entry.rd_smgr, entry.rd_smgr);
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        pg_sys::smgrunpin(entry.rd_smgr);
+    }
+    entry.rd_smgr = std::ptr::null_mut();
+}

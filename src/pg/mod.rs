@@ -27,6 +27,8 @@ pub mod reserve;
 pub mod restricted;
 pub mod rewrite;
 pub mod settings;
+pub mod shadow;
+pub mod slots;
 pub mod spi;
 pub mod srf;
 pub mod varlena;

@@ -6,8 +6,9 @@ use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
     GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
-    OffsetNumber, Oid, Page, Portal, QueryDesc, RawParseMode, Relation, RmgrId, SPIPlanPtr, ScanDirection, ScanState,
-    Snapshot, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    LockTupleMode, LockWaitPolicy, OffsetNumber, Oid, Page, Portal, QueryDesc, RawParseMode, Relation, RmgrId,
+    SPIPlanPtr, ScanDirection, ScanState, Snapshot, TM_FailureData, TM_Result, TableAmRoutine, TableScanDesc,
+    TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 use std::ffi::{c_char, c_long};
 
@@ -42,6 +43,37 @@ unsafe extern "C-unwind" {
     pub fn GlobalVisTestIsRemovableXid(state: *mut GlobalVisState, xid: TransactionId) -> bool;
     /// The root line pointer of each heap-only version of a locked page.
     pub fn heap_get_root_tuples(page: Page, roots: *mut OffsetNumber);
+    /// Moves values of a row out of line, as its size asks for; with an old version, reuses what that has out of line and deletes
+    /// the rest. The row, or another one. Raises errors.
+    pub fn heap_toast_insert_or_update(
+        rel: Relation,
+        new_row: HeapTuple,
+        old_row: HeapTuple,
+        options: i32,
+    ) -> HeapTuple;
+    /// Deletes the values that a row has out of line; of a speculative one, takes them back. Raises errors.
+    pub fn heap_toast_delete(rel: Relation, row: HeapTuple, is_speculative: bool);
+    /// Locks a row, and waits for others. Raises errors.
+    pub fn heap_lock_tuple(
+        rel: Relation,
+        row: HeapTuple,
+        cid: CommandId,
+        mode: LockTupleMode::Type,
+        policy: LockWaitPolicy::Type,
+        follow_updates: bool,
+        buffer: *mut Buffer,
+        tmfd: *mut TM_FailureData,
+    ) -> TM_Result::Type;
+    /// Deletes a row version. Raises errors.
+    pub fn heap_delete(
+        rel: Relation,
+        tid: ItemPointer,
+        cid: CommandId,
+        crosscheck: Snapshot,
+        wait: bool,
+        tmfd: *mut TM_FailureData,
+        changing_part: bool,
+    ) -> TM_Result::Type;
     /// Stores a row. Raises errors.
     pub fn heap_insert(rel: Relation, tuple: HeapTuple, cid: CommandId, options: i32, bistate: BulkInsertState);
     /// Stores rows. Raises errors.
@@ -112,6 +144,10 @@ unsafe extern "C-unwind" {
     pub fn XLogBeginInsert();
     /// Names a block of the record.
     pub fn XLogRegisterBuffer(id: u8, buffer: Buffer, flags: u8);
+    /// Adds bytes to the record.
+    pub fn XLogRegisterData(data: RecordBytes, len: RecordLength);
+    /// Says something of the record as a whole.
+    pub fn XLogSetRecordFlags(flags: u8);
     /// Adds bytes that belong to a block of the record.
     pub fn XLogRegisterBufData(id: u8, data: RecordBytes, len: RecordLength);
     /// Writes the record.

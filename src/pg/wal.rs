@@ -228,3 +228,44 @@ pub unsafe fn write_first_page(
         }
     }
 }
+
+/// Logs a value of more than a row's size as logical decoding knows such values: as one chunk that is inserted into the
+/// TOAST relation of `page`. It is in the log only. The record names the page, to say which relation is meant, and has a
+/// whole image of it, so replay puts the page back as it is and inserts nothing; the less the page has on it, the shorter.
+///
+/// `value` is the number by which rows of the table refer to the value, `payload` the value without its length.
+pub fn log_chunk(page: &Exclusive, value: u32, payload: &[&[u8]]) {
+    const CONTAINS_NEW_TUPLE: u8 = 1 << 3;
+    const ON_TOAST_RELATION: u8 = 1 << 4;
+    /// a row's header without its transactions, as records have it: columns, flags, where the columns begin
+    const HAS_VARWIDTH: u8 = 2;
+    const COLUMNS_AT: u8 = 24;
+    const ROW_HEADER: [u8; 6] = [3, 0, HAS_VARWIDTH, 0, COLUMNS_AT, 0];
+    let bytes: usize = payload.iter().map(|part| part.len()).sum();
+    let mut row = [0u8; ROW_HEADER.len() + 12];
+    row[..6].copy_from_slice(&ROW_HEADER);
+    row[6..10].copy_from_slice(&value.to_ne_bytes());
+    // the number of the chunk, 0, follows; then the length of the value with these four bytes
+    row[14..18].copy_from_slice(&((bytes as u32 + 4) << 2).to_ne_bytes());
+    // the line pointer, of no meaning where nothing is inserted, and flags
+    let insert = [1u8, 0, CONTAINS_NEW_TUPLE | ON_TOAST_RELATION];
+    // SAFETY: the page is pinned and exclusively locked by its guard; what is registered lives until the record is written
+    unsafe {
+        let critical = CriticalSection::start();
+        raw::MarkBufferDirty(page.buffer());
+        raw::XLogBeginInsert();
+        raw::XLogRegisterData(insert.as_ptr().cast_mut().cast(), insert.len() as _);
+        let flags = pg_sys::REGBUF_FORCE_IMAGE | pg_sys::REGBUF_STANDARD | pg_sys::REGBUF_KEEP_DATA;
+        raw::XLogRegisterBuffer(0, page.buffer(), flags as u8);
+        raw::XLogRegisterBufData(0, row.as_ptr().cast_mut().cast(), row.len() as _);
+        for part in payload {
+            raw::XLogRegisterBufData(0, part.as_ptr().cast_mut().cast(), part.len() as _);
+        }
+        raw::XLogSetRecordFlags(pg_sys::XLOG_INCLUDE_ORIGIN as u8);
+        let lsn = raw::XLogInsert(pg_sys::RmgrIds::RM_HEAP_ID as _, XLOG_HEAP_INSERT);
+        set_lsn(page, lsn);
+        drop(critical);
+    }
+}
+
+const XLOG_HEAP_INSERT: u8 = 0;

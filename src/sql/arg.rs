@@ -25,13 +25,15 @@ fn bare_reference() -> Error {
         .hint("Logical decoding shows that there is a vector, and no more: use physical replication, or heap tables.")
 }
 
-/// Whether the value is a row's vector reference, and is to be shown by an output plugin of logical decoding. Such a plugin
-/// calls output functions in the past: under a snapshot that is good for catalogs only, so the vector is out of reach.
+/// Whether the value is a row's vector reference, or a pointer without its vector, and is to be shown by an output plugin of
+/// logical decoding. Such a plugin calls output functions in the past: under a snapshot that is good for catalogs only, so the
+/// vector is out of reach.
 #[must_use]
 pub fn is_undecodable(value: Varlena<'_>) -> bool {
     let is_reference = match value.form() {
         Form::Plain(payload) | Form::Short(payload) => Reference::is_payload(payload),
-        _ => false,
+        Form::External { .. } => true,
+        Form::Other => false,
     };
     // SAFETY: a look at this backend's own state
     is_reference && unsafe { pgrx::pg_sys::HistoricSnapshotActive() }

@@ -6,7 +6,7 @@
 //! new table finds it afterwards.
 
 use crate::error::{Error, SqlState};
-use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::reference::Form;
 use crate::format::store::slot::{XMIN_COMMITTED, XMIN_FROZEN};
 use crate::format::store::{Reference, Slot, SlotNo, SlotState, Tid};
 use crate::pg::catalog;
@@ -18,6 +18,10 @@ use crate::pg::rewrite::Rewrite;
 use crate::pg::xact;
 use crate::pg::xact::Fate;
 use crate::store::{NewVector, Reservation, Store, StoredVector};
+use crate::tableam::logical;
+use crate::tableam::logical::NewRow;
+use crate::tableam::publication;
+use crate::tableam::publication::{Needs, Written};
 use crate::tableam::rows::{item_pointer, tid};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
@@ -49,6 +53,8 @@ struct Copier {
     new: Relation,
     old: Relation,
     columns: VectorColumns,
+    /// what decoding will need of the rows
+    needs: Needs,
     /// `None` where the old table has no store, and its rows hold their vectors themselves
     old_store: Option<Store<'static>>,
     /// `None` where the tables have no TOAST relation, and no vector column either
@@ -112,7 +118,12 @@ impl Copier {
                 let shape = |element| VectorValue::of(self.values[at], element);
                 let taken = match vectors::reference_at(Rel::of(self.old).oid(), self.values[at]) {
                     Some(reference) => {
-                        self.fetch(reference, recently_dead).map(|bytes| Taken { shape: reference.shape, bytes })
+                        self.fetch(reference, recently_dead).and_then(|bytes| {
+                            // what a pointer does not tell its segment does
+                            let segment = || self.old_store.as_ref()?.segment_of(reference.slot);
+                            let shape = reference.shape.or_else(|| Some(segment()?.page.geometry.shape))?;
+                            Some(Taken { shape, bytes })
+                        })
                     }
                     None => {
                         let value = element_of(desc, column).map(shape).filter(VectorValue::has_shape);
@@ -136,11 +147,11 @@ impl Copier {
     unsafe fn fetch(&self, reference: Reference, recently_dead: bool) -> Option<Vec<u8>> {
         // SAFETY: the old store's relation is open
         unsafe {
-            let mut bytes = Vec::with_capacity(reference.shape.bytes());
-            let vector = StoredVector { slot: reference.slot, bytes: reference.shape.bytes() as u32 };
+            let mut bytes = Vec::with_capacity(reference.bytes as usize);
+            let vector = StoredVector { slot: reference.slot, bytes: reference.bytes };
             let is_there = |store: &&Store| {
                 let slot = store.slot(reference.slot);
-                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && s.generation == reference.generation)
+                slot.is_some_and(|s| s.state() == Some(SlotState::Live) && reference.is_of(s.generation))
             };
             let found = self.old_store.as_ref().filter(is_there).is_some_and(|store| {
                 store.read(vector, |_, piece| {
@@ -234,19 +245,31 @@ impl Copier {
             for &column in &self.columns {
                 isnull[usize::from(column)] = true;
             }
-            let encoded: Vec<[u8; REFERENCE_BYTES]> = row
+            let references: Vec<(u16, Reference)> = row
                 .vectors
                 .iter()
                 .zip(reservations)
-                .map(|((_, taken), r)| {
-                    Reference { slot: r.slot, generation: r.generation, shape: taken.shape }.encode()
+                .map(|((column, taken), r)| {
+                    let form = self.needs.form(*column, Form::Plain);
+                    (*column, Reference::to(r.slot, r.generation, taken.shape, form))
                 })
                 .collect();
-            for ((column, _), bytes) in row.vectors.iter().zip(&encoded) {
-                values[usize::from(*column)] = Datum::from(bytes.as_ptr());
-                isnull[usize::from(*column)] = false;
+            let table = vectors::named_in(self.new);
+            let mut form_with = |references: &[(u16, Reference)]| {
+                let encoded: Vec<_> = references.iter().map(|(_, r)| vectors::stand_in(table, *r)).collect();
+                for ((column, _), bytes) in references.iter().zip(&encoded) {
+                    values[usize::from(*column)] = Datum::from(bytes.as_ptr());
+                    isnull[usize::from(*column)] = false;
+                }
+                pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), isnull.as_mut_ptr())
+            };
+            let mut new = form_with(&references);
+            if logical::any_pointer(&references) {
+                new = NewRow::for_rewrite(self.new, new, &references).unwrap_or_else(|| {
+                    let plain = |&(column, reference): &_| (column, Reference { form: Form::Plain, ..reference });
+                    form_with(&references.iter().map(plain).collect::<Vec<_>>())
+                });
             }
-            let new = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), isnull.as_mut_ptr());
             (*new).t_self = item_pointer(Tid { block: u32::MAX, offset: 0 });
             if let Some(rewrite) = &mut self.rewrite {
                 rewrite.tuple(row.tuple, new);
@@ -294,7 +317,10 @@ impl Copier {
             while as_heap_slot(slot, || pg_sys::heap_getnextslot(scan, forward, slot)) {
                 pgrx::check_for_interrupts!();
                 let tuple = slot::stored_tuple(slot);
-                let references = super::rows::references((*self.new).rd_att, tuple, &self.columns);
+                // pointers name the table whose place this one takes
+                let mut named = *tuple;
+                named.t_tableOid = vectors::named_in(self.new).into();
+                let references = super::rows::references((*self.new).rd_att, &mut named, &self.columns);
                 for reference in references.iter().flatten() {
                     if self.unplaced.contains(&reference.slot.0) {
                         found.push((reference.slot, tid(&(*tuple).t_self)));
@@ -505,10 +531,12 @@ pub unsafe extern "C-unwind" fn relation_copy_for_cluster(
         let columns = columns_of(old);
         let natts = (*(*old).rd_att).natts as usize;
         let sort = use_sort && !index.is_null() && sorts_stored_rows(index, &columns);
+        let needs = publication::needs(new, Written::Update, &columns);
         let mut copier = Copier {
             new,
             old,
             columns,
+            needs,
             old_store: open[0].as_ref().and_then(|toast| Store::if_any(Rel::of(toast.raw()))),
             new_store: open[1].as_ref().map(|toast| Store::of(Rel::of(toast.raw()))),
             rewrite: Some(Rewrite::begin(old, new, oldest_xmin, *xid_cutoff, *multi_cutoff)),

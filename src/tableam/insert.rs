@@ -1,16 +1,21 @@
 //! Inserting rows, one by one, speculatively and in batches.
 
+use crate::format::store::reference::Form;
 use crate::format::store::{Reference, Tid};
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation::Rel;
+use crate::pg::shadow::with_shadow;
 use crate::store::{NewVector, Reservation};
 use crate::tableam::heap;
+use crate::tableam::logical;
+use crate::tableam::logical::{NewRow, Outside};
 use crate::tableam::modify::{
     Incoming, StoreWriter, attnum, form_stored, incoming, keep_given, keep_stored, reference, slot_values,
 };
 use crate::tableam::publication;
+use crate::tableam::publication::{Needs, Written};
 use crate::tableam::rows;
 use crate::tableam::rows::{item_pointer, tid};
 use crate::tableam::slot;
@@ -50,19 +55,38 @@ unsafe fn insert(
             insert_row(rel, tuple, cid, options, bistate, token);
             return keep(slot, tuple, token);
         };
-        publication::inserted(rel, vectors.iter().map(|vector| vector.column));
-        let reserved: SmallVec<[Reservation; 2]> = vectors
+        let needs = publication::needs(rel, Written::Insert, &columns);
+        let unlogged = vectors.iter().map(|vector| vector.column).filter(|column| !needs.logs(*column));
+        publication::note(rel, Written::Insert, unlogged);
+        let mut reserved: SmallVec<[Reservation; 2]> = vectors
             .iter()
             .map(|vector| writer.store.reserve(attnum(vector.column), vector.value.shape(), 1)[0])
             .collect();
-        let references: SmallVec<[_; 2]> = vectors
-            .iter()
-            .zip(&reserved)
-            .map(|(vector, reservation)| (vector.column, reference(reservation, vector.value.shape())))
-            .collect();
+        let reference_to = |vector: &Incoming, reservation: &Reservation| {
+            let form = needs.form(vector.column, Form::Plain);
+            (vector.column, reference(reservation, vector.value.shape(), form))
+        };
+        let mut references: SmallVec<[_; 2]> =
+            vectors.iter().zip(&reserved).map(|(vector, reservation)| reference_to(vector, reservation)).collect();
         let tuple = form_stored(rel, slot, &references);
         hit("insert.reserved");
-        insert_row(rel, tuple, cid, options, bistate, token);
+        if logical::any_pointer(&references) {
+            let row = NewRow::toast(rel, slot, tuple, None, options);
+            let outside = row.outside(rel);
+            for ((vector, reservation), reference) in vectors.iter().zip(&mut reserved).zip(&mut references) {
+                if writer.reserve_apart(vector, reservation, &outside) {
+                    *reference = reference_to(vector, reservation);
+                }
+            }
+            row.reveal(rel, &references);
+            for (vector, (_, reference)) in vectors.iter().zip(&references).filter(|(v, _)| needs.logs(v.column)) {
+                logical::log_vector(writer.toast(), *reference, &vector.value);
+            }
+            row.write(rel, |shadow, stored| insert_row(shadow, stored, cid, options, bistate, token));
+            row.free_stored();
+        } else {
+            insert_row(rel, tuple, cid, options, bistate, token);
+        }
         let at = tid(&(*tuple).t_self);
         hit("insert.row");
         let frozen = options & pg_sys::HEAP_INSERT_FROZEN as i32 != 0;
@@ -143,12 +167,16 @@ pub(super) unsafe extern "C-unwind" fn tuple_complete_speculative(
         // SAFETY: the server's own arguments
         unsafe {
             let columns = columns_of(rel);
-            let lost =
-                if succeeded || columns.is_empty() { None } else { rows::old_row(rel, &(*slot).tts_tid, &columns) };
+            let is_lost = !succeeded && !columns.is_empty();
+            let lost = if is_lost { rows::old_row(rel, &(*slot).tts_tid, &columns) } else { None };
+            let outside = if is_lost { Outside::of(rel, &(*slot).tts_tid) } else { None };
             hit(if succeeded { "speculative.confirm" } else { "speculative.lost" });
             let complete = heap().tuple_complete_speculative.unwrap_unchecked();
             as_heap_slot(slot, || boundary(|| complete(rel, slot, token, succeeded)));
             hit(if succeeded { "speculative.confirmed" } else { "speculative.row_gone" });
+            if let Some(outside) = outside {
+                outside.delete(rel, true);
+            }
             if let Some(row) = lost {
                 let writer = StoreWriter::open(rel);
                 for reference in row.references.iter().flatten() {
@@ -161,6 +189,9 @@ pub(super) unsafe extern "C-unwind" fn tuple_complete_speculative(
     // SAFETY: called by the server
     unsafe { guarded(body) }
 }
+
+/// A row's references and their columns.
+type References = SmallVec<[(u16, Reference); 2]>;
 
 /// A vector of a batch: its row's index, its column and value.
 struct Batched {
@@ -196,6 +227,65 @@ fn reserve_for(batch: &mut [Batched], writer: &StoreWriter) {
     }
 }
 
+/// The references of each of `count` rows.
+fn references_of(batch: &[Batched], count: usize, needs: &Needs) -> Vec<References> {
+    let mut references: Vec<References> = vec![SmallVec::new(); count];
+    for Batched { row, vector, reservation } in batch {
+        let form = needs.form(vector.column, Form::Plain);
+        references[*row].push((vector.column, reference(reservation, vector.value.shape(), form)));
+    }
+    references
+}
+
+/// The row of a slot's values, as stored.
+unsafe fn form_row(rel: Relation, slot: *mut TupleTableSlot, references: &[(u16, Reference)]) -> HeapTuple {
+    // SAFETY: a filled slot of the table's rows
+    unsafe {
+        (*slot).tts_tableOid = Rel::of(rel).oid();
+        slot_values(slot);
+        form_stored(rel, slot, references)
+    }
+}
+
+/// Inserts a batch in which decoding needs pointers. What the slots owned before is returned, to be freed when the vectors,
+/// which may be there, have been published.
+unsafe fn insert_with_pointers(
+    rel: Relation,
+    slots: &[*mut TupleTableSlot],
+    batch: &mut [Batched],
+    writer: &StoreWriter,
+    needs: &Needs,
+    (cid, options, bistate): (CommandId, i32, BulkInsertState),
+) -> Vec<HeapTuple> {
+    // SAFETY: filled slots of the table's rows
+    unsafe {
+        let references = references_of(batch, slots.len(), needs);
+        let mut rows = Vec::with_capacity(slots.len());
+        let mut outside: Vec<u32> = Vec::new();
+        for (&slot, references) in slots.iter().zip(&references) {
+            let row = NewRow::toast(rel, slot, form_row(rel, slot, references), None, options);
+            outside.extend(row.outside(rel));
+            rows.push(row);
+        }
+        for batched in batch.iter_mut() {
+            writer.reserve_apart(&batched.vector, &mut batched.reservation, &outside);
+        }
+        let references = references_of(batch, slots.len(), needs);
+        let mut owned = Vec::with_capacity(slots.len());
+        for ((&slot, row), references) in slots.iter().zip(rows).zip(&references) {
+            row.reveal(rel, references);
+            owned.push(slot::store(slot, row.into_stored()));
+        }
+        hit("batch.formed");
+        for Batched { vector, reservation, .. } in batch.iter().filter(|b| needs.logs(b.vector.column)) {
+            let reference = reference(reservation, vector.value.shape(), Form::Pointer);
+            logical::log_vector(writer.toast(), reference, &vector.value);
+        }
+        with_shadow(rel, |shadow| heap_multi_insert(shadow, slots, cid, options, bistate));
+        owned
+    }
+}
+
 pub(super) unsafe extern "C-unwind" fn multi_insert(
     rel: Relation,
     slots: *mut *mut TupleTableSlot,
@@ -223,24 +313,27 @@ pub(super) unsafe extern "C-unwind" fn multi_insert(
             if writer.is_none() {
                 batch.clear();
             }
-            publication::inserted(rel, batch.iter().map(|batched| batched.vector.column));
+            let needs = publication::needs(rel, Written::Insert, &columns);
+            let unlogged = batch.iter().map(|batched| batched.vector.column).filter(|column| !needs.logs(*column));
+            publication::note(rel, Written::Insert, unlogged);
             if let Some(writer) = &writer {
                 reserve_for(&mut batch, writer);
             }
-            let mut references: Vec<SmallVec<[(u16, Reference); 2]>> = vec![SmallVec::new(); slots.len()];
-            for batched in &batch {
-                let reference = reference(&batched.reservation, batched.vector.value.shape());
-                references[batched.row].push((batched.vector.column, reference));
-            }
-            let mut owned = Vec::with_capacity(slots.len());
-            for (&slot, references) in slots.iter().zip(&references) {
-                (*slot).tts_tableOid = Rel::of(rel).oid();
-                slot_values(slot);
-                let tuple = form_stored(rel, slot, references);
-                owned.push(slot::store(slot, tuple));
-            }
-            hit("batch.formed");
-            heap_multi_insert(rel, slots, cid, options, bistate);
+            let owned = match &writer {
+                Some(writer) if !needs.pointers.is_empty() => {
+                    insert_with_pointers(rel, slots, &mut batch, writer, &needs, (cid, options, bistate))
+                }
+                _ => {
+                    let references = references_of(&batch, slots.len(), &needs);
+                    let mut owned = Vec::with_capacity(slots.len());
+                    for (&slot, references) in slots.iter().zip(&references) {
+                        owned.push(slot::store(slot, form_row(rel, slot, references)));
+                    }
+                    hit("batch.formed");
+                    heap_multi_insert(rel, slots, cid, options, bistate);
+                    owned
+                }
+            };
             hit("batch.rows");
             batch.sort_by_key(|b| b.reservation.slot);
             let new: Vec<NewVector<'_>> = batch

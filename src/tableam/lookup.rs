@@ -86,7 +86,7 @@ impl Lookup {
                     Whose::Any => true,
                     Whose::Vector(number, generation) => {
                         let references = rows::references((*self.rel).rd_att, slot::stored_tuple(slot), &self.column);
-                        references[0].is_some_and(|r| r.slot == number && r.generation == generation)
+                        references[0].is_some_and(|r| r.slot == number && r.is_of(generation))
                     }
                 };
             let found = found && self.satisfies_predicate();

@@ -15,6 +15,7 @@ mod ddl;
 mod fetch;
 mod index_build;
 mod insert;
+mod logical;
 pub mod lookup;
 mod modify;
 mod partial;

@@ -6,14 +6,14 @@
 
 use crate::error::{Error, SqlState};
 use crate::format::store::Reference;
-use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::reference::Form;
 use crate::pg::error::{boundary, raise};
 use crate::pg::raw;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::{Reservation, Store};
 use crate::tableam::slot;
 use crate::tableam::slot::as_heap_slot;
-use crate::tableam::vectors::{VectorColumns, VectorValue, element_of};
+use crate::tableam::vectors::{POINTER_BYTES, VectorColumns, VectorValue, element_of, named_in, stand_in};
 use crate::vector::VectorShape;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Relation, TupleTableSlot};
 use smallvec::SmallVec;
@@ -22,7 +22,7 @@ use std::cell::OnceCell;
 /// The table's vector store, opened for writing.
 pub(super) struct StoreWriter {
     pub(super) store: Store<'static>,
-    _toast: OpenRelation,
+    toast: OpenRelation,
 }
 
 impl StoreWriter {
@@ -31,7 +31,7 @@ impl StoreWriter {
         // SAFETY: rel is open; the value keeps its TOAST relation open as long as it has the store
         unsafe {
             let toast = open_toast(Rel::of(rel));
-            Self { store: Store::of(Rel::of(toast.raw())), _toast: toast }
+            Self { store: Store::of(Rel::of(toast.raw())), toast }
         }
     }
 
@@ -41,8 +41,27 @@ impl StoreWriter {
         // SAFETY: as in `open`
         unsafe {
             let toast = open_toast(Rel::of(rel));
-            Store::if_any(Rel::of(toast.raw())).map(|store| Self { store, _toast: toast })
+            Store::if_any(Rel::of(toast.raw())).map(|store| Self { store, toast })
         }
+    }
+}
+
+impl StoreWriter {
+    /// The store's relation.
+    pub(super) fn toast(&self) -> Rel<'_> {
+        self.toast.rel()
+    }
+
+    /// Exchanges the slot reserved for a vector for another one if its number is among `taken`: decoding tells values of a row,
+    /// or batch, by number, vectors or not. True if it did.
+    pub(super) fn reserve_apart(&self, vector: &Incoming, reservation: &mut Reservation, taken: &[u32]) -> bool {
+        let mut in_the_way: SmallVec<[Reservation; 2]> = SmallVec::new();
+        while taken.contains(&reservation.slot.0) {
+            in_the_way.push(*reservation);
+            *reservation = self.store.reserve(attnum(vector.column), vector.value.shape(), 1)[0];
+        }
+        self.store.release(&in_the_way);
+        !in_the_way.is_empty()
     }
 }
 
@@ -118,8 +137,9 @@ pub(super) fn attnum(column: u16) -> i16 {
     column as i16 + 1
 }
 
-/// Forms the row as stored: the slot's values with `references` (column, reference) in the vectors' places. The tuple
-/// is allocated in the slot's memory context.
+/// Forms the row as stored: the slot's values with `references` (column, reference) in the vectors' places; in place of
+/// a pointer a stand-in of its length ([`stand_in`]). The tuple is allocated in the slot's
+/// memory context.
 pub(super) unsafe fn form_stored(
     rel: Relation,
     slot: *mut TupleTableSlot,
@@ -131,7 +151,8 @@ pub(super) unsafe fn form_stored(
         let natts = (*desc).natts as usize;
         let mut values: SmallVec<[Datum; 16]> =
             SmallVec::from_slice(std::slice::from_raw_parts((*slot).tts_values, natts));
-        let encoded: SmallVec<[[u8; REFERENCE_BYTES]; 4]> = references.iter().map(|(_, r)| r.encode()).collect();
+        let table = named_in(rel);
+        let encoded: SmallVec<[[u8; POINTER_BYTES]; 4]> = references.iter().map(|(_, r)| stand_in(table, *r)).collect();
         for ((column, _), bytes) in references.iter().zip(&encoded) {
             values[usize::from(*column)] = Datum::from(bytes.as_ptr());
         }
@@ -143,8 +164,8 @@ pub(super) unsafe fn form_stored(
     }
 }
 
-pub(super) fn reference(reservation: &Reservation, shape: VectorShape) -> Reference {
-    Reference { slot: reservation.slot, generation: reservation.generation, shape }
+pub(super) fn reference(reservation: &Reservation, shape: VectorShape, form: Form) -> Reference {
+    Reference::to(reservation.slot, reservation.generation, shape, form)
 }
 
 /// Leaves the stored row in the slot, as after the heap's insert, so that RETURNING, triggers and indexes see it.

@@ -9,11 +9,13 @@
 //! decoded as `sql/io.rs` says; a subscriber does not take that for a vector.
 
 use crate::error::{Error, SqlState};
+use crate::format::store::reference::Form;
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::list::oids;
 use crate::pg::raw;
 use crate::pg::relation::{OpenRelation, Rel};
+use crate::pg::slots;
 use crate::store;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
@@ -23,7 +25,7 @@ use std::collections::HashMap;
 
 /// What was done to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
+pub(super) enum Written {
     Insert,
     Update,
     Delete,
@@ -41,13 +43,16 @@ struct Published {
 }
 
 impl Published {
-    fn sends(&self, written: Written, vectors: &[u16]) -> bool {
-        let is_sent = match written {
+    fn has(&self, written: Written) -> bool {
+        match written {
             Written::Insert => self.insert,
             Written::Update => self.update,
             Written::Delete => self.delete,
-        };
-        is_sent && vectors.iter().any(|column| self.columns.contains(column))
+        }
+    }
+
+    fn sends(&self, written: Written, vectors: &[u16]) -> bool {
+        self.has(written) && vectors.iter().any(|column| self.columns.contains(column))
     }
 }
 
@@ -70,35 +75,79 @@ unsafe fn is_decoded(rel: Relation) -> bool {
     }
 }
 
-/// Raises an error if a publication would send the new row, whose vectors in columns `vectors` are references.
-pub(super) unsafe fn inserted(rel: Relation, vectors: impl Iterator<Item = u16>) {
+/// What decoding needs of the vectors that a row gets.
+#[derive(Default)]
+pub(super) struct Needs {
+    /// the columns whose references are to stand in the row as pointers
+    pub(super) pointers: VectorColumns,
+    /// whether the new vectors among them are to be logged for decoding
+    pub(super) vectors: bool,
+}
+
+impl Needs {
+    /// How a reference is to stand in `column` of a new row, which had `before` there.
+    pub(super) fn form(&self, column: u16, before: Form) -> Form {
+        if self.pointers.contains(&column) { Form::Pointer } else { before }
+    }
+
+    /// Whether a new vector of `column` is to be logged for decoding.
+    pub(super) fn logs(&self, column: u16) -> bool {
+        self.vectors && self.pointers.contains(&column)
+    }
+}
+
+/// What decoding needs of rows that are `written` to the open table `rel`, whose vector columns are `columns`. Of those that a
+/// rewrite writes it needs what it will need of them when they are updated or deleted.
+pub(super) unsafe fn needs(rel: Relation, written: Written, columns: &VectorColumns) -> Needs {
+    // SAFETY: rel is open
+    unsafe {
+        let rewrites = (*(*rel).rd_rel).relrewrite;
+        // a materialised view that is refreshed concurrently takes its rows from a temporary table, which stays what it is
+        if rewrites != pg_sys::InvalidOid && !Rel::of(rel).is_temporary() {
+            // locked by whoever rewrites it
+            let table = OpenRelation::open(rewrites, pg_sys::NoLock as _);
+            return Needs { vectors: false, ..needs(table.raw(), Written::Update, columns) };
+        }
+        if !is_decoded(rel) {
+            return Needs::default();
+        }
+        if slots::are_any_without_publications() {
+            return Needs { pointers: columns.clone(), vectors: true };
+        }
+        if !is_published(rel) {
+            return Needs::default();
+        }
+        let known = known(rel);
+        let vectors = known.has(written);
+        Needs { pointers: known.columns, vectors }
+    }
+}
+
+/// Notes that a row was `written` to the open table `rel` from which decoding cannot have the new vectors of `columns`. An
+/// error is raised if a publication would send one.
+pub(super) unsafe fn note(rel: Relation, written: Written, columns: impl Iterator<Item = u16>) {
     // SAFETY: rel is open
     unsafe {
         if is_decoded(rel) {
-            check(rel, Written::Insert, vectors.collect());
+            check(rel, written, columns.collect());
         }
     }
 }
 
-/// As [`inserted`], for an update of a row with references in columns `old` to one with references in `new`.
-pub(super) unsafe fn updated(rel: Relation, old: impl Iterator<Item = u16>, new: impl Iterator<Item = u16>) {
+/// As [`note`], for the old row, which has references in `columns` that are no pointers.
+pub(super) unsafe fn note_old(rel: Relation, written: Written, columns: impl Iterator<Item = u16>) {
     // SAFETY: rel is open
     unsafe {
         if is_decoded(rel) {
-            let identity = sent_of_old(rel, old.collect());
-            check(rel, Written::Update, new.chain(identity).collect());
+            check(rel, written, sent_of_old(rel, columns.collect()));
         }
     }
 }
 
-/// As [`inserted`], for the deletion of a row with references in columns `old`.
-pub(super) unsafe fn deleted(rel: Relation, old: impl Iterator<Item = u16>) {
+/// Whether the full old row is logged for decoding when a row of the open table `rel` goes.
+pub(super) unsafe fn logs_full_rows(rel: Relation) -> bool {
     // SAFETY: rel is open
-    unsafe {
-        if is_decoded(rel) {
-            check(rel, Written::Delete, sent_of_old(rel, old.collect()));
-        }
-    }
+    unsafe { is_decoded(rel) && (*(*rel).rd_rel).relreplident as u8 == pg_sys::REPLICA_IDENTITY_FULL }
 }
 
 /// Those of `columns` whose old values are sent when the row goes: the replica identity's.
@@ -119,16 +168,24 @@ unsafe fn sent_of_old(rel: Relation, mut columns: VectorColumns) -> VectorColumn
     }
 }
 
+/// Whether any publication has the open table `rel`.
+unsafe fn is_published(rel: Relation) -> bool {
+    // SAFETY: rel is open
+    unsafe {
+        let mut desc = pg_sys::PublicationDesc::default();
+        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
+        let actions = &desc.pubactions;
+        actions.pubinsert || actions.pubupdate || actions.pubdelete
+    }
+}
+
 unsafe fn check(rel: Relation, written: Written, vectors: VectorColumns) {
     // SAFETY: rel is open
     unsafe {
         if vectors.is_empty() {
             return;
         }
-        let mut desc = pg_sys::PublicationDesc::default();
-        pg_sys::RelationBuildPublicationDesc(rel, &mut desc);
-        let actions = &desc.pubactions;
-        if (actions.pubinsert || actions.pubupdate || actions.pubdelete) && known(rel).sends(written, &vectors) {
+        if is_published(rel) && known(rel).sends(written, &vectors) {
             refuse(rel, false);
         }
         let table = Rel::of(rel).oid().to_u32();
@@ -150,15 +207,15 @@ fn refuse(rel: Relation, at_commit: bool) -> ! {
     let (message, hint) = if at_commit {
         (
             format!("cannot commit: vectors were written to table \"{name}\", which has been published meanwhile"),
-            "Vectors cannot be replicated logically. Publish the table without its vector columns, and repeat the \
-             transaction.",
+            "The vectors were not written for replication. Repeat the transaction: then they are.",
         )
     } else {
         (
-            format!("cannot write to table \"{name}\": its vectors are published, and cannot be replicated logically"),
-            "Publish the table without its vector columns, as in FOR TABLE t (id, title), and with a replica identity \
-             that has none; take it out of publications FOR ALL TABLES or of its schema; or convert it with ALTER \
-             TABLE ... SET ACCESS METHOD heap. Physical replication carries the vectors.",
+            format!(
+                "cannot replicate a change to a row of table \"{name}\" that was written before the table was published"
+            ),
+            "The replica identity has a vector column, and the row's vector was not written for replication. VACUUM FULL on \
+             the table makes all its rows fit for it; or use a replica identity without vectors, such as the primary key.",
         )
     };
     raise(Error::new(SqlState::FeatureNotSupported, message).hint(hint))

@@ -1,10 +1,11 @@
 //! Reading rows for what they say of vectors.
 
+use crate::format::store::reference::Form;
 use crate::format::store::{Generation, Reference, SlotNo, Tid};
 use crate::pg::compat;
-use crate::pg::relation::Rel;
+use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::{buffer, raw, xact};
-use crate::store::RowVersion;
+use crate::store::{RowVersion, Store};
 use crate::tableam::vectors;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys;
@@ -48,11 +49,33 @@ pub struct OldRow {
     pub made_by: u32,
     heap_only: bool,
     root: OnceCell<Tid>,
-    /// for each vector column, in the order of [`VectorColumns`], its reference
+    /// for each vector column, in the order of [`VectorColumns`], its reference, with the whole generation and its shape
     pub references: SmallVec<[Option<Reference>; 4]>,
 }
 
 impl OldRow {
+    /// Asks the slots for what pointers do not tell of them: while the row is there, so are its slots.
+    unsafe fn complete(&mut self, rel: pg_sys::Relation) {
+        let is_partial = |reference: &&mut Reference| reference.form == Form::Pointer;
+        let mut partial = self.references.iter_mut().flatten().filter(is_partial).peekable();
+        if partial.peek().is_none() {
+            return;
+        }
+        // SAFETY: rel is open, and has a store, since its row has a pointer into it
+        let toast = OpenRelation::open(unsafe { Rel::of(rel) }.toast_oid(), pg_sys::AccessShareLock as _);
+        // SAFETY: open as long as it is used
+        let store = unsafe { Store::of(Rel::of(toast.raw())) };
+        for reference in partial {
+            match store.slot(reference.slot) {
+                Some(slot) if reference.is_of(slot.generation) => {
+                    reference.generation = slot.generation;
+                    reference.shape = store.segment_of(reference.slot).map(|segment| segment.page.geometry.shape);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// The address by which indexes reach the version.
     #[must_use]
     pub unsafe fn root(&self, rel: pg_sys::Relation) -> Tid {
@@ -97,7 +120,10 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
         let oldest = !updated || seen_by_all(rel, tuple.t_data);
         let made = updated && !pg_sys::htup::HeapTupleHeaderFrozen(tuple.t_data);
         let made_by = if made { pg_sys::htup::HeapTupleHeaderGetXmin(tuple.t_data).into_inner() } else { 0 };
-        Some(OldRow { tid: own, oldest, made_by, heap_only, root: OnceCell::new(), references })
+        let mut row = OldRow { tid: own, oldest, made_by, heap_only, root: OnceCell::new(), references };
+        drop(page);
+        row.complete(rel);
+        Some(row)
     }
 }
 
@@ -126,8 +152,8 @@ pub unsafe fn tuple_of(rel: pg_sys::Relation, page: &buffer::Shared, at: Tid) ->
     }
 }
 
-/// The reference to the vector of column `attnum` in the row version at `at`; `None` also when a newer version of its
-/// chain has taken its place.
+/// The reference to the vector of column `attnum` in the row version at `at`, as it stands there; `None` also when a newer
+/// version of its chain has taken its place.
 #[must_use]
 pub unsafe fn reference_at(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, attnum: i16) -> Option<Reference> {
     let column: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
@@ -259,8 +285,8 @@ pub unsafe fn row_version(
         let columns: VectorColumns = SmallVec::from_elem(attnum as u16 - 1, 1);
         let mut removed = 0;
         let needed = any_in_chain(rel, at, |tuple, buffer| {
-            let names_us = references((*rel).rd_att, tuple, &columns)[0]
-                .is_some_and(|r| r.slot == slot && r.generation == generation);
+            let names_us =
+                references((*rel).rd_att, tuple, &columns)[0].is_some_and(|r| r.slot == slot && r.is_of(generation));
             if !names_us {
                 return false;
             }

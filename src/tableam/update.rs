@@ -1,16 +1,23 @@
 //! Deleting and updating rows: what becomes of the vectors that the row had.
 
+use crate::format::store::reference::Form;
 use crate::format::store::{Reference, addresses};
 use crate::pg::compat;
 use crate::pg::error::{boundary, guarded};
 use crate::pg::failpoint::hit;
 use crate::pg::raw;
 use crate::pg::relation::Rel;
+use crate::pg::shadow::with_shadow;
 use crate::store::deferred_addresses;
 use crate::store::deferred_addresses::Move;
 use crate::store::{NewVector, Reservation, RowVersion, StoredVector};
-use crate::tableam::modify::{Lazy, StoreWriter, attnum, form_stored, keep_stored, reference, slot_values, value};
+use crate::tableam::logical;
+use crate::tableam::logical::{NewRow, Outside};
+use crate::tableam::modify::{
+    Incoming, Lazy, StoreWriter, attnum, form_stored, keep_stored, reference, slot_values, value,
+};
 use crate::tableam::publication;
+use crate::tableam::publication::{Needs, Written};
 use crate::tableam::rows;
 use crate::tableam::rows::{OldRow, tid};
 use crate::tableam::slot::as_heap_slot;
@@ -38,15 +45,34 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
             let columns = columns_of(rel);
             let at = *at;
             let mut target = at;
-            let delete = heap().tuple_delete.unwrap_unchecked();
-            let result = boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part));
+            let may_have_pointers = !columns.is_empty() || logical::has_dropped(rel);
+            // its header does not say that values are to be fetched for the log
+            let is_fetched = may_have_pointers
+                && publication::logs_full_rows(rel)
+                && Outside::of(rel, &at).is_some_and(|outside| outside.has_pointers);
+            let result = if is_fetched {
+                with_shadow(rel, |shadow| {
+                    raw::heap_delete(shadow, &mut target, cid, crosscheck, wait, tmfd, changing_part)
+                })
+            } else {
+                let delete = heap().tuple_delete.unwrap_unchecked();
+                boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part))
+            };
             hit("delete.row");
-            if result == TM_Result::TM_Ok
-                && !columns.is_empty()
-                && let Some(row) = rows::old_row(rel, &at, &columns)
+            if result != TM_Result::TM_Ok || !may_have_pointers {
+                return result;
+            }
+            let row = rows::old_row(rel, &at, &columns);
+            if row.as_ref().is_some_and(has_pointers) || logical::has_dropped(rel) {
+                // the heap's code has left them alone
+                if let Some(outside) = Outside::of(rel, &at) {
+                    outside.delete(rel, false);
+                }
+            }
+            if let Some(row) = row
                 && row.references.iter().any(Option::is_some)
             {
-                publication::deleted(rel, with_references(&columns, &row));
+                publication::note_old(rel, Written::Delete, plain_references(&columns, &row));
                 let writer = StoreWriter::open(rel);
                 for reference in row.references.iter().flatten() {
                     writer.store.delete(reference.slot, reference.generation);
@@ -60,9 +86,17 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
     unsafe { guarded(body) }
 }
 
-/// The columns of which the row has a reference.
-fn with_references<'r>(columns: &'r VectorColumns, row: &'r OldRow) -> impl Iterator<Item = u16> + use<'r> {
-    columns.iter().zip(&row.references).filter_map(|(&column, reference)| reference.map(|_| column))
+/// The columns of which the row has a reference that is no pointer.
+fn plain_references<'r>(columns: &'r VectorColumns, row: &'r OldRow) -> impl Iterator<Item = u16> + use<'r> {
+    let is_plain = |reference: &Reference| reference.form == Form::Plain;
+    columns
+        .iter()
+        .zip(&row.references)
+        .filter_map(move |(&column, reference)| reference.filter(is_plain).map(|_| column))
+}
+
+fn has_pointers(row: &OldRow) -> bool {
+    row.references.iter().flatten().any(|reference| reference.form == Form::Pointer)
 }
 
 /// What an update does with one vector column.
@@ -113,10 +147,10 @@ unsafe fn plan(
             let element = element_of((*rel).rd_att, column).unwrap_or(ElementType::Float4);
             let same_pointer = |r: Reference| Pointer::read(datum).is_some_and(|p| p.table == table && p.is_of(r));
             if let Some(reference) = before {
-                let vector = StoredVector { slot: reference.slot, bytes: reference.shape.bytes() as u32 };
+                let vector = StoredVector { slot: reference.slot, bytes: reference.bytes };
                 let equals = || {
                     let value = VectorValue::of(datum, element);
-                    value.shape() == reference.shape && writer.get().store.equals(vector, value.bytes())
+                    reference.shape == Some(value.shape()) && writer.get().store.equals(vector, value.bytes())
                 };
                 let unchanged = same_pointer(reference) || equals();
                 if unchanged && !moves && has_room(rel, writer, column, reference, old) {
@@ -134,16 +168,69 @@ unsafe fn plan(
 }
 
 /// What the new row has in place of its vectors.
-fn references_of(columns: &VectorColumns, plans: &[Plan]) -> SmallVec<[(u16, Reference); 2]> {
+fn references_of(columns: &VectorColumns, plans: &[Plan], needs: &Needs) -> SmallVec<[(u16, Reference); 2]> {
     columns
         .iter()
         .zip(plans)
         .filter_map(|(&column, plan)| match plan {
             Plan::Null => None,
-            Plan::Keep(kept) => Some((column, *kept)),
-            Plan::Store(value, reservation) => Some((column, reference(reservation, value.shape()))),
+            Plan::Keep(kept) => Some((column, Reference { form: needs.form(column, kept.form), ..*kept })),
+            Plan::Store(value, reservation) => {
+                let form = needs.form(column, Form::Plain);
+                Some((column, reference(reservation, value.shape(), form)))
+            }
         })
         .collect()
+}
+
+/// The columns whose vectors decoding could not have from the new row, though it is to have them.
+fn unlogged<'r>(
+    columns: &'r VectorColumns,
+    plans: &'r [Plan],
+    needs: &'r Needs,
+) -> impl Iterator<Item = u16> + use<'r> {
+    let is_unlogged = |column: u16, plan: &Plan| match plan {
+        Plan::Null => false,
+        Plan::Keep(kept) => needs.form(column, kept.form) == Form::Plain,
+        Plan::Store(..) => !needs.logs(column),
+    };
+    columns.iter().zip(plans).filter(move |(column, plan)| is_unlogged(**column, plan)).map(|(&column, _)| column)
+}
+
+/// Sees to it that no vector's slot has the number of a value that the new row has out of line: decoding tells them by number.
+/// A vector that would stay is copied.
+unsafe fn set_apart(
+    rel: Relation,
+    slot: *mut TupleTableSlot,
+    columns: &VectorColumns,
+    plans: &mut [Plan],
+    needs: &Needs,
+    writer: &Lazy<'_>,
+    taken: &[u32],
+) {
+    // SAFETY: a filled slot whose row type is the relation's
+    unsafe {
+        for (&column, plan) in columns.iter().zip(plans) {
+            let number = match plan {
+                Plan::Null => continue,
+                Plan::Keep(kept) => kept.slot.0,
+                Plan::Store(_, reservation) => reservation.slot.0,
+            };
+            let form = if let Plan::Keep(kept) = plan { kept.form } else { Form::Plain };
+            if needs.form(column, form) == Form::Plain || !taken.contains(&number) {
+                continue;
+            }
+            let Some(datum) = value(slot, column) else { continue };
+            let element = element_of((*rel).rd_att, column).unwrap_or(ElementType::Float4);
+            let incoming = Incoming { column, value: VectorValue::of(datum, element) };
+            let mut reservation = match plan {
+                Plan::Store(_, reservation) => *reservation,
+                _ => writer.get().store.reserve(attnum(column), incoming.value.shape(), 1)[0],
+            };
+            writer.get().reserve_apart(&incoming, &mut reservation, taken);
+            *plan = Plan::Store(incoming.value, reservation);
+        }
+    }
 }
 
 /// Gives back what was reserved for an update that did not take place.
@@ -205,12 +292,18 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
         unsafe {
             let mut otid = *otid;
             let columns = columns_of(rel);
-            let old = if columns.is_empty() { None } else { rows::old_row(rel, &otid, &columns) };
-            if !columns.is_empty() {
+            let has_dropped = logical::has_dropped(rel);
+            let old = if columns.is_empty() && !has_dropped { None } else { rows::old_row(rel, &otid, &columns) };
+            let outside = match &old {
+                Some(old) if has_dropped || has_pointers(old) => Outside::of(rel, &otid).filter(|o| o.has_pointers),
+                _ => None,
+            };
+            if old.is_some() {
                 slot_values(slot);
             }
             let involved = |old: &OldRow| {
-                old.references.iter().any(Option::is_some)
+                outside.is_some()
+                    || old.references.iter().any(Option::is_some)
                     || columns.iter().any(|&column| value(slot, column).is_some())
             };
             let Some(old) = old.filter(involved) else {
@@ -226,19 +319,57 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             (*slot).tts_tableOid = Rel::of(rel).oid();
             // a row with a reference has a store; one without may be of a table that has none
             let stores = old.references.iter().any(Option::is_some) || writer.is_there();
-            let plans = if stores {
-                let new = columns.iter().copied().filter(|&column| value(slot, column).is_some());
-                publication::updated(rel, with_references(&columns, &old), new);
+            let mut needs = Needs::default();
+            let mut plans = if stores {
+                needs = publication::needs(rel, Written::Update, &columns);
+                publication::note_old(rel, Written::Update, plain_references(&columns, &old));
                 plan(rel, slot, &columns, &old, &writer)
             } else {
                 SmallVec::new()
             };
-            let references = references_of(&columns, &plans);
+            publication::note(rel, Written::Update, unlogged(&columns, &plans, &needs));
+            let references = references_of(&columns, &plans, &needs);
             let tuple = form_stored(rel, slot, &references);
             hit("update.planned");
-            let result = boundary(|| {
-                compat::update_row(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
-            });
+            let result = if outside.is_some() || logical::any_pointer(&references) {
+                let outside = outside.or_else(|| Outside::of(rel, &otid));
+                let logs = |plan: &Plan, column| matches!(plan, Plan::Store(..)) && needs.logs(column);
+                let is_prepared = plans.iter().zip(&columns).any(|(plan, &column)| logs(plan, column))
+                    || NewRow::is_to_be_toasted(tuple)
+                    || outside.as_ref().is_some_and(|outside| outside.has_others);
+                let is_certain = is_prepared && logical::lock_for_update(rel, &mut otid, cid, crosscheck, tmfd);
+                let row = if is_certain {
+                    let row = NewRow::toast(rel, slot, tuple, outside.as_ref(), 0);
+                    set_apart(rel, slot, &columns, &mut plans, &needs, &writer, &row.outside(rel));
+                    row
+                } else {
+                    NewRow::unprepared(tuple)
+                };
+                let references = references_of(&columns, &plans, &needs);
+                row.reveal(rel, &references);
+                if is_certain {
+                    for (plan, &column) in plans.iter().zip(&columns) {
+                        if let Plan::Store(value, reservation) = plan
+                            && needs.logs(column)
+                        {
+                            let reference = reference(reservation, value.shape(), Form::Pointer);
+                            logical::log_vector(writer.get().toast(), reference, value);
+                        }
+                    }
+                }
+                let result = row.write(rel, |shadow, stored| {
+                    compat::update_row(shadow, &mut otid, stored, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
+                });
+                row.free_stored();
+                if (result == TM_Result::TM_Ok) != is_certain && is_prepared {
+                    logical::raise_uncertain(rel);
+                }
+                result
+            } else {
+                boundary(|| {
+                    compat::update_row(rel, &mut otid, tuple, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
+                })
+            };
             hit("update.row");
             if result != TM_Result::TM_Ok {
                 hit("update.refused");

@@ -2,10 +2,11 @@
 //!
 //! In flight a stored vector is an on-disk TOAST pointer: `va_toastrelid` is the table, `va_valueid` the slot number,
 //! `va_rawsize` tells the size. The two bits of `va_extinfo` that name a compression method, unused where
-//! nothing is compressed, carry the lowest bits of the slot's generation.
+//! nothing is compressed, carry the lowest bits of the slot's generation. A row that is decoded from the write-ahead log
+//! has the pointer itself in place of the reference (`logical.rs`).
 
 use crate::error::{Error, SqlState};
-use crate::format::store::reference::REFERENCE_BYTES;
+use crate::format::store::reference::{Form, REFERENCE_BYTES};
 use crate::format::store::{Generation, Reference, SlotNo};
 use crate::pg::compat;
 use crate::pg::error::raise;
@@ -135,7 +136,7 @@ pub unsafe fn columns_of(rel: pg_sys::Relation) -> VectorColumns {
 #[must_use]
 pub unsafe fn reference_at(table: pg_sys::Oid, value: pg_sys::Datum) -> Option<Reference> {
     // SAFETY: by contract
-    unsafe { reference_or(value, || unknown_reference(table)) }
+    unsafe { reference_or(table, value, || unknown_reference(table)) }
 }
 
 /// As [`reference_at`], for callbacks of the server that have no guard around them.
@@ -148,16 +149,19 @@ pub unsafe fn reference_at_unguarded(table: pg_sys::Oid, value: pg_sys::Datum) -
         unknown_reference(table)
     }
     // SAFETY: by contract
-    unsafe { reference_or(value, || unknown(table)) }
+    unsafe { reference_or(table, value, || unknown(table)) }
 }
 
 /// The reference at `value`; `unknown` raises the error for one of a format that this version does not know.
 #[inline(always)]
-unsafe fn reference_or(value: pg_sys::Datum, unknown: impl FnOnce()) -> Option<Reference> {
+unsafe fn reference_or(table: pg_sys::Oid, value: pg_sys::Datum, unknown: impl FnOnce()) -> Option<Reference> {
     // SAFETY: a varlena has at least one byte, and as many as its header says
     unsafe {
         let bytes: *const u8 = value.cast_mut_ptr();
-        if !Reference::has_header(*bytes) || !Reference::has_version(*bytes.add(1)) {
+        if !Reference::has_header(*bytes) {
+            return Pointer::read(value).filter(|pointer| pointer.table == table.to_u32()).map(Pointer::reference);
+        }
+        if !Reference::has_version(*bytes.add(1)) {
             return None;
         }
         let reference = Reference::decode(&*bytes.cast::<[u8; REFERENCE_BYTES]>());
@@ -178,10 +182,21 @@ fn unknown_reference(table: pg_sys::Oid) -> ! {
     )
 }
 
+/// The oid of the table that pointers in rows of the open table `rel` name: of one that a rewrite fills that of the table whose
+/// place it takes. Nobody reads the rows before.
+#[must_use]
+pub unsafe fn named_in(rel: pg_sys::Relation) -> u32 {
+    // SAFETY: rel is open
+    unsafe {
+        let rewrites = (*(*rel).rd_rel).relrewrite;
+        if rewrites == pg_sys::InvalidOid { (*rel).rd_id.to_u32() } else { rewrites.to_u32() }
+    }
+}
+
 /// Writes the pointer by which the vector of `table` travels.
 #[inline(always)]
 pub fn write_pointer(pointer: &mut [u8; POINTER_BYTES], table: u32, reference: Reference) {
-    let raw_size = reference.shape.bytes() as u32 + VECTOR_HEADER_BYTES as u32;
+    let raw_size = reference.bytes + VECTOR_HEADER_BYTES as u32;
     let generation = u32::from(reference.generation.0) & 3;
     pointer[0] = EXTERNAL_HEADER;
     pointer[1] = ONDISK_TAG;
@@ -189,6 +204,34 @@ pub fn write_pointer(pointer: &mut [u8; POINTER_BYTES], table: u32, reference: R
     pointer[6..10].copy_from_slice(&((raw_size - 4) | generation << EXTSIZE_BITS).to_ne_bytes());
     pointer[10..14].copy_from_slice(&reference.slot.0.to_ne_bytes());
     pointer[14..18].copy_from_slice(&table.to_ne_bytes());
+}
+
+/// Short varlena header of as many bytes as a pointer has (little-endian machines). No vector has that length behind such
+/// a header, as none has a reference's.
+const STAND_IN_HEADER: u8 = (POINTER_BYTES as u8) << 1 | 1;
+
+/// The bytes by which `reference` stands in a row of `table` that is still to be formed or toasted. In place of a pointer,
+/// which the heap's code would take for a value that it has stored elsewhere, it is a plain value of the same length, to
+/// be turned into the pointer in place ([`reveal`]).
+#[must_use]
+pub fn stand_in(table: u32, reference: Reference) -> [u8; POINTER_BYTES] {
+    let mut bytes = [0; POINTER_BYTES];
+    match reference.form {
+        Form::Plain => bytes[..REFERENCE_BYTES].copy_from_slice(&reference.encode()),
+        Form::Pointer => {
+            write_pointer(&mut bytes, table, reference);
+            bytes[0] = STAND_IN_HEADER;
+        }
+    }
+    bytes
+}
+
+/// Turns the stand-in at `value` into the pointer to `reference`, a vector of `table`.
+pub unsafe fn reveal(value: pg_sys::Datum, table: u32, reference: Reference) {
+    // SAFETY: a value of as many bytes, which the caller may change
+    let bytes = unsafe { &mut *value.cast_mut_ptr::<[u8; POINTER_BYTES]>() };
+    debug_assert_eq!(bytes[0], STAND_IN_HEADER);
+    write_pointer(bytes, table, reference);
 }
 
 /// A pointer in flight, read back.
@@ -228,11 +271,34 @@ impl Pointer {
         }
     }
 
+    /// Whether the varlena at `value` is an on-disk TOAST pointer, ours or not.
+    #[inline]
+    #[must_use]
+    pub unsafe fn is_on_disk(value: pg_sys::Datum) -> bool {
+        // SAFETY: a varlena that starts with the first byte has the second
+        unsafe {
+            let bytes: *const u8 = value.cast_mut_ptr();
+            *bytes == EXTERNAL_HEADER && *bytes.add(1) == ONDISK_TAG
+        }
+    }
+
+    /// The number of the value to which an on-disk TOAST pointer leads.
+    #[must_use]
+    pub unsafe fn value_id(value: pg_sys::Datum) -> u32 {
+        // SAFETY: by contract
+        unsafe { value.cast_mut_ptr::<u8>().add(10).cast::<u32>().read_unaligned() }
+    }
+
     /// Whether the pointer was made of `reference`.
     #[must_use]
     pub fn is_of(&self, reference: Reference) -> bool {
-        let bytes = reference.shape.bytes() as u32;
-        self.slot == reference.slot && self.bytes == bytes && self.is_of_generation(reference.generation)
+        self.slot == reference.slot && self.bytes == reference.bytes && self.is_of_generation(reference.generation)
+    }
+
+    /// The reference that the pointer is, as it stands in a row.
+    fn reference(self) -> Reference {
+        let generation = Generation(self.generation_bits);
+        Reference { slot: self.slot, generation, bytes: self.bytes, shape: None, form: Form::Pointer }
     }
 
     /// Whether the pointer may be of that generation of its slot: it holds two bits of it.
@@ -293,6 +359,14 @@ impl VectorValue {
     #[must_use]
     pub fn dims(&self) -> u16 {
         self.shape().dims
+    }
+
+    /// What stands between the varlena's header and the elements.
+    #[must_use]
+    pub fn prefix(&self) -> [u8; VECTOR_HEADER_BYTES - 4] {
+        let mut prefix = [0; VECTOR_HEADER_BYTES - 4];
+        prefix[..2].copy_from_slice(&self.dims().to_ne_bytes());
+        prefix
     }
 
     /// The elements' bytes, aligned.

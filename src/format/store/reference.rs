@@ -21,18 +21,51 @@ const LEAST_INLINE: u8 = 11;
 /// Where the element type's number stands; zero for the first type, which was there before others were.
 const ELEMENT: usize = 10;
 
+/// The bits of a generation that a pointer has room for.
+const POINTER_GENERATION: u16 = 3;
+
+/// How a reference stands in the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// as 16 bytes
+    Plain,
+    /// as the pointer by which vectors travel, of 18 bytes, which has the lowest two bits of the generation: what logical
+    /// decoding takes for a value that is stored elsewhere
+    Pointer,
+}
+
 /// A row's reference to a stored vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// the vector's slot
     pub slot: SlotNo,
-    /// the slot's generation when the reference was made
+    /// the slot's generation when the reference was made; as read from a pointer, no more than its lowest two bits
     pub generation: Generation,
-    /// what the vector is
-    pub shape: VectorShape,
+    /// bytes of the vector's elements
+    pub bytes: u32,
+    /// what the vector is; a pointer does not tell, but the slot's segment does
+    pub shape: Option<VectorShape>,
+    /// how it stands in the row
+    pub form: Form,
 }
 
 impl Reference {
+    /// The reference to the vector of that shape in a slot.
+    #[must_use]
+    pub fn to(slot: SlotNo, generation: Generation, shape: VectorShape, form: Form) -> Self {
+        Self { slot, generation, bytes: shape.bytes() as u32, shape: Some(shape), form }
+    }
+
+    /// Whether the reference was made of that generation of its slot, as far as it remembers.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_of(&self, generation: Generation) -> bool {
+        match self.form {
+            Form::Plain => self.generation == generation,
+            Form::Pointer => (self.generation.0 ^ generation.0) & POINTER_GENERATION == 0,
+        }
+    }
+
     /// Whether the varlena that starts with byte `first` has a reference's length and header form.
     #[inline(always)]
     #[must_use]
@@ -54,16 +87,18 @@ impl Reference {
         payload.len() + 1 == REFERENCE_BYTES && Self::has_version(payload[0])
     }
 
-    /// The bytes as they stand in a row.
+    /// The bytes as they stand in a row, of a reference that is no pointer.
     #[must_use]
     pub fn encode(self) -> [u8; REFERENCE_BYTES] {
+        debug_assert!(self.shape.is_some());
+        let shape = self.shape.unwrap_or(VectorShape { element: ElementType::Float4, dims: 0 });
         let mut bytes = [0; REFERENCE_BYTES];
         bytes[0] = SHORT_HEADER;
         bytes[1] = VERSION;
-        bytes[2..4].copy_from_slice(&self.shape.dims.to_le_bytes());
+        bytes[2..4].copy_from_slice(&shape.dims.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.slot.0.to_le_bytes());
         bytes[8..10].copy_from_slice(&self.generation.0.to_le_bytes());
-        bytes[ELEMENT] = match self.shape.element {
+        bytes[ELEMENT] = match shape.element {
             ElementType::Float4 => 0,
             other => other.info().number,
         };
@@ -78,10 +113,11 @@ impl Reference {
             0 => ElementType::Float4,
             other => ElementType::of_number(other)?,
         };
-        (bytes[0] == SHORT_HEADER && bytes[1] == VERSION).then(|| Self {
-            shape: VectorShape { element, dims: u16::from_le_bytes([bytes[2], bytes[3]]) },
-            slot: SlotNo(u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])),
-            generation: Generation(u16::from_le_bytes([bytes[8], bytes[9]])),
+        (bytes[0] == SHORT_HEADER && bytes[1] == VERSION).then(|| {
+            let slot = SlotNo(u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]));
+            let generation = Generation(u16::from_le_bytes([bytes[8], bytes[9]]));
+            let shape = VectorShape { element, dims: u16::from_le_bytes([bytes[2], bytes[3]]) };
+            Self::to(slot, generation, shape, Form::Plain)
         })
     }
 }
@@ -93,7 +129,7 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let shape = VectorShape::float4(784);
-        let reference = Reference { slot: SlotNo(0x0102_0304), generation: Generation(0x0506), shape };
+        let reference = Reference::to(SlotNo(0x0102_0304), Generation(0x0506), shape, Form::Plain);
         let bytes = reference.encode();
         assert_eq!(bytes, [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Reference::decode(&bytes), Some(reference));
@@ -107,6 +143,15 @@ mod tests {
         let mut unknown = half.encode();
         unknown[ELEMENT] = 99;
         assert_eq!(Reference::decode(&unknown), None);
+    }
+
+    fn a_pointer_knows_two_bits_of_the_generation() {
+        let of = |generation, form| Reference::to(SlotNo(1), Generation(generation), VectorShape::float4(1), form);
+        assert!(of(2, Form::Pointer).is_of(Generation(6)));
+        assert!(of(6, Form::Pointer).is_of(Generation(2)));
+        assert!(!of(2, Form::Pointer).is_of(Generation(3)));
+        assert!(!of(2, Form::Plain).is_of(Generation(6)));
+        assert!(of(6, Form::Plain).is_of(Generation(6)));
     }
 
     #[test]

@@ -147,8 +147,9 @@ unsafe fn entry_of(table: &Table, column: &Column, value: Datum, tid: pg_sys::It
     // SAFETY: the server's own arguments
     unsafe {
         let stored = || {
-            crate::tableam::reference_at(table.heap().raw(), &*tid, column.attnum)
-                .map(|reference| Entry { slot: reference.slot, generation: reference.generation })
+            let reference = crate::tableam::reference_at(table.heap().raw(), &*tid, column.attnum)?;
+            let live = table.live(reference.slot).filter(|(entry, _)| reference.is_of(entry.generation));
+            live.map(|(entry, _)| entry)
         };
         let Some(pointer) = Pointer::read(value).filter(|pointer| pointer.table == column.table.to_u32()) else {
             return stored();
