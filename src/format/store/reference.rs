@@ -134,10 +134,10 @@ mod tests {
         assert_eq!(bytes, [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Reference::decode(&bytes), Some(reference));
         assert_eq!(Reference::decode(&[0; 16]), None);
-        let half = Reference { shape: VectorShape { element: ElementType::Half, dims: 784 }, ..reference };
+        let half = Reference { shape: Some(VectorShape { element: ElementType::Half, dims: 784 }), ..reference };
         assert_eq!(half.encode(), [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 2, 0, 0, 0, 0, 0]);
         for element in ElementType::ALL {
-            let reference = Reference { shape: VectorShape { element, dims: 3 }, ..reference };
+            let reference = Reference { shape: Some(VectorShape { element, dims: 3 }), ..reference };
             assert_eq!(Reference::decode(&reference.encode()), Some(reference));
         }
         let mut unknown = half.encode();
@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(Reference::decode(&unknown), None);
     }
 
+    #[test]
     fn a_pointer_knows_two_bits_of_the_generation() {
         let of = |generation, form| Reference::to(SlotNo(1), Generation(generation), VectorShape::float4(1), form);
         assert!(of(2, Form::Pointer).is_of(Generation(6)));
