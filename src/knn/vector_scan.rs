@@ -15,6 +15,7 @@ use crate::knn::scan_threads;
 use crate::knn::scan_threads::Task;
 use crate::pg::buffer::Pinned;
 use crate::pg::buffer::thread_pin::interrupt_waits;
+use crate::pg::compat;
 use crate::store::{DataPages, Segment, Store};
 use std::rc::Rc;
 
@@ -187,6 +188,7 @@ pub unsafe fn nearest(
         let mut seen: Vec<Found> = Vec::new();
         // pages before this one were looked for
         let mut known = 0;
+        let mut missing = Vec::new();
         // there may be nothing to see on a slot page: then the task is empty
         let mut task = || -> Option<Task> {
             if seen.is_empty() {
@@ -200,15 +202,17 @@ pub unsafe fn nearest(
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
             let task = std::mem::replace(&mut seen, rest);
-            if by_tasks {
+            if by_tasks || compat::BRINGS_MANY && !pins.is_temporary() {
                 for found in &task {
                     let pages = geometry.pages(found.slot.position());
                     for ordinal in (*pages.start()).max(known)..=*pages.end() {
                         // SAFETY: the store's relation is open
-                        unsafe { pins.find(ordinal) };
+                        unsafe { pins.find(ordinal, &mut missing) };
                     }
                     known = pages.end() + 1;
                 }
+                // SAFETY: as above
+                unsafe { pins.bring(&mut missing) };
             }
             Some(task)
         };
