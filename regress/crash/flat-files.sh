@@ -39,8 +39,13 @@ read_blocks() {
     ask -c "EXPLAIN (ANALYZE, BUFFERS) SELECT id FROM t ORDER BY v <-> vec(3) LIMIT 5" |
         grep -oE "Buffers: .*" | head -1 | grep -oE "read=[0-9]+" | cut -d= -f2
 }
-# what the server itself has read of the vectors
+# what the server itself has read of the vectors; a session tells of it when it ends, which psql does not wait for
 read_by_server() {
+    local i others="SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    for ((i = 0; i < 100; i++)); do
+        [ "$(ask -c "$others")" != 0 ] || break
+        sleep 0.1
+    done
     ask -c "SELECT pg_stat_force_next_flush()" -c "SELECT toast_blks_read FROM pg_statio_user_tables WHERE relname = 't'" | tail -1
 }
 before=$(read_by_server)

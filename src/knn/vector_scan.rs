@@ -17,6 +17,7 @@ use crate::knn::scan_threads;
 use crate::knn::scan_threads::Task;
 use crate::pg::buffer::Pinned;
 use crate::pg::buffer::thread_pin::{interrupt_waits, may_pin};
+use crate::pg::compat;
 use crate::store::{DataPages, Segment, Store};
 use std::rc::Rc;
 
@@ -169,6 +170,7 @@ pub fn nearest(
         let mut seen: Vec<Found> = Vec::new();
         // pages before this one were looked for
         let mut known = 0;
+        let mut missing = Vec::new();
         // there may be nothing to see on a slot page: then the task is empty
         let mut task = || -> Option<Task> {
             if seen.is_empty() {
@@ -181,14 +183,15 @@ pub fn nearest(
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
             let task = std::mem::replace(&mut seen, rest);
-            if by_tasks {
+            if by_tasks || compat::BRINGS_MANY && !pins.is_temporary() {
                 for found in &task {
                     let pages = geometry.pages(found.slot.position());
                     for ordinal in (*pages.start()).max(known)..=*pages.end() {
-                        pins.find(ordinal);
+                        pins.find(ordinal, &mut missing);
                     }
                     known = pages.end() + 1;
                 }
+                pins.bring(&mut missing);
             }
             Some(task)
         };

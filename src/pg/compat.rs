@@ -457,6 +457,53 @@ pub unsafe fn count_search(scan: pg_sys::IndexScanDesc) {
     let _ = scan;
 }
 
+/// Whether [`bring`] reads, and many blocks at a time, so that it pays wherever blocks are read one after the other.
+pub const BRINGS_MANY: bool = !cfg!(any(feature = "pg15", feature = "pg16"));
+
+/// Sees to it that the blocks of a relation are in its buffers, or soon will be, and tells `place` in which (0 where that is not
+/// known yet). Since 17 the server reads them, many at a time; before, it asks the kernel to read them ahead.
+pub unsafe fn bring(
+    rel: pg_sys::Relation,
+    strategy: pg_sys::BufferAccessStrategy,
+    blocks: &[u32],
+    mut place: impl FnMut(u32, pg_sys::Buffer),
+) {
+    let main = pg_sys::ForkNumber::MAIN_FORKNUM;
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    for &block in blocks {
+        let _ = strategy;
+        // SAFETY: by contract, open
+        place(block, unsafe { pg_sys::PrefetchBuffer(rel, main, block) }.recent_buffer);
+    }
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    // SAFETY: by contract, open; the server has the iterator for as long as the stream lives, and copies what it gives
+    unsafe {
+        type Blocks<'b> = std::slice::Iter<'b, u32>;
+        unsafe extern "C-unwind" fn next(
+            _stream: *mut pg_sys::ReadStream,
+            blocks: *mut std::ffi::c_void,
+            _: *mut std::ffi::c_void,
+        ) -> pg_sys::BlockNumber {
+            // SAFETY: what the stream was begun with
+            unsafe { &mut *blocks.cast::<Blocks<'_>>() }.next().copied().unwrap_or(pg_sys::InvalidBlockNumber)
+        }
+        // all of them are wanted; to say which is next takes no lock
+        #[cfg(feature = "pg17")]
+        let flags = pg_sys::READ_STREAM_FULL;
+        #[cfg(not(feature = "pg17"))]
+        let flags = pg_sys::READ_STREAM_FULL | pg_sys::READ_STREAM_USE_BATCHING;
+        let mut rest: Blocks<'_> = blocks.iter();
+        let data = (&raw mut rest).cast();
+        let stream = pg_sys::read_stream_begin_relation(flags as i32, strategy, rel, main, Some(next), data, 0);
+        for &block in blocks {
+            let buffer = pg_sys::read_stream_next_buffer(stream, std::ptr::null_mut());
+            place(block, buffer);
+            pg_sys::ReleaseBuffer(buffer);
+        }
+        pg_sys::read_stream_end(stream);
+    }
+}
+
 /// Lets VACUUM rest, or be cancelled.
 pub unsafe fn vacuum_delay_point() {
     // SAFETY: for the backend's first thread

@@ -10,7 +10,7 @@ use crate::pg::buffer::file::Files;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::thread_pin::{Owed, Pin};
-use crate::pg::compat::FileNode;
+use crate::pg::compat::{self, FileNode};
 use crate::pg::relation::Rel;
 use crate::store::check_header;
 use crate::store::segment_cache::{Segment, Store};
@@ -67,30 +67,40 @@ impl<'s> DataPages<'s> {
         pinned
     }
 
-    /// Finds out for threads where data page `ordinal` is: remembers its buffer, or that it is in none. Where it is to be in the
-    /// buffers, but is not, the kernel is asked to read it ahead.
+    /// Finds out where data page `ordinal` is, for whoever pins it next: remembers its buffer, or, for threads that read files,
+    /// that it is in none. A page that is to be in the buffers, but is not, is put down in `missing`, for [`DataPages::bring`].
     #[inline]
-    pub fn find(&self, ordinal: u32) {
+    pub fn find(&self, ordinal: u32, missing: &mut Vec<u32>) {
         let Some(number) = self.segment.page.data.block(ordinal) else { return };
         let recent = self.hints.get_any(number);
+        let block = optimistic::Block { node: self.node, number };
         // SAFETY: rel is open, and the block one of its
         unsafe {
-            if self.files.is_some() {
-                let block = optimistic::Block { node: self.node, number };
-                if recent <= 0 || !optimistic::holds(recent, &block) {
-                    match optimistic::buffer_of(&block) {
-                        Some(buffer) => self.hints.set_unseen(number, buffer),
-                        None => {
-                            // whoever sees it reads the files after the look
-                            fence(Ordering::Release);
-                            return self.in_no_buffer.insert(ordinal);
-                        }
+            if recent <= 0 || !optimistic::holds(recent, &block) {
+                match optimistic::buffer_of(&block) {
+                    Some(buffer) => self.hints.set_unseen(number, buffer),
+                    None if self.files.is_none() => return missing.push(number),
+                    None => {
+                        // whoever sees it reads the files after the look
+                        fence(Ordering::Release);
+                        return self.in_no_buffer.insert(ordinal);
                     }
                 }
+            }
+            if self.files.is_some() {
                 self.in_no_buffer.remove(ordinal);
-            } else if recent <= 0 {
-                let found = pg_sys::PrefetchBuffer(self.rel.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, number);
-                self.hints.set_unseen(number, found.recent_buffer);
+            }
+        }
+    }
+
+    /// Has the blocks read that [`DataPages::find`] has missed, all of them.
+    pub fn bring(&self, missing: &mut Vec<u32>) {
+        // SAFETY: rel is open, and the blocks are its
+        unsafe {
+            if !missing.is_empty() {
+                let place = |block, buffer| self.hints.set_unseen(block, buffer);
+                compat::bring(self.rel.raw(), self.strategy, missing, place);
+                missing.clear();
             }
         }
     }
