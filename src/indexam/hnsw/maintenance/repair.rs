@@ -4,6 +4,8 @@
 //! is always found. Then links lead around the dead; then, nothing leading to them any more, they are freed. A crash in
 //! between leaves a searchable graph, in which what is left of the dead is found by the next repair.
 
+#![forbid(unsafe_code)]
+
 use crate::bitset::SharedBitset;
 use crate::format::graph::{Entry, Shape};
 use crate::hnsw::connect::connect;
