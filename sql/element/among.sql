@@ -29,3 +29,19 @@ CREATE FUNCTION bit_count(zbit) RETURNS bigint
     AS 'MODULE_PATHNAME', 'zbit_bit_count' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION get_bit(zbit, integer) RETURNS integer
     AS 'MODULE_PATHNAME', 'zbit_get_bit' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION zhalf(zint8, integer, boolean) IS 'the same vector as zhalf';
+COMMENT ON CAST (zint8 AS zhalf) IS 'the same vector as zhalf';
+COMMENT ON FUNCTION zint8(zhalf, integer, boolean) IS 'the vector with rounded elements';
+COMMENT ON CAST (zhalf AS zint8) IS 'the vector with rounded elements';
+COMMENT ON FUNCTION zbit(bit varying, integer, boolean) IS 'makes a vector of a bit string';
+COMMENT ON FUNCTION zbit(bit, integer, boolean) IS 'makes a vector of a bit string';
+COMMENT ON FUNCTION zbit_to_varbit(zbit) IS 'a vector''s bits as a bit string';
+COMMENT ON FUNCTION zbit_to_bit(zbit) IS 'a vector''s bits as a bit string';
+COMMENT ON CAST (bit varying AS zbit) IS 'makes a vector of a bit string';
+COMMENT ON CAST (bit AS zbit) IS 'makes a vector of a bit string';
+COMMENT ON CAST (zbit AS bit varying) IS 'a vector''s bits as a bit string';
+COMMENT ON CAST (zbit AS bit) IS 'a vector''s bits as a bit string';
+COMMENT ON FUNCTION binary_quantize(zvec) IS 'a bit for each element: whether it is greater than zero';
+COMMENT ON FUNCTION bit_count(zbit) IS 'number of bits that are set';
+COMMENT ON FUNCTION get_bit(zbit, integer) IS 'a bit by its number, from 0 on';

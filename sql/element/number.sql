@@ -51,3 +51,24 @@ CREATE AGGREGATE sum(@T@) (
     INITCOND = '{0}',
     PARALLEL = SAFE
 );
+
+COMMENT ON FUNCTION array_to_@T@(real[], integer, boolean) IS 'makes a vector of an array of real';
+COMMENT ON CAST (real[] AS @T@) IS 'makes a vector of an array';
+COMMENT ON FUNCTION array_to_@T@(double precision[], integer, boolean) IS 'makes a vector of an array of double precision';
+COMMENT ON CAST (double precision[] AS @T@) IS 'makes a vector of an array';
+COMMENT ON FUNCTION array_to_@T@(integer[], integer, boolean) IS 'makes a vector of an array of integer';
+COMMENT ON CAST (integer[] AS @T@) IS 'makes a vector of an array';
+COMMENT ON FUNCTION @T@_to_float4(@T@, integer, boolean) IS 'a vector''s elements as an array of real';
+COMMENT ON CAST (@T@ AS real[]) IS 'a vector''s elements as an array';
+COMMENT ON FUNCTION @T@_to_float8(@T@, integer, boolean) IS 'a vector''s elements as an array of double precision';
+COMMENT ON CAST (@T@ AS double precision[]) IS 'a vector''s elements as an array';
+COMMENT ON FUNCTION @T@_to_int4(@T@, integer, boolean) IS 'a vector''s elements as an array of integer, rounded';
+COMMENT ON CAST (@T@ AS integer[]) IS 'a vector''s elements as an array, rounded';
+COMMENT ON FUNCTION @T@(zvec, integer, boolean) IS 'the vector with rounded elements';
+COMMENT ON CAST (zvec AS @T@) IS 'the vector with rounded elements';
+COMMENT ON FUNCTION zvec(@T@, integer, boolean) IS 'the same vector as zvec';
+COMMENT ON CAST (@T@ AS zvec) IS 'the same vector as zvec';
+COMMENT ON FUNCTION inner_product(@T@, @T@) IS 'inner product';
+COMMENT ON FUNCTION @T@_accum(double precision[], @T@) IS 'adds a vector to the state of avg and sum';
+COMMENT ON AGGREGATE avg(@T@) IS 'average, element by element';
+COMMENT ON AGGREGATE sum(@T@) IS 'sum, element by element';

@@ -28,3 +28,20 @@ CREATE FUNCTION zvec(zsparse, integer, boolean) RETURNS zvec
 CREATE CAST (real[] AS zsparse) WITH FUNCTION array_to_zsparse(real[], integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zvec AS zsparse) WITH FUNCTION zsparse(zvec, integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zsparse AS zvec) WITH FUNCTION zvec(zsparse, integer, boolean) AS ASSIGNMENT;
+
+COMMENT ON FUNCTION l2_distance(zsparse, zsparse) IS 'Euclidean distance';
+COMMENT ON FUNCTION inner_product(zsparse, zsparse) IS 'inner product';
+COMMENT ON FUNCTION zsparse_negative_inner_product(zsparse, zsparse) IS 'negative inner product';
+COMMENT ON FUNCTION cosine_distance(zsparse, zsparse) IS 'cosine distance: 1 - cosine of the angle; NaN for a zero vector';
+COMMENT ON FUNCTION l1_distance(zsparse, zsparse) IS 'city block distance';
+COMMENT ON OPERATOR <-> (zsparse, zsparse) IS 'Euclidean distance';
+COMMENT ON OPERATOR <#> (zsparse, zsparse) IS 'negative inner product';
+COMMENT ON OPERATOR <=> (zsparse, zsparse) IS 'cosine distance: 1 - cosine of the angle';
+COMMENT ON OPERATOR <+> (zsparse, zsparse) IS 'city block distance';
+COMMENT ON FUNCTION l2_norm(zsparse) IS 'Euclidean norm';
+COMMENT ON FUNCTION array_to_zsparse(real[], integer, boolean) IS 'makes a vector of an array of real';
+COMMENT ON CAST (real[] AS zsparse) IS 'makes a vector of an array';
+COMMENT ON FUNCTION zsparse(zvec, integer, boolean) IS 'the same vector as zsparse';
+COMMENT ON CAST (zvec AS zsparse) IS 'the same vector as zsparse';
+COMMENT ON FUNCTION zvec(zsparse, integer, boolean) IS 'the same vector as zvec';
+COMMENT ON CAST (zsparse AS zvec) IS 'the same vector as zvec';

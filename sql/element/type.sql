@@ -118,3 +118,37 @@ CREATE AGGREGATE min(@T@) (
     SORTOP = <,
     PARALLEL = SAFE
 );
+
+COMMENT ON FUNCTION @T@_in(cstring, oid, integer) IS 'reads a vector as text: @TEXT@';
+COMMENT ON FUNCTION @T@_out(@T@) IS 'a vector as text: @TEXT@';
+COMMENT ON FUNCTION @T@_recv(internal, oid, integer) IS 'reads a vector in binary form';
+COMMENT ON FUNCTION @T@_send(@T@) IS 'a vector in binary form';
+COMMENT ON FUNCTION @T@_typmod_in(cstring[]) IS 'reads the dimensions in @T@(n)';
+COMMENT ON FUNCTION @T@_typmod_out(integer) IS 'the dimensions in @T@(n), as text';
+COMMENT ON FUNCTION @T@(@T@, integer, boolean) IS 'checks the dimensions that @T@(n) declares';
+COMMENT ON CAST (@T@ AS @T@) IS 'checks the dimensions that @T@(n) declares';
+COMMENT ON FUNCTION vector_dims(@T@) IS 'dimensions of a vector';
+COMMENT ON FUNCTION @T@_distance(@T@, @T@, text) IS 'distance by the name of a metric';
+COMMENT ON FUNCTION @T@_lt(@T@, @T@) IS 'less than: element by element, then by dimensions';
+COMMENT ON OPERATOR < (@T@, @T@) IS 'less than: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_le(@T@, @T@) IS 'less than or equal: element by element, then by dimensions';
+COMMENT ON OPERATOR <= (@T@, @T@) IS 'less than or equal: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_eq(@T@, @T@) IS 'equal: element by element, then by dimensions';
+COMMENT ON OPERATOR = (@T@, @T@) IS 'equal: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_ne(@T@, @T@) IS 'not equal: element by element, then by dimensions';
+COMMENT ON OPERATOR <> (@T@, @T@) IS 'not equal: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_ge(@T@, @T@) IS 'greater than or equal: element by element, then by dimensions';
+COMMENT ON OPERATOR >= (@T@, @T@) IS 'greater than or equal: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_gt(@T@, @T@) IS 'greater than: element by element, then by dimensions';
+COMMENT ON OPERATOR > (@T@, @T@) IS 'greater than: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_cmp(@T@, @T@) IS '-1, 0 or 1: element by element, then by dimensions';
+COMMENT ON FUNCTION @T@_hash(@T@) IS 'hash of a vector';
+COMMENT ON FUNCTION @T@_hash_extended(@T@, bigint) IS 'hash of a vector and a seed';
+COMMENT ON OPERATOR FAMILY @T@_ops USING btree IS 'order of vectors, element by element, then by dimensions';
+COMMENT ON OPERATOR CLASS @T@_ops USING btree IS 'order of vectors, element by element, then by dimensions';
+COMMENT ON OPERATOR FAMILY @T@_ops USING hash IS 'equality of vectors';
+COMMENT ON OPERATOR CLASS @T@_ops USING hash IS 'equality of vectors';
+COMMENT ON FUNCTION @T@_larger(@T@, @T@) IS 'the greater of two vectors';
+COMMENT ON FUNCTION @T@_smaller(@T@, @T@) IS 'the lesser of two vectors';
+COMMENT ON AGGREGATE max(@T@) IS 'greatest vector, in the order of <';
+COMMENT ON AGGREGATE min(@T@) IS 'least vector, in the order of <';
