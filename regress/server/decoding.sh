@@ -210,6 +210,18 @@ $(for i in {1..120}; do printf " w%d[zvec]:" "$i"; [ "$i" != 8 ] || printf "'[9]
 gives "a vector of the most dimensions" "INSERT INTO big SELECT 0, array_agg(k)::zvec FROM generate_series(1, 16000) k;
     SELECT md5(data), length(data) FROM ($changes) s" \
     "$(printf "table public.big: INSERT: id[integer]:0 v[zvec]:'[%s]'" "$(seq -s, 16000)" | md5sum | cut -c -32)|$(printf "table public.big: INSERT: id[integer]:0 v[zvec]:'[%s]'" "$(seq -s, 16000)" | wc -c)"
+# an error of the heap's, which has the row's vector in the log already
+columns=$(for ((i = 1; i <= 1015; i++)); do printf ', n%d bigint' "$i"; done) values=$(printf ', %d' {1..1015}) set=$(printf ', n%d = 0' {1..1015})
+gives "a row that is too long" "CREATE TABLE long (id int, v zvec$columns) USING zvec; INSERT INTO long VALUES (0);
+    DO \$\$ BEGIN INSERT INTO long VALUES (1, '[1,2]'$values); EXCEPTION WHEN program_limit_exceeded THEN RAISE WARNING '%', SQLERRM; END \$\$;
+    DO \$\$ BEGIN UPDATE long SET v = '[1,2]'$set; EXCEPTION WHEN program_limit_exceeded THEN RAISE WARNING '%', SQLERRM; END \$\$;
+    BEGIN; SAVEPOINT a; DELETE FROM long; SELECT count(*) FROM long; SELECT * FROM zvec_check('long'); COMMIT;
+    SELECT split_part(data, ' id[', 1) FROM ($changes) s" \
+    "WARNING:  row is too big: size 8168, maximum size 8160
+WARNING:  row is too big: size 8168, maximum size 8160
+0
+table public.long: INSERT:
+table public.long: DELETE: (no-tuple-data)"
 # a dropped column keeps its pointers
 psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE gone (id int PRIMARY KEY, v zvec, note text) USING zvec" \
     -c "ALTER TABLE gone ALTER note SET STORAGE EXTERNAL" \
