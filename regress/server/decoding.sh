@@ -344,6 +344,23 @@ done
 said=$(psql -X -q -v VERBOSITY=sqlstate -c "SELECT 'unchanged-toast-datum'::zvec" 2>&1)
 [ "$said" = "ERROR:  22P02" ]
 zvec_result $? "decoding: a subscriber does not take it for a vector"
+# A slot that is made while a transaction writes, which has seen none, decodes nothing of that: it waits for its end.
+psql -X -q -o /dev/null -c "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots" -c "DROP PUBLICATION p"
+psql -X -q -o /dev/null <<SQL &
+BEGIN;
+INSERT INTO t VALUES (60, '[6,0]');
+\! touch $ZVEC_SCRATCH/writes
+SELECT pg_sleep(1);
+INSERT INTO t VALUES (61, '[6,1]');
+COMMIT;
+SQL
+writer=$!
+while [ ! -e "$ZVEC_SCRATCH/writes" ]; do sleep 0.1; done
+gives "a slot that is made while a transaction writes" "SELECT 'made' FROM pg_create_logical_replication_slot('d', 'test_decoding');
+    SELECT count(*) FROM t WHERE id IN (60, 61); INSERT INTO t VALUES (62, '[6,2]'); $changes" "made
+2
+$t INSERT: id[integer]:62 $v'[6,2]' note[text]:null"
+wait $writer
 # the pages that carry vectors through the log are replayed as they are
 rows="SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM t"
 expected=$(psql -XAtc "$rows")
