@@ -137,7 +137,7 @@ $t INSERT: id[integer]:14 $v'[1,4]' note[text]:'b'
 $t DELETE: id[integer]:13 $v'[1,3]' note[text]:'a'
 $t DELETE: id[integer]:14 $v'[1,4]' note[text]:'b'"
 gives "rewrites in the midst of a transaction" "BEGIN; INSERT INTO t VALUES (15, '[1,5]', repeat('x', 5000)); ALTER TABLE t ADD n serial;
-    INSERT INTO t VALUES (16, '[1,6]', 'b'); UPDATE t SET v = '[1,7]' WHERE id = 15; ALTER TABLE t DROP n; DELETE FROM t WHERE id IN (15, 16); COMMIT;
+    INSERT INTO t VALUES (16, '[1,6]', 'b'); UPDATE t SET v = '[1,7]' WHERE id = 15; ALTER TABLE t DROP n; DELETE FROM t WHERE id = 16; DELETE FROM t WHERE id = 15; COMMIT;
     SELECT regexp_replace(replace(data, repeat('x', 5000), '5000x'), ' n\\[.*', '') FROM ($changes) s" \
     "$t INSERT: id[integer]:15 $v'[1,5]' note[text]:'5000x'
 $t INSERT: id[integer]:16 $v'[1,6]' note[text]:'b'
