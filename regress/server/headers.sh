@@ -22,7 +22,14 @@ BUF_USAGECOUNT_MASK BUF_USAGECOUNT_MASK
 XLOG_BTREE_REUSE_PAGE XLOG_BTREE_REUSE_PAGE
 PROC_ARRAY_LOCK (offsetof_lock(ProcArrayLock))
 ADDIN_SHMEM_INIT_LOCK (offsetof_lock(AddinShmemInitLock))
+SLOT_CONTROL_LOCK (offsetof_lock(ReplicationSlotControlLock))
 SPECULATIVE_OFFSET SpecTokenOffsetNumber
+XLOG_HEAP_INSERT XLOG_HEAP_INSERT
+CONTAINS_NEW_TUPLE XLH_INSERT_CONTAINS_NEW_TUPLE
+ON_TOAST_RELATION XLH_INSERT_ON_TOAST_RELATION
+HAS_VARWIDTH HEAP_HASVARWIDTH
+COLUMNS_AT MAXALIGN(SizeofHeapTupleHeader)
+LONG_ROW TOAST_TUPLE_THRESHOLD
 TRANSACTION_BITS HEAP_XACT_MASK
 TRANSACTION_BITS_2 HEAP2_XACT_MASK
 C_LANGUAGE ClanguageId
@@ -112,7 +119,7 @@ sub in_c {
 }
 
 print "#include \"postgres.h\"\n";
-print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapam.h access/heaptoast.h
+print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapam.h access/heapam_xlog.h access/heaptoast.h
     access/htup_details.h access/nbtxlog.h access/rewriteheap.h access/xact.h access/xlog.h access/xloginsert.h
     catalog/index.h catalog/partition.h catalog/pg_attribute.h catalog/pg_class.h catalog/pg_constraint.h catalog/pg_depend.h
     catalog/pg_inherits.h catalog/pg_language.h catalog/pg_opfamily.h catalog/pg_publication_rel.h common/hashfn.h

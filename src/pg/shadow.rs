@@ -15,7 +15,6 @@
 //! are read (flattening of the replica identity, after which only the page and the log are written).
 
 use crate::pg::compat;
-use crate::pg::error::boundary;
 use pgrx::pg_sys::{self, Bitmapset, Relation};
 use std::cell::Cell;
 
@@ -28,7 +27,7 @@ thread_local! {
     static SHADOW: Cell<*mut Shadow> = const { Cell::new(std::ptr::null_mut()) };
 }
 
-/// Runs `code` of the heap, which must hold no Rust value that needs dropping, with the shadow of the open table `rel`. Where
+/// Runs `code`, which calls the heap's within a boundary of its own, with the shadow of the open table `rel`. Where
 /// the table's replica identity is the full row, the code is told that it is a key of all columns. The two are decoded alike;
 /// but a full row is logged as it is stored unless its header says that it has values out of line, while of a key those values
 /// are fetched that are.
@@ -51,7 +50,7 @@ pub unsafe fn with_shadow<R>(rel: Relation, code: impl FnOnce(Relation) -> R) ->
             compat::claim_bitmaps(entry);
         }
         let given: Relation = &raw mut (*shadow).entry;
-        let result = boundary(|| code(given));
+        let result = code(given);
         compat::free_bitmaps(&mut (*shadow).entry);
         compat::give_file_back(&mut (*shadow).entry, rel);
         result

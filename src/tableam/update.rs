@@ -52,7 +52,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 && Outside::of(rel, &at).is_some_and(|outside| outside.has_pointers);
             let result = if is_fetched {
                 with_shadow(rel, |shadow| {
-                    raw::heap_delete(shadow, &mut target, cid, crosscheck, wait, tmfd, changing_part)
+                    boundary(|| raw::heap_delete(shadow, &mut target, cid, crosscheck, wait, tmfd, changing_part))
                 })
             } else {
                 let delete = heap().tuple_delete.unwrap_unchecked();
@@ -358,7 +358,10 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                     }
                 }
                 let result = row.write(rel, |shadow, stored| {
-                    compat::update_row(shadow, &mut otid, stored, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
+                    let at = &mut otid;
+                    boundary(|| {
+                        compat::update_row(shadow, at, stored, cid, crosscheck, wait, tmfd, lockmode, update_indexes)
+                    })
                 });
                 row.free_stored();
                 if (result == TM_Result::TM_Ok) != is_certain && is_prepared {
