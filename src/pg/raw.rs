@@ -5,9 +5,9 @@
 use super::compat::{FileNode, RecordBytes, RecordLength};
 use pgrx::pg_sys::{
     Buffer, BufferTag, BulkInsertState, CommandId, Datum, EState, ExecScanAccessMtd, ExecScanRecheckMtd, ForkNumber,
-    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode,
-    List, OffsetNumber, Oid, Page, Portal, QueryDesc, RawParseMode, Relation, RmgrId, SPIPlanPtr, ScanDirection,
-    ScanState, Snapshot, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
+    GlobalVisState, HeapTuple, IndexInfo, IndexUniqueCheck, ItemPointer, LOCKMODE, LWLock, LWLockMode, List,
+    OffsetNumber, Oid, Page, Portal, QueryDesc, RawParseMode, Relation, RmgrId, SPIPlanPtr, ScanDirection, ScanState,
+    Snapshot, TableAmRoutine, TableScanDesc, TransactionId, TupleDesc, TupleTableSlot, XLogRecPtr,
 };
 use std::ffi::{c_char, c_long};
 

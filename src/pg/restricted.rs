@@ -17,30 +17,32 @@ use std::ffi::CStr;
 /// run others than were meant. Settings that they change are set back. After an error the server restores all of that
 /// with the (sub)transaction.
 pub unsafe fn as_owner<R>(rel: pg_sys::Relation, work: impl FnOnce() -> R) -> R {
-    // SAFETY: an open relation has a valid pg_class row
-    unsafe { as_user((*(*rel).rd_rel).relowner, &[], work) }
+    // SAFETY: an open relation has a valid pg_class row; the server copies the strings
+    unsafe {
+        with_identity((*(*rel).rd_rel).relowner, pg_sys::SECURITY_RESTRICTED_OPERATION as i32, || {
+            with_settings(&[SAFE_PATH], work)
+        })
+    }
 }
+
+/// A search path on which nobody can put anything.
+const SAFE_PATH: (&CStr, &CStr) = (c"search_path", c"pg_catalog, pg_temp");
 
 /// Runs `work` as `user`, restricted as [`as_owner`] has it, with these settings besides. Row-level security that a table's
 /// owner has FORCEd upon themselves does not apply, as in the server's own checks of foreign keys.
 pub unsafe fn as_user<R>(user: pg_sys::Oid, settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
     let more = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
     // SAFETY: the server copies the strings
-    unsafe {
-        with_identity(user, more as i32, || {
-            with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], || with_settings(settings, work))
-        })
-    }
+    unsafe { with_identity(user, more as i32, || with_settings(&[SAFE_PATH], || with_settings(settings, work))) }
 }
 
-/// Runs `work` with the rights of `user`. Nothing else is restricted, so that `work` must run no code of others.
+/// Runs `work` with the rights of `user`, and with these restrictions besides those that there are.
 pub unsafe fn with_identity<R>(user: pg_sys::Oid, more: i32, work: impl FnOnce() -> R) -> R {
     // SAFETY: after an error the server restores both with the (sub)transaction
     unsafe {
         let (mut before, mut context) = (pg_sys::InvalidOid, 0);
         pg_sys::GetUserIdAndSecContext(&raw mut before, &raw mut context);
-        let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
-        pg_sys::SetUserIdAndSecContext(user, context | local | more);
+        pg_sys::SetUserIdAndSecContext(user, context | more);
         let result = work();
         pg_sys::SetUserIdAndSecContext(before, context);
         result

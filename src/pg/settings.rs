@@ -114,9 +114,7 @@ pub fn optimistic_reads() -> bool {
 #[must_use]
 pub fn data_dir() -> String {
     // SAFETY: written by the server's settings code in this backend's only thread; null or a string
-    unsafe {
-        if DATA_DIR.is_null() { String::new() } else { CStr::from_ptr(DATA_DIR).to_string_lossy().into_owned() }
-    }
+    unsafe { if DATA_DIR.is_null() { String::new() } else { CStr::from_ptr(DATA_DIR).to_string_lossy().into_owned() } }
 }
 
 /// An integer setting.

@@ -126,9 +126,8 @@ impl Spi {
         // SAFETY: as many values as the plan has parameters, by contract of the callers' statements
         unsafe {
             let (plan, datums, nulls) = (plan.0, datums.as_mut_ptr(), nulls.as_ptr().cast());
-            let code = boundary(|| {
-                raw::SPI_execute_plan(plan, datums, nulls, mode == Mode::Read, limit as std::ffi::c_long)
-            });
+            let code =
+                boundary(|| raw::SPI_execute_plan(plan, datums, nulls, mode == Mode::Read, limit as std::ffi::c_long));
             expect(code);
             Rows::of_last()
         }

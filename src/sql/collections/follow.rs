@@ -65,8 +65,7 @@ fn dropped_triggers(spi: &Spi) -> BTreeSet<String> {
 
 /// Drops what was left of collections whose tables are gone, and follows what was dropped of others.
 fn after_drop(home: Home, collections: Vec<Collection>) {
-    let (triggers, dropped) =
-        as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), dropped_triggers(spi)));
+    let (triggers, dropped) = as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), dropped_triggers(spi)));
     for collection in collections {
         let name = &collection.name;
         let own: Vec<Trigger> = triggers.iter().filter(|trigger| trigger.collection == *name).cloned().collect();
@@ -91,7 +90,8 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
             let table = relation::name_of(collection.source);
             notice(
                 format!("{table} is detached from collection \"{name}\""),
-                "A trigger that the collection needs was dropped. zvec_attach_table attaches the table again.".to_owned(),
+                "A trigger that the collection needs was dropped. zvec_attach_table attaches the table again."
+                    .to_owned(),
             );
             continue;
         }

@@ -42,7 +42,7 @@ struct Searcher {
     owner: Oid,
     key_column: i16,
     key: KeyType,
-    equals: String,
+    equals: source::Equality,
     dims: usize,
     ef_search: Option<CString>,
     /// `SELECT key, distance FROM collection`, and the order by it
@@ -260,7 +260,9 @@ impl Searcher {
         let elements = Array::new(call.arg(1).varlena()).and_then(|array| {
             if array.len() != dims {
                 let message = format!("collection \"{}\" has {dims} dimensions, the query {}", self.name, array.len());
-                return Err(Error::new(SqlState::DataException, message).hint("Give as many elements as the vectors have."));
+                return Err(
+                    Error::new(SqlState::DataException, message).hint("Give as many elements as the vectors have.")
+                );
             }
             new_vector(dims, |out| {
                 for (to, &from) in out.iter_mut().zip(array.fixed::<f32>()) {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::Array;
 use crate::pg::error::{boundary, raise};
-use crate::pg::list::oids;
+use crate::pg::list::{elements, oids};
 use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi, from_server, literal, quoted};
 use crate::pg::varlena::Varlena;
@@ -86,7 +86,8 @@ impl VectorKind {
                     let (head, body) = bytes.split_at_checked(4).unwrap_or_default();
                     let have = head.first_chunk().map_or(0, |&two| u16::from_be_bytes(two) as usize);
                     check(have)?;
-                    let elements = body.chunks_exact(4).map(|four| f32::from_be_bytes([four[0], four[1], four[2], four[3]]));
+                    let elements =
+                        body.chunks_exact(4).map(|four| f32::from_be_bytes([four[0], four[1], four[2], four[3]]));
                     new_vector(dims, |out| fill(out, elements))
                 })
             }
@@ -126,7 +127,8 @@ fn pgvector(typid: Oid) -> Option<VectorKind> {
             return None;
         }
         let extension = pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, typid);
-        let is_pgvector = extension != pg_sys::InvalidOid && pg_sys::get_extension_oid(c"vector".as_ptr(), true) == extension;
+        let is_pgvector =
+            extension != pg_sys::InvalidOid && pg_sys::get_extension_oid(c"vector".as_ptr(), true) == extension;
         is_pgvector.then_some(VectorKind::Pgvector(send))
     }
 }
@@ -158,6 +160,20 @@ pub fn column(table: Oid, name: &str) -> Option<i16> {
     // SAFETY: a catalog look-up
     let number = unsafe { pg_sys::get_attnum(table, name.as_ptr()) };
     (number > 0).then_some(number)
+}
+
+/// The number of the column of that name; raises an error if there is none.
+#[must_use]
+pub fn some_column(table: Oid, name: &str) -> i16 {
+    column(table, name).unwrap_or_else(|| {
+        let hint = if name.contains(',') {
+            "Composite keys are not possible: add a column, for example GENERATED ALWAYS AS IDENTITY, with a unique index."
+        } else {
+            "Give the column's name as it is, without quotes."
+        };
+        let message = format!("column \"{name}\" of {} does not exist", relation::name_of(table));
+        raise(Error::new(SqlState::UndefinedColumn, message).hint(hint))
+    })
 }
 
 /// The dimensions of a collection's vectors.
@@ -217,9 +233,8 @@ pub fn partitions(table: Oid) -> Vec<Oid> {
         return Vec::new();
     }
     // SAFETY: the server makes the list
-    let mut all = unsafe {
-        oids(boundary(|| raw::find_all_inheritors(table, pg_sys::NoLock as _, std::ptr::null_mut())))
-    };
+    let mut all =
+        unsafe { oids(boundary(|| raw::find_all_inheritors(table, pg_sys::NoLock as _, std::ptr::null_mut()))) };
     all.retain(|&member| member != table);
     all
 }
@@ -238,10 +253,17 @@ pub unsafe fn columns(table: Relation, trigger: Oid, name: &str) -> Option<(i16,
     }
 }
 
-/// How a statement writes that a key column equals something: by the operator of the unique index that the column must have.
-/// `None` without such an index.
+/// The operator by which a key column equals something: that of the unique index which the column must have.
+#[derive(Clone, Debug)]
+pub struct Equality {
+    operator: Oid,
+    /// how a statement writes it
+    pub text: String,
+}
+
+/// The equality of a key column. `None` without a unique index on just that column.
 #[must_use]
-pub unsafe fn equality(table: Relation, key: i16) -> Option<String> {
+pub unsafe fn equality(table: Relation, key: i16) -> Option<Equality> {
     const BTREE_EQUAL: i16 = 3;
     // SAFETY: open; indexes are opened and closed in turn
     unsafe {
@@ -256,7 +278,7 @@ pub unsafe fn equality(table: Relation, key: i16) -> Option<String> {
             let (family, input) = (*(*index.raw()).rd_opfamily, *(*index.raw()).rd_opcintype);
             let operator = pg_sys::get_opfamily_member(family, input, input, BTREE_EQUAL);
             if let Some(text) = operator_text(operator) {
-                return Some(text);
+                return Some(Equality { operator, text });
             }
         }
         None
@@ -279,15 +301,52 @@ unsafe fn operator_text(operator: Oid) -> Option<String> {
     }
 }
 
+impl Equality {
+    /// Raises an error unless the last condition of an analysed query is by this operator, on values as they are: a cast that
+    /// somebody has made for the type would take a hand in which operator the server finds, and run.
+    pub unsafe fn check(&self, query: *mut pg_sys::Query) {
+        // SAFETY: a live query, which has a WHERE clause
+        unsafe {
+            let mut node = (*(*query).jointree).quals;
+            if pgrx::is_a(node, pg_sys::NodeTag::T_BoolExpr) {
+                let all = elements::<pg_sys::Node>((*node.cast::<pg_sys::BoolExpr>()).args);
+                node = all.last().unwrap_or(node);
+            }
+            let (operator, arguments) = if pgrx::is_a(node, pg_sys::NodeTag::T_OpExpr) {
+                let found = &*node.cast::<pg_sys::OpExpr>();
+                (found.opno, found.args)
+            } else if pgrx::is_a(node, pg_sys::NodeTag::T_ScalarArrayOpExpr) {
+                let found = &*node.cast::<pg_sys::ScalarArrayOpExpr>();
+                (found.opno, found.args)
+            } else {
+                (pg_sys::InvalidOid, std::ptr::null_mut())
+            };
+            let is_plain = |&argument: &*mut pg_sys::Node| {
+                [pg_sys::NodeTag::T_Var, pg_sys::NodeTag::T_Param, pg_sys::NodeTag::T_RelabelType]
+                    .into_iter()
+                    .any(|tag| pgrx::is_a(argument, tag))
+            };
+            if operator != self.operator || !elements::<pg_sys::Node>(arguments).all(|node| is_plain(&node)) {
+                raise(
+                    Error::new(
+                        SqlState::FeatureNotSupported,
+                        "the type of the key column has casts that change what = means",
+                    )
+                    .hint("Drop the casts from that type that are IMPLICIT, or use another column."),
+                );
+            }
+        }
+    }
+}
+
 /// Raises an error for a table whose writes its triggers would not all see.
 pub fn check_shape(table: Oid) {
     let (name, hint) = (relation::name_of(table), "Attach an ordinary table, or a whole partitioned one.");
-    let refuse = |state, what: &str, hint: &'static str| -> ! {
-        raise(Error::new(state, format!("{name} {what}")).hint(hint))
-    };
-    let Some((kind, is_partition, persistence, schema)) = class(table, |form| {
-        (form.relkind as u8, form.relispartition, form.relpersistence as u8, form.relnamespace)
-    }) else {
+    let refuse =
+        |state, what: &str, hint: &'static str| -> ! { raise(Error::new(state, format!("{name} {what}")).hint(hint)) };
+    let Some((kind, is_partition, persistence, schema)) =
+        class(table, |form| (form.relkind as u8, form.relispartition, form.relpersistence as u8, form.relnamespace))
+    else {
         refuse(SqlState::UndefinedTable, "does not exist", hint)
     };
     if !matches!(kind, pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE) {
