@@ -73,8 +73,8 @@ RESET ROLE;
 SET ROLE zvec_reader2;
 SELECT count(*), bool_and(pk::int % 100 = 0) AS own FROM zvec_search('rights', '{2500,1,1}', 20);
 SELECT string_agg(pk, ' ' ORDER BY score) = (SELECT string_agg(id::text, ' ' ORDER BY d)
-    FROM (SELECT id, e::zvec <-> '[2500,1,1]' AS d FROM t ORDER BY d LIMIT 20) AS x) AS nearest
-FROM zvec_search('rights', '{2500,1,1}', 20);
+    FROM (SELECT id, e::zvec <-> '[2517,1,1]' AS d FROM t ORDER BY d LIMIT 20) AS x) AS nearest
+FROM zvec_search('rights', '{2517,1,1}', 20);
 SELECT count(*) FROM zvec_search('rights', '{2500,1,1}', 1000);
 SELECT pk FROM zvec_search_filtered('rights', '{2500,1,1}', 3, 'id > 4000');
 SELECT count(*) FROM zvec_search_filtered('rights', '{2500,1,1}', 3, 'id = 4001');
@@ -180,8 +180,6 @@ CREATE FUNCTION on_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 
 -- the collection's table is theirs
 CREATE TRIGGER evil AFTER INSERT OR UPDATE OR DELETE ON zvec_collection.rights FOR EACH ROW EXECUTE FUNCTION on_write('a trigger on the collection');
 CREATE TRIGGER evil_too AFTER TRUNCATE ON zvec_collection.rights FOR EACH STATEMENT EXECUTE FUNCTION on_write('a trigger for TRUNCATE');
-CREATE INDEX evil ON zvec_collection.rights (key) WHERE look('1', 'a condition of the collection''s') AND key > '';
-CREATE INDEX evil_t ON t (id) WHERE look('1', 'a condition of the table''s');
 ALTER TABLE zvec_collection.rights ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY evil ON zvec_collection.rights USING (look(key, 'a policy of the collection''s')) WITH CHECK (look(key, 'a policy for rows'));
 TRUNCATE log;

@@ -373,15 +373,6 @@ pub fn check_shape(table: Oid) {
             "Use partitions instead of inheritance.",
         );
     }
-    for part in partitions(table) {
-        if class(part, |form| form.relkind as u8) == Some(pg_sys::RELKIND_FOREIGN_TABLE) {
-            refuse(
-                SqlState::WrongObjectType,
-                "has a partition that is a foreign table, whose changes triggers cannot collect",
-                "Keep foreign tables apart from those that have collections.",
-            );
-        }
-    }
 }
 
 /// Whether the ordinary table has parents or children by inheritance.
