@@ -241,6 +241,9 @@ pub fn partitions(table: Oid) -> Vec<Oid> {
 
 /// The columns of the key and of the vector of `table`, which is attached to the collection `name`: those of the trigger for
 /// rows that stands for it. The server keeps them right when columns are renamed, and when the table is dumped and restored.
+///
+/// # Safety
+/// The table is open.
 #[must_use]
 pub unsafe fn columns(table: Relation, trigger: Oid, name: &str) -> Option<(i16, i16)> {
     // SAFETY: open; the server's own description of triggers
@@ -262,6 +265,9 @@ pub struct Equality {
 }
 
 /// The equality of a key column. `None` without a unique index on just that column.
+///
+/// # Safety
+/// The table is open.
 #[must_use]
 pub unsafe fn equality(table: Relation, key: i16) -> Option<Equality> {
     const BTREE_EQUAL: i16 = 3;
@@ -304,6 +310,9 @@ unsafe fn operator_text(operator: Oid) -> Option<String> {
 impl Equality {
     /// Raises an error unless the last condition of an analysed query is by this operator, on values as they are: a cast that
     /// somebody has made for the type would take a hand in which operator the server finds, and run.
+    ///
+    /// # Safety
+    /// The query lives, and has a WHERE clause.
     pub unsafe fn check(&self, query: *mut pg_sys::Query) {
         // SAFETY: a live query, which has a WHERE clause
         unsafe {
@@ -476,23 +485,10 @@ pub fn drop_triggers(spi: &Spi, triggers: &[Trigger], name: &str) {
     }
 }
 
-/// Names of the columns of an open table that are of the key of its primary key index.
-#[must_use]
-pub unsafe fn primary_key(table: Relation) -> Vec<i16> {
-    // SAFETY: open; the index is opened and closed
-    unsafe {
-        pg_sys::list_free(pg_sys::RelationGetIndexList(table));
-        let oid = (*table).rd_pkindex;
-        if oid == pg_sys::InvalidOid {
-            return Vec::new();
-        }
-        let index = OpenRelation::open(oid, pg_sys::AccessShareLock as _);
-        let form = &*(*index.raw()).rd_index;
-        (0..form.indnkeyatts as usize).map(|i| *form.indkey.values.as_ptr().add(i)).collect()
-    }
-}
-
 /// The type of a column of an open table.
+///
+/// # Safety
+/// The table is open, and has such a column.
 #[must_use]
 pub unsafe fn column_type(table: Relation, column: i16) -> Oid {
     // SAFETY: open; there is such a column
