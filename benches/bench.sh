@@ -2,19 +2,20 @@
 # The end-to-end benchmark: `make bench`. Its parts, each in a private server and in a folder of its own:
 #
 # tables: table operations of a zvec table and of a heap table (tables/run.sh);
-# search: nearest-neighbour search in the server beside libraries (search/run.sh).
+# search: nearest-neighbour search in the server beside libraries (search/run.sh);
+# collections: what collections cost those who write, and their searches (collections/run.sh).
 #
-# PART=tables|search: only that one. DATA=folder: data sets to use instead of random ones; see the parts. OUT=folder
+# PART=tables|search|collections: only that one. DATA=folder: data sets to use instead of random ones; see the parts. OUT=folder
 # for the search part's report and plots, .scratch/bench if not given. RESULTS=file: every figure as a line of JSON,
 # with the machine, the versions and the date in each part's first line; OUT/results.jsonl if not given. FULL=1: the
 # search part's large data sets too. ARGS: options of search/main.py.
 set -u -o pipefail
 part=${PART:-all}
 case $part in
-all) parts=(tables search) ;;
-tables | search) parts=("$part") ;;
+all) parts=(tables search collections) ;;
+tables | search | collections) parts=("$part") ;;
 *)
-    echo "PART=$part: there are tables and search" >&2
+    echo "PART=$part: there are tables, search and collections" >&2
     exit 1
     ;;
 esac

@@ -18,41 +18,30 @@ use std::ffi::CStr;
 /// run others than were meant. Settings that they change are set back. After an error the server restores all of that
 /// with the (sub)transaction.
 pub fn as_owner<R>(rel: Rel<'_>, work: impl FnOnce() -> R) -> R {
-    // SAFETY: a user that the server knows
-    unsafe { on_safe_path(rel.owner(), pg_sys::SECURITY_RESTRICTED_OPERATION, &[], work) }
+    // SAFETY: a user that the server knows; it copies the strings
+    unsafe {
+        with_identity(rel.owner(), pg_sys::SECURITY_RESTRICTED_OPERATION as i32, || with_settings(&[SAFE_PATH], work))
+    }
 }
+
+/// A search path on which nobody can put anything.
+const SAFE_PATH: (&CStr, &CStr) = (c"search_path", c"pg_catalog, pg_temp");
 
 /// Runs `work` as `user`, restricted as [`as_owner`] has it, with these settings besides. Row-level security that a table's
 /// owner has FORCEd upon themselves does not apply, as in the server's own checks of foreign keys.
 pub unsafe fn as_user<R>(user: pg_sys::Oid, settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
-    let more =
-        pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
-    // SAFETY: by contract
-    unsafe { on_safe_path(user, more, settings, work) }
+    let more = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_NOFORCE_RLS;
+    // SAFETY: the server copies the strings
+    unsafe { with_identity(user, more as i32, || with_settings(&[SAFE_PATH], || with_settings(settings, work))) }
 }
 
-/// Runs `work` with the rights of `user`. Nothing else is restricted, so that `work` must run no code of others.
-pub unsafe fn with_identity<R>(user: pg_sys::Oid, work: impl FnOnce() -> R) -> R {
-    // SAFETY: by contract
-    unsafe { identified(user, pg_sys::SECURITY_LOCAL_USERID_CHANGE, work) }
-}
-
-unsafe fn on_safe_path<R>(user: pg_sys::Oid, more: u32, settings: &[(&CStr, &CStr)], work: impl FnOnce() -> R) -> R {
-    // SAFETY: by contract; the server copies the strings
-    unsafe {
-        identified(user, more, || {
-            with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], || with_settings(settings, work))
-        })
-    }
-}
-
-/// Runs `work` as `user`, in the current security context and `more`.
-unsafe fn identified<R>(user: pg_sys::Oid, more: u32, work: impl FnOnce() -> R) -> R {
+/// Runs `work` with the rights of `user`, and with these restrictions besides those that there are.
+pub unsafe fn with_identity<R>(user: pg_sys::Oid, more: i32, work: impl FnOnce() -> R) -> R {
     // SAFETY: after an error the server restores both with the (sub)transaction
     unsafe {
         let (mut before, mut context) = (pg_sys::InvalidOid, 0);
         pg_sys::GetUserIdAndSecContext(&raw mut before, &raw mut context);
-        pg_sys::SetUserIdAndSecContext(user, context | more as i32);
+        pg_sys::SetUserIdAndSecContext(user, context | more);
         let result = work();
         pg_sys::SetUserIdAndSecContext(before, context);
         result

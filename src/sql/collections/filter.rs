@@ -11,7 +11,7 @@ use crate::pg::raw;
 use crate::pg::spi::{self, Mode, Plan, Spi, from_server, quoted};
 use crate::sql::collections::cache::{self, Cache};
 use crate::sql::collections::key::KeyType;
-use crate::sql::collections::source;
+use crate::sql::collections::source::{self, Equality};
 use pgrx::pg_sys::{self, Datum, Oid};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -39,7 +39,14 @@ fn refuse(message: &'static str) -> ! {
 
 /// The condition `filter`, which is "true" where a search has none, on the table with that key column.
 #[must_use]
-pub fn condition(spi: &Spi, table: Oid, key_column: i16, key: KeyType, equals: &str, filter: &str) -> Rc<Condition> {
+pub fn condition(
+    spi: &Spi,
+    table: Oid,
+    key_column: i16,
+    key: KeyType,
+    equals: &Equality,
+    filter: &str,
+) -> Rc<Condition> {
     // SAFETY: the server's own variables
     let (user, path) = unsafe { (pg_sys::GetUserId(), CStr::from_ptr(pg_sys::namespace_search_path)) };
     let is = |known: &Key| {
@@ -56,11 +63,13 @@ pub fn condition(spi: &Spi, table: Oid, key_column: i16, key: KeyType, equals: &
     // SAFETY: the answer is a copy; the table is locked
     let name = unsafe { quoted(&from_server(pg_sys::get_rel_name(table))) };
     let statement = format!("SELECT {name}.{column} FROM {from} WHERE (\n{filter}\n)");
-    let all = spi.prepare(&statement, &[], pg_sys::CURSOR_OPT_PARALLEL_OK);
+    let all = spi.prepare(&statement, &[], 0);
     check_functions(&all);
     // SAFETY: a catalog look-up
     let array = unsafe { pg_sys::get_array_type(key.oid) };
-    let some = spi.prepare(&format!("{statement} AND {name}.{column} {equals} ANY ($1)"), &[array], 0);
+    let some = spi.prepare(&format!("{statement} AND {name}.{column} {} ANY ($1)", equals.text), &[array], 0);
+    // SAFETY: the query has that condition
+    unsafe { equals.check(some.query()) };
     cache::watch(table);
     cache::keep(
         &CONDITIONS,

@@ -11,6 +11,7 @@ use crate::pg::spi::{self, Mode, Spi, from_server, literal, quoted, text_of};
 use crate::pg::{relation, restricted, settings};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::{Home, STORE, SUPERUSER};
+use crate::sql::collections::key::KeyType;
 use crate::sql::collections::source::{self, Trigger, VectorKind};
 use crate::sql::collections::sync::{follower, refuse_key};
 use crate::sql::index::optimize;
@@ -83,7 +84,7 @@ fn own_table(name: &str) -> Oid {
 
 /// The number of the vector column of that name, which is checked.
 fn vector_column(table: Oid, name: &str) -> i16 {
-    let number = some_column(table, name);
+    let number = source::some_column(table, name);
     // SAFETY: a catalog look-up
     let (typid, shown) = unsafe {
         let typid = pg_sys::get_atttype(table, number);
@@ -99,18 +100,6 @@ fn vector_column(table: Oid, name: &str) -> i16 {
         );
     }
     number
-}
-
-fn some_column(table: Oid, name: &str) -> i16 {
-    source::column(table, name).unwrap_or_else(|| {
-        let hint = if name.contains(',') {
-            "Composite keys are not possible: add a column, for example GENERATED ALWAYS AS IDENTITY, with a unique index."
-        } else {
-            "Give the column's name as it is, without quotes."
-        };
-        let message = format!("column \"{name}\" of {} does not exist", relation::name_of(table));
-        raise(Error::new(SqlState::UndefinedColumn, message).hint(hint))
-    })
 }
 
 /// What a graph is made with, if it is said.
@@ -385,7 +374,7 @@ crate::sql_function! {
             )
             .hint("It follows every change by itself; zvec_detach_table ends that."));
         }
-        let (key_column, _) = (some_column(of, &key), vector_column(of, &vector));
+        let (key_column, _) = (source::some_column(of, &key), vector_column(of, &vector));
         if vector != collection.vector_column && source::column(of, &collection.vector_column).is_some() {
             raise(Error::new(
                 SqlState::ObjectNotInPrerequisiteState,
@@ -400,6 +389,16 @@ crate::sql_function! {
         unsafe {
             if source::equality(opened.raw(), key_column).is_none() {
                 refuse_key(of, &key);
+            }
+            if pg_sys::get_array_type(KeyType::of(source::column_type(opened.raw(), key_column)).oid)
+                == pg_sys::InvalidOid
+            {
+                let typid = source::column_type(opened.raw(), key_column);
+                let shown = from_server(pg_sys::format_type_be(typid));
+                raise(
+                    Error::new(SqlState::FeatureNotSupported, format!("keys of type {shown} are not possible"))
+                        .hint("Arrays are no keys: add a column, for example GENERATED ALWAYS AS IDENTITY, with a unique index."),
+                );
             }
         }
         // what is open cannot be altered; the lock stays
@@ -422,6 +421,7 @@ crate::sql_function! {
         // SAFETY: the new state of the catalogs is to be seen
         unsafe { pg_sys::CommandCounterIncrement() };
         let follower = follower(home, of, &name);
+        follower.try_out();
         follower.truncate();
         let count = follower.load();
         as_superuser(&[], |spi| make_index(spi, home, &collection));

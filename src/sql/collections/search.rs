@@ -21,7 +21,7 @@ use crate::sql::collections::{catalog, filter, source};
 use crate::vector::check_element;
 use pgrx::pg_sys::{self, AclResult, Datum, Oid};
 use std::cell::{OnceCell, RefCell};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::rc::Rc;
 
 /// How many queries for different numbers of rows a session keeps for a collection.
@@ -42,7 +42,7 @@ struct Searcher {
     owner: Oid,
     key_column: i16,
     key: KeyType,
-    equals: String,
+    equals: source::Equality,
     dims: usize,
     ef_search: Option<CString>,
     /// `SELECT key, distance FROM collection`, and the order by it
@@ -143,13 +143,9 @@ impl Searcher {
 
     /// Runs `work`, which reads the collection, as its owner.
     fn reading<R>(&self, work: impl FnOnce() -> R) -> R {
-        let mut settings: [(&CStr, &CStr); 2] = [(c"cursor_tuple_fraction", c"0.001"); 2];
-        if let Some(value) = &self.ef_search {
-            settings[1] = (c"zvec.ef_search", value);
-        }
-        let count = if self.ef_search.is_some() { 2 } else { 1 };
+        let ef_search = self.ef_search.as_ref().map(|value| (c"zvec.ef_search", value.as_c_str()));
         // SAFETY: who owns the collection may read it
-        unsafe { restricted::as_user(self.owner, &settings[..count], work) }
+        unsafe { restricted::as_user(self.owner, ef_search.as_slice(), work) }
     }
 
     fn parameter(&self) -> [Oid; 1] {
@@ -197,7 +193,11 @@ impl Searcher {
                 spi.prepare(&format!("{}{}", self.select, self.order), &self.parameter(), options)
             })
         });
-        let mut cursor = self.reading(|| spi.cursor(scan, &[Some(vector)], Mode::Read));
+        // planned, if it has to be, for who will not read far
+        let few = [(c"cursor_tuple_fraction", c"0.001")];
+        // SAFETY: a setting that anyone may set
+        let mut cursor = self
+            .reading(|| unsafe { restricted::with_settings(&few, || spi.cursor(scan, &[Some(vector)], Mode::Read)) });
         let mut found: Vec<Found> = Vec::new();
         let (mut examined, mut step) = (0, k.saturating_mul(2).clamp(FIRST, MOST));
         loop {

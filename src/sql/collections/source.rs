@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, SqlState};
 use crate::pg::array::Array;
 use crate::pg::error::{boundary, raise};
-use crate::pg::list::oids;
+use crate::pg::list::{elements, oids};
 use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi, from_server, literal, quoted};
 use crate::pg::varlena::Varlena;
@@ -162,6 +162,20 @@ pub fn column(table: Oid, name: &str) -> Option<i16> {
     (number > 0).then_some(number)
 }
 
+/// The number of the column of that name; raises an error if there is none.
+#[must_use]
+pub fn some_column(table: Oid, name: &str) -> i16 {
+    column(table, name).unwrap_or_else(|| {
+        let hint = if name.contains(',') {
+            "Composite keys are not possible: add a column, for example GENERATED ALWAYS AS IDENTITY, with a unique index."
+        } else {
+            "Give the column's name as it is, without quotes."
+        };
+        let message = format!("column \"{name}\" of {} does not exist", relation::name_of(table));
+        raise(Error::new(SqlState::UndefinedColumn, message).hint(hint))
+    })
+}
+
 /// The dimensions of a collection's vectors.
 #[must_use]
 pub fn dims(collection: Oid) -> usize {
@@ -227,6 +241,9 @@ pub fn partitions(table: Oid) -> Vec<Oid> {
 
 /// The columns of the key and of the vector of `table`, which is attached to the collection `name`: those of the trigger for
 /// rows that stands for it. The server keeps them right when columns are renamed, and when the table is dumped and restored.
+///
+/// # Safety
+/// The table is open.
 #[must_use]
 pub unsafe fn columns(table: Relation, trigger: Oid, name: &str) -> Option<(i16, i16)> {
     // SAFETY: open; the server's own description of triggers
@@ -239,10 +256,20 @@ pub unsafe fn columns(table: Relation, trigger: Oid, name: &str) -> Option<(i16,
     }
 }
 
-/// How a statement writes that a key column equals something: by the operator of the unique index that the column must have.
-/// `None` without such an index.
+/// The operator by which a key column equals something: that of the unique index which the column must have.
+#[derive(Clone, Debug)]
+pub struct Equality {
+    operator: Oid,
+    /// how a statement writes it
+    pub text: String,
+}
+
+/// The equality of a key column. `None` without a unique index on just that column.
+///
+/// # Safety
+/// The table is open.
 #[must_use]
-pub unsafe fn equality(table: Relation, key: i16) -> Option<String> {
+pub unsafe fn equality(table: Relation, key: i16) -> Option<Equality> {
     const BTREE_EQUAL: i16 = 3;
     // SAFETY: open; indexes are opened and closed in turn
     unsafe {
@@ -257,7 +284,7 @@ pub unsafe fn equality(table: Relation, key: i16) -> Option<String> {
             let (family, input) = (*(*index.raw()).rd_opfamily, *(*index.raw()).rd_opcintype);
             let operator = pg_sys::get_opfamily_member(family, input, input, BTREE_EQUAL);
             if let Some(text) = operator_text(operator) {
-                return Some(text);
+                return Some(Equality { operator, text });
             }
         }
         None
@@ -277,6 +304,47 @@ unsafe fn operator_text(operator: Oid) -> Option<String> {
         let schema = from_server(pg_sys::get_namespace_name((*form).oprnamespace));
         pg_sys::ReleaseSysCache(row);
         Some(format!("OPERATOR({}.{name})", quoted(&schema)))
+    }
+}
+
+impl Equality {
+    /// Raises an error unless the last condition of an analysed query is by this operator, on values as they are: a cast that
+    /// somebody has made for the type would take a hand in which operator the server finds, and run.
+    ///
+    /// # Safety
+    /// The query lives, and has a WHERE clause.
+    pub unsafe fn check(&self, query: *mut pg_sys::Query) {
+        // SAFETY: a live query, which has a WHERE clause
+        unsafe {
+            let mut node = (*(*query).jointree).quals;
+            if pgrx::is_a(node, pg_sys::NodeTag::T_BoolExpr) {
+                let all = elements::<pg_sys::Node>((*node.cast::<pg_sys::BoolExpr>()).args);
+                node = all.last().unwrap_or(node);
+            }
+            let (operator, arguments) = if pgrx::is_a(node, pg_sys::NodeTag::T_OpExpr) {
+                let found = &*node.cast::<pg_sys::OpExpr>();
+                (found.opno, found.args)
+            } else if pgrx::is_a(node, pg_sys::NodeTag::T_ScalarArrayOpExpr) {
+                let found = &*node.cast::<pg_sys::ScalarArrayOpExpr>();
+                (found.opno, found.args)
+            } else {
+                (pg_sys::InvalidOid, std::ptr::null_mut())
+            };
+            let is_plain = |&argument: &*mut pg_sys::Node| {
+                [pg_sys::NodeTag::T_Var, pg_sys::NodeTag::T_Param, pg_sys::NodeTag::T_RelabelType]
+                    .into_iter()
+                    .any(|tag| pgrx::is_a(argument, tag))
+            };
+            if operator != self.operator || !elements::<pg_sys::Node>(arguments).all(|node| is_plain(&node)) {
+                raise(
+                    Error::new(
+                        SqlState::FeatureNotSupported,
+                        "the type of the key column has casts that change what = means",
+                    )
+                    .hint("Drop the casts from that type that are IMPLICIT, or use another column."),
+                );
+            }
+        }
     }
 }
 
@@ -313,15 +381,6 @@ pub fn check_shape(table: Oid) {
             "is inherited from, or inherits: statements on the others would pass the collection by",
             "Use partitions instead of inheritance.",
         );
-    }
-    for part in partitions(table) {
-        if class(part, |form| form.relkind as u8) == Some(pg_sys::RELKIND_FOREIGN_TABLE) {
-            refuse(
-                SqlState::WrongObjectType,
-                "has a partition that is a foreign table, whose changes triggers cannot collect",
-                "Keep foreign tables apart from those that have collections.",
-            );
-        }
     }
 }
 
@@ -426,23 +485,10 @@ pub fn drop_triggers(spi: &Spi, triggers: &[Trigger], name: &str) {
     }
 }
 
-/// Names of the columns of an open table that are of the key of its primary key index.
-#[must_use]
-pub unsafe fn primary_key(table: Relation) -> Vec<i16> {
-    // SAFETY: open; the index is opened and closed
-    unsafe {
-        pg_sys::list_free(pg_sys::RelationGetIndexList(table));
-        let oid = (*table).rd_pkindex;
-        if oid == pg_sys::InvalidOid {
-            return Vec::new();
-        }
-        let index = OpenRelation::open(oid, pg_sys::AccessShareLock as _);
-        let form = &*(*index.raw()).rd_index;
-        (0..form.indnkeyatts as usize).map(|i| *form.indkey.values.as_ptr().add(i)).collect()
-    }
-}
-
 /// The type of a column of an open table.
+///
+/// # Safety
+/// The table is open, and has such a column.
 #[must_use]
 pub unsafe fn column_type(table: Relation, column: i16) -> Oid {
     // SAFETY: open; there is such a column

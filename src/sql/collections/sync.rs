@@ -16,7 +16,7 @@ use crate::sql::collections::cache::{self, Cache};
 use crate::sql::collections::catalog;
 use crate::sql::collections::home::Home;
 use crate::sql::collections::key::{self, KeyType};
-use crate::sql::collections::source::{self, VectorKind};
+use crate::sql::collections::source::{self, Equality, VectorKind};
 use pgrx::pg_sys::{self, Datum, Oid, TupleTableSlot};
 use pgrx::{PgMemoryContexts, is_a};
 use std::cell::{OnceCell, RefCell};
@@ -48,6 +48,7 @@ pub struct Follower {
     vector_type: Oid,
     key_array: Oid,
     vector_array: Oid,
+    equals: Equality,
     texts: Texts,
     plans: Plans,
 }
@@ -64,8 +65,8 @@ struct Texts {
 
 #[derive(Default)]
 struct Plans {
-    one: OnceCell<Plan>,
-    many: OnceCell<Plan>,
+    one: RefCell<Option<Rc<Plan>>>,
+    many: RefCell<Option<Rc<Plan>>>,
     put_one: OnceCell<Plan>,
     put_many: OnceCell<Plan>,
     remove: OnceCell<Plan>,
@@ -130,14 +131,14 @@ impl Follower {
                 )
             };
             let own = |name: &str, number: i16| {
-                if relation == root { number } else { source::column(relation, name).unwrap_or(0) }
+                if relation == root { number } else { source::some_column(relation, name) }
             };
             let (from, to) = (source::qualified(root), source::qualified(collection.table));
             let (k, v) = (quoted(&key_name), quoted(&vector_name));
             let put = "ON CONFLICT (key) DO UPDATE SET vector = EXCLUDED.vector";
             let texts = Texts {
-                one: format!("SELECT {k}, {v} FROM {from} WHERE {k} {equals} $1"),
-                many: format!("SELECT {k}, {v} FROM {from} WHERE {k} {equals} ANY ($1)"),
+                one: format!("SELECT {k}, {v} FROM {from} WHERE {k} {} $1", equals.text),
+                many: format!("SELECT {k}, {v} FROM {from} WHERE {k} {} ANY ($1)", equals.text),
                 put_one: format!("INSERT INTO {to} (key, vector) VALUES ($1, $2) {put}"),
                 put_many: format!(
                     "INSERT INTO {to} (key, vector) SELECT k, v \
@@ -161,6 +162,7 @@ impl Follower {
                 vector_type,
                 key_array: array_type(key_type.oid),
                 vector_array: array_type(vector_type),
+                equals,
                 texts,
                 plans: Plans::default(),
             }
@@ -179,7 +181,7 @@ impl Follower {
             return work();
         }
         // SAFETY: within `acting`, whose restrictions stay
-        unsafe { restricted::with_identity(self.table_owner, work) }
+        unsafe { restricted::with_identity(self.table_owner, 0, work) }
     }
 
     /// What row `row` of a result says: the key's text, and the vector unless it is NULL.
@@ -201,21 +203,45 @@ impl Follower {
         })
     }
 
+    /// A statement that reads the table by keys. It is analysed anew, and looked at again, when something has changed.
+    fn reading_plan(&self, spi: &Spi, kept: &RefCell<Option<Rc<Plan>>>, text: &str, parameter: Oid) -> Rc<Plan> {
+        let known = kept.borrow().clone();
+        if let Some(known) = known.filter(|known| known.is_valid()) {
+            return known;
+        }
+        let plan = Rc::new(spi.prepare(text, &[parameter], pg_sys::CURSOR_OPT_GENERIC_PLAN));
+        // SAFETY: just analysed
+        unsafe { self.equals.check(plan.query()) };
+        let before = kept.replace(Some(Rc::clone(&plan)));
+        drop(before);
+        plan
+    }
+
+    /// Analyses the statements that rows will need, to find out at once whether they can be.
+    pub fn try_out(&self) {
+        self.acting(|spi| {
+            let _ = self.reading_plan(spi, &self.plans.one, &self.texts.one, self.key.oid);
+            let _ = self.reading_plan(spi, &self.plans.many, &self.texts.many, self.key_array);
+        });
+    }
+
+    /// Takes the keys of an array out of the collection.
+    fn remove(&self, spi: &Spi, keys: Datum) {
+        let prepare = || spi.prepare(&self.texts.remove, &[pg_sys::TEXTARRAYOID], pg_sys::CURSOR_OPT_GENERIC_PLAN);
+        let plan = self.plans.remove.get_or_init(prepare);
+        self.writing(|| spi.run(plan, &[Some(keys)], Mode::Write, 0).free());
+    }
+
     /// Makes what the collection has of these keys what the table has of them.
     fn settle(&self, spi: &Spi, keys: &mut Touched) {
-        let plan = |cell: &'_ OnceCell<Plan>, text: &str, types: &[Oid]| {
-            if cell.get().is_none() {
-                let _ = cell.set(spi.prepare(text, types, pg_sys::CURSOR_OPT_GENERIC_PLAN));
-            }
-        };
         let (plans, texts) = (&self.plans, &self.texts);
         let rows = if let [value] = keys.values[..] {
-            plan(&plans.one, &texts.one, &[self.key.oid]);
-            spi.run(plans.one.get().expect("prepared"), &[Some(value)], Mode::Write, 0)
+            let plan = self.reading_plan(spi, &plans.one, &texts.one, self.key.oid);
+            spi.run(&plan, &[Some(value)], Mode::Write, 0)
         } else {
-            plan(&plans.many, &texts.many, &[self.key_array]);
+            let plan = self.reading_plan(spi, &plans.many, &texts.many, self.key_array);
             let values = self.key.array(&keys.values);
-            spi.run(plans.many.get().expect("prepared"), &[Some(values)], Mode::Write, 0)
+            spi.run(&plan, &[Some(values)], Mode::Write, 0)
         };
         let mut there = Vec::with_capacity(rows.len());
         let mut bytes = 0;
@@ -233,9 +259,8 @@ impl Follower {
         }
         self.put(spi, &there);
         if !keys.texts.is_empty() {
-            plan(&plans.remove, &texts.remove, &[pg_sys::TEXTARRAYOID]);
             let gone = key::text_array(keys.texts.iter().map(|text| &**text));
-            self.writing(|| spi.run(plans.remove.get().expect("prepared"), &[Some(gone)], Mode::Write, 0));
+            self.remove(spi, gone);
         }
         rows.free();
         keys.clear();
@@ -398,7 +423,7 @@ impl Follower {
 /// Runs `work`, within `acting`, with the rights of a partition's owner, who need not be the table's.
 fn reading<R>(owner: Oid, work: impl FnOnce() -> R) -> R {
     // SAFETY: the restrictions stay
-    unsafe { restricted::with_identity(owner, work) }
+    unsafe { restricted::with_identity(owner, 0, work) }
 }
 
 /// The error for a key column that does not tell rows apart.
@@ -637,10 +662,7 @@ impl Follower {
                         let values = (0..rows.len()).filter_map(|row| rows.value(row, 0));
                         let texts: Vec<Box<[u8]>> = values.map(|value| self.key.text(value)).collect();
                         let gone = key::text_array(texts.iter().map(|text| &**text));
-                        let plan = self.plans.remove.get_or_init(|| {
-                            spi.prepare(&self.texts.remove, &[pg_sys::TEXTARRAYOID], pg_sys::CURSOR_OPT_GENERIC_PLAN)
-                        });
-                        self.writing(|| spi.run(plan, &[Some(gone)], Mode::Write, 0).free());
+                        self.remove(spi, gone);
                     });
                     context.reset();
                 }
