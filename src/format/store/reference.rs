@@ -134,10 +134,11 @@ mod tests {
         assert_eq!(bytes, [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 0, 0, 0, 0, 0, 0]);
         assert_eq!(Reference::decode(&bytes), Some(reference));
         assert_eq!(Reference::decode(&[0; 16]), None);
-        let half = Reference { shape: Some(VectorShape { element: ElementType::Half, dims: 784 }), ..reference };
+        let of = |shape| Reference::to(reference.slot, reference.generation, shape, Form::Plain);
+        let half = of(VectorShape { element: ElementType::Half, dims: 784 });
         assert_eq!(half.encode(), [0x21, 1, 0x10, 0x03, 4, 3, 2, 1, 6, 5, 2, 0, 0, 0, 0, 0]);
         for element in ElementType::ALL {
-            let reference = Reference { shape: Some(VectorShape { element, dims: 3 }), ..reference };
+            let reference = of(VectorShape { element, dims: 3 });
             assert_eq!(Reference::decode(&reference.encode()), Some(reference));
         }
         let mut unknown = half.encode();
