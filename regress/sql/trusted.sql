@@ -47,7 +47,10 @@ SELECT classid::regclass, count(*) > 0 AS any, bool_and(owner = 10) AS superuser
         UNION ALL SELECT typowner FROM pg_type WHERE oid = objid AND classid = 'pg_type'::regclass
         UNION ALL SELECT oprowner FROM pg_operator WHERE oid = objid AND classid = 'pg_operator'::regclass
         UNION ALL SELECT opcowner FROM pg_opclass WHERE oid = objid AND classid = 'pg_opclass'::regclass
-        UNION ALL SELECT opfowner FROM pg_opfamily WHERE oid = objid AND classid = 'pg_opfamily'::regclass) AS o(owner)
+        UNION ALL SELECT opfowner FROM pg_opfamily WHERE oid = objid AND classid = 'pg_opfamily'::regclass
+        UNION ALL SELECT relowner FROM pg_class WHERE oid = objid AND classid = 'pg_class'::regclass
+        UNION ALL SELECT nspowner FROM pg_namespace WHERE oid = objid AND classid = 'pg_namespace'::regclass
+        UNION ALL SELECT evtowner FROM pg_event_trigger WHERE oid = objid AND classid = 'pg_event_trigger'::regclass) AS o(owner)
 WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pg_zvec')
 GROUP BY 1 ORDER BY 1::text;
 SELECT rolsuper FROM pg_roles WHERE rolname = 'regress_zvec_owner';

@@ -11,7 +11,7 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::Home;
-use crate::sql::collections::manage::{as_superuser, detach, forget, is_busy, set_owner};
+use crate::sql::collections::manage::{as_owner, as_superuser, detach, forget, is_busy, set_owner};
 use crate::sql::collections::source::{self, Trigger};
 use crate::sql::collections::sync::follower;
 use pgrx::is_a;
@@ -139,7 +139,9 @@ fn after_change(home: Home, collections: Vec<Collection>) {
             let unlogged = persistence(of) == Some(pg_sys::RELPERSISTENCE_UNLOGGED as _);
             let kind = if unlogged { "UNLOGGED" } else { "LOGGED" };
             let table = source::qualified(collection.table);
-            as_superuser(&[], |spi| spi.execute(&format!("ALTER TABLE {table} SET {kind}"), &[], Mode::Write).free());
+            as_owner(&collection, |spi| {
+                spi.execute(&format!("ALTER TABLE {table} SET {kind}"), &[], Mode::Write).free()
+            });
         }
         let following: BTreeSet<u32> = triggers
             .iter()

@@ -29,8 +29,18 @@ pub fn is_busy() -> bool {
     BUSY.get() > 0
 }
 
-/// Runs `work` as the superuser, restricted, while changes of tables are not followed.
+/// Runs `work` as the superuser, restricted, while changes of tables are not followed. No code of others may run in it: so
+/// no statement that fires triggers, or evaluates what an owner has written.
 pub fn as_superuser<R>(settings: &[(&std::ffi::CStr, &std::ffi::CStr)], work: impl FnOnce(&Spi) -> R) -> R {
+    as_user(SUPERUSER, settings, work)
+}
+
+/// The same as the owner of a collection: for statements by which code of theirs may come to run.
+pub fn as_owner<R>(collection: &Collection, work: impl FnOnce(&Spi) -> R) -> R {
+    as_user(source::owner(collection.table), &[], work)
+}
+
+fn as_user<R>(user: Oid, settings: &[(&std::ffi::CStr, &std::ffi::CStr)], work: impl FnOnce(&Spi) -> R) -> R {
     struct Busy;
     impl Drop for Busy {
         fn drop(&mut self) {
@@ -40,7 +50,7 @@ pub fn as_superuser<R>(settings: &[(&std::ffi::CStr, &std::ffi::CStr)], work: im
     BUSY.set(BUSY.get() + 1);
     let _busy = Busy;
     // SAFETY: the statements are those of this module and its neighbours
-    unsafe { restricted::as_user(SUPERUSER, settings, || spi::connected(work)) }
+    unsafe { restricted::as_user(user, settings, || spi::connected(work)) }
 }
 
 /// The text argument `n`, which must not be NULL.
@@ -431,10 +441,10 @@ crate::sql_function! {
 
 /// Ends that a table is followed, and empties the collection.
 pub fn detach(collection: &Collection, triggers: &[Trigger]) {
-    as_superuser(&[], |spi| {
-        source::drop_triggers(spi, triggers, &collection.name);
-        spi.execute(&format!("TRUNCATE {}", source::qualified(collection.table)), &[], Mode::Write);
-    });
+    as_superuser(&[], |spi| source::drop_triggers(spi, triggers, &collection.name));
+    // triggers for TRUNCATE are their owner's
+    let statement = format!("TRUNCATE {}", source::qualified(collection.table));
+    as_owner(collection, |spi| spi.execute(&statement, &[], Mode::Write).free());
     collection.announce();
 }
 
