@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every test of pg_zvec, from a bare checkout: `make check` runs this. See design/testing.md.
 # The last line is "N passed, N failed"; the exit status is 0 only if something passed and nothing failed.
-# PG=16, 17 or 18 in the environment chooses another PostgreSQL than 15. ONLY=sql: the library is built and the SQL and
-# isolation tests are run, and no others.
+# PG=16, 17 or 18 in the environment chooses another PostgreSQL than 15. The library is built, and ONLY=sql: clippy with that
+# version, the SQL and isolation tests and the headers; ONLY=scripts: the scripts of regress/server, crash and versions.
 set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 exec </dev/null
@@ -175,16 +175,24 @@ script() {
     count_lines "$name" "$log" '^ok ' '^not ok ' $status
 }
 
+# clippy FEATURES: of the extension.
+clippy() {
+    # The release profile, so that the build scripts of the release build serve here too.
+    # shellcheck disable=SC2086
+    one "clippy $1" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" CARGO_TARGET_DIR="$TARGET" \
+        cargo clippy --release $1 --all-targets -- -D warnings
+}
+
+# The code without the server, which is the same for each version.
 lint() {
-    local features
     one "cargo fmt --check" cargo fmt --check
-    for features in "$(zvec_features)" --no-default-features; do
-        # The release profile, so that the build scripts of the release build serve here too.
-        # shellcheck disable=SC2086
-        one "clippy $features" env PGRX_PG_CONFIG_PATH="$PG_CONFIG" CARGO_TARGET_DIR="$TARGET" \
-            cargo clippy --release $features --all-targets -- -D warnings
-    done
+    clippy --no-default-features
     one "clippy of the test drivers" cargo clippy --no-default-features --features drivers --bins -- -D warnings
+}
+
+# Whether PART is among what is asked for.
+wanted() {
+    [ -z "${ONLY:-}" ] || [ "$ONLY" = "$1" ]
 }
 
 section "set-up"
@@ -194,38 +202,41 @@ if ! regress/setup.sh 2>&1; then
 fi
 one "build" make --no-print-directory all
 TARGET=$(zvec_target)
-if [ "${ONLY:-}" != sql ]; then
+if wanted sql; then clippy "$(zvec_features)"; fi
+if wanted rust; then
     lint
     one "every test is scheduled" everything_is_scheduled
-one "documents lead somewhere" documents_lead_somewhere
+    one "documents lead somewhere" documents_lead_somewhere
 fi
 
 if [ ! -f "$TARGET/release/libpg_zvec.so" ]; then
     ZVEC_LOGS=$(mktemp -d)
     trap 'rm -rf "$ZVEC_LOGS"' EXIT
-    rust_tests
+    ! wanted rust || rust_tests
     finish
 fi
 zvec_begin check
 ZVEC_LOGS=$ZVEC_SCRATCH/logs
 mkdir "$ZVEC_LOGS"
-[ "${ONLY:-}" = sql ] || rust_tests
+! wanted rust || rust_tests
 
-section "a private server"
 pgxs=$("$PG_CONFIG" --pgxs)
 tests=${pgxs%/makefiles/*}/test
-# Maintenance when the tests ask for it, not beside them. Later servers have checksums unless told otherwise.
-[ "$(zvec_version)" -lt 18 ] || ZVEC_CHECKSUMS=1
-if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
-    suite regression regress "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
-    suite isolation regress "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
-    unset ZVEC_CHECKSUMS
-    one "the server stops" zvec_stop regress
-    one "the server's log is clean" zvec_log_is_clean regress
-else
-    fail 1 "start of the private server"
+if wanted sql; then
+    section "a private server"
+    # Maintenance when the tests ask for it, not beside them. Later servers have checksums unless told otherwise.
+    [ "$(zvec_version)" -lt 18 ] || ZVEC_CHECKSUMS=1
+    if zvec_start regress "autovacuum = off" "pg_zvec.background_drain = off"; then
+        suite regression regress "$tests/regress/pg_regress" regress/schedule pg_zvec_regression
+        suite isolation regress "$tests/isolation/pg_isolation_regress" regress/isolation_schedule pg_zvec_isolation
+        unset ZVEC_CHECKSUMS
+        one "the server stops" zvec_stop regress
+        one "the server's log is clean" zvec_log_is_clean regress
+    else
+        fail 1 "start of the private server"
+    fi
 fi
-if [ "${ONLY:-}" != sql ]; then
+if wanted pinned; then
     section "a server that reads each page under its own pins and locks"
     if zvec_start pinned "autovacuum = off" "pg_zvec.background_drain = off" "zvec.optimistic_reads = off"; then
         suite "regression, optimistic reads off" pinned "$tests/regress/pg_regress" regress/schedule pg_zvec_pinned
@@ -235,9 +246,10 @@ if [ "${ONLY:-}" != sql ]; then
         fail 1 "start of the server without optimistic reads"
     fi
 fi
-scripts=(regress/server/*.sh regress/crash/*.sh)
+scripts=()
+! wanted scripts || scripts=(regress/server/*.sh regress/crash/*.sh)
 # from an earlier version
-[ "$(zvec_version)" = 15 ] || scripts+=(regress/versions/*.sh)
+! wanted scripts || [ "$(zvec_version)" = 15 ] || scripts+=(regress/versions/*.sh)
 [ "${ONLY:-}" != sql ] || scripts=(regress/server/headers.sh)
 for file in "${scripts[@]}"; do
     [ ! -x "$file" ] || script "$file"

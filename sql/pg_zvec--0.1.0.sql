@@ -400,3 +400,153 @@ CREATE FUNCTION zvec_prewarm(relation regclass) RETURNS bigint
     AS 'MODULE_PATHNAME', 'zvec_prewarm' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100000;
 COMMENT ON FUNCTION zvec_prewarm(regclass) IS
     'loads an index and its vectors, or a table''s, into the shared buffers; how many pages';
+
+-- What \df+, \do+, \dT+, \dA+, \dAc+, \dAf+ and \dC+ say. Every member of the extension has a comment; regress/sql/comments.sql
+-- finds those without.
+COMMENT ON FUNCTION zvec_in(cstring, oid, integer) IS 'reads a vector as text: [1,2.5,-3e-4]';
+COMMENT ON FUNCTION zvec_out(zvec) IS 'a vector as text: [1,2.5,-3e-4]';
+COMMENT ON FUNCTION zvec_recv(internal, oid, integer) IS 'reads a vector in binary form';
+COMMENT ON FUNCTION zvec_send(zvec) IS 'a vector in binary form';
+COMMENT ON FUNCTION zvec_typmod_in(cstring[]) IS 'reads the dimensions in zvec(n)';
+COMMENT ON FUNCTION zvec_typmod_out(integer) IS 'the dimensions in zvec(n), as text';
+COMMENT ON FUNCTION zvec_typanalyze(internal) IS 'statistics that ANALYZE collects of vectors';
+COMMENT ON FUNCTION zvec(zvec, integer, boolean) IS
+    'checks that a vector has the dimensions that its column declares';
+COMMENT ON FUNCTION array_to_zvec(real[], integer, boolean) IS 'makes a vector of an array of real';
+COMMENT ON FUNCTION array_to_zvec(double precision[], integer, boolean) IS
+    'makes a vector of an array of double precision';
+COMMENT ON FUNCTION array_to_zvec(integer[], integer, boolean) IS 'makes a vector of an array of integer';
+COMMENT ON FUNCTION array_to_zvec(numeric[], integer, boolean) IS 'makes a vector of an array of numeric';
+COMMENT ON FUNCTION array_to_zvec(smallint[], integer, boolean) IS 'makes a vector of an array of smallint';
+COMMENT ON FUNCTION array_to_zvec(bigint[], integer, boolean) IS 'makes a vector of an array of bigint';
+COMMENT ON FUNCTION array_to_zvec(text[], integer, boolean) IS 'makes a vector of an array of text';
+COMMENT ON FUNCTION zvec_to_float4(zvec, integer, boolean) IS 'a vector''s elements as an array of real';
+COMMENT ON FUNCTION zvec_to_float8(zvec, integer, boolean) IS 'a vector''s elements as an array of double precision';
+COMMENT ON FUNCTION zvec_to_int4(zvec, integer, boolean) IS 'a vector''s elements as an array of integer, rounded';
+COMMENT ON FUNCTION zvec_to_numeric(zvec, integer, boolean) IS 'a vector''s elements as an array of numeric';
+COMMENT ON FUNCTION zvec_to_int2(zvec, integer, boolean) IS 'a vector''s elements as an array of smallint, rounded';
+COMMENT ON FUNCTION zvec_to_int8(zvec, integer, boolean) IS 'a vector''s elements as an array of bigint, rounded';
+COMMENT ON FUNCTION zvec_to_text(zvec, integer, boolean) IS 'a vector''s elements as an array of text';
+COMMENT ON CAST (zvec AS zvec) IS 'checks the dimensions that zvec(n) declares';
+COMMENT ON CAST (real[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (double precision[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (integer[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (numeric[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (smallint[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (bigint[] AS zvec) IS 'makes a vector of an array';
+COMMENT ON CAST (text[] AS zvec) IS 'makes a vector of an array, when asked to';
+COMMENT ON CAST (zvec AS real[]) IS 'a vector''s elements as an array';
+COMMENT ON CAST (zvec AS double precision[]) IS 'a vector''s elements as an array';
+COMMENT ON CAST (zvec AS integer[]) IS 'a vector''s elements as an array, rounded';
+COMMENT ON CAST (zvec AS numeric[]) IS 'a vector''s elements as an array';
+COMMENT ON CAST (zvec AS smallint[]) IS 'a vector''s elements as an array, rounded';
+COMMENT ON CAST (zvec AS bigint[]) IS 'a vector''s elements as an array, rounded';
+COMMENT ON CAST (zvec AS text[]) IS 'a vector''s elements as an array';
+
+-- Distances.
+COMMENT ON FUNCTION zvec_distance_support(internal) IS
+    'what the planner asks of a distance: its costs, and conditions that an index serves (internal)';
+COMMENT ON FUNCTION l2_distance(zvec, zvec) IS 'Euclidean distance';
+COMMENT ON FUNCTION inner_product(zvec, zvec) IS 'inner product';
+COMMENT ON FUNCTION zvec_negative_inner_product(zvec, zvec) IS 'negative inner product';
+COMMENT ON FUNCTION cosine_distance(zvec, zvec) IS 'cosine distance: 1 - cosine of the angle; NaN for a zero vector';
+COMMENT ON FUNCTION l1_distance(zvec, zvec) IS 'city block distance';
+COMMENT ON OPERATOR <-> (zvec, zvec) IS 'Euclidean distance';
+COMMENT ON OPERATOR <#> (zvec, zvec) IS 'negative inner product';
+COMMENT ON OPERATOR <=> (zvec, zvec) IS 'cosine distance: 1 - cosine of the angle';
+COMMENT ON OPERATOR <+> (zvec, zvec) IS 'city block distance';
+
+-- Norms, parts and arithmetic.
+COMMENT ON FUNCTION vector_dims(zvec) IS 'dimensions of a vector; the vector is not read';
+COMMENT ON FUNCTION array_length(zvec, integer) IS 'dimensions of a vector; NULL unless the second argument is 1';
+COMMENT ON FUNCTION unnest(zvec) IS 'a row for each element of a vector';
+COMMENT ON FUNCTION vector_norm(zvec) IS 'Euclidean norm';
+COMMENT ON FUNCTION l2_norm(zvec) IS 'Euclidean norm';
+COMMENT ON FUNCTION l2_normalize(zvec) IS 'the vector scaled to norm 1; a zero vector stays zero';
+COMMENT ON FUNCTION subvector(zvec, integer, integer) IS
+    'a part of a vector: where it starts, from 1, and how many elements it has';
+COMMENT ON FUNCTION zvec_add(zvec, zvec) IS 'sum, element by element';
+COMMENT ON FUNCTION zvec_sub(zvec, zvec) IS 'difference, element by element';
+COMMENT ON FUNCTION zvec_mul(zvec, zvec) IS 'product, element by element';
+COMMENT ON FUNCTION zvec_mul_float8(zvec, double precision) IS 'vector times number';
+COMMENT ON FUNCTION float8_mul_zvec(double precision, zvec) IS 'number times vector';
+COMMENT ON FUNCTION zvec_div_float8(zvec, double precision) IS 'vector divided by number';
+COMMENT ON FUNCTION zvec_neg(zvec) IS 'the opposite vector';
+COMMENT ON FUNCTION zvec_concat(zvec, zvec) IS 'one vector after the other';
+COMMENT ON OPERATOR + (zvec, zvec) IS 'sum, element by element';
+COMMENT ON OPERATOR - (zvec, zvec) IS 'difference, element by element';
+COMMENT ON OPERATOR * (zvec, zvec) IS 'product, element by element';
+COMMENT ON OPERATOR * (zvec, double precision) IS 'vector times number';
+COMMENT ON OPERATOR * (double precision, zvec) IS 'number times vector';
+COMMENT ON OPERATOR / (zvec, double precision) IS 'vector divided by number';
+COMMENT ON OPERATOR - (NONE, zvec) IS 'the opposite vector';
+COMMENT ON OPERATOR || (zvec, zvec) IS 'one vector after the other';
+
+-- Order.
+COMMENT ON FUNCTION zvec_lt(zvec, zvec) IS 'less than: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_le(zvec, zvec) IS 'less than or equal: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_eq(zvec, zvec) IS 'equal: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_ne(zvec, zvec) IS 'not equal: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_ge(zvec, zvec) IS 'greater than or equal: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_gt(zvec, zvec) IS 'greater than: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_cmp(zvec, zvec) IS
+    '-1, 0 or 1: less, equal or greater, element by element, then by dimensions';
+COMMENT ON OPERATOR < (zvec, zvec) IS 'less than: element by element, then by dimensions';
+COMMENT ON OPERATOR <= (zvec, zvec) IS 'less than or equal: element by element, then by dimensions';
+COMMENT ON OPERATOR = (zvec, zvec) IS 'equal: element by element, then by dimensions';
+COMMENT ON OPERATOR <> (zvec, zvec) IS 'not equal: element by element, then by dimensions';
+COMMENT ON OPERATOR >= (zvec, zvec) IS 'greater than or equal: element by element, then by dimensions';
+COMMENT ON OPERATOR > (zvec, zvec) IS 'greater than: element by element, then by dimensions';
+COMMENT ON FUNCTION zvec_hash(zvec) IS 'hash of a vector';
+COMMENT ON FUNCTION zvec_hash_extended(zvec, bigint) IS 'hash of a vector and a seed';
+COMMENT ON OPERATOR FAMILY zvec_ops USING btree IS 'order of vectors, element by element, then by dimensions';
+COMMENT ON OPERATOR CLASS zvec_ops USING btree IS 'order of vectors, element by element, then by dimensions';
+COMMENT ON OPERATOR FAMILY zvec_ops USING hash IS 'equality of vectors';
+COMMENT ON OPERATOR CLASS zvec_ops USING hash IS 'equality of vectors';
+
+-- Aggregates.
+COMMENT ON FUNCTION zvec_accum(double precision[], zvec) IS 'adds a vector to the state of avg and sum';
+COMMENT ON FUNCTION zvec_combine(double precision[], double precision[]) IS 'adds two states of avg and sum';
+COMMENT ON FUNCTION zvec_avg(double precision[]) IS 'the result of avg';
+COMMENT ON FUNCTION zvec_sum(double precision[]) IS 'the result of sum';
+COMMENT ON FUNCTION zvec_larger(zvec, zvec) IS 'the greater of two vectors';
+COMMENT ON FUNCTION zvec_smaller(zvec, zvec) IS 'the lesser of two vectors';
+COMMENT ON AGGREGATE avg(zvec) IS 'average, element by element';
+COMMENT ON AGGREGATE sum(zvec) IS 'sum, element by element';
+COMMENT ON AGGREGATE max(zvec) IS 'greatest vector, in the order of <';
+COMMENT ON AGGREGATE min(zvec) IS 'least vector, in the order of <';
+
+-- Access methods and their operator classes.
+COMMENT ON FUNCTION zvec_tableam_handler(internal) IS 'handler of the table access method zvec';
+COMMENT ON FUNCTION zvec_segment_tableam_handler(internal) IS
+    'handler of the table access method zvec_segment (internal)';
+COMMENT ON FUNCTION zvec_flat_handler(internal) IS 'handler of the index access method zvec_flat';
+COMMENT ON FUNCTION zvec_hnsw_handler(internal) IS 'handler of the index access method zvec_hnsw';
+COMMENT ON FUNCTION zvec_l2_metric(internal) IS
+    'tells that an operator class stands for the Euclidean distance (internal)';
+COMMENT ON FUNCTION zvec_ip_metric(internal) IS
+    'tells that an operator class stands for the negative inner product (internal)';
+COMMENT ON FUNCTION zvec_cosine_metric(internal) IS
+    'tells that an operator class stands for the cosine distance (internal)';
+COMMENT ON FUNCTION zvec_l1_metric(internal) IS
+    'tells that an operator class stands for the city block distance (internal)';
+COMMENT ON FUNCTION zvec_scan_hint(zvec, double precision) IS
+    'what the planner tells an index scan: how far it is to go (internal)';
+COMMENT ON FUNCTION zvec_scan_hint(zvec, text) IS
+    'what the planner tells an index scan: which rows come first (internal)';
+COMMENT ON OPERATOR FAMILY zvec_l2_ops USING zvec_flat IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR CLASS zvec_l2_ops USING zvec_flat IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR FAMILY zvec_ip_ops USING zvec_flat IS 'negative inner product, <#>';
+COMMENT ON OPERATOR CLASS zvec_ip_ops USING zvec_flat IS 'negative inner product, <#>';
+COMMENT ON OPERATOR FAMILY zvec_cosine_ops USING zvec_flat IS 'cosine distance, <=>';
+COMMENT ON OPERATOR CLASS zvec_cosine_ops USING zvec_flat IS 'cosine distance, <=>';
+COMMENT ON OPERATOR FAMILY zvec_l1_ops USING zvec_flat IS 'city block distance, <+>';
+COMMENT ON OPERATOR CLASS zvec_l1_ops USING zvec_flat IS 'city block distance, <+>';
+COMMENT ON OPERATOR FAMILY zvec_l2_ops USING zvec_hnsw IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR CLASS zvec_l2_ops USING zvec_hnsw IS 'Euclidean distance, <->';
+COMMENT ON OPERATOR FAMILY zvec_ip_ops USING zvec_hnsw IS 'negative inner product, <#>';
+COMMENT ON OPERATOR CLASS zvec_ip_ops USING zvec_hnsw IS 'negative inner product, <#>';
+COMMENT ON OPERATOR FAMILY zvec_cosine_ops USING zvec_hnsw IS 'cosine distance, <=>';
+COMMENT ON OPERATOR CLASS zvec_cosine_ops USING zvec_hnsw IS 'cosine distance, <=>';
+COMMENT ON OPERATOR FAMILY zvec_l1_ops USING zvec_hnsw IS 'city block distance, <+>';
+COMMENT ON OPERATOR CLASS zvec_l1_ops USING zvec_hnsw IS 'city block distance, <+>';

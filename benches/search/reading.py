@@ -74,8 +74,9 @@ def exact(run):
 def parallel(workers):
     """Settings of a session that may use so many workers, whatever the table's size."""
     if not workers:
-        return ["max_parallel_workers_per_gather = 0"]
-    return [f"max_parallel_workers_per_gather = {workers}", "parallel_setup_cost = 0", "parallel_tuple_cost = 0",
+        return ["max_parallel_workers_per_gather = 0", "pg_zvec.query_threads = 0"]
+    return [f"max_parallel_workers_per_gather = {workers}", f"pg_zvec.query_threads = {workers}",
+            "parallel_setup_cost = 0", "parallel_tuple_cost = 0",
             "min_parallel_table_scan_size = 0", "min_parallel_index_scan_size = 0"]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ zvec_begin search
 # All tables and indexes of a data set stay in memory: a third of the machine's, 8 GB at most.
 buffers=$(awk '/^MemTotal/ { mb = int($2 / 1024 / 3); print mb < 8192 ? mb : 8192 }' /proc/meminfo)
 zvec_start search "shared_buffers = ${buffers}MB" "max_wal_size = 16GB" "checkpoint_timeout = 1h" "jit = off" \
-    "max_parallel_workers_per_gather = 0" "log_min_messages = error" || exit 1
+    "max_parallel_workers_per_gather = 0" "pg_zvec.query_threads = 0" "log_min_messages = error" || exit 1
 as=
 [ "$(id -u)" != 0 ] || as="setpriv --reuid=$ZVEC_SERVER_USER --regid=$ZVEC_SERVER_USER --init-groups"
 cluster=$ZVEC_SCRATCH/search

@@ -83,7 +83,7 @@ load_for_reading() {
 
 measure_scans() {
     echo "  scans" >&2
-    local serial="SET max_parallel_workers_per_gather = 0"
+    local serial="SET max_parallel_workers_per_gather = 0; SET pg_zvec.query_threads = 0"
     sql -c "$serial" -c "CALL measure_query('$input', 'count(*)', 'SELECT count(*) FROM %s', 50)" \
         -c "CALL measure_query('$input', 'count(*) with a filter on a scalar',
             'SELECT count(*) FROM %s WHERE label = 3', 50)"

@@ -91,7 +91,8 @@ DECLARE
 BEGIN
     PERFORM set_config(setting, '0', true)
     FROM unnest(ARRAY['parallel_setup_cost', 'parallel_tuple_cost', 'min_parallel_table_scan_size']) AS setting;
-    PERFORM set_config('max_parallel_workers_per_gather', workers::text, true);
+    PERFORM set_config(setting, workers::text, true)
+    FROM unnest(ARRAY['max_parallel_workers_per_gather', 'pg_zvec.query_threads']) AS setting;
     FOR query IN SELECT v FROM queries LOOP
         other := NULL;
         FOREACH am IN ARRAY ARRAY['heap', 'zvec'] LOOP

@@ -40,7 +40,7 @@ BEGIN
 END $$;
 
 -- A rival of the row that the session is inserting appears between the look for conflicts and the index entry: an index
--- on `rival('table', id)`, older than the arbiter, calls this.
+-- on `rival('table', id)`, older than the arbiter, calls this, by its schema: an index is built with the catalog alone on the path.
 CREATE FUNCTION make_rival(tab text, id integer) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
     IF id > 100 AND current_setting('test.rival', true) = 'on' THEN
@@ -51,7 +51,7 @@ BEGIN
 END $$;
 CREATE FUNCTION rival(tab text, id integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RETURN make_rival(tab, id);
+    RETURN public.make_rival(tab, id);
 END $$;
 
 -- What the session still holds after its transaction. To be asked first in a new one.

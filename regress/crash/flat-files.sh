@@ -15,7 +15,7 @@ ask() {
     psql -XAtq -v ON_ERROR_STOP=1 "$@" 2>&1
 }
 
-zvec_start few "autovacuum = off" "shared_buffers = 4MB" "max_parallel_workers_per_gather = 3" "min_parallel_table_scan_size = 0"
+zvec_start few "autovacuum = off" "shared_buffers = 4MB" "pg_zvec.query_threads = 3" "min_parallel_table_scan_size = 0"
 ask <<'SQL'
 CREATE EXTENSION pg_zvec;
 CREATE FUNCTION vec(seed int) RETURNS zvec LANGUAGE sql IMMUTABLE

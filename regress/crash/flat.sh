@@ -67,7 +67,7 @@ zvec_stop main && zvec_log_is_clean main
 zvec_result $? "flat: the server's log is clean"
 
 # Threads: a table several times as large as the buffers, and one that fits into them.
-zvec_start few "autovacuum = off" "shared_buffers = 8MB" "max_parallel_workers_per_gather = 3" "min_parallel_table_scan_size = 0"
+zvec_start few "autovacuum = off" "shared_buffers = 8MB" "pg_zvec.query_threads = 3" "min_parallel_table_scan_size = 0"
 psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
 CREATE EXTENSION pg_zvec;
 CREATE FUNCTION vec(seed int, dims int) RETURNS zvec LANGUAGE sql IMMUTABLE

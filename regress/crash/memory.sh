@@ -5,7 +5,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
 zvec_begin memory-test
 . regress/crash/lib.bash
-crash_cluster memory "autovacuum = off" "max_parallel_workers_per_gather = 0"
+crash_cluster memory "autovacuum = off" "max_parallel_workers_per_gather = 0" "pg_zvec.query_threads = 0"
 zvec_result $? "memory: the server starts"
 rows=$ZVEC_SCRATCH/memory/rows
 psql -Xq -v ON_ERROR_STOP=1 <<SQL

@@ -12,7 +12,7 @@ zvec_begin read-errors-test
 
 build_with_failpoints
 zvec_result $? "read-errors: the library with failpoints is built"
-zvec_start main "autovacuum = off" "pg_zvec.background_drain = off" "max_parallel_workers_per_gather = 0"
+zvec_start main "autovacuum = off" "pg_zvec.background_drain = off" "max_parallel_workers_per_gather = 0" "pg_zvec.query_threads = 0"
 psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
 CREATE EXTENSION pg_zvec;
 CREATE FUNCTION v(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE

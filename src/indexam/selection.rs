@@ -26,8 +26,8 @@ pub enum IndexKind {
 pub enum Right {
     /// to read the table
     Select,
-    /// everything, being its owner
-    Own,
+    /// to maintain the table, as its owner may
+    Maintain,
 }
 
 /// A table, and which of its indexes are meant.
@@ -79,11 +79,11 @@ fn require(oid: Oid, table: Oid, right: Right) {
         let user = pg_sys::GetUserId();
         let answer = match right {
             Right::Select => pg_sys::pg_class_aclcheck(table, user, compat::ACL_SELECT),
-            Right::Own if compat::owns(table, user) => AclResult::ACLCHECK_OK,
-            Right::Own => AclResult::ACLCHECK_NOT_OWNER,
+            Right::Maintain if compat::may_maintain(table, user) => AclResult::ACLCHECK_OK,
+            Right::Maintain => AclResult::ACLCHECK_NOT_OWNER,
         };
         if answer != AclResult::ACLCHECK_OK {
-            let of = if right == Right::Own { oid } else { table };
+            let of = if right == Right::Maintain { oid } else { table };
             let kind = pg_sys::get_relkind_objtype(pg_sys::get_rel_relkind(of));
             pg_sys::aclcheck_error(answer, kind, pg_sys::get_rel_name(of));
         }
@@ -148,7 +148,7 @@ pub fn of(oid: Oid, right: Right) -> Vec<Target> {
     };
     require(oid, table, right);
     targets.sort_by_key(|target| target.table.to_u32());
-    if right == Right::Own {
+    if right == Right::Maintain {
         for target in targets.iter().filter(|target| target.member) {
             require(target.table, target.table, right);
         }

@@ -18,7 +18,7 @@ use crate::pg::buffer::file::Reader;
 use crate::pg::buffer::thread_pin;
 use crate::pg::buffer::thread_pin::{InterruptsHeld, Owed, Pin, may_pin};
 use crate::pg::error::{OrRaise, contained};
-use crate::pg::{memory, process};
+use crate::pg::{memory, process, settings};
 use crate::store::PagePlaces;
 use crate::threads;
 use crate::threads::Processors;
@@ -39,19 +39,16 @@ const STACK: usize = 256 << 10;
 const MOST_KEPT: usize = 16_000;
 
 /// How many threads are to help where vectors take so many `pages`: as many as the server would start parallel workers for a
-/// table of that size; none where they may not read pages.
+/// table of that size, but up to `pg_zvec.query_threads`; none where they may not read pages.
 #[must_use]
 pub fn wanted(pages: u32) -> usize {
     if !may_pin() {
         return 0;
     }
-    // SAFETY: settings of this backend
-    let (most, least) = unsafe {
-        let most = pg_sys::max_parallel_workers_per_gather.min(pg_sys::max_parallel_workers);
-        (most, pg_sys::min_parallel_table_scan_size)
-    };
+    // SAFETY: a setting of this backend
+    let least = unsafe { pg_sys::min_parallel_table_scan_size };
     let (mut helpers, mut threshold) = (0, u64::from(least.max(1).unsigned_abs()));
-    while helpers < most.max(0).unsigned_abs() as usize && threshold <= u64::from(pages) {
+    while helpers < settings::query_threads() && threshold <= u64::from(pages) {
         helpers += 1;
         threshold *= 3;
     }

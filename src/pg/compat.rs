@@ -576,6 +576,20 @@ pub unsafe fn owns(relation: Oid, user: Oid) -> bool {
     }
 }
 
+/// Whether a user may maintain a relation: who may do as its owner, and since 17 who has the right MAINTAIN.
+#[must_use]
+pub unsafe fn may_maintain(relation: Oid, user: Oid) -> bool {
+    // SAFETY: catalog look-ups
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        let is_granted = false;
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        let is_granted =
+            pg_sys::pg_class_aclcheck(relation, user, pg_sys::ACL_MAINTAIN.into()) == pg_sys::AclResult::ACLCHECK_OK;
+        is_granted || owns(relation, user)
+    }
+}
+
 /// The access right `ACL_SELECT`, of the type of the server's functions.
 pub const ACL_SELECT: pg_sys::AclMode = pg_sys::ACL_SELECT as _;
 

@@ -27,6 +27,13 @@ pub fn is_autovacuum_worker() -> bool {
     unsafe { pg_sys::MyBackendType == pg_sys::BackendType::B_AUTOVAC_WORKER }
 }
 
+/// Whether this process is a background worker of whatever kind.
+#[must_use]
+pub fn is_background_worker() -> bool {
+    // SAFETY: what the process is, since it started
+    unsafe { !pg_sys::MyBgworkerEntry.is_null() }
+}
+
 /// Whether this process is one, or behaves like one.
 #[must_use]
 pub fn is_autovacuum() -> bool {

@@ -1,6 +1,7 @@
 //! Settings.
 //!
-//! What a session sets while it searches is named `zvec.*`; what concerns storage, maintenance, memory and logging, `pg_zvec.*`.
+//! What a session sets while it searches is named `zvec.*`; what concerns storage, maintenance, memory, threads and logging,
+//! `pg_zvec.*`.
 //! Names of either prefix that are not defined here are refused. README.md has them all in one table.
 
 use pgrx::pg_sys;
@@ -13,7 +14,10 @@ static mut MAX_PENDING: i32 = 10_000;
 static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
 static mut BACKGROUND_DRAIN: bool = true;
-static mut MAX_DRAIN_WORKERS: i32 = 1;
+static mut MAX_DRAIN_WORKERS: i32 = -1;
+static mut QUERY_THREADS: i32 = 4;
+static mut MAX_BUFFER_SIZE: i32 = 64 << 10;
+static mut LOG_LEVEL: i32 = LogLevel::Warn as i32;
 static mut ENABLE_EXACT_SCAN: bool = true;
 static mut HINT_MEMORY: i32 = 32 << 10;
 static OPTIMISTIC_READS: AtomicBool = AtomicBool::new(true);
@@ -81,11 +85,47 @@ pub fn background_drain() -> bool {
     unsafe { BACKGROUND_DRAIN }
 }
 
-/// How many background workers the server may have for that.
+/// How many background workers the server may have for that; `None` when that is left to the library: one, or where it is
+/// preloaded one for each database that needs it.
 #[must_use]
-pub fn max_drain_workers() -> u32 {
+pub fn max_drain_workers() -> Option<u32> {
     // SAFETY: as above
-    unsafe { MAX_DRAIN_WORKERS as u32 }
+    u32::try_from(unsafe { MAX_DRAIN_WORKERS }).ok()
+}
+
+/// How many threads may help one search.
+#[must_use]
+pub fn query_threads() -> usize {
+    // SAFETY: as above
+    unsafe { QUERY_THREADS as usize }
+}
+
+/// Bytes of codes that a session keeps for pending vectors, and that a worker takes for what it drains in memory at a time.
+#[must_use]
+pub fn max_buffer_size() -> usize {
+    // SAFETY: as above
+    unsafe { MAX_BUFFER_SIZE as usize * 1024 }
+}
+
+/// How much workers write to the log. Each level has those after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum LogLevel {
+    /// what workers are at
+    Debug = 0,
+    /// what was done at which index
+    Info = 1,
+    /// what keeps work from being done
+    Warn = 2,
+    /// errors only
+    Error = 3,
+}
+
+/// Whether workers write messages of that level to the log.
+#[must_use]
+pub fn logs(level: LogLevel) -> bool {
+    // SAFETY: as above
+    level as i32 >= unsafe { LOG_LEVEL }
 }
 
 /// Bytes that a session may take to remember in which buffers pages are.
@@ -108,6 +148,25 @@ pub fn enable_exact_scan() -> bool {
 pub fn optimistic_reads() -> bool {
     OPTIMISTIC_READS.load(Ordering::Relaxed)
 }
+
+/// The names of [`LogLevel`], as the server wants them.
+struct LogLevels([pg_sys::config_enum_entry; 5]);
+
+// SAFETY: constants
+unsafe impl Sync for LogLevels {}
+
+static LOG_LEVELS: LogLevels = {
+    const fn entry(name: &'static CStr, level: LogLevel) -> pg_sys::config_enum_entry {
+        pg_sys::config_enum_entry { name: name.as_ptr(), val: level as i32, hidden: false }
+    }
+    LogLevels([
+        entry(c"debug", LogLevel::Debug),
+        entry(c"info", LogLevel::Info),
+        entry(c"warn", LogLevel::Warn),
+        entry(c"error", LogLevel::Error),
+        pg_sys::config_enum_entry { name: std::ptr::null(), val: 0, hidden: false },
+    ])
+};
 
 /// An integer setting.
 struct Int {
@@ -196,13 +255,35 @@ pub unsafe fn define() {
         Int {
             name: c"pg_zvec.max_drain_workers",
             short: c"Sets how many background workers of the server move new vectors into graphs.",
-            long: c"Each works at one index after the other of a database. 0 means none.",
+            long: c"Each works at one index after the other of a database. 0 means none; -1 one, or with the library in shared_preload_libraries one for each database that needs it.",
             variable: &raw mut MAX_DRAIN_WORKERS,
-            default: 1,
-            least: 0,
+            default: -1,
+            least: -1,
             most: 1024,
             context: pg_sys::GucContext::PGC_SIGHUP,
             flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.query_threads",
+            short: c"Sets the most threads that help one search.",
+            long: c"Fewer help where the vectors are few, or processors are at work for others. 0 means none.",
+            variable: &raw mut QUERY_THREADS,
+            default: 4,
+            least: 0,
+            most: 64,
+            context: user,
+            flags: pg_sys::GUC_EXPLAIN as i32,
+        },
+        Int {
+            name: c"pg_zvec.max_buffer_size",
+            short: c"Sets the most memory that a session keeps for codes of pending vectors, and that a worker takes to drain a chunk of them in memory.",
+            long: c"Pending vectors without a code are compared exactly, which takes longer.",
+            variable: &raw mut MAX_BUFFER_SIZE,
+            default: 64 << 10,
+            least: 64,
+            most: 1 << 20,
+            context: user,
+            flags: pg_sys::GUC_UNIT_KB as i32,
         },
         Int {
             name: c"pg_zvec.hint_memory",
@@ -266,6 +347,19 @@ pub unsafe fn define() {
             OPTIMISTIC_READS.as_ptr(),
             true,
             pg_sys::GucContext::PGC_SUSET,
+            0,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomEnumVariable(
+            c"pg_zvec.log_level".as_ptr(),
+            c"Sets how much background workers write to the server's log.".as_ptr(),
+            c"Each level has those after it.".as_ptr(),
+            &raw mut LOG_LEVEL,
+            LogLevel::Warn as i32,
+            LOG_LEVELS.0.as_ptr(),
+            pg_sys::GucContext::PGC_SIGHUP,
             0,
             None,
             None,

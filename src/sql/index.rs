@@ -28,7 +28,7 @@ crate::sql_function! {
             let mut rows = Rows::of(call.fcinfo());
             deferred_addresses::flush();
             let (table_lock, index_lock) = (pg_sys::ShareUpdateExclusiveLock as _, pg_sys::RowExclusiveLock as _);
-            for target in selection::of(regclass(call, 0), Right::Own) {
+            for target in selection::of(regclass(call, 0), Right::Maintain) {
                 let Some(opened) = target.open(table_lock, index_lock) else { continue };
                 for (index, kind) in &opened.indexes {
                     let table = opened.table.rel();

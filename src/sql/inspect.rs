@@ -116,7 +116,7 @@ crate::sql_function! {
             // SAFETY: made above, and copied since
             texts.into_iter().for_each(|text| unsafe { pg_sys::pfree(text.cast_mut_ptr()) });
         };
-        for target in selection::of(regclass(call, 0), Right::Own) {
+        for target in selection::of(regclass(call, 0), Right::Maintain) {
             let Some(opened) = target.open(table_lock, index_lock) else { continue };
             let table = opened.table.rel();
             restricted::as_owner(table, || {

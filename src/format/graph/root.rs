@@ -285,6 +285,12 @@ impl GraphRootPage {
                 }
             }
         }
+        // a page that was checked as one of an area is not checked again as one of another
+        let mut extents: Vec<Extent> = areas.iter().flat_map(ExtentList::extents).copied().collect();
+        extents.sort_unstable_by_key(|extent| extent.start);
+        if let Some(two) = extents.windows(2).find(|two| two[0].start + two[0].pages > two[1].start) {
+            return Err(Damage(format!("the extents at blocks {} and {} overlap", two[0].start, two[1].start)));
+        }
         let decoded = Self {
             tag: SegmentTag(u32_at(page, START)),
             dims: u16_at(page, 44),
@@ -345,13 +351,14 @@ mod tests {
         put(&mut page, root.encode().unwrap());
         assert_eq!(GraphRootPage::decode(&page, graph, 16, 10).unwrap(), root);
         let before = root.clone();
-        for list in &mut root.areas {
-            assert!(list.push(Extent { start: 3, pages: 4 }) && list.push(Extent { start: 70, pages: 20 }));
+        for (list, area) in root.areas.iter_mut().zip(0..) {
+            let (first, second) = (3 + 4 * area, 70 + 20 * area);
+            assert!(list.push(Extent { start: first, pages: 4 }) && list.push(Extent { start: second, pages: 20 }));
         }
         root.layout += 1;
         put(&mut page, root.encode_growth(&before).unwrap());
-        assert!(GraphRootPage::decode(&page, graph, 16, 89).is_err());
-        assert_eq!(GraphRootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        assert!(GraphRootPage::decode(&page, graph, 16, 189).is_err());
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 190).unwrap(), root);
         root.root = Root {
             scale: 0.5,
             trained: true,
@@ -369,17 +376,26 @@ mod tests {
             unproven: 4,
         };
         put(&mut page, vec![root.root.encode(), root.root.encode_dead(), root.root.encode_unproven()]);
-        assert_eq!(GraphRootPage::decode(&page, graph, 16, 90).unwrap(), root);
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 190).unwrap(), root);
         // as design/format.md has it
         assert_eq!(page[40..56], [5, 0, 0, 0, 0x10, 3, 1, 1, 0, 0, 0, 0x3f, 1, 2, 9, 1]);
         let words = |from: usize| page[from..].as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
         assert!(words(56).take(10).eq([40, 1, 1, 7, 3, 5, 9, 2, 6, 3]));
         assert_eq!(page[96..112], [2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 2, 0, 4, 0, 0, 0]);
-        for area in 0..6 {
-            assert!(words(112 + area * 168 * 8).take(5).eq([3, 4, 70, 20, 0]));
+        for area in 0..6u32 {
+            let at = 112 + area as usize * 168 * 8;
+            assert!(words(at).take(5).eq([3 + 4 * area, 4, 70 + 20 * area, 20, 0]));
+        }
+        // pages of two areas, of one area twice
+        for (area, start) in [(1, 6), (1, 80), (2, 12), (0, 4)] {
+            let mut damaged = page;
+            let at = EXTENTS + area * MOST_EXTENTS * 8 + usize::from(start != 6 && start != 12) * 8;
+            damaged[at..at + 4].copy_from_slice(&u32::to_le_bytes(start));
+            let error = GraphRootPage::decode(&damaged, graph, 16, 190).unwrap_err();
+            assert!(error.0.contains("overlap"), "{error:?}");
         }
         root.root.nodes = 100_000;
         put(&mut page, vec![root.root.encode()]);
-        assert!(GraphRootPage::decode(&page, graph, 16, 90).is_err());
+        assert!(GraphRootPage::decode(&page, graph, 16, 190).is_err());
     }
 }

@@ -16,7 +16,7 @@
 
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::optimistic::Block;
-use crate::pg::settings;
+use crate::pg::{process, settings};
 use pgrx::pg_sys;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Mutex, PoisonError};
@@ -108,8 +108,7 @@ unsafe fn drop_and_wake(buffer: pg_sys::Buffer) {
 #[inline(always)]
 #[must_use]
 pub fn may_pin() -> bool {
-    // SAFETY: state of this backend
-    settings::optimistic_reads() && unsafe { pg_sys::MyBgworkerEntry.is_null() }
+    settings::optimistic_reads() && !process::is_background_worker()
 }
 
 /// A buffer that is pinned past the server.

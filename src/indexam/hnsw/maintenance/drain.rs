@@ -25,6 +25,7 @@ use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal;
 use crate::pg::wal::Change;
+use crate::pg::{process, settings};
 use crate::quant::Codec;
 use std::sync::Arc;
 
@@ -148,13 +149,14 @@ pub fn all(writer: &mut GraphWriter, table: &Table, options: GraphOptions, tick:
         let graph = writer.graph().now();
         let waiting = graph.root.pending();
         let Some(most) = rounds.next(waiting) else { return done };
-        let nodes = u64::from(graph.root.nodes) + u64::from(waiting);
-        let drained =
-            if is_worth_loading(waiting, graph.root.nodes) && in_memory::bytes(&graph, nodes) <= memory_budget() {
-                in_memory(writer, table, options, tick)
-            } else {
-                writer.drain(table, usize::from(options.ef_construction), most, tick)
-            };
+        let chunk = waiting.min(most_in_memory(&graph));
+        let nodes = u64::from(graph.root.nodes) + u64::from(chunk);
+        let drained = if is_worth_loading(chunk, graph.root.nodes) && in_memory::bytes(&graph, nodes) <= memory_budget()
+        {
+            in_memory(writer, chunk as usize, table, options, tick)
+        } else {
+            writer.drain(table, usize::from(options.ef_construction), most, tick)
+        };
         rounds.drained(drained.added + drained.dropped);
         done.added += drained.added;
         done.dropped += drained.dropped;
@@ -163,14 +165,31 @@ pub fn all(writer: &mut GraphWriter, table: &Table, options: GraphOptions, tick:
 
 /// At least so many vectors are drained in memory at a time, and a quarter of the graph's nodes: what was drained before
 /// the statement is cancelled stays drained, and loading the graph costs little beside linking them.
-const BATCH: usize = 20_000;
+const BATCH: u32 = 20_000;
 
-/// Drains the first of what waits now, in memory.
-fn in_memory(writer: &GraphWriter, table: &Table, options: GraphOptions, tick: &mut dyn FnMut()) -> Drained {
+/// How many vectors are drained in memory at a time; by a worker no more than have their place in `pg_zvec.max_buffer_size`.
+fn most_in_memory(graph: &Graph) -> u32 {
+    let most = BATCH.max(graph.root.nodes / 4);
+    if !process::is_background_worker() {
+        return most;
+    }
+    let each = in_memory::bytes(graph, u64::from(BATCH)) / u64::from(BATCH);
+    let chunk = settings::max_buffer_size() as u64 / each.max(1);
+    most.min(u32::try_from(chunk).unwrap_or(u32::MAX))
+}
+
+/// Drains the first `most` of what waits now, in memory.
+fn in_memory(
+    writer: &GraphWriter,
+    most: usize,
+    table: &Table,
+    options: GraphOptions,
+    tick: &mut dyn FnMut(),
+) -> Drained {
     let mut done = Drained::default();
     writer.refresh();
     let mut pending = writer.graph().pending();
-    pending.truncate(BATCH.max(writer.graph().root.nodes as usize / 4));
+    pending.truncate(most);
     let horizon = table.horizon();
     let mut loaded = LoadedGraph::of(writer, pending.len());
     let graph = writer.graph().clone();

@@ -11,15 +11,13 @@ use crate::format::graph::Entry;
 use crate::hnsw::{Node, key, node_of};
 use crate::indexam::hnsw::pages::Graph;
 use crate::indexam::hnsw::table::Table;
-use crate::pg::memory;
+use crate::pg::{memory, settings};
 use crate::quant::{Codec, Head, Query};
 use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Codes are made for so many vectors in one query at the most; what is left is scored exactly this time.
 const MOST_NEW: usize = 1000;
-/// Bytes of entries and codes that are kept of all graphs at the most.
-const MOST_BYTES: usize = 32 << 20;
 
 /// The codes of the first entries of one graph's pending list.
 struct Codes {
@@ -65,7 +63,8 @@ impl Codes {
         KNOWN.with_borrow_mut(|known| {
             known.push(self);
             let mut bytes: usize = known.iter().map(Self::bytes).sum();
-            while bytes > MOST_BYTES && known.len() > 1 {
+            let most = settings::max_buffer_size();
+            while bytes > most && known.len() > 1 {
                 bytes -= known.swap_remove(memory::victim(known.len())).bytes();
             }
         });
@@ -89,7 +88,7 @@ impl Codes {
         let same = self.entries[self.start..].iter().zip(pending).take_while(|(a, b)| a == b).count();
         self.truncate(same);
         let each = self.codec.code_bytes() + size_of::<(Entry, Head)>();
-        let most = (MOST_BYTES / each).min(same + MOST_NEW).min(pending.len());
+        let most = (settings::max_buffer_size() / each).min(same + MOST_NEW).min(pending.len());
         crate::pg::memory::ask((most.saturating_sub(same) * each) as u64);
         let (mut vector, mut code) = (Vec::new(), vec![0; self.codec.code_bytes()]);
         for &entry in &pending[same.min(most)..most] {

@@ -5,7 +5,7 @@
 use super::give_way;
 use super::locks::Lock;
 use super::queue::{ALL, Queue, Wish, queue};
-use super::request::{is_number_free, is_served, start, take_number, wanted_from};
+use super::request::{is_number_free, is_served, most_workers, start, take_number, wanted_from};
 use crate::indexam::hnsw::background;
 use crate::pg::compat;
 use crate::pg::error::caught;
@@ -196,7 +196,7 @@ impl Worker {
                     pg_sys::ConfigReloadPending = 0;
                     pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
                 }
-                if self.number >= settings::max_drain_workers() {
+                if self.number >= most_workers() {
                     return self.leave();
                 }
                 if settings::background_drain() && self.queue.is_look_due(self.database) {

@@ -47,7 +47,7 @@ fn note(queue: &Queue, index: u32) -> bool {
 /// Asks for a worker that drains `index`.
 pub fn ask_for(index: Rel<'_>) {
     let (oid, is_temporary) = (index.oid().to_u32(), index.is_temporary());
-    if is_temporary || settings::max_drain_workers() == 0 {
+    if is_temporary || most_workers() == 0 {
         return;
     }
     let Some(queue) = queue() else { return };
@@ -66,7 +66,7 @@ pub fn ask_for_repair(index: Rel<'_>) -> bool {
     // SAFETY: index is open
     unsafe {
         let oid = index.oid().to_u32();
-        let Some(queue) = queue().filter(|_| !index.is_temporary() && settings::max_drain_workers() > 0) else {
+        let Some(queue) = queue().filter(|_| !index.is_temporary() && most_workers() > 0) else {
             return false;
         };
         let statement = pg_sys::GetCurrentStatementStartTimestamp();
@@ -108,20 +108,25 @@ pub fn is_served(queue: &Queue, database: u32) -> bool {
 /// false when there is none, nor will be.
 fn serve(queue: &Queue, is_more: bool) -> bool {
     let served = is_served(queue, this_database());
-    if served && !(is_more && settings::max_drain_workers() > 1) {
+    if served && !(is_more && most_workers() > 1) {
         return true;
     }
     served | (is_number_free(None) && start(queue, this_database(), false))
 }
 
+/// How many workers the server may have.
+pub fn most_workers() -> u32 {
+    settings::max_drain_workers().unwrap_or(1)
+}
+
 /// Whether the server may have one worker more; this process has the number `own`.
 pub fn is_number_free(own: Option<u32>) -> bool {
-    (0..settings::max_drain_workers()).any(|number| Some(number) != own && !Lock::Number(number).is_taken())
+    (0..most_workers()).any(|number| Some(number) != own && !Lock::Number(number).is_taken())
 }
 
 /// Takes the number of a worker; `None` when the server may have no more.
 pub fn take_number() -> Option<u32> {
-    let mut numbers = 0..settings::max_drain_workers();
+    let mut numbers = 0..most_workers();
     numbers.clone().find(|&number| Lock::Number(number).take()).or_else(|| {
         // somebody may have looked just then
         numbers.find(|&number| Lock::Number(number).take_from_lookers())
