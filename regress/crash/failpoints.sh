@@ -26,7 +26,7 @@ published update full|%pub; %note; UPDATE @ SET note = repeat('x', 5000); ALTER 
 published update matched twice|%pub; UPDATE @ SET n = n|UPDATE @ SET e = '[1,1]' FROM (VALUES (1), (2)) x (y) WHERE id < 4
 published delete|%pub; %note; UPDATE @ SET note = repeat('x', 5000); ALTER TABLE @ REPLICA IDENTITY FULL|DELETE FROM @ WHERE id % 3 = 1
 published, on conflict update|%pub; UPDATE @ SET n = n|INSERT INTO @ SELECT i, i, 3, v(i, 3), '[4,5,6]' FROM generate_series(8, 16) i ON CONFLICT (id) DO UPDATE SET (n, e, tag) = (3, excluded.e, @.tag)
-published, on conflict lost|%pub; %note; DROP INDEX @_id; CREATE INDEX ON @ (rival('@', id)); CREATE UNIQUE INDEX @_id ON @ (id); ALTER TABLE @ REPLICA IDENTITY FULL; SET test.rival = on|INSERT INTO @ VALUES (101, 1, 1, '[1,2]', '[1,2,3]', repeat('x', 5000)) ON CONFLICT (id) DO NOTHING
+published, on conflict lost|%pub; %note; DROP INDEX @_id; CREATE INDEX ON @ (rival('@', id)); CREATE UNIQUE INDEX @_id ON @ (id); ALTER TABLE @ REPLICA IDENTITY USING INDEX @_id; SET test.rival = on|INSERT INTO @ VALUES (101, 1, 1, '[1,2]', '[1,2,3]', repeat('x', 5000)) ON CONFLICT (id) DO NOTHING
 published, vacuum full|%pub; %note; UPDATE @ SET note = repeat('x', 5000); DELETE FROM @ WHERE id % 3 = 1; UPDATE @ SET e = '[1,1]' WHERE id % 3 = 0|VACUUM FULL @
 published, rewrite|%pub; UPDATE @ SET n = n|ALTER TABLE @ ALTER n TYPE integer USING n + 0
 insert long||INSERT INTO @ (id, tag, n, e) SELECT 101, 1, 1, numbers FROM base
@@ -250,7 +250,7 @@ zvec_result $? "failpoints: all $number runs took place"
 # What was logged of rows that failed leaves nothing that decoding stumbles over.
 sent=$(psql -XAtq -c "SELECT count(*) > 1000, count(*) FILTER (WHERE get_byte(data, 0) = ascii('D')) > 10
     FROM pg_logical_slot_get_binary_changes('all', NULL, NULL, 'proto_version', '1', 'publication_names', 'p_t')" 2>&1)
-[ "$sent" = "t|t" ] || { echo "$sent"; false; }
+[ "$sent" = "t|t" ] || [[ -n "${ONLY:-}" && $sent =~ ^[tf].[tf]$ ]] || { echo "$sent"; false; }
 zvec_result $? "failpoints: all that was logged is decoded"
 
 # A repair that VACUUM leaves to the background worker, and that fails there, or ends with the server: the next insert has it
