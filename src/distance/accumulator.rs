@@ -32,7 +32,34 @@ impl Float for f32 {
 
     #[inline(always)]
     fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums {
-        // a plain loop here, and none of the library's: that one would be compiled without the caller's instruction set
+        // by name, since a loop is not always compiled to these
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::*;
+            let floats = chunk.as_ptr();
+            if INSTRUCTIONS == Instructions::Avx512 as u8 {
+                let mut wide = [0.0f64; LANES];
+                for at in [0, LANES / 2] {
+                    // SAFETY: the caller's instruction set; as many floats are read, and doubles written, as there are
+                    unsafe {
+                        let doubles = _mm512_cvtps_pd(_mm256_loadu_ps(floats.add(at)));
+                        _mm512_storeu_pd(wide.as_mut_ptr().add(at), doubles);
+                    }
+                }
+                return wide;
+            }
+            if INSTRUCTIONS == Instructions::Avx2 as u8 {
+                let mut wide = [0.0f64; LANES];
+                for at in [0, LANES / 4, LANES / 2, 3 * LANES / 4] {
+                    // SAFETY: as above
+                    unsafe {
+                        let doubles = _mm256_cvtps_pd(_mm_loadu_ps(floats.add(at)));
+                        _mm256_storeu_pd(wide.as_mut_ptr().add(at), doubles);
+                    }
+                }
+                return wide;
+            }
+        }
         let mut wide = [0.0; LANES];
         for (wide, &element) in wide.iter_mut().zip(chunk) {
             *wide = f64::from(element);
