@@ -32,7 +32,39 @@ impl Float for f32 {
 
     #[inline(always)]
     fn widen<const INSTRUCTIONS: u8>(chunk: &[Self; LANES]) -> Sums {
-        chunk.map(f64::from)
+        // by name, since a loop is not always compiled to these
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::x86_64::*;
+            let floats = chunk.as_ptr();
+            if INSTRUCTIONS == Instructions::Avx512 as u8 {
+                let mut wide = [0.0f64; LANES];
+                for at in [0, LANES / 2] {
+                    // SAFETY: the caller's instruction set; as many floats are read, and doubles written, as there are
+                    unsafe {
+                        let doubles = _mm512_cvtps_pd(_mm256_loadu_ps(floats.add(at)));
+                        _mm512_storeu_pd(wide.as_mut_ptr().add(at), doubles);
+                    }
+                }
+                return wide;
+            }
+            if INSTRUCTIONS == Instructions::Avx2 as u8 {
+                let mut wide = [0.0f64; LANES];
+                for at in [0, LANES / 4, LANES / 2, 3 * LANES / 4] {
+                    // SAFETY: as above
+                    unsafe {
+                        let doubles = _mm256_cvtps_pd(_mm_loadu_ps(floats.add(at)));
+                        _mm256_storeu_pd(wide.as_mut_ptr().add(at), doubles);
+                    }
+                }
+                return wide;
+            }
+        }
+        let mut wide = [0.0; LANES];
+        for (wide, &element) in wide.iter_mut().zip(chunk) {
+            *wide = f64::from(element);
+        }
+        wide
     }
 }
 
@@ -67,18 +99,22 @@ impl Float for Half {
                 return wide;
             }
             if INSTRUCTIONS == Instructions::Avx2 as u8 {
-                let mut wide = [0.0f32; LANES];
+                let mut floats = [0.0f32; LANES];
                 for at in [0, LANES / 2] {
                     // SAFETY: as above
                     unsafe {
-                        let floats = _mm256_cvtph_ps(_mm_loadu_si128(halves.add(at).cast()));
-                        _mm256_storeu_ps(wide.as_mut_ptr().add(at), floats);
+                        let half_a_chunk = _mm256_cvtph_ps(_mm_loadu_si128(halves.add(at).cast()));
+                        _mm256_storeu_ps(floats.as_mut_ptr().add(at), half_a_chunk);
                     }
                 }
-                return wide.map(f64::from);
+                return f32::widen::<INSTRUCTIONS>(&floats);
             }
         }
-        chunk.map(|half| f64::from(half.to_f32()))
+        let mut wide = [0.0; LANES];
+        for (wide, half) in wide.iter_mut().zip(chunk) {
+            *wide = f64::from(half.to_f32());
+        }
+        wide
     }
 }
 
