@@ -470,12 +470,15 @@ COMMENT ON FUNCTION zvec_stats(text) IS 'what a collection consists of';
 CREATE FUNCTION zvec_sync_trigger() RETURNS trigger
     AS 'MODULE_PATHNAME', 'zvec_sync_trigger' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION zvec_sync_trigger() IS 'makes a collection follow its table; the triggers are made by zvec_attach_table';
+-- who may make triggers that call it could have others' collections follow tables that are not theirs
+REVOKE EXECUTE ON FUNCTION zvec_sync_trigger() FROM PUBLIC;
 CREATE FUNCTION zvec_follow_changes() RETURNS event_trigger
     AS 'MODULE_PATHNAME', 'zvec_follow_changes' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION zvec_follow_changes() IS 'makes collections follow what becomes of their tables and partitions (internal)';
 
 CREATE EVENT TRIGGER zvec_follow_drops ON sql_drop EXECUTE FUNCTION zvec_follow_changes();
-CREATE EVENT TRIGGER zvec_follow_changes ON ddl_command_end WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE')
+CREATE EVENT TRIGGER zvec_follow_changes ON ddl_command_end 
+    WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
     EXECUTE FUNCTION zvec_follow_changes();
 ALTER EVENT TRIGGER zvec_follow_drops ENABLE ALWAYS;
 ALTER EVENT TRIGGER zvec_follow_changes ENABLE ALWAYS;

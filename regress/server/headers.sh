@@ -98,7 +98,7 @@ for my $file (@files) {
 }
 
 my %alias = (i32 => 'int', u32 => 'uint32', i16 => 'int16', u16 => 'uint16', u8 => 'uint8', u64 => 'uint64',
-    i64 => 'int64', f64 => 'double', c_char => 'char', c_int => 'int', c_void => 'void', '()' => 'void', '!' => 'void',
+    i64 => 'int64', f64 => 'double', c_char => 'char', c_int => 'int', c_long => 'long', c_void => 'void', '()' => 'void', '!' => 'void',
     RewriteStateData => 'struct RewriteStateData',
     FileNode => $version == 15 ? 'RelFileNode' : 'RelFileLocator', ServersFileNode => 'FileNode');
 my %type;
@@ -123,9 +123,9 @@ print "#include \"$_\"\n" for qw(access/amvalidate.h access/genam.h access/heapa
     access/htup_details.h access/nbtxlog.h access/rewriteheap.h access/xact.h access/xlog.h access/xloginsert.h
     catalog/index.h catalog/partition.h catalog/pg_attribute.h catalog/pg_class.h catalog/pg_constraint.h catalog/pg_depend.h
     catalog/pg_inherits.h catalog/pg_language.h catalog/pg_opfamily.h catalog/pg_publication_rel.h common/hashfn.h
-    executor/executor.h miscadmin.h postmaster/interrupt.h storage/buf_internals.h storage/bufmgr.h storage/bufpage.h
+    executor/executor.h executor/spi.h miscadmin.h parser/parser.h postmaster/interrupt.h storage/buf_internals.h storage/bufmgr.h storage/bufpage.h
     storage/checksum.h storage/lwlock.h storage/predicate.h storage/proc.h tcop/tcopprot.h utils/datum.h
-    utils/snapmgr.h utils/timeout.h);
+    utils/fmgrprotos.h utils/portal.h utils/snapmgr.h utils/timeout.h);
 # the place of a lock in the array of the server's own
 print "#define offsetof_lock(lock) ((size_t) (lock) / sizeof(LWLockPadded))\n#define MainLWLockArray ((LWLockPadded *) 0)\n";
 

@@ -380,7 +380,7 @@ comes one "SELECT workers()" 0
 from_here
 sql one "INSERT INTO b SELECT i, v FROM vectors WHERE i <= 700"
 comes one "SELECT pending('b_v')" 0
-[ "$(in_log 'LOG: +drained .*b_v')" -ge 1 ] && [ "$(in_log 'LOG: .*pg_zvec worker')" = 0 ]
+it_logs 'LOG: +drained .*b_v' && [ "$(in_log 'LOG: .*pg_zvec worker')" = 0 ]
 zvec_result $? "launcher: the log at level info"
 for level in debug warn; do
     set_to pg_zvec.log_level $level

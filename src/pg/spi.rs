@@ -5,7 +5,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, raise};
-use crate::pg::raw;
+use crate::pg::{compat, raw};
 use pgrx::pg_sys::{self, Datum, Oid};
 use smallvec::SmallVec;
 use std::ffi::{CStr, CString};
@@ -208,6 +208,30 @@ impl Rows<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The rows, if their first columns are of these types or of domains over them; otherwise an error is raised. For
+    /// whoever reads values by a type that another session, or the table's owner, may have changed since the statement was
+    /// written.
+    #[must_use]
+    pub fn of_types(self, types: &[pg_sys::Oid]) -> Self {
+        // SAFETY: null, or a table of the interface's; catalog look-ups
+        unsafe {
+            let Some(table) = self.table.as_ref() else { return self };
+            let desc = table.tupdesc;
+            let is = |column: usize, wanted: pg_sys::Oid| {
+                let given = (*compat::attribute(desc, column)).atttypid;
+                given == wanted || pg_sys::getBaseType(given) == pg_sys::getBaseType(wanted)
+            };
+            if ((*desc).natts as usize) < types.len() || !types.iter().enumerate().all(|(column, &oid)| is(column, oid))
+            {
+                raise(
+                    Error::new(SqlState::ObjectNotInPrerequisiteState, "a table was altered while it was read")
+                        .hint("Repeat the statement. If that does not help, detach the table from its collection and attach it again."),
+                );
+            }
+        }
+        self
     }
 
     /// The value of column `column`, from 0, of row `row`; `None` is NULL.

@@ -28,12 +28,20 @@ unsafe extern "C-unwind" fn changed(_arg: Datum, relation: Oid) {
     }
 }
 
-/// The time as changes of relations count it.
+unsafe extern "C-unwind" fn renamed(_arg: Datum, _cache: i32, _hash: u32) {
+    EPOCH.set(EPOCH.get() + 1);
+}
+
+/// The time as changes of relations, and of schemas' names, count it.
 #[must_use]
 pub fn epoch() -> u64 {
     if !WATCHING.get() {
-        // SAFETY: the callback neither allocates server memory nor raises errors
-        unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(changed), Datum::from(0)) };
+        let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as i32;
+        // SAFETY: the callbacks neither allocate server memory nor raise errors
+        unsafe {
+            pg_sys::CacheRegisterRelcacheCallback(Some(changed), Datum::from(0));
+            pg_sys::CacheRegisterSyscacheCallback(schemas, Some(renamed), Datum::from(0));
+        }
         WATCHING.set(true);
     }
     EPOCH.get()

@@ -7,8 +7,8 @@
 use crate::error::{Error, SqlState};
 use crate::pg::error::{boundary, raise};
 use crate::pg::list::elements;
-use crate::pg::raw;
 use crate::pg::spi::{self, Mode, Plan, Spi, from_server, quoted};
+use crate::pg::{raw, restricted};
 use crate::sql::collections::cache::{self, Cache};
 use crate::sql::collections::key::KeyType;
 use crate::sql::collections::source::{self, Equality};
@@ -21,6 +21,7 @@ use std::rc::Rc;
 /// The keys of a table that the caller may see, and that meet a condition.
 pub struct Condition {
     key: KeyType,
+    owner: Oid,
     all: Plan,
     some: Plan,
 }
@@ -75,7 +76,7 @@ pub fn condition(
         &CONDITIONS,
         now,
         (table, key_column, user, filter.to_owned(), path.to_owned()),
-        Condition { key, all, some },
+        Condition { key, owner: source::owner(table), all, some },
     )
 }
 
@@ -171,8 +172,15 @@ impl Condition {
     /// Which of these keys are in the table, seen by the caller, and meet the condition.
     #[must_use]
     pub fn among(&self, spi: &Spi, keys: &[&[u8]]) -> HashSet<Box<[u8]>> {
-        let values: Vec<Datum> = self.key.pinned(|| keys.iter().map(|text| self.key.value(text)).collect());
+        // to make a key of its text may run checks of domains within it, which are the owner's code
+        // SAFETY: who owns the table may make its keys
+        let values: Vec<Datum> = unsafe {
+            restricted::as_user(self.owner, &[], || {
+                self.key.pinned(|| keys.iter().map(|text| self.key.value(text)).collect())
+            })
+        };
         let rows = spi.run(&self.some, &[Some(self.key.array(&values))], Mode::Read, 0);
+        let rows = rows.of_types(&[self.key.oid]);
         let found = self.texts(&rows).into_iter().collect();
         rows.free();
         found
@@ -182,7 +190,7 @@ impl Condition {
     pub fn for_all(&self, spi: &Spi, at_a_time: usize, mut use_keys: impl FnMut(Vec<Box<[u8]>>)) {
         let mut cursor = spi.cursor(&self.all, &[], Mode::Read);
         loop {
-            let rows = cursor.fetch(at_a_time);
+            let rows = cursor.fetch(at_a_time).of_types(&[self.key.oid]);
             if rows.is_empty() {
                 break;
             }

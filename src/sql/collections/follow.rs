@@ -11,7 +11,7 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::Home;
-use crate::sql::collections::manage::{as_owner, as_superuser, detach, forget, is_busy, set_owner};
+use crate::sql::collections::manage::{as_owner, as_superuser, detach, drop_table, forget, is_busy, set_owner};
 use crate::sql::collections::source::{self, Trigger};
 use crate::sql::collections::sync::follower;
 use pgrx::is_a;
@@ -26,8 +26,12 @@ unsafe fn matters(tree: *mut pg_sys::Node) -> bool {
     }
     // SAFETY: the command's own tree
     unsafe {
-        if is_a(tree, NodeTag::T_CreateStmt) {
+        if is_a(tree, NodeTag::T_CreateStmt) || is_a(tree, NodeTag::T_CreateForeignTableStmt) {
             return !(*tree.cast::<pg_sys::CreateStmt>()).inhRelations.is_null();
+        }
+        // with tables in it, of which nobody is told by themselves
+        if is_a(tree, NodeTag::T_CreateSchemaStmt) {
+            return true;
         }
         if !is_a(tree, NodeTag::T_AlterTableStmt) {
             return false;
@@ -74,8 +78,7 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
             as_superuser(&[], |spi| {
                 source::drop_triggers(spi, &own, name);
                 if has_table {
-                    let table = source::qualified(collection.table);
-                    spi.execute(&format!("DROP TABLE {table} CASCADE"), &[], Mode::Write);
+                    drop_table(spi, collection.table, " CASCADE");
                 }
                 forget(spi, home, &collection);
             });
@@ -85,7 +88,10 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
         if own.is_empty() {
             continue;
         }
-        if own.iter().filter(|trigger| trigger.table == collection.source).count() < source::TRIGGERS {
+        let count = |table| own.iter().filter(|trigger| trigger.table == table).count();
+        let lacks_one = count(collection.source) < source::TRIGGERS
+            || source::partitions(collection.source).into_iter().any(|part| count(part) < source::PART_TRIGGERS);
+        if lacks_one {
             detach(&collection, &own);
             let table = relation::name_of(collection.source);
             notice(
@@ -105,7 +111,12 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
 
 /// Raises an error when the key column of an attached table has lost its unique index.
 fn require_key(home: Home, collection: &Collection) {
-    let table = OpenRelation::open(collection.source, pg_sys::AccessShareLock as _);
+    // who holds it against readers is at it, and comes here at the end
+    // SAFETY: takes a lock, which is kept
+    if !unsafe { pg_sys::ConditionalLockRelationOid(collection.source, pg_sys::AccessShareLock as _) } {
+        return;
+    }
+    let table = OpenRelation::open(collection.source, pg_sys::NoLock as _);
     // SAFETY: open
     unsafe {
         let Some((key, _)) = source::columns(table.raw(), home.trigger(), &collection.name) else { return };

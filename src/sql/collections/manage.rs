@@ -36,8 +36,10 @@ pub fn as_superuser<R>(settings: &[(&std::ffi::CStr, &std::ffi::CStr)], work: im
 }
 
 /// The same as the owner of a collection: for statements by which code of theirs may come to run.
+/// What that code does to other tables is followed.
 pub fn as_owner<R>(collection: &Collection, work: impl FnOnce(&Spi) -> R) -> R {
-    as_user(source::owner(collection.table), &[], work)
+    // SAFETY: the statements are those of this module and its neighbours
+    unsafe { restricted::as_user(source::owner(collection.table), &[], || spi::connected(work)) }
 }
 
 fn as_user<R>(user: Oid, settings: &[(&std::ffi::CStr, &std::ffi::CStr)], work: impl FnOnce(&Spi) -> R) -> R {
@@ -342,6 +344,24 @@ pub fn set_owner(spi: &Spi, collection: &Collection) {
     let owner = unsafe { from_server(pg_sys::GetUserNameFromId(source::owner(collection.source), false)) };
     let table = source::qualified(collection.table);
     spi.execute(&format!("ALTER TABLE {table} OWNER TO {}", quoted(&owner)), &[], Mode::Write);
+    require_done(source::owner(collection.table) == source::owner(collection.source));
+}
+
+/// Raises an error if a statement, which names what it is about, was about something else: names may change while it waits for
+/// a lock.
+pub fn require_done(done: bool) {
+    if !done {
+        raise(
+            Error::new(SqlState::ObjectNotInPrerequisiteState, "a table was renamed while its collection was changed")
+                .hint("Repeat the statement."),
+        );
+    }
+}
+
+/// Drops a collection's table. Run as a superuser.
+pub fn drop_table(spi: &Spi, table: Oid, behavior: &str) {
+    spi.execute(&format!("DROP TABLE {}{behavior}", source::qualified(table)), &[], Mode::Write);
+    require_done(source::class(table, |_| ()).is_none());
 }
 
 /// What triggers there are for a collection.
@@ -419,11 +439,17 @@ crate::sql_function! {
             for part in source::partitions(of) {
                 source::make_triggers(spi, home, &name, part, false);
             }
+            // names may have changed
+            let made = source::triggers(spi, home.trigger());
+            let on = |table| made.iter().filter(|t| t.table == table && t.collection == name).count();
+            require_done(on(of) == source::TRIGGERS);
+            require_done(source::partitions(of).into_iter().all(|part| on(part) == source::PART_TRIGGERS));
             // SAFETY: takes a lock, which is kept
             unsafe { pg_sys::LockRelationOid(collection.table, pg_sys::AccessExclusiveLock as _) };
             // SAFETY: locked
             for index in unsafe { indexes(&collection) } {
                 spi.execute(&format!("DROP INDEX {}", source::qualified(index)), &[], Mode::Write);
+                require_done(source::class(index, |_| ()).is_none());
             }
         });
         // after the table's description has been read anew
@@ -502,7 +528,7 @@ crate::sql_function! {
         collection.announce();
         as_superuser(&[], |spi| {
             source::drop_triggers(spi, &triggers, &name);
-            spi.execute(&format!("DROP TABLE {}", source::qualified(collection.table)), &[], Mode::Write);
+            drop_table(spi, collection.table, "");
             forget(spi, home, &collection);
         });
         Ok(Datum::from(0))

@@ -179,7 +179,7 @@ impl Searcher {
     fn nearest(&self, spi: &Spi, vector: Datum, k: usize) -> Vec<(Datum, f64)> {
         self.reading(|| {
             let planned = self.nearest_plan(spi, k);
-            let rows = spi.run(&planned.plan, &[Some(vector)], Mode::Read, 0);
+            let rows = spi.run(&planned.plan, &[Some(vector)], Mode::Read, 0).of_types(&FOUND);
             let entry = |row| Some((rows.value(row, 0)?, distance(rows.value(row, 1))));
             (0..rows.len()).filter_map(entry).collect()
         })
@@ -201,7 +201,7 @@ impl Searcher {
         let mut found: Vec<Found> = Vec::new();
         let (mut examined, mut step) = (0, k.saturating_mul(2).clamp(FIRST, MOST));
         loop {
-            let rows = self.reading(|| cursor.fetch(step));
+            let rows = self.reading(|| cursor.fetch(step)).of_types(&FOUND);
             if rows.is_empty() {
                 break;
             }
@@ -238,7 +238,7 @@ impl Searcher {
                     spi.prepare(&statement, &types, pg_sys::CURSOR_OPT_GENERIC_PLAN)
                 });
                 let keys = key::text_array(keys.iter().map(|key| &**key));
-                let rows = spi.run(plan, &[Some(vector), Some(keys)], Mode::Read, 0);
+                let rows = spi.run(plan, &[Some(vector), Some(keys)], Mode::Read, 0).of_types(&FOUND);
                 let entry = |row| Some((key::bytes_of(rows.value(row, 0)?), distance(rows.value(row, 1))));
                 found.extend((0..rows.len()).filter_map(entry));
                 rows.free();
@@ -270,6 +270,9 @@ impl Searcher {
         elements.unwrap_or_else(|error| raise(error))
     }
 }
+
+/// What a query of a collection returns: a key and a distance.
+const FOUND: [Oid; 2] = [pg_sys::TEXTOID, pg_sys::FLOAT8OID];
 
 /// A distance as a query returns it.
 fn distance(value: Option<Datum>) -> f64 {

@@ -409,6 +409,8 @@ pub struct Trigger {
 
 /// How many triggers an attached table has.
 pub const TRIGGERS: usize = 5;
+/// And each partition of one.
+pub const PART_TRIGGERS: usize = 4;
 
 /// All triggers that call `trigger`, but for copies that the server makes for partitions.
 #[must_use]
@@ -460,6 +462,9 @@ pub fn make_triggers(spi: &Spi, home: Home, name: &str, table: Oid, is_root: boo
     make("update", "AFTER UPDATE|REFERENCING OLD TABLE AS zvec_old NEW TABLE AS zvec_new");
     make("delete", "AFTER DELETE|REFERENCING OLD TABLE AS zvec_old");
     make("truncate", if is_root { "AFTER TRUNCATE" } else { "BEFORE TRUNCATE" });
+    // no row tells of it where changes of another server are applied
+    let trigger = quoted(&trigger_name("truncate", name));
+    spi.execute(&format!("ALTER TABLE {on} ENABLE ALWAYS TRIGGER {trigger}"), &[], Mode::Write);
 }
 
 /// Makes the trigger for single rows, which says which columns are meant, and is called where statements do not count: while

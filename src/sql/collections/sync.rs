@@ -8,6 +8,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
+use crate::pg::list::elements;
 use crate::pg::relation;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::restricted;
@@ -44,6 +45,8 @@ pub struct Follower {
     vector_column: i16,
     key: KeyType,
     vector: VectorKind,
+    /// the vector column's type, as the table has it
+    given_type: Oid,
     dims: usize,
     vector_type: Oid,
     key_array: Oid,
@@ -158,6 +161,7 @@ impl Follower {
                 table_owner: source::owner(collection.table),
                 key: key_type,
                 vector: kind,
+                given_type: source::column_type(opened.raw(), vector),
                 dims: source::dims(collection.table),
                 vector_type,
                 key_array: array_type(key_type.oid),
@@ -182,6 +186,11 @@ impl Follower {
         }
         // SAFETY: within `acting`, whose restrictions stay
         unsafe { restricted::with_identity(self.table_owner, 0, work) }
+    }
+
+    /// The types of the key and the vector, as the table has them.
+    fn read_types(&self) -> [Oid; 2] {
+        [self.key.oid, self.given_type]
     }
 
     /// What row `row` of a result says: the key's text, and the vector unless it is NULL.
@@ -210,8 +219,17 @@ impl Follower {
             return known;
         }
         let plan = Rc::new(spi.prepare(text, &[parameter], pg_sys::CURSOR_OPT_GENERIC_PLAN));
-        // SAFETY: just analysed
-        unsafe { self.equals.check(plan.query()) };
+        // SAFETY: just analysed: a query of one table
+        unsafe {
+            let first = elements::<pg_sys::RangeTblEntry>((*plan.query()).rtable).next();
+            if first.is_none_or(|first| (*first).relid != self.root) {
+                raise(
+                    Error::new(SqlState::ObjectNotInPrerequisiteState, "a table was renamed while it was read")
+                        .hint("Repeat the statement."),
+                );
+            }
+            self.equals.check(plan.query());
+        }
         let before = kept.replace(Some(Rc::clone(&plan)));
         drop(before);
         plan
@@ -233,16 +251,17 @@ impl Follower {
     }
 
     /// Makes what the collection has of these keys what the table has of them.
-    fn settle(&self, spi: &Spi, keys: &mut Touched) {
+    fn settle(&self, spi: &Spi, keys: &mut Touched, mode: Mode) {
         let (plans, texts) = (&self.plans, &self.texts);
         let rows = if let [value] = keys.values[..] {
             let plan = self.reading_plan(spi, &plans.one, &texts.one, self.key.oid);
-            spi.run(&plan, &[Some(value)], Mode::Write, 0)
+            spi.run(&plan, &[Some(value)], mode, 0)
         } else {
             let plan = self.reading_plan(spi, &plans.many, &texts.many, self.key_array);
             let values = self.key.array(&keys.values);
-            spi.run(&plan, &[Some(values)], Mode::Write, 0)
-        };
+            spi.run(&plan, &[Some(values)], mode, 0)
+        }
+        .of_types(&self.read_types());
         let mut there = Vec::with_capacity(rows.len());
         let mut bytes = 0;
         for row in 0..rows.len() {
@@ -310,14 +329,12 @@ impl Follower {
         let mut context = PgMemoryContexts::new("zvec collection load");
         self.acting(|spi| {
             let plan = spi.prepare(&self.texts.all, &[], 0);
-            // SAFETY: the snapshot is taken off the stack below, or by the server after an error; it sees what was committed
-            // before the lock, whatever the transaction's own sees
-            unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+            let _latest = Latest::push();
             let mut cursor = spi.cursor(&plan, &[], Mode::Read);
             let step = (VECTOR_BYTES / (self.dims * size_of::<f32>()).max(1)).clamp(1, KEYS);
             let mut count = 0;
             loop {
-                let rows = cursor.fetch(step);
+                let rows = cursor.fetch(step).of_types(&self.read_types());
                 if rows.is_empty() {
                     break;
                 }
@@ -337,8 +354,6 @@ impl Follower {
                 pgrx::check_for_interrupts!();
             }
             cursor.close();
-            // SAFETY: pushed above
-            unsafe { pg_sys::PopActiveSnapshot() };
             count
         })
     }
@@ -351,9 +366,10 @@ impl Follower {
         let owner = source::owner(relation);
         self.acting(|spi| {
             let plan = spi.prepare(&statement, &[], 0);
-            let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Write));
+            let _latest = Latest::push();
+            let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Read));
             loop {
-                let rows = reading(owner, || cursor.fetch(KEYS));
+                let rows = reading(owner, || cursor.fetch(KEYS)).of_types(&[self.key.oid]);
                 if rows.is_empty() {
                     break;
                 }
@@ -364,7 +380,7 @@ impl Follower {
                         for value in (0..rows.len()).filter_map(|row| rows.value(row, 0)) {
                             self.touch(&mut touched, value);
                         }
-                        self.settle(spi, &mut touched);
+                        self.settle(spi, &mut touched, Mode::Read);
                     });
                     context.reset();
                 }
@@ -380,9 +396,10 @@ impl Follower {
         let mut context = PgMemoryContexts::new("zvec collection keys");
         self.acting(|spi| {
             let plan = spi.prepare(&statement, &[], 0);
-            let mut cursor = self.writing(|| spi.cursor(&plan, &[], Mode::Write));
+            let _latest = Latest::push();
+            let mut cursor = self.writing(|| spi.cursor(&plan, &[], Mode::Read));
             loop {
-                let rows = self.writing(|| cursor.fetch(KEYS));
+                let rows = self.writing(|| cursor.fetch(KEYS)).of_types(&[pg_sys::TEXTOID]);
                 if rows.is_empty() {
                     break;
                 }
@@ -394,7 +411,7 @@ impl Follower {
                             touched.values.push(self.key.value(&text));
                             touched.texts.insert(text);
                         }
-                        self.settle(spi, &mut touched);
+                        self.settle(spi, &mut touched, Mode::Read);
                     });
                     context.reset();
                 }
@@ -417,6 +434,27 @@ impl Follower {
     pub fn truncate(&self) {
         let statement = format!("TRUNCATE {}", source::qualified(self.table));
         self.acting(|spi| self.writing(|| spi.execute(&statement, &[], Mode::Write).free()));
+    }
+}
+
+/// The latest snapshot, as the active one: it sees what was committed before a lock was taken, whatever the transaction's own
+/// sees, and what the transaction has done.
+struct Latest;
+
+impl Latest {
+    fn push() -> Self {
+        // SAFETY: the snapshot is taken off the stack when this is dropped, or by the server after an error
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+        Self
+    }
+}
+
+impl Drop for Latest {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pushed
+            unsafe { pg_sys::PopActiveSnapshot() }
+        }
     }
 }
 
@@ -556,7 +594,7 @@ impl Follower {
                             pair = self.next_changed(&mut old, &mut new);
                         }
                         if !touched.values.is_empty() {
-                            context.switch_to(|_| self.settle(spi, &mut touched));
+                            context.switch_to(|_| self.settle(spi, &mut touched, Mode::Write));
                         }
                         context.reset();
                         pgrx::check_for_interrupts!();
@@ -602,7 +640,7 @@ impl Follower {
                     }
                 }
                 if !touched.values.is_empty() {
-                    self.settle(spi, &mut touched);
+                    self.settle(spi, &mut touched, Mode::Write);
                 }
             });
         }
@@ -650,9 +688,10 @@ impl Follower {
         let owner = source::owner(partition);
         self.acting(|spi| {
             let plan = spi.prepare(&statement, &[], 0);
-            let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Write));
+            let _latest = Latest::push();
+            let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Read));
             loop {
-                let rows = reading(owner, || cursor.fetch(KEYS));
+                let rows = reading(owner, || cursor.fetch(KEYS)).of_types(&[self.key.oid]);
                 if rows.is_empty() {
                     break;
                 }
