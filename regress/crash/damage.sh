@@ -210,6 +210,7 @@ says_it_well() {
     ! grep -E '^(ERROR|FATAL|PANIC|server|connection|psql)' | grep -vE \
         -e '^ERROR:  XX001: invalid vector store page in block [0-9]+ of relation "pg_toast_[0-9]+": ' \
         -e '^ERROR:  XX001: vector [0-9]+ of table "d[0-9]+" is not in its vector store' \
+        -e '^ERROR:  XX001: a stored zvec is damaged: its size does not match its dimensions' \
         -e '^ERROR:  XX001: a row of table "d[0-9]+" holds a vector reference of an unknown format' \
         -e '^ERROR:  XX001: (invalid page in block|could not read block|could not read blocks) [0-9.]+ (of relation|in file) ' \
         -e '^ERROR:  25P02: ' -e '^ERROR:  22000: different vector dimensions [0-9]+ and 400' \

@@ -29,7 +29,8 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
         let slot = SlotNo(valueid.to_u32());
         let vector = StoredVector { slot, bytes: (attrsize as usize - prefix_bytes) as u32 };
         // what its segment says: of bits the size does not tell
-        let dims = store.segment_of(slot).map_or(0, |segment| segment.page.geometry.shape.dims);
+        let shape = store.segment_of(slot).map(|segment| segment.page.geometry.shape);
+        let dims = shape.map_or(0, |shape| shape.dims);
         let out = std::slice::from_raw_parts_mut(result.cast::<u8>().add(4), slicelength as usize);
         let wanted = sliceoffset as usize..(sliceoffset + slicelength) as usize;
         // copies the part of `bytes`, which stand at `at` of the value, that lies in the slice
@@ -44,6 +45,7 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
         copy(0, &prefix);
         let live = store.slot(vector.slot).is_some_and(|slot| slot.state() == Some(SlotState::Live));
         let found = live
+            && shape.is_some_and(|shape| shape.bytes() == vector.bytes as usize)
             && store.read(vector, |at, bytes| {
                 copy(prefix_bytes + at, bytes);
                 true

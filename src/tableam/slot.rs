@@ -27,6 +27,9 @@ struct ZvecSlot {
     /// descriptor whose vector columns are known
     desc: pg_sys::TupleDesc,
     count: usize,
+    /// whether there are dropped columns in which older rows may have pointers: they read as NULL, since VACUUM takes what the
+    /// pointers lead to
+    has_dropped: bool,
     inline: [VectorColumn; INLINE_COLUMNS],
     /// allocated when there are more columns than fit `inline`, else null
     allocated: *mut VectorColumn,
@@ -164,6 +167,17 @@ unsafe extern "C-unwind" fn learn_columns(slot: *mut TupleTableSlot) {
         }
         (*ours).desc = (*slot).tts_tupleDescriptor;
         (*ours).count = indexes.len();
+        let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
+        (*ours).has_dropped = (0..natts).any(|i| is_dropped(slot, i));
+    }
+}
+
+/// Whether column `index` (from 0) is a dropped one of variable length.
+unsafe fn is_dropped(slot: *mut TupleTableSlot, index: usize) -> bool {
+    // SAFETY: a slot with a descriptor that has the column
+    unsafe {
+        let attribute = &*compat::attribute((*slot).tts_tupleDescriptor, index);
+        attribute.attisdropped && attribute.attlen == -1
     }
 }
 
@@ -211,6 +225,11 @@ unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) 
         let after = (*slot).tts_nvalid;
         let count = vector_count(slot);
         let ours = slot.cast::<ZvecSlot>();
+        if (*ours).has_dropped {
+            for index in (before..after).map(|index| index as usize).filter(|&index| is_dropped(slot, index)) {
+                *(*slot).tts_isnull.add(index) = true;
+            }
+        }
         for i in 0..count {
             let column = columns(ours).add(i);
             let index = (*column).index as i16;
@@ -234,7 +253,7 @@ unsafe extern "C-unwind" fn copyslot(dst: *mut TupleTableSlot, src: *mut TupleTa
 
 unsafe fn has_references(slot: *mut TupleTableSlot) -> bool {
     // SAFETY: a slot of ours
-    unsafe { !stored_tuple(slot).is_null() && vector_count(slot) > 0 }
+    unsafe { !stored_tuple(slot).is_null() && (vector_count(slot) > 0 || (*slot.cast::<ZvecSlot>()).has_dropped) }
 }
 
 unsafe extern "C-unwind" fn copy_heap_tuple(slot: *mut TupleTableSlot) -> pg_sys::HeapTuple {
