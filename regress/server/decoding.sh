@@ -231,6 +231,21 @@ gives "a dropped vector" "UPDATE gone SET note = repeat('y', 4000) WHERE id < 4;
     SELECT count(*), sum(id) FROM gone; SELECT count(DISTINCT chunk_id) FROM $(toast_of gone); SELECT count(*) FROM ($changes) s" "16|193
 16
 31"
+# What is left of a dropped vector in rows leads nowhere once VACUUM has been there, and whole rows are made without it: also
+# those that take values out of line along.
+psql -X -q -v ON_ERROR_STOP=1 -c "CREATE TABLE whole (id int, v zvec, w zvec, note text) USING zvec" \
+    -c "ALTER TABLE whole ALTER note SET STORAGE EXTERNAL" \
+    -c "INSERT INTO whole SELECT i, '[1]', CASE WHEN i > 1 THEN '[2]'::zvec END, repeat('x', 3000) FROM generate_series(1, 2) i" \
+    -c "ALTER TABLE whole DROP v" -c "VACUUM whole"
+gives "a whole row without a dropped vector" "SELECT row_to_json(whole)->>'id', (row_to_json(whole)->>'w') FROM whole ORDER BY 1" "1|
+2|[2]"
+psql -X -q -v ON_ERROR_STOP=1 -c "ALTER TABLE whole DROP w" -c "VACUUM whole" -c "CREATE TABLE kept (o whole)" \
+    -c "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO kept VALUES (OLD); RETURN NULL; END \$\$" \
+    -c "CREATE TRIGGER keep AFTER DELETE ON whole FOR EACH ROW EXECUTE FUNCTION keep()" \
+    -c "DELETE FROM whole" -c "VACUUM whole" -c "VACUUM $(toast_of whole)"
+gives "a whole row that is kept" "SELECT (o).id, length((o).note) FROM kept ORDER BY 1" "1|3000
+2|3000"
+psql -X -q -c "DROP TABLE kept, whole" -c "$changes" >/dev/null
 gives "vectors are what they were" "SELECT id, v, (SELECT count(*) FROM zvec_check('t')) FROM t ORDER BY id" "2|[1,1]|0
 10|[2,2]|0
 20|[3,3]|0"
