@@ -36,7 +36,9 @@ INSERT INTO operators VALUES ('h', '<->', 'zhalf_l2_ops'), ('h', '<#>', 'zhalf_i
 -- without an index
 SELECT col, operator, order_of(operator, col, 'sort') = order_of(operator, col, 'exact') AS same FROM operators;
 SET enable_sort = off;
-SELECT plan_of(format('SELECT id FROM elements ORDER BY %1$s %2$s (SELECT %1$s FROM elements WHERE id = 77) LIMIT 5', col, operator)) FROM operators;
+-- later servers say otherwise what the first plan returns
+SELECT replace(replace(plan_of(format('SELECT id FROM elements ORDER BY %1$s %2$s (SELECT %1$s FROM elements WHERE id = 77) LIMIT 5', col, operator)),
+    ' (returns $0)', ''), '(InitPlan 1).col1', '$0') AS plan FROM operators;
 RESET enable_sort;
 -- the functions, and what else orders as they do
 SELECT plan_of($$SELECT id FROM elements ORDER BY hamming_distance(b, repeat('1', 160)::zbit) LIMIT 5$$),
