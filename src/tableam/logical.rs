@@ -23,6 +23,7 @@ use crate::pg::relation::{ExtensionLock, Rel};
 use crate::pg::shadow::with_shadow;
 use crate::pg::{buffer, raw, wal};
 use crate::tableam::rows;
+use crate::tableam::vectors;
 use crate::tableam::vectors::{Pointer, VectorValue, named_in, reveal};
 use pgrx::pg_sys::{self, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result};
 use smallvec::SmallVec;
@@ -67,11 +68,7 @@ impl Values {
 /// Whether `rel` has dropped columns in which older rows may have pointers.
 pub(super) unsafe fn has_dropped(rel: Relation) -> bool {
     // SAFETY: rel is open
-    unsafe {
-        (0..(*(*rel).rd_att).natts as usize)
-            .map(|i| &*compat::attribute((*rel).rd_att, i))
-            .any(|a| a.attisdropped && a.attlen == -1)
-    }
+    unsafe { vectors::has_dropped((*rel).rd_att) }
 }
 
 /// What an old row has out of line.

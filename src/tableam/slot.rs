@@ -167,17 +167,7 @@ unsafe extern "C-unwind" fn learn_columns(slot: *mut TupleTableSlot) {
         }
         (*ours).desc = (*slot).tts_tupleDescriptor;
         (*ours).count = indexes.len();
-        let natts = (*(*slot).tts_tupleDescriptor).natts as usize;
-        (*ours).has_dropped = (0..natts).any(|i| is_dropped(slot, i));
-    }
-}
-
-/// Whether column `index` (from 0) is a dropped one of variable length.
-unsafe fn is_dropped(slot: *mut TupleTableSlot, index: usize) -> bool {
-    // SAFETY: a slot with a descriptor that has the column
-    unsafe {
-        let attribute = &*compat::attribute((*slot).tts_tupleDescriptor, index);
-        attribute.attisdropped && attribute.attlen == -1
+        (*ours).has_dropped = vectors::has_dropped((*slot).tts_tupleDescriptor);
     }
 }
 
@@ -226,7 +216,8 @@ unsafe extern "C-unwind" fn getsomeattrs(slot: *mut TupleTableSlot, natts: i32) 
         let count = vector_count(slot);
         let ours = slot.cast::<ZvecSlot>();
         if (*ours).has_dropped {
-            for index in (before..after).map(|index| index as usize).filter(|&index| is_dropped(slot, index)) {
+            let desc = (*slot).tts_tupleDescriptor;
+            for index in (before..after).map(|index| index as usize).filter(|&i| vectors::is_dropped(desc, i)) {
                 *(*slot).tts_isnull.add(index) = true;
             }
         }

@@ -110,6 +110,21 @@ pub unsafe fn vector_columns(desc: pg_sys::TupleDesc) -> VectorColumns {
     }
 }
 
+/// Whether column `index` (from 0) of a row type is a dropped one of variable length, in which older rows may have pointers.
+#[must_use]
+pub unsafe fn is_dropped(desc: pg_sys::TupleDesc, index: usize) -> bool {
+    // SAFETY: desc is a valid descriptor with such a column
+    let attribute = unsafe { &*compat::attribute(desc, index) };
+    attribute.attisdropped && attribute.attlen == -1
+}
+
+/// Whether a row type has such columns.
+#[must_use]
+pub unsafe fn has_dropped(desc: pg_sys::TupleDesc) -> bool {
+    // SAFETY: desc is a valid descriptor
+    unsafe { (0..(*desc).natts as usize).any(|index| is_dropped(desc, index)) }
+}
+
 thread_local! {
     /// the table whose columns were asked for last: its oid, its descriptor, the relation cache's epoch
     static LAST: RefCell<(u32, usize, u64, VectorColumns)> = RefCell::new((0, 0, 0, VectorColumns::new()));
