@@ -358,30 +358,28 @@ impl Follower {
         })
     }
 
-    /// Settles the keys of all rows of `relation`, which has become a partition, or is one no longer.
-    pub fn settle_rows_of(&self, relation: Oid) {
-        let key = quoted(&source::column_name(self.root, self.key_column));
-        let statement = format!("SELECT {key} FROM {}", source::qualified(relation));
+    /// Hands the values of the one column, of type `typid`, that `statement` selects to `take`, many at a time: as the owner of
+    /// the relation that it is about, under the latest snapshot. What `take` makes in its memory context is gone after it.
+    fn each_lot(
+        &self,
+        statement: &str,
+        owner: Oid,
+        typid: Oid,
+        mut take: impl FnMut(&Spi, &mut dyn Iterator<Item = Datum>),
+    ) {
         let mut context = PgMemoryContexts::new("zvec collection keys");
-        let owner = source::owner(relation);
         self.acting(|spi| {
-            let plan = spi.prepare(&statement, &[], 0);
+            let plan = spi.prepare(statement, &[], 0);
             let _latest = Latest::push();
             let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Read));
             loop {
-                let rows = reading(owner, || cursor.fetch(KEYS)).of_types(&[self.key.oid]);
+                let rows = reading(owner, || cursor.fetch(KEYS)).of_types(&[typid]);
                 if rows.is_empty() {
                     break;
                 }
                 // SAFETY: what is made in the context is used up in the same turn
                 unsafe {
-                    context.switch_to(|_| {
-                        let mut touched = Touched::default();
-                        for value in (0..rows.len()).filter_map(|row| rows.value(row, 0)) {
-                            self.touch(&mut touched, value);
-                        }
-                        self.settle(spi, &mut touched, Mode::Read);
-                    });
+                    context.switch_to(|_| take(spi, &mut (0..rows.len()).filter_map(|row| rows.value(row, 0))));
                     context.reset();
                 }
                 rows.free();
@@ -390,34 +388,27 @@ impl Follower {
         });
     }
 
+    /// Settles the keys of all rows of `relation`, which has become a partition, or is one no longer.
+    pub fn settle_rows_of(&self, relation: Oid) {
+        let key = quoted(&source::column_name(self.root, self.key_column));
+        let statement = format!("SELECT {key} FROM {}", source::qualified(relation));
+        self.each_lot(&statement, source::owner(relation), self.key.oid, |spi, values| {
+            let mut touched = Touched::default();
+            values.for_each(|value| self.touch(&mut touched, value));
+            self.settle(spi, &mut touched, Mode::Read);
+        });
+    }
+
     /// Settles all keys that the collection has, for when rows have gone with the relation that they were in.
     pub fn settle_all(&self) {
         let statement = format!("SELECT key FROM {}", source::qualified(self.table));
-        let mut context = PgMemoryContexts::new("zvec collection keys");
-        self.acting(|spi| {
-            let plan = spi.prepare(&statement, &[], 0);
-            let _latest = Latest::push();
-            let mut cursor = self.writing(|| spi.cursor(&plan, &[], Mode::Read));
-            loop {
-                let rows = self.writing(|| cursor.fetch(KEYS)).of_types(&[pg_sys::TEXTOID]);
-                if rows.is_empty() {
-                    break;
-                }
-                // SAFETY: what is made in the context is used up in the same turn
-                unsafe {
-                    context.switch_to(|_| {
-                        let mut touched = Touched::default();
-                        for text in (0..rows.len()).filter_map(|row| rows.value(row, 0)).map(key::bytes_of) {
-                            touched.values.push(self.key.value(&text));
-                            touched.texts.insert(text);
-                        }
-                        self.settle(spi, &mut touched, Mode::Read);
-                    });
-                    context.reset();
-                }
-                rows.free();
+        self.each_lot(&statement, self.table_owner, pg_sys::TEXTOID, |spi, values| {
+            let mut touched = Touched::default();
+            for text in values.map(key::bytes_of) {
+                touched.values.push(self.key.value(&text));
+                touched.texts.insert(text);
             }
-            cursor.close();
+            self.settle(spi, &mut touched, Mode::Read);
         });
     }
 
@@ -458,7 +449,7 @@ impl Drop for Latest {
     }
 }
 
-/// Runs `work`, within `acting`, with the rights of a partition's owner, who need not be the table's.
+/// Runs `work`, within `acting`, with the rights of a relation's owner, who need not be the table's.
 fn reading<R>(owner: Oid, work: impl FnOnce() -> R) -> R {
     // SAFETY: the restrictions stay
     unsafe { restricted::with_identity(owner, 0, work) }
@@ -684,30 +675,9 @@ impl Follower {
     fn settle_truncated(&self, partition: Oid) {
         let key = quoted(&source::column_name(partition, self.key_column));
         let statement = format!("SELECT {key} FROM {}", source::qualified(partition));
-        let mut context = PgMemoryContexts::new("zvec collection keys");
-        let owner = source::owner(partition);
-        self.acting(|spi| {
-            let plan = spi.prepare(&statement, &[], 0);
-            let _latest = Latest::push();
-            let mut cursor = reading(owner, || spi.cursor(&plan, &[], Mode::Read));
-            loop {
-                let rows = reading(owner, || cursor.fetch(KEYS)).of_types(&[self.key.oid]);
-                if rows.is_empty() {
-                    break;
-                }
-                // SAFETY: what is made in the context is used up in the same turn
-                unsafe {
-                    context.switch_to(|_| {
-                        let values = (0..rows.len()).filter_map(|row| rows.value(row, 0));
-                        let texts: Vec<Box<[u8]>> = values.map(|value| self.key.text(value)).collect();
-                        let gone = key::text_array(texts.iter().map(|text| &**text));
-                        self.remove(spi, gone);
-                    });
-                    context.reset();
-                }
-                rows.free();
-            }
-            cursor.close();
+        self.each_lot(&statement, source::owner(partition), self.key.oid, |spi, values| {
+            let texts: Vec<Box<[u8]>> = values.map(|value| self.key.text(value)).collect();
+            self.remove(spi, key::text_array(texts.iter().map(|text| &**text)));
         });
     }
 }
