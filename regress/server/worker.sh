@@ -4,40 +4,13 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
+. regress/server/databases.bash
 zvec_begin worker-test
 
 # who waits for a lock would cancel a worker after deadlock_timeout: never here, so the workers give way by themselves
 zvec_start main "autovacuum = off" "max_worker_processes = 8" "shared_buffers = 16MB" "deadlock_timeout = 1h" \
     "min_parallel_table_scan_size = 0" "parallel_setup_cost = 0" "log_min_messages = notice" "autovacuum_naptime = 1s"
 zvec_result $? "worker: the server starts"
-
-# sql DATABASE STATEMENT...: what it prints.
-sql() {
-    local database=$1 statement
-    local -a all=()
-    shift
-    for statement in "$@"; do all+=(-c "$statement"); done
-    psql -XAtq -v ON_ERROR_STOP=1 -d "$database" "${all[@]}"
-}
-
-# is DATABASE QUERY RESULT
-is() {
-    local got
-    got=$(sql "$1" "$2")
-    [ "$got" = "$3" ] || { echo "$2: $got, not $3" >&2; return 1; }
-}
-
-# comes DATABASE QUERY RESULT: within a minute.
-comes() {
-    local got i
-    for ((i = 0; i < 600; i++)); do
-        got=$(sql "$1" "$2")
-        [ "$got" != "$3" ] || return 0
-        sleep 0.1
-    done
-    echo "$2: $got, not $3" >&2
-    return 1
-}
 
 # make DATABASE TABLE: a table with an index.
 make() {
