@@ -35,6 +35,7 @@ install-files:
 	install -d '$(DESTDIR)$(PKGLIBDIR)' '$(DESTDIR)$(EXTENSIONDIR)'
 	install -m 755 $(LIBRARY) '$(DESTDIR)$(PKGLIBDIR)/pg_zvec.so'
 	install -m 644 pg_zvec.control $(wildcard sql/pg_zvec--*.sql) '$(DESTDIR)$(EXTENSIONDIR)/'
+	install -m 644 sql/pg_zvec_pgvector.control $(wildcard sql/pg_zvec_pgvector--*.sql) '$(DESTDIR)$(EXTENSIONDIR)/'
 	sql/expand.sh >'$(DESTDIR)$(EXTENSIONDIR)/pg_zvec--0.1.0.sql'
 
 installcheck: ## run the SQL tests against a running server (after make install; PGHOST, PGPORT, PGUSER choose it)
