@@ -92,10 +92,12 @@ INSERT INTO other.named VALUES (ROW(1, 2), 'text');
 SELECT count(*) FROM zvec_segments('other.named');
 TABLE other.named;
 -- A type of the same C functions under another name is pgvector's: its bytes are.
+SET client_min_messages = warning;
 CREATE TYPE other.renamed;
 CREATE FUNCTION other.renamed_in(cstring, oid, integer) RETURNS other.renamed AS '$libdir/vector', 'vector_in' LANGUAGE C IMMUTABLE STRICT;
 CREATE FUNCTION other.renamed_out(other.renamed) RETURNS cstring AS '$libdir/vector', 'vector_out' LANGUAGE C IMMUTABLE STRICT;
 CREATE TYPE other.renamed (INPUT = other.renamed_in, OUTPUT = other.renamed_out, STORAGE = external);
+RESET client_min_messages;
 CREATE TABLE other.same (v other.renamed) USING zvec;
 INSERT INTO other.same VALUES ('[1,2]');
 SELECT column_name, dimensions FROM zvec_segments('other.same');
