@@ -16,7 +16,7 @@ PKGLIBDIR = $(shell '$(PG_CONFIG)' --pkglibdir)
 EXTENSIONDIR = $(shell '$(PG_CONFIG)' --sharedir)/extension
 PG_REGRESS = $(dir $(shell '$(PG_CONFIG)' --pgxs))../test/regress/pg_regress
 
-.PHONY: all help setup install install-files installcheck check check-all stress demo bench lint clean
+.PHONY: all help setup install install-files installcheck check check-pgvector check-all stress demo bench lint clean
 
 all: ## build the release library (the default)
 	@test -x '$(PG_CONFIG)' || \
@@ -35,6 +35,7 @@ install-files:
 	install -d '$(DESTDIR)$(PKGLIBDIR)' '$(DESTDIR)$(EXTENSIONDIR)'
 	install -m 755 $(LIBRARY) '$(DESTDIR)$(PKGLIBDIR)/pg_zvec.so'
 	install -m 644 pg_zvec.control $(wildcard sql/pg_zvec--*.sql) '$(DESTDIR)$(EXTENSIONDIR)/'
+	install -m 644 sql/pg_zvec_pgvector.control $(wildcard sql/pg_zvec_pgvector--*.sql) '$(DESTDIR)$(EXTENSIONDIR)/'
 	sql/expand.sh >'$(DESTDIR)$(EXTENSIONDIR)/pg_zvec--0.1.0.sql'
 
 installcheck: ## run the SQL tests against a running server (after make install; PGHOST, PGPORT, PGUSER choose it)
@@ -45,6 +46,10 @@ installcheck: ## run the SQL tests against a running server (after make install;
 
 check: ## set up, build, then run every test (PG=15|16|17|18); ends with "N passed, N failed"
 	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' regress/check.sh
+
+check-pgvector: ## pgvector's types in zvec tables, and programs with client libraries from PyPI (PG=18 if not given)
+	@PG='$(if $(filter file,$(origin PG)),18,$(PG))' PG_CONFIG='$(if $(filter file,$(origin PG_CONFIG)),,$(PG_CONFIG))' \
+		regress/pgvector/check.sh
 
 check-all: ## the same for each version, one after another
 	@regress/check-all.sh

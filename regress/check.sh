@@ -95,6 +95,9 @@ everything_is_scheduled() {
 sql sql regress/schedule
 specs spec regress/isolation_schedule
 END
+    [ "$(scheduled regress/pgvector/schedule | sort)" = "$(cd regress/pgvector/sql && ls | sed 's/\.sql$//' | sort)" ] &&
+        [ "$(cd regress/pgvector/sql && ls | sed 's/\.sql$//')" = "$(cd regress/pgvector/expected && ls | sed 's/\.out$//')" ] ||
+        { echo "regress/pgvector/schedule does not name what is there" && status=1; }
     for file in regress/crash/*.sh regress/server/*.sh; do
         [ ! -e "$file" ] || [ -x "$file" ] || { echo "$file is not executable" && status=1; }
     done

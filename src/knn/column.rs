@@ -6,7 +6,7 @@ use crate::pg::error::raise;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::store::Store;
 use crate::tableam;
-use crate::tableam::vectors::{element_of_type, is_vector_type};
+use crate::tableam::vectors::{element_of_type, is_vector_type, type_of};
 use crate::vector::{ElementType, VectorShape};
 use pgrx::pg_sys::{self, IndexInfo};
 
@@ -66,7 +66,7 @@ pub fn declared_dims(typid: pg_sys::Oid, mut typmod: i32) -> i32 {
 /// no longer declare those that `index` needs.
 pub fn undeclared(heap: Rel<'_>, attnum: i16, index: Option<Rel<'_>>) -> ! {
     let (name, table, index) = (heap.column_name(attnum), heap.name(), index.map(Rel::name));
-    let kind = element_of_type(heap.attribute(attnum).atttypid).unwrap_or(ElementType::Float4).name();
+    let kind = type_of(heap.attribute(attnum).atttypid).map_or("zvec", |of| of.name);
     let is_view = heap.kind() == pg_sys::RELKIND_MATVIEW;
     let (message, hint) = match index {
         None if is_view => (

@@ -5,15 +5,17 @@ use crate::distance::Metric;
 use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
 use crate::tableam::vectors::is_vector_type;
-use crate::vector::ElementType;
+use crate::vector::SqlType;
+use crate::vector::sql_type::Symbol;
 use pgrx::pg_sys::{self, Node, NodeTag, Oid, OpExpr, Var};
 use smallvec::SmallVec;
-use std::ffi::CStr;
 
-/// The operators' functions in C, of every element type, and the metrics that they stand for.
-fn operators() -> impl Iterator<Item = (&'static CStr, Metric)> {
-    let all = ElementType::ALL.into_iter().flat_map(|element| element.info().operators);
-    all.map(|&(symbol, _, metric)| (symbol, metric))
+/// The vector type and the metric of the operator that a function is under.
+fn operator_of_function(function: Oid) -> Option<(&'static SqlType, Metric)> {
+    let symbols: SmallVec<[Symbol; 32]> =
+        SqlType::all_operators().map(|(of, operator)| of.symbol(operator.0)).collect();
+    let (of, operator) = symbol_among(function, &symbols).and_then(|found| SqlType::all_operators().nth(found))?;
+    Some((of, operator.2))
 }
 
 /// The metric that an operator stands for.
@@ -26,8 +28,15 @@ pub fn metric_of(operator: Oid) -> Option<Metric> {
 /// The metric of the operator that a function is under.
 #[must_use]
 pub fn metric_of_function(function: Oid) -> Option<Metric> {
-    let symbols: SmallVec<[&CStr; 16]> = operators().map(|(symbol, _)| symbol).collect();
-    symbol_among(function, &symbols).and_then(|found| operators().nth(found)).map(|(_, metric)| metric)
+    operator_of_function(function).map(|(_, metric)| metric)
+}
+
+/// Whether what an operator answers is what a scan computes, to the bit. Another extension's adds up in its own way: its answers
+/// may be a little greater or less, and overflow.
+#[must_use]
+pub fn is_own(operator: Oid) -> bool {
+    // SAFETY: a catalog look-up
+    operator_of_function(unsafe { pg_sys::get_opcode(operator) }).is_some_and(|(of, _)| of.is_own())
 }
 
 /// The column of the relation number `relid` that `side` is, if it is one of vectors.

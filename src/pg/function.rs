@@ -31,6 +31,7 @@ macro_rules! sql_function {
     };
 }
 
+use crate::vector::sql_type::Symbol;
 use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::marker::PhantomData;
@@ -66,10 +67,10 @@ pub unsafe fn return_null(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     pg_sys::Datum::from(0)
 }
 
-/// Which of `symbols` of this library the function `oid` is, if it is one of them; so functions are told whatever schema they
-/// are in.
+/// Which of `symbols`, each with the library that it is in, the function `oid` is, if it is one of them; so functions are told
+/// whatever schema they are in.
 #[must_use]
-pub fn symbol_among(oid: pg_sys::Oid, symbols: &[&CStr]) -> Option<usize> {
+pub fn symbol_among(oid: pg_sys::Oid, symbols: &[Symbol]) -> Option<usize> {
     /// the language `c`
     const C_LANGUAGE: u32 = 13;
     // SAFETY: a catalog look-up; the row is released after its last use
@@ -83,15 +84,17 @@ pub fn symbol_among(oid: pg_sys::Oid, symbols: &[&CStr]) -> Option<usize> {
         let in_c = (*function).prolang == pg_sys::Oid::from(C_LANGUAGE);
         let mut isnull = false;
         let source = pg_sys::SysCacheGetAttr(cache, tuple, pg_sys::Anum_pg_proc_prosrc as i16, &mut isnull);
-        let found = if in_c && !isnull {
-            with_text(source, |symbol| symbols.iter().position(|&known| known == symbol))
-        } else {
-            None
-        };
-        let found = found.filter(|_| {
+        let mut found = None;
+        if in_c && !isnull && with_text(source, |symbol| symbols.iter().any(|known| known.1 == symbol)) {
             let library = pg_sys::SysCacheGetAttr(cache, tuple, pg_sys::Anum_pg_proc_probin as i16, &mut isnull);
-            !isnull && with_text(library, super::library::is_this)
-        });
+            if !isnull {
+                found = with_text(source, |symbol| {
+                    with_text(library, |library| {
+                        symbols.iter().position(|known| known.1 == symbol && super::library::is(library, known.0))
+                    })
+                });
+            }
+        }
         pg_sys::ReleaseSysCache(tuple);
         found
     }

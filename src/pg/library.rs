@@ -5,6 +5,7 @@
 //! is what it has loaded from there. No library is loaded for that.
 
 use super::compat;
+use crate::vector::Library;
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, OsStr, c_void};
@@ -110,9 +111,21 @@ unsafe extern "C-unwind" fn forget(_arg: pg_sys::Datum, _cache: i32, _hash: u32)
     });
 }
 
-/// Whether `name`, which the catalogs have as a C function's library, leads to this library.
+/// Whether `name`, which the catalogs have as a C function's library, is that of `library`. One that is not this one is told by
+/// the name of its file: nothing says what else is in it before a function of it is called.
 #[must_use]
-pub fn is_this(name: &CStr) -> bool {
+pub fn is(name: &CStr, library: Library) -> bool {
+    match library {
+        Library::Own => is_this(name),
+        Library::Named(wanted) => {
+            let file = name.to_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            file.strip_suffix(SUFFIX).unwrap_or(file) == wanted.as_bytes()
+        }
+    }
+}
+
+/// Whether `name`, which the catalogs have as a C function's library, leads to this library.
+fn is_this(name: &CStr) -> bool {
     let name = compat::library_name(name);
     let search_path = match name.to_bytes().contains(&b'/') {
         true => c"",

@@ -6,13 +6,13 @@
 //! order of the expression, but for NaN and NULL, whose places [`Wanted`] names.
 
 use crate::distance::Metric;
-use crate::knn::distance_clause::{is_given, metric_of, metric_of_function, turned};
+use crate::knn::distance_clause::{is_given, is_own, metric_of, metric_of_function, turned};
 use crate::knn::scan_hints;
 use crate::pg::compat;
 use crate::pg::function::symbol_among;
 use crate::pg::list::elements;
-use crate::tableam::vectors::element_of_type;
-use crate::vector::ElementType;
+use crate::tableam::vectors::type_of;
+use crate::vector::SqlType;
 use pgrx::pg_sys::{
     self, Const, EquivalenceClass, Expr, FuncExpr, List, Node, NodeTag, Oid, OpExpr, PathKey, PlannerInfo, RelOptInfo,
     RestrictInfo,
@@ -96,8 +96,8 @@ unsafe fn number(node: *mut Node) -> Option<f64> {
 unsafe fn operator_of(metric: Metric, function: Oid, vector: *mut Node) -> Option<Oid> {
     // SAFETY: catalog look-ups
     unsafe {
-        let element = element_of_type(pg_sys::exprType(vector))?;
-        let (_, name, _) = element.info().operators.iter().find(|operator| operator.2 == metric)?;
+        let of = type_of(pg_sys::exprType(vector))?;
+        let (_, name, _) = of.operators.iter().find(|operator| operator.2 == metric)?;
         let side = pg_sys::Datum::from(pg_sys::exprType(vector));
         let operator = pg_sys::GetSysCacheOid(
             pg_sys::SysCacheIdentifier::OPERNAMENSP as i32,
@@ -143,7 +143,7 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
         }
     }
 
-    /// The distance that a function of this extension is.
+    /// The distance that a function is.
     unsafe fn by_function(&self, function: Oid, arguments: &[*mut Node]) -> Option<Form> {
         // SAFETY: the planner's own; a text is not NULL and read in place or copied
         unsafe {
@@ -157,11 +157,11 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             };
             let (metric, falls, inverse) = match metric_of_function(function) {
                 Some(metric) => (metric, false, Inverse::Same),
-                None if is_among(function, |element| element.info().inner_product) => {
+                None if is_among(function, |of| of.inner_product) => {
                     (Metric::InnerProduct, true, Inverse::Negated)
                 }
                 // rounded to real
-                None if is_among(function, |element| Some(element.info().by_name)) => {
+                None if is_among(function, |of| of.by_name) => {
                     (named(*arguments.get(2)?)?, false, Inverse::Unknown)
                 }
                 None => return None,
@@ -261,9 +261,9 @@ fn least_of(metric: Metric) -> Option<f64> {
     (metric != Metric::InnerProduct).then_some(0.0)
 }
 
-/// Whether a function is, in C, what `symbol` says of an element type.
-fn is_among(function: Oid, symbol: impl Fn(ElementType) -> Option<&'static CStr>) -> bool {
-    let symbols: Vec<&CStr> = ElementType::ALL.into_iter().filter_map(symbol).collect();
+/// Whether a function is, in C, what `symbol` says of a vector type.
+fn is_among(function: Oid, symbol: impl Fn(&SqlType) -> Option<&'static CStr>) -> bool {
+    let symbols: Vec<_> = SqlType::ALL.into_iter().filter_map(|of| Some(of.symbol(symbol(of)?))).collect();
     symbol_among(function, &symbols).is_some()
 }
 
@@ -378,7 +378,8 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             };
             let form = self.form(compared)?;
             let is_bound = if form.falls { strategy >= EQUAL } else { strategy <= EQUAL };
-            if !is_bound {
+            // of another extension's the condition may hold where the scan's own number is beyond the bound
+            if !is_bound || !is_own((*form.distance).opno) {
                 return None;
             }
             let none = std::ptr::null_mut::<List>();

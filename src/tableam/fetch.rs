@@ -23,6 +23,13 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
     // SAFETY: rel is open and has a TOAST relation; result has room for slicelength bytes after its header
     unsafe {
         require_zvec_table(Rel::of(rel));
+        // another extension's output function: ours do not ask
+        if pg_sys::HistoricSnapshotActive() {
+            raise(
+                Error::new(SqlState::FeatureNotSupported, "cannot read a vector of a zvec table while changes are decoded")
+                    .hint("The change does not have the vector: it is unchanged, or was not written for decoding."),
+            );
+        }
         let toast = OpenRelation::open(Rel::of(rel).toast_oid(), pg_sys::AccessShareLock as _);
         let store = Store::of(toast.rel());
         let prefix_bytes = VECTOR_HEADER_BYTES - 4;

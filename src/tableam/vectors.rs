@@ -11,7 +11,7 @@ use crate::format::store::{Generation, Reference, SlotNo};
 use crate::pg::compat;
 use crate::pg::error::raise;
 use crate::pg::function::symbol_among;
-use crate::vector::{ElementType, VectorShape, layout};
+use crate::vector::{ElementType, SqlType, VectorShape, layout};
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -31,7 +31,7 @@ const MOST_BYTES: u32 = 4 * u16::MAX as u32;
 pub type VectorColumns = SmallVec<[u16; 4]>;
 
 thread_local! {
-    static TYPES: RefCell<HashMap<u32, Option<ElementType>>> = RefCell::new(HashMap::new());
+    static TYPES: RefCell<HashMap<u32, Option<&'static SqlType>>> = RefCell::new(HashMap::new());
     static WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -57,10 +57,16 @@ pub unsafe fn element_of(desc: pg_sys::TupleDesc, index: u16) -> Option<ElementT
     element_of_type(unsafe { (*compat::attribute(desc, usize::from(index))).atttypid })
 }
 
-/// What the elements are, if `typid` is a vector type or a domain over one. Types are told by their input function, so the
-/// extension may live in any schema.
+/// What the elements are, if `typid` is a vector type or a domain over one.
 #[must_use]
 pub fn element_of_type(typid: pg_sys::Oid) -> Option<ElementType> {
+    type_of(typid).map(|sql_type| sql_type.element)
+}
+
+/// Which vector type `typid` is, or is a domain over, if any. Types are told by their input function, so an
+/// extension may live in any schema.
+#[must_use]
+pub fn type_of(typid: pg_sys::Oid) -> Option<&'static SqlType> {
     if typid.to_u32() < pg_sys::FirstNormalObjectId {
         return None;
     }
@@ -79,7 +85,7 @@ pub fn element_of_type(typid: pg_sys::Oid) -> Option<ElementType> {
     answer
 }
 
-fn look_up(typid: pg_sys::Oid) -> Option<ElementType> {
+fn look_up(typid: pg_sys::Oid) -> Option<&'static SqlType> {
     // SAFETY: catalog look-ups; the rows are released before their copies are used
     unsafe {
         let base = pg_sys::getBaseType(typid);
@@ -91,8 +97,8 @@ fn look_up(typid: pg_sys::Oid) -> Option<ElementType> {
         let typ: *const pg_sys::FormData_pg_type = pg_sys::GETSTRUCT(tuple).cast();
         let (length, input) = ((*typ).typlen, (*typ).typinput);
         pg_sys::ReleaseSysCache(tuple);
-        let inputs = ElementType::ALL.map(|element| element.info().input);
-        if length == -1 { symbol_among(input, &inputs).map(|found| ElementType::ALL[found]) } else { None }
+        let inputs = SqlType::ALL.map(|sql_type| sql_type.symbol(sql_type.input));
+        if length == -1 { symbol_among(input, &inputs).map(|found| SqlType::ALL[found]) } else { None }
     }
 }
 
@@ -227,12 +233,23 @@ const STAND_IN_HEADER: u8 = (POINTER_BYTES as u8) << 1 | 1;
 
 /// The bytes by which `reference` stands in a row of `table` that is still to be formed or toasted. In place of a pointer,
 /// which the heap's code would take for a value that it has stored elsewhere, it is a plain value of the same length, to
-/// be turned into the pointer in place ([`reveal`]).
+/// be turned into the pointer in place ([`reveal`]). The column is number `index` (from 0) of the row type `desc`.
 #[must_use]
-pub fn stand_in(table: u32, reference: Reference) -> [u8; POINTER_BYTES] {
+pub unsafe fn stand_in(
+    table: u32,
+    desc: pg_sys::TupleDesc,
+    index: u16,
+    reference: Reference,
+) -> [u8; POINTER_BYTES] {
     let mut bytes = [0; POINTER_BYTES];
     match reference.form {
-        Form::Plain => bytes[..REFERENCE_BYTES].copy_from_slice(&reference.encode()),
+        Form::Plain => {
+            // SAFETY: desc is a valid descriptor with such a column
+            let typid = unsafe { (*compat::attribute(desc, usize::from(index))).atttypid };
+            let is_own = type_of(typid).is_none_or(SqlType::is_own);
+            let encoded = if is_own { reference.encode() } else { reference.encode_empty() };
+            bytes[..REFERENCE_BYTES].copy_from_slice(&encoded);
+        }
         Form::Pointer => {
             write_pointer(&mut bytes, table, reference);
             bytes[0] = STAND_IN_HEADER;

@@ -1,12 +1,12 @@
 //! Element types: what a vector's elements are, as data.
 //!
 //! [`ElementType`] is what the page format, the store, tables, searches and indexes know of elements: a number on disk, a size,
-//! limits, the SQL type's symbols, which metrics there are, how codes are made, how a kernel takes the bytes. [`Element`] is its
-//! counterpart at compile time, for code that goes over elements: the type's own SQL functions. See `design/element-types.md`.
+//! limits, which metrics there are, how codes are made, how a kernel takes the bytes. [`Element`] is its
+//! counterpart at compile time, for code that goes over elements: the type's own SQL functions. The SQL types whose
+//! values have such elements are in [`super::sql_type`]. See `design/element-types.md`.
 
 use crate::distance::{Half, Metric, Operand};
 use crate::error::{Error, Result, SqlState};
-use std::ffi::CStr;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a vector's elements are.
@@ -72,7 +72,7 @@ impl CodeKind {
 
 /// What there is to know of an element type.
 pub struct Info {
-    /// name of the SQL type, whose operator classes begin with it
+    /// name of its own SQL type, whose operator classes begin with it
     pub name: &'static str,
     /// the number that stands for it on disk
     pub number: u8,
@@ -80,14 +80,8 @@ pub struct Info {
     pub bits: usize,
     /// greatest number of dimensions of a vector
     pub max_dims: usize,
-    /// the type's input function in C, by which the type is known
-    pub input: &'static CStr,
-    /// the operators' functions in C, the operators, and their metrics
-    pub operators: &'static [(&'static CStr, &'static CStr, Metric)],
-    /// `TYPE_distance(TYPE, TYPE, text)` in C
-    pub by_name: &'static CStr,
-    /// `inner_product(TYPE, TYPE)` in C, if there is one
-    pub inner_product: Option<&'static CStr>,
+    /// the metrics by which vectors of it are compared
+    pub metrics: &'static [Metric],
     /// what codes for graphs are made of
     pub codes: CodeKind,
 }
@@ -97,15 +91,7 @@ const FLOAT4: Info = Info {
     number: 1,
     bits: 32,
     max_dims: super::MAX_DIMS,
-    input: c"zvec_in",
-    operators: &[
-        (c"zvec_l2_distance", c"<->", Metric::L2),
-        (c"zvec_negative_inner_product", c"<#>", Metric::InnerProduct),
-        (c"zvec_cosine_distance", c"<=>", Metric::Cosine),
-        (c"zvec_l1_distance", c"<+>", Metric::L1),
-    ],
-    by_name: c"zvec_distance",
-    inner_product: Some(c"zvec_inner_product"),
+    metrics: &Metric::OF_NUMBERS,
     codes: CodeKind::Scaled,
 };
 
@@ -114,15 +100,7 @@ const HALF: Info = Info {
     number: 2,
     bits: 16,
     max_dims: super::MAX_DIMS,
-    input: c"zhalf_in",
-    operators: &[
-        (c"zhalf_l2_distance", c"<->", Metric::L2),
-        (c"zhalf_negative_inner_product", c"<#>", Metric::InnerProduct),
-        (c"zhalf_cosine_distance", c"<=>", Metric::Cosine),
-        (c"zhalf_l1_distance", c"<+>", Metric::L1),
-    ],
-    by_name: c"zhalf_distance",
-    inner_product: Some(c"zhalf_inner_product"),
+    metrics: &Metric::OF_NUMBERS,
     codes: CodeKind::Scaled,
 };
 
@@ -131,15 +109,7 @@ const INT8: Info = Info {
     number: 3,
     bits: 8,
     max_dims: super::MAX_DIMS,
-    input: c"zint8_in",
-    operators: &[
-        (c"zint8_l2_distance", c"<->", Metric::L2),
-        (c"zint8_negative_inner_product", c"<#>", Metric::InnerProduct),
-        (c"zint8_cosine_distance", c"<=>", Metric::Cosine),
-        (c"zint8_l1_distance", c"<+>", Metric::L1),
-    ],
-    by_name: c"zint8_distance",
-    inner_product: Some(c"zint8_inner_product"),
+    metrics: &Metric::OF_NUMBERS,
     codes: CodeKind::Own,
 };
 
@@ -148,13 +118,7 @@ const BIT: Info = Info {
     number: 4,
     bits: 1,
     max_dims: 64_000,
-    input: c"zbit_in",
-    operators: &[
-        (c"zbit_hamming_distance", c"<~>", Metric::Hamming),
-        (c"zbit_jaccard_distance", c"<%>", Metric::Jaccard),
-    ],
-    by_name: c"zbit_distance",
-    inner_product: None,
+    metrics: &Metric::OF_BITS,
     codes: CodeKind::Bits,
 };
 
@@ -180,7 +144,7 @@ impl ElementType {
         Self::ALL.into_iter().find(|element| element.info().number == number)
     }
 
-    /// Name of the SQL type.
+    /// Name of its own SQL type.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.info().name
@@ -188,7 +152,7 @@ impl ElementType {
 
     /// The metrics by which vectors of it are compared.
     pub fn metrics(self) -> impl Iterator<Item = Metric> {
-        self.info().operators.iter().map(|operator| operator.2)
+        self.info().metrics.iter().copied()
     }
 
     /// Bytes of the elements of a vector with `dims` dimensions.

@@ -1,7 +1,7 @@
 //! Vector values: limits, memory layout, text form, wire form, arithmetic, order.
 //!
 //! Nothing here knows PostgreSQL: values are slices of elements, outside data are bytes, failures are [`crate::error::Error`].
-//! What the elements of a vector may be is in [`element`]; vectors that are mostly zeros are in [`sparse`].
+//! What the elements of a vector may be is in [`element`], which SQL types there are in [`sql_type`]; vectors that are mostly zeros are in [`sparse`].
 //! Every element of a value is finite; whatever makes a value from outside data checks that with [`check_element`].
 
 #![forbid(unsafe_code)]
@@ -12,12 +12,14 @@ pub mod element;
 pub mod layout;
 pub mod order;
 pub mod sparse;
+pub mod sql_type;
 pub mod text;
 pub mod wire;
 
 use crate::error::{Error, Result, SqlState};
 
 pub use element::{CodeKind, Element, ElementBytes, ElementType, Number, VectorShape};
+pub use sql_type::{Library, SqlType};
 
 /// Greatest number of dimensions of a vector.
 pub const MAX_DIMS: usize = 16_000;

@@ -15,11 +15,16 @@ const SHORT_HEADER: u8 = (REFERENCE_BYTES as u8) << 1 | 1;
 
 /// Version of the layout.
 const VERSION: u8 = 1;
+/// Version of the layout of columns whose type is another extension's, and with the byte after it what the value has as its
+/// dimensions to functions that know nothing of references: none, which no vector has.
+const EMPTY_VERSION: u8 = 0;
 /// The second byte of a vector inline is this at least, if it has a reference's length.
 const LEAST_INLINE: u8 = 11;
 
 /// Where the element type's number stands; zero for the first type, which was there before others were.
 const ELEMENT: usize = 10;
+/// Where the dimensions stand in the layout without them in front.
+const EMPTY_DIMS: usize = 10;
 
 /// The bits of a generation that a pointer has room for.
 const POINTER_GENERATION: u16 = 3;
@@ -105,20 +110,34 @@ impl Reference {
         bytes
     }
 
+    /// As [`Reference::encode`], for a column whose type is another extension's: functions that know nothing of references see a
+    /// vector without dimensions, and read nothing behind it.
+    #[must_use]
+    pub fn encode_empty(self) -> [u8; REFERENCE_BYTES] {
+        let mut bytes = self.encode();
+        let (dims, element) = ([bytes[2], bytes[3]], bytes[ELEMENT]);
+        bytes[1..4].copy_from_slice(&[EMPTY_VERSION, 0, element]);
+        bytes[EMPTY_DIMS..EMPTY_DIMS + 2].copy_from_slice(&dims);
+        bytes
+    }
+
     /// Reads a reference; `None` when the bytes are not one of a version that we know.
     #[inline]
     #[must_use]
     pub fn decode(bytes: &[u8; REFERENCE_BYTES]) -> Option<Self> {
-        let element = match bytes[ELEMENT] {
+        let (element, dims) = match bytes[..3] {
+            [SHORT_HEADER, VERSION, _] => (bytes[ELEMENT], 2),
+            [SHORT_HEADER, EMPTY_VERSION, 0] => (bytes[3], EMPTY_DIMS),
+            _ => return None,
+        };
+        let element = match element {
             0 => ElementType::Float4,
             other => ElementType::of_number(other)?,
         };
-        (bytes[0] == SHORT_HEADER && bytes[1] == VERSION).then(|| {
-            let slot = SlotNo(u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]));
-            let generation = Generation(u16::from_le_bytes([bytes[8], bytes[9]]));
-            let shape = VectorShape { element, dims: u16::from_le_bytes([bytes[2], bytes[3]]) };
-            Self::to(slot, generation, shape, Form::Plain)
-        })
+        let slot = SlotNo(u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]));
+        let generation = Generation(u16::from_le_bytes([bytes[8], bytes[9]]));
+        let shape = VectorShape { element, dims: u16::from_le_bytes([bytes[dims], bytes[dims + 1]]) };
+        Some(Self::to(slot, generation, shape, Form::Plain))
     }
 }
 
@@ -140,7 +159,12 @@ mod tests {
         for element in ElementType::ALL {
             let reference = of(VectorShape { element, dims: 3 });
             assert_eq!(Reference::decode(&reference.encode()), Some(reference));
+            assert_eq!(Reference::decode(&reference.encode_empty()), Some(reference));
         }
+        // to pgvector: no dimensions
+        assert_eq!(half.encode_empty(), [0x21, 0, 0, 2, 4, 3, 2, 1, 6, 5, 0x10, 0x03, 0, 0, 0, 0]);
+        assert_eq!(reference.encode_empty(), [0x21, 0, 0, 0, 4, 3, 2, 1, 6, 5, 0x10, 0x03, 0, 0, 0, 0]);
+        assert!(Reference::is_payload(&half.encode_empty()[1..]));
         let mut unknown = half.encode();
         unknown[ELEMENT] = 99;
         assert_eq!(Reference::decode(&unknown), None);
@@ -158,7 +182,7 @@ mod tests {
 
     #[test]
     fn no_inline_vector_is_taken_for_a_reference() {
-        assert!(Reference::has_version(VERSION));
+        assert!(Reference::has_version(VERSION) && Reference::has_version(EMPTY_VERSION));
         for element in ElementType::ALL {
             for dims in 1..1000u16 {
                 if 5 + element.bytes(usize::from(dims)) == REFERENCE_BYTES {

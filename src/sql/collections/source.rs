@@ -11,8 +11,8 @@ use crate::pg::{compat, raw, relation};
 use crate::sql::arg::{VectorArg, new_vector};
 use crate::sql::cast::narrow;
 use crate::sql::collections::home::Home;
-use crate::tableam::vectors::is_vector_type;
-use crate::vector::{check_dims, check_element};
+use crate::tableam::vectors::element_of_type;
+use crate::vector::{ElementType, check_dims, check_element};
 use pgrx::pg_sys::{self, Datum, Oid, Relation};
 
 /// What a vector column holds.
@@ -22,10 +22,8 @@ pub enum VectorKind {
     Float4,
     /// `double precision[]`
     Float8,
-    /// `zvec`
-    Zvec,
-    /// pgvector's `vector`, with its binary output function
-    Pgvector(Oid),
+    /// `zvec`, or pgvector's `vector`
+    Float4Vector,
 }
 
 impl VectorKind {
@@ -37,8 +35,8 @@ impl VectorKind {
         match base {
             pg_sys::FLOAT4ARRAYOID => Some(Self::Float4),
             pg_sys::FLOAT8ARRAYOID => Some(Self::Float8),
-            _ if is_vector_type(base) => Some(Self::Zvec),
-            _ => pgvector(base),
+            _ if element_of_type(base) == Some(ElementType::Float4) => Some(Self::Float4Vector),
+            _ => None,
         }
     }
 
@@ -73,23 +71,10 @@ impl VectorKind {
                     Ok(())
                 })
             }
-            Self::Zvec => {
+            Self::Float4Vector => {
                 let vector = VectorArg::new(stored)?;
                 check(vector.len())?;
                 new_vector(dims, |out| fill(out, vector.iter().copied()))
-            }
-            Self::Pgvector(send) => {
-                // SAFETY: the value's own output function; a varlena that it has made
-                let sent = unsafe { Varlena::of_datum(Datum::from(pg_sys::OidSendFunctionCall(send, value))) };
-                sent.with_bytes(|bytes| {
-                    // dimensions, a reserved field, elements
-                    let (head, body) = bytes.split_at_checked(4).unwrap_or_default();
-                    let have = head.first_chunk().map_or(0, |&two| u16::from_be_bytes(two) as usize);
-                    check(have)?;
-                    let elements =
-                        body.chunks_exact(4).map(|four| f32::from_be_bytes([four[0], four[1], four[2], four[3]]));
-                    new_vector(dims, |out| fill(out, elements))
-                })
             }
         }
     }
@@ -107,30 +92,6 @@ fn fill(out: &mut [f32], elements: impl Iterator<Item = f32>) -> Result<()> {
         *to = check_element(from)?;
     }
     Ok(())
-}
-
-/// pgvector's type, told by its name, its extension's name, and that it is a base type, which only superusers make.
-fn pgvector(typid: Oid) -> Option<VectorKind> {
-    // SAFETY: catalog look-ups; the row is released after its last use
-    unsafe {
-        let cache = pg_sys::SysCacheIdentifier::TYPEOID as i32;
-        let row = pg_sys::SearchSysCache1(cache, Datum::from(typid));
-        if row.is_null() {
-            return None;
-        }
-        let form: *const pg_sys::FormData_pg_type = pg_sys::GETSTRUCT(row).cast();
-        let name = std::ffi::CStr::from_ptr((*form).typname.data.as_ptr());
-        let is_base = (*form).typtype as u8 == b'b' && (*form).typlen == -1 && (*form).typelem == pg_sys::InvalidOid;
-        let (matches, send) = (is_base && name == c"vector", (*form).typsend);
-        pg_sys::ReleaseSysCache(row);
-        if !matches || send == pg_sys::InvalidOid {
-            return None;
-        }
-        let extension = pg_sys::getExtensionOfObject(pg_sys::TypeRelationId, typid);
-        let is_pgvector =
-            extension != pg_sys::InvalidOid && pg_sys::get_extension_oid(c"vector".as_ptr(), true) == extension;
-        is_pgvector.then_some(VectorKind::Pgvector(send))
-    }
 }
 
 /// A relation's name as it is written in a statement.
