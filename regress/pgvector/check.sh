@@ -9,7 +9,7 @@ regress/setup.sh && "${MAKE:-make}" --no-print-directory all || exit 1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 bad=0
-for script in regress/server/pgvector.sh regress/pgvector/clients.sh; do
+for script in regress/server/pgvector.sh regress/pgvector/clients.sh regress/pgvector/readme.sh; do
     "$script" 2>&1 | tee -a "$log" || bad=$((bad + 1))
 done
 good=$(grep -c '^ok ' "$log")

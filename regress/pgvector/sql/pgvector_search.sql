@@ -97,4 +97,16 @@ END $$;
 SELECT col, op, count(*) FILTER (WHERE nearly(col, op, quote_literal(CASE col WHEN 'v' THEN v::text ELSE h::text END) || CASE col WHEN 'v' THEN '::vector' ELSE '::halfvec' END, 50)) AS nearly
 FROM random_heap, (VALUES ('v'), ('h')) columns(col), (VALUES ('<->'), ('<#>'), ('<=>'), ('<+>')) operators(op)
 WHERE id <= 10 GROUP BY col, op ORDER BY col, op;
+-- A bound that is a row's own distance, as pgvector rounds it: the condition keeps that row, and whatever else it keeps in the heap.
+CREATE FUNCTION kept(tab text, col text, op text, k int) RETURNS bigint[] LANGUAGE plpgsql AS $$
+DECLARE q text; bound float8; answer bigint[];
+BEGIN
+    EXECUTE format('SELECT %1$s::text FROM random_heap WHERE id = 1', col) INTO q;
+    q := quote_literal(q) || CASE col WHEN 'v' THEN '::vector' ELSE '::halfvec' END;
+    EXECUTE format('SELECT %1$s %2$s %3$s FROM random_heap WHERE id = %4$s', col, op, q, k) INTO bound;
+    EXECUTE format('SELECT array[count(*), sum(id)] FROM (SELECT id FROM %1$s WHERE %2$s %3$s %4$s <= %5$L::float8 ORDER BY %2$s %3$s %4$s LIMIT 2000) r', tab, col, op, q, bound) INTO answer;
+    RETURN answer;
+END $$;
+SELECT col, op, count(*) FILTER (WHERE kept('random_heap', col, op, k) = kept('random_zvec', col, op, k)) AS same
+FROM generate_series(2, 41) k, (VALUES ('v'), ('h')) columns(col), (VALUES ('<->'), ('<#>'), ('<=>'), ('<+>')) operators(op) GROUP BY col, op ORDER BY col, op;
 DROP SCHEMA pgv CASCADE;

@@ -112,4 +112,15 @@ ALTER EXTENSION vector ADD TYPE vector;
 SELECT v FROM pv WHERE id IN (7, 300);
 SELECT * FROM zvec_check('pv');
 DROP SCHEMA other CASCADE;
+-- Collections: of a heap table, and of a zvec table; not of columns with other elements.
+CREATE TABLE collected_heap AS SELECT i AS id, ARRAY[i, 1, 2]::vector(3) AS v, ARRAY[i]::halfvec(1) AS h FROM generate_series(1, 50) i;
+ALTER TABLE collected_heap ADD PRIMARY KEY (id);
+CREATE TABLE collected_zvec (LIKE collected_heap INCLUDING ALL) USING zvec; INSERT INTO collected_zvec TABLE collected_heap;
+SELECT zvec_create_collection(t, t, 'v', 3, 'l2'), zvec_attach_table(t, t, 'id', 'v') FROM unnest(ARRAY['collected_heap', 'collected_zvec']) t;
+UPDATE collected_heap SET v = '[70,1,2]' WHERE id = 7; UPDATE collected_zvec SET v = '[70,1,2]' WHERE id = 7;
+INSERT INTO collected_zvec VALUES (51, '[51,1,2]', '[1]');
+SELECT t, pk, score FROM unnest(ARRAY['collected_heap', 'collected_zvec']) t, zvec_search(t, ARRAY[69, 1, 2]::real[], 2) ORDER BY t, score;
+INSERT INTO collected_heap VALUES (52, '[1,2]');
+SELECT zvec_create_collection('half', 'collected_heap', 'h', 1, 'l2'), zvec_attach_table('half', 'collected_heap', 'id', 'h');
+DROP TABLE collected_heap, collected_zvec;
 DROP TABLE parts, retyped, was, light CASCADE; DROP DOMAIN unit;
