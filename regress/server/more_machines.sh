@@ -150,11 +150,12 @@ sent "the least distance: one row is asked for" "SELECT min(embedding <-> '[0.1,
 # where something between a scan and LIMIT may drop rows, or a server would have to skip some, LIMIT is not asked for
 kept() {
     same "$1: rows" "$2"
-    sent "$1: no LIMIT there" "$2" 0 ' LIMIT [^ ]+$'
+    sent "$1: no LIMIT there" "$2" 0 ' LIMIT '
 }
 kept "OFFSET" "SELECT id FROM items $near LIMIT 3 OFFSET 4"
 kept "WITH TIES" "SELECT id FROM items ORDER BY round((embedding <-> '[0.1,0.2,3,2.5]')::numeric, 1), embedding <-> '[0.1,0.2,3,2.5]' FETCH FIRST 3 ROWS WITH TIES"
-kept "WITH TIES of a distance" "SELECT id FROM items $near FETCH FIRST 3 ROWS WITH TIES"
+kept "WITH TIES of a distance" "SELECT count(*) FROM (SELECT id FROM items WHERE region IN ('exact', 'west') AND embedding IS NOT NULL
+    ORDER BY embedding <#> '[0,0,1,0]' FETCH FIRST 3 ROWS WITH TIES) t"
 kept "a condition that is not sent" "SELECT id FROM items WHERE title || now() > 'item 3' $near LIMIT 3"
 kept "a join" "SELECT i.id FROM items i JOIN (SELECT id FROM plain WHERE tag = 5) p USING (id) ORDER BY i.embedding <-> '[0.1,0.2,3,2.5]' LIMIT 3"
 kept "a semi-join" "SELECT id FROM items i WHERE EXISTS (SELECT FROM plain p WHERE p.id = i.id + 1 AND p.tag = 5) $near LIMIT 3"
