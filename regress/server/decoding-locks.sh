@@ -9,8 +9,9 @@ zvec_start locks "wal_level = logical" "autovacuum = off" "pg_zvec.background_dr
 zvec_result $? "decoding locks: the server starts"
 specs="insert-insert insert-vacuum update-vacuum delete-reuse version-chain rewrite-reader conflict-race conflict-speculative
     row-locks key-locks read-committed serializable alter-reader rollback-value handed-out"
+without_key="conflict-speculative rollback-value handed-out"
 database=decoding_locks
-# with a plugin that knows no publications, or where there is none, all tables published
+# with a plugin that knows no publications, or where there is none, all tables published, which have to have keys then
 psql -X -q -c "CREATE DATABASE $database"
 export PGDATABASE=$database
 psql -X -q -c "CREATE EXTENSION pg_zvec"
@@ -18,6 +19,7 @@ if zvec_has test_decoding; then
     psql -X -q -o /dev/null -c "SELECT pg_create_logical_replication_slot('d', 'test_decoding')"
 else
     psql -X -q -c "CREATE PUBLICATION everything FOR ALL TABLES"
+    for spec in $without_key; do specs=${specs/$spec/}; done
 fi
 pgxs=$("$(zvec_pg_config)" --pgxs)
 zvec_as_server mkdir -p "$ZVEC_SCRATCH/out/results"
@@ -25,7 +27,7 @@ zvec_as_server mkdir -p "$ZVEC_SCRATCH/out/results"
 "${pgxs%/makefiles/*}/test/isolation/pg_isolation_regress" --bindir="$(zvec_psql_as_15)" --inputdir=regress \
     --outputdir="$ZVEC_SCRATCH/out" --dbname=$database --use-existing $specs >"$ZVEC_SCRATCH/tests" 2>&1
 for spec in $specs; do
-    grep -qE "(ok [0-9]+ .*[ -]$spec |test $spec +\.\.\. ok)" "$ZVEC_SCRATCH/tests"
+    grep -qE "^(ok [0-9]+ +- $spec |test $spec +\.\.\. ok)" "$ZVEC_SCRATCH/tests"
     zvec_result $? "decoding locks: $spec"
 done
 cat "$ZVEC_SCRATCH/out/regression.diffs" 2>/dev/null

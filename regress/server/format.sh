@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Files that a released version wrote are read, searched and changed by this one, without dump, rewrite or REINDEX
-# (design/format.md, "Versions"). regress/format/N has those of format N, each fork of each relation as it was.
+# (design/format.md, "Versions"). regress/format/N has those of format N, each fork of each relation as it was; regress/format/N-decoded
+# those of a database in which a plugin decodes all tables: rows have pointers, which name their table by its oid.
 #
-# WRITE=N regress/server/format.sh writes regress/format/N anew: once, by the version that releases it.
+# WRITE=N regress/server/format.sh writes regress/format/N anew: once, by the version that releases it. WRITE=N-decoded the other.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
@@ -17,7 +18,8 @@ CREATE FUNCTION e(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
 CREATE FUNCTION f(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
     'SELECT CASE WHEN \$1 % 13 > 0 THEN ARRAY[\$1 % 7, \$1 % 11, 1 + \$1 % 5]::zvec END';
 CREATE VIEW wanted AS SELECT i AS id, i % 10 AS kind, e(i + i % 3) AS e, f(i) AS f
-    FROM generate_series(1, 900) i WHERE i % 9 > 0;
+    FROM generate_series(1, 900) i WHERE i % 9 > 0;"
+table="
 CREATE TABLE old (id integer NOT NULL, kind integer, e zvec(24) NOT NULL, f zvec(3)) USING zvec;
 ALTER TABLE old SET (autovacuum_enabled = off, toast.autovacuum_enabled = off);
 CREATE INDEX old_l2 ON old USING zvec_hnsw (e);
@@ -42,10 +44,20 @@ path_of() {
     psql -XAtqc "SELECT pg_relation_filepath('$name')"
 }
 
+# new_server CLUSTER: a server with the table, whose oid is the same in each.
+new_server() {
+    zvec_start "$1" "${settings[@]}" && psql -Xq -v ON_ERROR_STOP=1 -c "$schema" && zvec_stop "$1" &&
+        zvec_as_server "$ZVEC_BINDIR/pg_resetwal" -o 1000000 "$ZVEC_SCRATCH/$1/data" >/dev/null && zvec_start "$1" &&
+        psql -Xq -v ON_ERROR_STOP=1 -c "$table" && [ "$(psql -XAtqc "SELECT 'old'::regclass::oid")" = 1000000 ]
+}
+
 settings=("autovacuum = off" "pg_zvec.background_drain = off" "pg_zvec.segment_capacity = 500")
 if [ -n "${WRITE:-}" ]; then
-    zvec_start make "${settings[@]}" && psql -Xq -v ON_ERROR_STOP=1 -c "$schema" && psql -Xq -v ON_ERROR_STOP=1 <<<"$fill" ||
-        exit 1
+    [[ $WRITE != *-decoded ]] || settings+=("wal_level = logical")
+    new_server make || exit 1
+    [[ $WRITE != *-decoded ]] ||
+        psql -Xq -o /dev/null -v ON_ERROR_STOP=1 -c "SELECT pg_create_logical_replication_slot('d', 'test_decoding')" || exit 1
+    psql -Xq -v ON_ERROR_STOP=1 <<<"$fill" || exit 1
     psql -XAtc "SELECT index, segment, nodes, dead, pending FROM zvec_index_stats('old')" \
         -c "SELECT * FROM zvec_segments('old')"
     declare -A paths
@@ -80,7 +92,7 @@ nearest() {
 for format in regress/format/*/; do
     number=$(basename "$format")
     cluster=format-$number
-    zvec_start "$cluster" "${settings[@]}" && psql -Xq -v ON_ERROR_STOP=1 -c "$schema"
+    new_server "$cluster"
     zvec_result $? "format $number: a new server"
     declare -A paths=()
     for name in $relations; do paths[$name]=$(path_of $name); done

@@ -548,7 +548,6 @@ CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN NEW.seen :=
 CREATE TRIGGER see BEFORE INSERT ON mark FOR EACH ROW EXECUTE FUNCTION see();
 ALTER TABLE mark ENABLE ALWAYS TRIGGER see;
 SQL
-marks=0
 for round in 1 2 3 4; do
     pids=()
     for session in 1 2 3; do
@@ -568,13 +567,13 @@ for round in 1 2 3 4; do
     [ $round = 4 ] || ! grep ERROR "$ZVEC_SCRATCH"/churn.?
     zvec_result $? "logical: random changes, seed $seed, round $round"
     agree "... arrive"
-    # those of this round; the last have arrived, too, as they are in the order of the log
     there -d sub -c "SELECT count(*) FROM mark WHERE seen IS DISTINCT FROM digest" -c "SELECT count(*) FROM mark" -At >"$ZVEC_SCRATCH/marks"
     { read -r wrong && read -r seen; } <"$ZVEC_SCRATCH/marks"
-    [ "$wrong" = 0 ] && [ "$seen" -ge $((marks + 2)) ] || { there -d sub -c "SELECT * FROM mark WHERE seen IS DISTINCT FROM digest LIMIT 3"; echo "$wrong of $seen, $marks before" && false; }
+    [ "$wrong" = 0 ] || { there -d sub -c "SELECT * FROM mark WHERE seen IS DISTINCT FROM digest LIMIT 3"; echo "$wrong of $seen" && false; }
     zvec_result $? "logical: ... and the subscriber was right at each place of the log"
-    marks=$seen
 done
+[ "$seen" -ge 8 ]
+zvec_result $? "logical: there were such places"
 there -d sub -c "DROP SUBSCRIPTION s" 2>/dev/null
 # Moving a table to zvec while it is used, as in the README, but within one server; from pgvector's type where it is there
 type=zvec extension=pg_zvec
