@@ -15,17 +15,63 @@ DECLARE
         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
         WHERE e.extname OPERATOR(pg_catalog.=) 'vector');
     the record;
+    lacks text;
 BEGIN
-    -- Types whose bytes are the same. For assignment, so that no call or operator gets more than one meaning.
+    -- What bears these names must be pgvector's, whoever may have made it: types by their input functions in C, which only
+    -- superusers can declare, and operators by theirs. An older pgvector lacks some of them, and somebody else's would be taken.
+    SELECT pg_catalog.format('type "%s"', theirs.type) INTO lacks
+    FROM (VALUES ('vector', 'vector_in'), ('halfvec', 'halfvec_in'), ('sparsevec', 'sparsevec_in')) AS theirs(type, symbol)
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) t.typinput
+        WHERE t.oid OPERATOR(pg_catalog.=) pg_catalog.to_regtype(pg_catalog.concat(pgvector, '.', theirs.type))
+            AND f.prolang OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_language WHERE lanname OPERATOR(pg_catalog.=) 'c')
+            AND f.prosrc OPERATOR(pg_catalog.=) theirs.symbol AND f.probin OPERATOR(pg_catalog.~) '(^|/)vector([.]so)?$');
+    IF lacks IS NULL THEN
+        SELECT pg_catalog.format('operator %s for type "%s"', theirs.operator, theirs.type) INTO lacks
+        FROM (VALUES
+            ('vector', '<->', 'l2_distance'), ('vector', '<#>', 'vector_negative_inner_product'),
+            ('vector', '<=>', 'cosine_distance'), ('vector', '<+>', 'l1_distance'),
+            ('halfvec', '<->', 'halfvec_l2_distance'), ('halfvec', '<#>', 'halfvec_negative_inner_product'),
+            ('halfvec', '<=>', 'halfvec_cosine_distance'), ('halfvec', '<+>', 'halfvec_l1_distance')
+        ) AS theirs(type, operator, symbol)
+        WHERE NOT EXISTS (
+            SELECT FROM pg_catalog.pg_operator o JOIN pg_catalog.pg_proc f ON f.oid OPERATOR(pg_catalog.=) o.oprcode
+            WHERE o.oid OPERATOR(pg_catalog.=) pg_catalog.to_regoperator(pg_catalog.format('%1$s.%2$s(%1$s.%3$s,%1$s.%3$s)',
+                    pgvector, theirs.operator, theirs.type))
+                AND f.prolang OPERATOR(pg_catalog.=) (SELECT oid FROM pg_catalog.pg_language WHERE lanname OPERATOR(pg_catalog.=) 'c')
+                AND f.prosrc OPERATOR(pg_catalog.=) theirs.symbol AND f.probin OPERATOR(pg_catalog.~) '(^|/)vector([.]so)?$');
+    END IF;
+    IF lacks IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = pg_catalog.format('extension "vector" does not have its %s', lacks),
+            HINT = 'pg_zvec_pgvector needs pgvector 0.7.0 or later: update the extension "vector" first.';
+    END IF;
+
+    -- Types whose bytes are the same. For assignment, so that no call or operator gets more than one meaning. In rows of zvec
+    -- tables references in columns of ours and of theirs are laid out in two ways, and only ours read both: so the casts to theirs have
+    -- a function, upon which ALTER TYPE writes rows anew.
     FOR the IN
-        SELECT * FROM (VALUES ('zvec', 'vector'), ('zhalf', 'halfvec'), ('zsparse', 'sparsevec')) AS same(ours, theirs)
+        SELECT *
+        FROM (VALUES ('zvec', 'vector', 'zvec_coerce'), ('zhalf', 'halfvec', 'zhalf_coerce'), ('zsparse', 'sparsevec', NULL)) AS same(ours, theirs, symbol)
     LOOP
         EXECUTE pg_catalog.format($statements$
             CREATE CAST (%2$s.%4$s AS %1$s.%3$s) WITHOUT FUNCTION AS ASSIGNMENT;
-            CREATE CAST (%1$s.%3$s AS %2$s.%4$s) WITHOUT FUNCTION AS ASSIGNMENT;
             COMMENT ON CAST (%2$s.%4$s AS %1$s.%3$s) IS 'the same bytes';
-            COMMENT ON CAST (%1$s.%3$s AS %2$s.%4$s) IS 'the same bytes';
         $statements$, zvec, pgvector, the.ours, the.theirs);
+        IF the.symbol IS NULL THEN
+            EXECUTE pg_catalog.format($statements$
+                CREATE CAST (%1$s.%3$s AS %2$s.%4$s) WITHOUT FUNCTION AS ASSIGNMENT;
+            $statements$, zvec, pgvector, the.ours, the.theirs);
+        ELSE
+            EXECUTE pg_catalog.format($statements$
+                CREATE FUNCTION %4$s(%1$s.%3$s, integer, boolean) RETURNS %2$s.%4$s
+                    AS '$libdir/pg_zvec', %5$L LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+                COMMENT ON FUNCTION %4$s(%1$s.%3$s, integer, boolean) IS 'the same vector';
+                CREATE CAST (%1$s.%3$s AS %2$s.%4$s) WITH FUNCTION %4$s(%1$s.%3$s, integer, boolean) AS ASSIGNMENT;
+            $statements$, zvec, pgvector, the.ours, the.theirs, the.symbol);
+        END IF;
+        EXECUTE pg_catalog.format('COMMENT ON CAST (%1$s.%3$s AS %2$s.%4$s) IS %5$L', zvec, pgvector, the.ours, the.theirs,
+            'the same bytes');
     END LOOP;
 
     -- Casts between types of other elements: the functions of pg_zvec that take, or give, the same bytes.

@@ -19,6 +19,12 @@ SET ROLE pgv_mischief;
 CREATE TYPE mischief.vector AS RANGE (subtype = integer); CREATE TYPE mischief.zvec AS RANGE (subtype = integer);
 CREATE FUNCTION mischief.far(public.vector, public.vector) RETURNS float8 LANGUAGE sql AS 'SELECT 0.0::float8';
 CREATE OPERATOR mischief.<-> (LEFTARG = public.vector, RIGHTARG = public.vector, FUNCTION = mischief.far);
+-- what bears the names of pgvector's types and operators, and is not
+RESET ROLE;
+BEGIN; ALTER TYPE halfvec RENAME TO half_vec; CREATE TYPE halfvec AS RANGE (subtype = numeric); CREATE EXTENSION pg_zvec_pgvector; ROLLBACK;
+BEGIN; ALTER OPERATOR <+> (vector, vector) SET SCHEMA mischief;
+CREATE OPERATOR <+> (LEFTARG = vector, RIGHTARG = vector, FUNCTION = l2_distance); CREATE EXTENSION pg_zvec_pgvector; ROLLBACK;
+SET ROLE pgv_mischief;
 -- anybody who may create in the database may install it, though not without vector
 CREATE EXTENSION pg_zvec_pgvector SCHEMA mischief;
 RESET ROLE;

@@ -27,6 +27,24 @@ INSERT INTO declared (z) SELECT '[1,2]'::vector;
 INSERT INTO declared (h) SELECT '[1,2]'::zhalf;
 INSERT INTO declared (zh) SELECT '[1,2]'::halfvec;
 INSERT INTO declared (zs) SELECT '{1:1}/2'::sparsevec;
+-- A column's type may be changed both ways. To pgvector's, rows are written anew: what stands for a vector in a row of ours would
+-- have dimensions to functions that know nothing of it.
+CREATE TABLE changed (id int, v zvec(3), h zhalf(2)) USING zvec;
+INSERT INTO changed VALUES (1, '[1,2,3]', '[4,5]');
+SELECT pg_relation_filenode('changed') AS before \gset
+ALTER TABLE changed ALTER v TYPE vector(3);
+SELECT pg_relation_filenode('changed') <> :before AS written_anew, pg_relation_filenode('changed') AS before \gset
+\echo :written_anew
+ALTER TABLE changed ALTER h TYPE halfvec;
+SELECT pg_relation_filenode('changed') <> :before AS written_anew, pg_relation_filenode('changed') AS before \gset
+\echo :written_anew
+TABLE changed;
+ALTER TABLE changed ALTER v TYPE vector(2);
+ALTER TABLE changed ALTER v TYPE zvec, ALTER h TYPE zhalf;
+SELECT pg_relation_filenode('changed') <> :before AS written_anew \gset
+\echo :written_anew
+TABLE changed;
+DROP TABLE changed;
 -- what does not fit
 SELECT '[1e6]'::vector::zhalf;
 SELECT '[200]'::vector::zint8;
