@@ -107,7 +107,7 @@ END
 # What documents and comments name is there: what Markdown links to, headings included; documents; sources, by as much of their
 # path as is written, and other files by their whole path.
 documents_lead_somewhere() {
-    local status=0 documents=(README.md design/*.md benches/README.md) sources file word target heading
+    local status=0 documents=(README.md docs/*.md design/*.md benches/README.md) sources file word target heading
     sources=$(find src benches regress -name '*.rs' | sed 's,^,/,')
     for file in "${documents[@]}"; do
         while read -r word; do

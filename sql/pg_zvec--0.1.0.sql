@@ -422,10 +422,24 @@ CREATE TABLE zvec_collection_catalog (
     m pg_catalog.int4,
     ef_construction pg_catalog.int4,
     ef_search pg_catalog.int4,
-    CONSTRAINT zvec_collection_catalog_pkey PRIMARY KEY (name) USING INDEX TABLESPACE pg_default
+    behind pg_catalog.bool NOT NULL DEFAULT false,
+    CONSTRAINT zvec_collection_catalog_pkey PRIMARY KEY (name) USING INDEX TABLESPACE pg_default,
+    CONSTRAINT zvec_collection_catalog_metric_check
+        CHECK (metric OPERATOR(pg_catalog.=) ANY ('{cosine,l2,ip,l1}'::pg_catalog.text[])),
+    CONSTRAINT zvec_collection_catalog_index_type_check
+        CHECK (index_type OPERATOR(pg_catalog.=) ANY ('{hnsw,flat}'::pg_catalog.text[]))
 ) USING heap TABLESPACE pg_default;
 GRANT SELECT ON zvec_collection_catalog TO PUBLIC;
 COMMENT ON TABLE zvec_collection_catalog IS 'collections, as they were made; zvec_collections shows more';
+-- The owner of the database may restore a dump: rows about tables that are theirs, and these tables.
+GRANT INSERT ON zvec_collection_catalog TO pg_database_owner;
+GRANT CREATE ON SCHEMA zvec_collection TO pg_database_owner;
+CREATE FUNCTION zvec_check_collection() RETURNS trigger
+    AS 'MODULE_PATHNAME', 'zvec_check_collection' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION zvec_check_collection() IS 'lets nobody enter collections of others'' tables (internal)';
+CREATE TRIGGER zvec_check_collection BEFORE INSERT OR UPDATE ON zvec_collection_catalog
+    FOR EACH ROW EXECUTE FUNCTION zvec_check_collection();
+ALTER TABLE zvec_collection_catalog ENABLE ALWAYS TRIGGER zvec_check_collection;
 SELECT pg_catalog.pg_extension_config_dump('zvec_collection_catalog'::pg_catalog.regclass, ''::pg_catalog.text);
 
 CREATE FUNCTION zvec_create_collection(
@@ -464,7 +478,7 @@ CREATE FUNCTION zvec_optimize(
     AS 'MODULE_PATHNAME', 'zvec_optimize_named' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 1 COST 100000;
 COMMENT ON FUNCTION zvec_optimize(text) IS 'the same for a collection, or for a table or an index';
 CREATE FUNCTION zvec_stats(name text, OUT key text, OUT value text) RETURNS SETOF record
-    AS 'MODULE_PATHNAME', 'zvec_stats' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 11 COST 100000;
+    AS 'MODULE_PATHNAME', 'zvec_stats' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 12 COST 100000;
 COMMENT ON FUNCTION zvec_stats(text) IS 'what a collection consists of';
 
 CREATE FUNCTION zvec_sync_trigger() RETURNS trigger
@@ -472,6 +486,7 @@ CREATE FUNCTION zvec_sync_trigger() RETURNS trigger
 COMMENT ON FUNCTION zvec_sync_trigger() IS 'makes a collection follow its table; the triggers are made by zvec_attach_table';
 -- who may make triggers that call it could have others' collections follow tables that are not theirs
 REVOKE EXECUTE ON FUNCTION zvec_sync_trigger() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION zvec_sync_trigger() TO pg_database_owner;
 CREATE FUNCTION zvec_follow_changes() RETURNS event_trigger
     AS 'MODULE_PATHNAME', 'zvec_follow_changes' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION zvec_follow_changes() IS 'makes collections follow what becomes of their tables and partitions (internal)';
@@ -480,15 +495,18 @@ CREATE EVENT TRIGGER zvec_follow_drops ON sql_drop EXECUTE FUNCTION zvec_follow_
 CREATE EVENT TRIGGER zvec_follow_changes ON ddl_command_end 
     WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE', 'ALTER FOREIGN TABLE', 'CREATE FOREIGN TABLE', 'CREATE SCHEMA')
     EXECUTE FUNCTION zvec_follow_changes();
+CREATE EVENT TRIGGER zvec_keep_keys ON ddl_command_start WHEN TAG IN ('DROP INDEX') EXECUTE FUNCTION zvec_follow_changes();
+ALTER EVENT TRIGGER zvec_keep_keys ENABLE ALWAYS;
 ALTER EVENT TRIGGER zvec_follow_drops ENABLE ALWAYS;
 ALTER EVENT TRIGGER zvec_follow_changes ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER zvec_keep_keys IS 'refuses to drop concurrently the unique index of an attached table''s key';
 COMMENT ON EVENT TRIGGER zvec_follow_drops IS 'drops what is left of collections whose tables are dropped';
-COMMENT ON EVENT TRIGGER zvec_follow_changes IS 'has collections follow new and detached partitions, owners, and UNLOGGED';
+COMMENT ON EVENT TRIGGER zvec_follow_changes IS 'has collections follow new and detached partitions, owners, UNLOGGED, and enabled triggers';
 
 CREATE VIEW zvec_collections AS
 SELECT c.name, c.source AS table_name, k.attname AS key_column, v.attname AS vector_column,
     d.atttypmod AS dimension, c.metric, c.index_type, c.m, c.ef_construction, c.ef_search,
-    t.oid IS NOT NULL AS attached, r.relowner::pg_catalog.regrole AS owner, c.collection AS relation
+    t.oid IS NOT NULL AS attached, t.oid IS NOT NULL AND NOT c.behind AS follows, r.relowner::pg_catalog.regrole AS owner, c.collection AS relation
 FROM zvec_collection_catalog AS c
     JOIN pg_catalog.pg_class AS r ON r.oid OPERATOR(pg_catalog.=) c.collection::pg_catalog.oid
     JOIN pg_catalog.pg_attribute AS d ON d.attrelid OPERATOR(pg_catalog.=) c.collection::pg_catalog.oid

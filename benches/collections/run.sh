@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a collection costs: `make bench PART=collections`. Prints a Markdown table: INSERT of rows one by one and at once, with the
-# collection's triggers and without; zvec_search and the query that it stands for, pinned to one processor; the rate of two
-# writing sessions and of one. DIMS (384) and ROWS (20000) of vectors. RESULTS=file: each figure as a line of JSON.
+# collection's triggers and without; zvec_search and the query that it stands for, pinned to one processor; the rates of one writing
+# session and of two. DIMS (384) and ROWS (20000) of vectors. RESULTS=file: each figure as a line of JSON.
 set -u -o pipefail
 results=${RESULTS:-}
 [ -z "$results" ] || results=$(realpath -m "$results") || exit 1
@@ -54,13 +54,36 @@ done
 row "search for 10, microseconds" "$(median <"$ZVEC_SCRATCH/plain")" "$(median <"$ZVEC_SCRATCH/ours")" \
     "$(ratio "$(median <"$ZVEC_SCRATCH/plain")" "$(median <"$ZVEC_SCRATCH/ours")")"
 
-# one writing session and two
-q -c "SELECT zvec_create_collection('one_hand', 'one_hand', 'e', $dims, 'l2')" \
-    -c "SELECT zvec_attach_table('one_hand', 'one_hand', 'id', 'e')" >/dev/null
-printf '%s\n' "\\set id random(1, $rows)" "INSERT INTO one_hand (e) SELECT e FROM source WHERE id = :id;" >"$ZVEC_SCRATCH/write.sql"
-q -c "CREATE INDEX ON source (id)" -c "ANALYZE source"
-rate() {
-    pgbench -n -M prepared -c "$1" -j "$1" -T 10 -f "$ZVEC_SCRATCH/write.sql" 2>&1 | awk '/^tps/ { print int($3) } /aborted|ERROR/ { print > "/dev/stderr" }'
+# Writing sessions, each row in a transaction of its own, in a loop in the server, so that no client takes processor time of
+# them: rows a second of one session and of two, and microseconds of processor time that the sessions take for a row. One
+# and two in turn, each beginning with an empty table.
+q -c "CREATE UNIQUE INDEX ON source (id)" -c "ANALYZE source"
+session() { # TABLE FIRST: rows, and hundredths of a second
+    printf '%s\n' "$3" "SELECT pg_backend_pid() AS pid \\gset" "\\setenv PID :pid" \
+        "\\! awk '{ print \$14 + \$15 }' /proc/\$PID/stat" "CALL write_rows('$1', $2, 3, 0);" \
+        "\\! awk '{ print \$14 + \$15 }' /proc/\$PID/stat" | q | tr '\n' ' ' | awk '{ print $2, $3 - $1 }'
 }
-one=$(rate 1) two=$(rate 2)
-row "rows a second, one session and two" "$one" "$two" "$(ratio "$one" "$two")"
+scale() { # NAME TABLE SETTINGS
+    local turn count
+    for ((turn = 0; turn < turns; turn++)); do
+        for count in 1 2; do
+            q -c "TRUNCATE $2"
+            { session "$2" 1 "$3" & [ $count = 1 ] || session "$2" "$rows" "$3" & wait; } |
+                awk '{ rows += $1; ticks += $2 } END { print rows / 3, ticks * 10000 / rows }' >>"$ZVEC_SCRATCH/by$count"
+        done
+    done
+    local one two
+    one=$(cut -d' ' -f1 "$ZVEC_SCRATCH/by1" | median) two=$(cut -d' ' -f1 "$ZVEC_SCRATCH/by2" | median)
+    row "$1: rows a second, one session and two" "${one%.*}" "${two%.*}" "$(ratio "$one" "$two")"
+    one=$(cut -d' ' -f2 "$ZVEC_SCRATCH/by1" | median) two=$(cut -d' ' -f2 "$ZVEC_SCRATCH/by2" | median)
+    row "$1: microseconds of processor a row" "${one%.*}" "${two%.*}" "$(ratio "$one" "$two")"
+    rm "$ZVEC_SCRATCH/by1" "$ZVEC_SCRATCH/by2"
+}
+q -c "SELECT zvec_create_collection('wide', 'wide', 'e', $dims, 'l2', 'flat')" -c "SELECT zvec_attach_table('wide', 'wide', 'id', 'e')" \
+    -c "SELECT zvec_create_collection('linked', 'linked', 'e', $dims, 'l2')" -c "SELECT zvec_attach_table('linked', 'linked', 'id', 'e')" \
+    >/dev/null
+scale "table alone" alone ""
+scale "zvec table, hnsw" vectors ""
+scale "collection, flat" wide ""
+scale "collection, hnsw" linked ""
+scale "collection, hnsw, without a worker" linked "SET pg_zvec.background_drain = off; SET pg_zvec.max_pending = 1000000;"

@@ -6,7 +6,11 @@ CREATE TABLE source AS SELECT i AS id, v(i, :dims) AS e FROM generate_series(1, 
 CREATE TABLE queries AS SELECT i, v(1000000 + i, :dims) AS e FROM generate_series(1, 100) AS i;
 CREATE TABLE bare (id int PRIMARY KEY, e float4[]);
 CREATE TABLE items (id int PRIMARY KEY, e float4[]);
-CREATE TABLE one_hand (id serial PRIMARY KEY, e float4[]);
+CREATE TABLE alone (id serial PRIMARY KEY, e float4[]);
+CREATE TABLE wide (id serial PRIMARY KEY, e float4[]);
+CREATE TABLE linked (id serial PRIMARY KEY, e float4[]);
+CREATE TABLE vectors (id serial PRIMARY KEY, e zvec(:dims)) USING zvec;
+CREATE INDEX ON vectors USING zvec_hnsw (e);
 INSERT INTO bare SELECT * FROM source WHERE id <= :rows;
 INSERT INTO items SELECT * FROM source WHERE id <= :rows;
 SELECT zvec_create_collection('items', 'items', 'e', :dims, 'l2') \g /dev/null
@@ -55,4 +59,25 @@ BEGIN
         IF into_table = 'bare' THEN INSERT INTO bare VALUES (r.id, r.e); ELSE INSERT INTO items VALUES (r.id, r.e); END IF;
     END LOOP;
     RETURN extract(epoch FROM clock_timestamp() - started) * 1e3;
+END $$;
+-- inserts for so many seconds, each row in a transaction of its own; how many
+CREATE PROCEDURE write_rows(into_table text, first int, seconds int, INOUT written int) LANGUAGE plpgsql AS $$
+DECLARE
+    until timestamptz := clock_timestamp() + make_interval(secs => seconds);
+    given float4[];
+    last int;
+BEGIN
+    SELECT max(id) INTO last FROM source;
+    written := 0;
+    WHILE clock_timestamp() < until LOOP
+        SELECT e INTO given FROM source WHERE id = 1 + (first + written) % last;
+        CASE into_table
+            WHEN 'alone' THEN INSERT INTO alone (e) VALUES (given);
+            WHEN 'wide' THEN INSERT INTO wide (e) VALUES (given);
+            WHEN 'linked' THEN INSERT INTO linked (e) VALUES (given);
+            WHEN 'vectors' THEN INSERT INTO vectors (e) VALUES (given);
+        END CASE;
+        written := written + 1;
+        COMMIT;
+    END LOOP;
 END $$;

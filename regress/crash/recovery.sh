@@ -81,4 +81,4 @@ ordeal checksums "checksums and logged hints" "wal_log_hints = on" "autovacuum =
 ordeal minimal "wal_level = minimal" "wal_level = minimal" "max_wal_senders = 0" "full_page_writes = off" \
     "wal_skip_threshold = 100kB"
 ! zvec_has test_decoding || ordeal decoded "rows are logged for decoding" "wal_level = logical" "max_wal_size = 32MB" "autovacuum_naptime = 1" \
-    "shared_buffers = 4MB"
+    "shared_buffers = 4MB" "wal_consistency_checking = 'heap2'"

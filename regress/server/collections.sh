@@ -81,6 +81,83 @@ pg_dump -Fc --clean -f "$ZVEC_SCRATCH/dump2" restored && pg_restore -d cleaned "
     pg_restore --clean --if-exists -d cleaned "$ZVEC_SCRATCH/dump2" 2>"$ZVEC_SCRATCH/clean.err"
 [ "$(q -d cleaned -c "$all")" = "$(q -d restored -c "$all")" ] && same cleaned '"Other"."T ä"' '"of t"' && same cleaned p p
 ok "a dump is restored over another"
+# the owner of a database dumps and restores what is theirs, and can enter nothing else into the catalog
+q -d postgres -c 'CREATE ROLE tenant LOGIN' -c 'CREATE ROLE neighbour LOGIN' -c 'CREATE DATABASE house OWNER tenant' \
+    -c 'CREATE DATABASE moved OWNER tenant' -c 'CREATE DATABASE taken OWNER tenant'
+q -U tenant -d house >/dev/null <<'END'
+CREATE EXTENSION pg_zvec;
+CREATE TABLE t (id int PRIMARY KEY, e float4[]);
+INSERT INTO t SELECT i, ARRAY[i, i % 7, 1] FROM generate_series(1, 500) i;
+SELECT zvec_create_collection('t', 't', 'e', 3, 'l2'), zvec_attach_table('t', 't', 'id', 'e');
+CREATE TABLE p (id int PRIMARY KEY, e float4[]) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
+INSERT INTO p SELECT i, ARRAY[i, i % 7, 1] FROM generate_series(1, 99) i;
+SELECT zvec_create_collection('p', 'p', 'e', 3, 'ip', 'flat'), zvec_attach_table('p', 'p', 'id', 'e');
+END
+pg_dump -U tenant -Fc -f "$ZVEC_SCRATCH/house" house &&
+    pg_restore -U tenant -j4 --exit-on-error -d moved "$ZVEC_SCRATCH/house" 2>"$ZVEC_SCRATCH/moved.err" && [ ! -s "$ZVEC_SCRATCH/moved.err" ] ||
+    { cat "$ZVEC_SCRATCH/moved.err"; false; }
+ok "the owner of a database restores their dump"
+q -U tenant -d moved -c "INSERT INTO t VALUES (1000, '{1000,1,1}')" -c "DELETE FROM p1 WHERE id < 10" &&
+    [ "$(q -U tenant -d moved -c "$all")" = "$(q -U tenant -d house -c "$all")" ] && same moved t t && same moved p p &&
+    [ "$(q -U tenant -d moved -c "$triggers")" = "$(q -U tenant -d house -c "$triggers")" ] &&
+    [ "$(q -U tenant -d moved -c "SELECT pk FROM zvec_search('t', '{1000,0,1}', 1)")" = 1000 ]
+ok "and its collections follow"
+# of others' tables too, where they all become one's own
+q -d moved -c 'CREATE SCHEMA theirs' -c 'CREATE TABLE theirs.t (id int PRIMARY KEY, e float4[])' \
+    -c "SELECT zvec_create_collection('theirs', 'theirs.t', 'e', 3), zvec_attach_table('theirs', 'theirs.t', 'id', 'e')" \
+    -c 'GRANT USAGE ON SCHEMA theirs TO neighbour, tenant' -c "ALTER TABLE theirs.t OWNER TO neighbour" \
+    -c "INSERT INTO theirs.t VALUES (1, '{1,2,3}')" >/dev/null
+pg_dump -Fc --no-acl -f "$ZVEC_SCRATCH/mixed" moved &&
+    pg_restore -U tenant -j4 --no-owner --exit-on-error -d taken "$ZVEC_SCRATCH/mixed" &&
+    [ "$(q -d taken -c "SELECT DISTINCT owner FROM zvec_collections")" = tenant ] && same taken theirs.t theirs && same taken p p
+ok "others' collections become theirs with --no-owner"
+q -U tenant -d moved >/dev/null <<'END'
+CREATE TABLE zvec_collection.made (key text PRIMARY KEY, vector zvec(3) NOT NULL) USING zvec;
+CREATE TABLE zvec_collection.heap (key text PRIMARY KEY, vector zvec(3) NOT NULL) USING heap;
+CREATE TABLE made (key text PRIMARY KEY, vector zvec(3) NOT NULL) USING zvec;
+CREATE VIEW seen AS SELECT 1 AS id;
+END
+# enters NAME COLLECTION SOURCE [METRIC] [INDEX TYPE], as $user: what is complained of
+user=tenant
+enters() {
+    psql -XAtq -v VERBOSITY=sqlstate -U "$user" -d moved 2>&1 -c "INSERT INTO zvec_collection_catalog
+        (name, collection, source, vector_column, metric, index_type) VALUES ('$1', '$2', '$3', 'e', '${4:-l2}', '${5:-flat}')"
+}
+refused=$(enters a zvec_collection.made theirs.t; enters a zvec_collection.theirs t; enters a zvec_collection.theirs theirs.t
+    enters a zvec_collection.heap t; enters a made t; enters a pg_class t; enters a zvec_collection.made pg_class
+    enters a zvec_collection.made seen; enters a zvec_collection.made 1; enters a zvec_collection.t t
+    enters t zvec_collection.made t; enters a zvec_collection.made t 'l2_ops); DROP' ; enters a zvec_collection.made t l2 'flat ON x'
+    user=neighbour; enters a zvec_collection.theirs theirs.t)
+expected=$(printf 'ERROR: %s ' 42501 42501 42501 42501 42501 42501 42501 42501 42P01 42501 23505 23514 23514 42501)
+# shellcheck disable=SC2086,SC2116 # lines become words
+[ "$(echo $refused) " = "$expected" ] || { echo "$refused"; false; }
+ok "and enters nothing that is not theirs"
+psql -XAtq -v VERBOSITY=sqlstate -U tenant -d moved -c "UPDATE zvec_collection_catalog SET name = 'b'" \
+    -c "DELETE FROM zvec_collection_catalog" -c "ALTER TABLE zvec_collection_catalog DISABLE TRIGGER ALL" \
+    -c "TRUNCATE zvec_collection_catalog" >"$ZVEC_SCRATCH/rights" 2>&1
+[ "$(tr '\n' ' ' <"$ZVEC_SCRATCH/rights")" = "ERROR:  42501 ERROR:  42501 ERROR:  42501 ERROR:  42501 " ] || { cat "$ZVEC_SCRATCH/rights"; false; }
+ok "nor changes what is there"
+[ -z "$(enters made zvec_collection.made t)" ] && q -U tenant -d moved -c 'DROP TABLE t' &&
+    [ "$(q -d moved -c "SELECT string_agg(name, ' ' ORDER BY name) FROM zvec_collections")" = "p theirs" ] &&
+    [ "$(q -d moved -c "SELECT to_regclass('zvec_collection.made'), to_regclass('zvec_collection.theirs')")" = "|zvec_collection.theirs" ]
+ok "what they have entered goes with its table"
+# a dump of what is turned off
+q -U tenant -d taken -c "ALTER TABLE p DISABLE TRIGGER USER" -c "DELETE FROM p WHERE id < 20" 2>/dev/null
+createdb -O tenant off && pg_dump -U tenant -Fc -f "$ZVEC_SCRATCH/off" taken &&
+    pg_restore -U tenant -j4 --exit-on-error -d off "$ZVEC_SCRATCH/off" &&
+    [ "$(q -d off -c "SELECT follows FROM zvec_collections WHERE name = 'p'")" = f ] && [ -n "$(differences off p p)" ] &&
+    q -U tenant -d off -c "ALTER TABLE p ENABLE TRIGGER USER" && same off p p &&
+    [ "$(q -d off -c "SELECT follows FROM zvec_collections WHERE name = 'p'")" = t ]
+ok "what is disabled when it is dumped is, when it is restored"
+# rows alone, with triggers disabled, as pg_dump writes them
+q -d house -c "$triggers" >"$ZVEC_SCRATCH/before"
+pg_dump -a --disable-triggers -t t -t p1 house >"$ZVEC_SCRATCH/rows.sql" && grep -q 'DISABLE TRIGGER ALL' "$ZVEC_SCRATCH/rows.sql" &&
+    q -d house -c 'DELETE FROM t; DELETE FROM p1' && q -d house -f "$ZVEC_SCRATCH/rows.sql" >/dev/null 2>&1 &&
+    [ "$(q -d house -c 'SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM p)')" = "500|99" ] && same house t t && same house p p &&
+    q -d house -c "$triggers" | diff "$ZVEC_SCRATCH/before" -
+ok "rows that pg_dump writes with triggers disabled are followed"
+
 rows=$(q -d restored -c 'SELECT count(*) FROM p')
 left="SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal), to_regnamespace('zvec_collection')"
 q -d restored -c 'SET client_min_messages = error; DROP EXTENSION pg_zvec CASCADE' && [ "$(q -d restored -c "$left")" = "$rows|0|" ]

@@ -368,6 +368,21 @@ for level in debug warn; do
     zvec_result $? "launcher: the log at level $level ($got)"
 done
 
+# what waits and nobody asks for is come back to, in its time
+comes one "SELECT workers()" 0
+sql one "CALL add('b', 1, 700)"
+sleep 3
+is one "SELECT pending('b_v')" 700
+zvec_result $? "launcher: what nobody asks for waits"
+set_to pg_zvec.look_interval 2
+comes one "SELECT pending('b_v')" 0
+zvec_result $? "launcher: until the database is looked at again"
+comes one "SELECT workers()" 0
+sql one "CALL add('b', 1, 700)"
+comes one "SELECT pending('b_v')" 0
+zvec_result $? "launcher: and again"
+set_to pg_zvec.look_interval 600
+
 # a plain user sets what is theirs without touching a vector
 sql one "CREATE ROLE setter LOGIN" "GRANT ALL ON SCHEMA public TO setter"
 psql -XAtq -v ON_ERROR_STOP=1 -U setter -d one -c "ALTER ROLE setter SET zvec.ef_search = 12" -c "ALTER ROLE setter SET pg_zvec.query_threads = 1" \

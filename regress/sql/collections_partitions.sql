@@ -1,17 +1,9 @@
 -- Collections of partitioned tables: writes to any level, rows that move, partitions that come and go
 CREATE SCHEMA collections_partitions;
 SET search_path = collections_partitions, public;
-CREATE FUNCTION v(i int) RETURNS float4[] LANGUAGE sql IMMUTABLE AS $$ SELECT ARRAY[i, i % 7, 1]::float4[] $$;
-CREATE FUNCTION differences(collection text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-    c record;
-BEGIN
-    SELECT * INTO STRICT c FROM public.zvec_collections WHERE name = collection;
-    RETURN QUERY EXECUTE format('SELECT coalesce(s.k || '' differs'', ''the collection alone has '' || c.key)
-        FROM (SELECT %1$I::text AS k, %2$I::float4[]::public.zvec AS v FROM %3$s WHERE num_nulls(%1$I, %2$I) = 0) AS s
-        FULL JOIN %4$s AS c ON c.key = s.k
-        WHERE s.k IS NULL OR c.key IS NULL OR c.vector <> s.v', c.key_column, c.vector_column, c.table_name, c.relation);
-END $$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/include/collections.sql'
+\i :helpers
 CREATE TABLE p (id int PRIMARY KEY, e float8[]) PARTITION BY RANGE (id);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (100);
 CREATE TABLE p2 (e float8[], gone int, id int NOT NULL);

@@ -15,6 +15,7 @@ static mut OPTIMIZE_THREADS: i32 = 2;
 static mut REBUILD_THRESHOLD: f64 = 0.2;
 static mut BACKGROUND_DRAIN: bool = true;
 static mut MAX_DRAIN_WORKERS: i32 = -1;
+static mut LOOK_INTERVAL: i32 = 600;
 static mut QUERY_THREADS: i32 = 4;
 static mut MAX_BUFFER_SIZE: i32 = 64 << 10;
 static mut LOG_LEVEL: i32 = LogLevel::Warn as i32;
@@ -92,6 +93,13 @@ pub fn background_drain() -> bool {
 pub fn max_drain_workers() -> Option<u32> {
     // SAFETY: as above
     u32::try_from(unsafe { MAX_DRAIN_WORKERS }).ok()
+}
+
+/// After so many milliseconds all indexes of a database are looked at again for what waits in them.
+#[must_use]
+pub fn look_interval() -> u32 {
+    // SAFETY: as above
+    unsafe { LOOK_INTERVAL as u32 * 1000 }
 }
 
 /// How many threads may help one search.
@@ -270,6 +278,17 @@ pub unsafe fn define() {
             most: 1024,
             context: pg_sys::GucContext::PGC_SIGHUP,
             flags: 0,
+        },
+        Int {
+            name: c"pg_zvec.look_interval",
+            short: c"Sets the time after which background workers look again at all indexes of a database.",
+            long: c"They find what waits in indexes that nobody has asked a worker to see to.",
+            variable: &raw mut LOOK_INTERVAL,
+            default: 600,
+            least: 1,
+            most: 86_400,
+            context: pg_sys::GucContext::PGC_SIGHUP,
+            flags: pg_sys::GUC_UNIT_S as i32,
         },
         Int {
             name: c"pg_zvec.query_threads",

@@ -15,6 +15,7 @@ use crate::pg::list::elements;
 use crate::planner::distance_pathkey;
 use crate::planner::exact_scan;
 use crate::planner::ours::{OURS, is_index_of, is_of};
+use crate::planner::remote_limit;
 use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
 
@@ -53,6 +54,7 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
             distance_pathkey::add_path(root, rel, index);
         }
         exact_scan::add_path(root, rel, &*rte);
+        remote_limit::add_path(root, rel, &*rte);
         // the server's own parallel paths are taken out, and made anew
         let others = elements::<Path>((*rel).partial_pathlist).filter(|&path| !is_of(path.cast(), &OURS));
         (*rel).partial_pathlist =

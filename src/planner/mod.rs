@@ -7,6 +7,7 @@
 //! | [`distance_forms`] | expressions that order as a distance does, and conditions that bound one |
 //! | [`distance_pathkey`] | index paths for a distance and then something else, and for such forms |
 //! | [`exact_scan`] | paths of the plan node that needs no index |
+//! | [`remote_limit`] | LIMIT for foreign tables of postgres_fdw |
 
 #![allow(clippy::missing_safety_doc)]
 
@@ -15,3 +16,4 @@ pub mod distance_pathkey;
 pub mod exact_scan;
 pub mod hooks;
 pub mod ours;
+pub mod remote_limit;

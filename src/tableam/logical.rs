@@ -21,10 +21,11 @@ use crate::pg::error::{boundary, raise};
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{ExtensionLock, Rel};
 use crate::pg::shadow::with_shadow;
-use crate::pg::{buffer, raw, wal};
+use crate::pg::{buffer, list, raw, wal};
+use crate::tableam::partial;
 use crate::tableam::rows;
 use crate::tableam::vectors;
-use crate::tableam::vectors::{Pointer, VectorValue, named_in, reveal};
+use crate::tableam::vectors::{Pointer, VectorColumns, VectorValue, named_in, reveal};
 use pgrx::pg_sys::{self, CommandId, Datum, HeapTuple, ItemPointer, Relation, Snapshot, TM_FailureData, TM_Result};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -358,10 +359,11 @@ fn add_carrier(toast: Rel<'_>) -> buffer::Exclusive {
     buffer::read(toast, block).exclusive()
 }
 
-/// Locks the row at `at` as an update needs it at least, so that the update is certain. False when there will be none.
+/// Locks the row at `at` in `mode`, that of the update to come, so that the update is certain. False when there will be none.
 pub(super) unsafe fn lock_for_update(
     rel: Relation,
     at: ItemPointer,
+    mode: pg_sys::LockTupleMode::Type,
     cid: CommandId,
     crosscheck: Snapshot,
     tmfd: *mut TM_FailureData,
@@ -370,7 +372,7 @@ pub(super) unsafe fn lock_for_update(
     unsafe {
         let mut row = pg_sys::HeapTupleData { t_self: *at, t_tableOid: Rel::of(rel).oid(), ..Default::default() };
         let mut buffer = pg_sys::InvalidBuffer as pg_sys::Buffer;
-        let (mode, policy) = (pg_sys::LockTupleMode::LockTupleNoKeyExclusive, pg_sys::LockWaitPolicy::LockWaitBlock);
+        let policy = pg_sys::LockWaitPolicy::LockWaitBlock;
         let row = &raw mut row;
         let pinned = &raw mut buffer;
         let result = boundary(|| raw::heap_lock_tuple(rel, row, cid, mode, policy, false, pinned, tmfd));
@@ -383,6 +385,38 @@ pub(super) unsafe fn lock_for_update(
         raw::ReleaseBuffer(buffer);
         hit("logical.locked");
         is_certain
+    }
+}
+
+/// The mode in which the heap's code will lock the row at `at` for its update to the values of `slot`, or a stronger one: if it
+/// got a stronger one later, sessions that hold weaker ones, and wait for ours, would wait for each other. `changes` tells
+/// whether what a row has in a vector column changes; `is_toasted`, whether values may be moved out of line.
+pub(super) unsafe fn lock_mode(
+    rel: Relation,
+    at: &pg_sys::ItemPointerData,
+    slot: *mut pg_sys::TupleTableSlot,
+    vectors: &VectorColumns,
+    changes: impl Fn(u16) -> bool,
+    is_toasted: bool,
+) -> pg_sys::LockTupleMode::Type {
+    // SAFETY: rel is open, and the slot's values are there
+    unsafe {
+        let keys = list::index_columns(rel, pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_KEY);
+        let (keys_of_vectors, keys): (Vec<u16>, Vec<u16>) = keys.into_iter().partition(|key| vectors.contains(key));
+        let may_move = |key: &u16| {
+            let i = usize::from(*key);
+            (*compat::attribute((*rel).rd_att, i)).attlen == -1
+                && !*(*slot).tts_isnull.add(i)
+                && !Pointer::is_on_disk(*(*slot).tts_values.add(i))
+        };
+        if keys_of_vectors.into_iter().any(changes)
+            || (is_toasted && keys.iter().any(may_move))
+            || partial::differ(rel, at, slot, &keys)
+        {
+            pg_sys::LockTupleMode::LockTupleExclusive
+        } else {
+            pg_sys::LockTupleMode::LockTupleNoKeyExclusive
+        }
     }
 }
 

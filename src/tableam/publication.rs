@@ -12,11 +12,13 @@ use crate::error::{Error, SqlState};
 use crate::format::store::reference::Form;
 use crate::pg::compat;
 use crate::pg::error::raise;
+use crate::pg::list;
 use crate::pg::list::oids;
 use crate::pg::raw;
 use crate::pg::relation::{OpenRelation, Rel};
 use crate::pg::slots;
 use crate::store;
+use crate::tableam::partial;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Datum, HeapTuple, Oid, Relation, SysCacheIdentifier};
 use smallvec::SmallVec;
@@ -38,6 +40,8 @@ struct Published {
     insert: bool,
     update: bool,
     delete: bool,
+    /// whether one that has updates sends only some of the rows
+    has_filter: bool,
     /// indexes of the vector columns among the columns
     columns: VectorColumns,
 }
@@ -82,6 +86,8 @@ pub(super) struct Needs {
     pub(super) pointers: VectorColumns,
     /// whether the new vectors among them are to be logged for decoding
     pub(super) vectors: bool,
+    /// whether an update may bring a row among those that are sent, so that all of it is
+    pub(super) has_filter: bool,
 }
 
 impl Needs {
@@ -106,20 +112,17 @@ pub(super) unsafe fn needs(rel: Relation, written: Written, columns: &VectorColu
         if rewrites != pg_sys::InvalidOid && !Rel::of(rel).is_temporary() {
             // locked by whoever rewrites it
             let table = OpenRelation::open(rewrites, pg_sys::NoLock as _);
-            return Needs { vectors: false, ..needs(table.raw(), Written::Update, columns) };
+            return Needs { vectors: false, has_filter: false, ..needs(table.raw(), Written::Update, columns) };
         }
         if !is_decoded(rel) {
             return Needs::default();
         }
+        let published = if is_published(rel) { known(rel) } else { Published::default() };
         if slots::are_any_without_publications() {
-            return Needs { pointers: columns.clone(), vectors: true };
+            return Needs { pointers: columns.clone(), vectors: true, has_filter: published.has_filter };
         }
-        if !is_published(rel) {
-            return Needs::default();
-        }
-        let known = known(rel);
-        let vectors = known.has(written);
-        Needs { pointers: known.columns, vectors }
+        let vectors = published.has(written);
+        Needs { pointers: published.columns, vectors, has_filter: published.has_filter }
     }
 }
 
@@ -152,19 +155,36 @@ pub(super) unsafe fn logs_full_rows(rel: Relation) -> bool {
 
 /// Those of `columns` whose old values are sent when the row goes: the replica identity's.
 unsafe fn sent_of_old(rel: Relation, mut columns: VectorColumns) -> VectorColumns {
-    // SAFETY: rel is open; the set is ours to free
+    // SAFETY: rel is open
     unsafe {
         if columns.is_empty() || (*(*rel).rd_rel).relreplident as u8 == pg_sys::REPLICA_IDENTITY_FULL {
             return columns;
         }
         let kind = pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_IDENTITY_KEY;
-        let identity = pg_sys::RelationGetIndexAttrBitmap(rel, kind);
-        columns.retain(|column| {
-            let member = i32::from(*column) + 1 - pg_sys::FirstLowInvalidHeapAttributeNumber;
-            pg_sys::bms_is_member(member, identity)
-        });
-        pg_sys::bms_free(identity);
+        let identity = list::index_columns(rel, kind);
+        columns.retain(|column| identity.contains(column));
         columns
+    }
+}
+
+/// Whether an update of the row version at `at` of the open table `rel` to the values of `slot` may have decoding look at the
+/// old row beside the new one, though not at all of it: the replica identity is a key, and changes. Vectors in it do not count,
+/// since row filters cannot look at them.
+pub(super) unsafe fn changes_key(
+    rel: Relation,
+    at: &pg_sys::ItemPointerData,
+    slot: *mut pg_sys::TupleTableSlot,
+    vectors: &VectorColumns,
+) -> bool {
+    // SAFETY: rel is open, and the slot's values are there
+    unsafe {
+        let identity = (*(*rel).rd_rel).relreplident as u8;
+        if identity == pg_sys::REPLICA_IDENTITY_FULL || identity == pg_sys::REPLICA_IDENTITY_NOTHING {
+            return false;
+        }
+        let mut key = list::index_columns(rel, pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_IDENTITY_KEY);
+        key.retain(|column| !vectors.contains(column));
+        partial::differ(rel, at, slot, &key)
     }
 }
 
@@ -279,6 +299,22 @@ impl Row {
         (!row.is_null()).then(|| Self(row))
     }
 
+    /// Column `number` (from 1) of the row of `cache`; `None` for NULL.
+    unsafe fn attribute(&self, cache: SysCacheIdentifier::Type, number: i16) -> Option<Datum> {
+        let mut is_null = false;
+        // SAFETY: a row of that cache
+        let value = unsafe { pg_sys::SysCacheGetAttr(cache as i32, self.0, number, &mut is_null) };
+        (!is_null).then_some(value)
+    }
+
+    /// Whether the row of `pg_publication_rel` has a row filter.
+    unsafe fn has_filter(&self) -> bool {
+        /// column `prqual`
+        const CONDITION: i16 = 4;
+        // SAFETY: a row of that cache
+        unsafe { self.attribute(SysCacheIdentifier::PUBLICATIONRELMAP, CONDITION).is_some() }
+    }
+
     /// Whether our own transaction has written it.
     unsafe fn is_own(&self) -> bool {
         // SAFETY: a valid tuple
@@ -334,7 +370,13 @@ unsafe fn published(rel: Relation, by_others: bool) -> Published {
                 let top = pg_sys::GetTopMostAncestorInPublication(publication, ancestors, std::ptr::null_mut());
                 sent_as = if top == none { table } else { top };
             }
-            let listed = if form.puballtables { None } else { listed_columns(publication, sent_as) };
+            let mut listed = None;
+            if !form.puballtables
+                && let Some(member) = Row::find(SysCacheIdentifier::PUBLICATIONRELMAP, sent_as, publication)
+            {
+                listed = listed_columns(&member);
+                sum.has_filter |= form.pubupdate && member.has_filter();
+            }
             for column in super::vectors::columns_of(rel) {
                 let attribute = compat::attribute((*rel).rd_att, usize::from(column));
                 let number = if sent_as == table {
@@ -365,29 +407,15 @@ unsafe fn is_member_by_others(publication: Oid, family: &[(Oid, Oid)]) -> bool {
     })
 }
 
-/// The numbers of the columns that `publication` lists for `table`; `None` when it publishes all.
-unsafe fn listed_columns(publication: Oid, table: Oid) -> Option<Vec<i16>> {
-    /// column `prattrs` of `pg_publication_rel`
+/// The numbers of the columns that `member`, a row of `pg_publication_rel`, lists; `None` when all are published.
+unsafe fn listed_columns(member: &Row) -> Option<Vec<i16>> {
+    /// column `prattrs`
     const ATTRIBUTES: i16 = 5;
-    let cache = SysCacheIdentifier::PUBLICATIONRELMAP;
     // SAFETY: an int2vector, which is an array of one dimension without NULLs, is not stored elsewhere
     unsafe {
-        let row = Row::find(cache, table, publication)?;
-        let mut is_null = false;
-        let list = pg_sys::SysCacheGetAttr(cache as i32, row.0, ATTRIBUTES, &mut is_null);
-        if is_null {
-            return None;
-        }
+        let list = member.attribute(SysCacheIdentifier::PUBLICATIONRELMAP, ATTRIBUTES)?;
         let members = pg_sys::pub_collist_to_bitmapset(std::ptr::null_mut(), list, std::ptr::null_mut());
-        let mut numbers = Vec::new();
-        let mut at = -1;
-        loop {
-            at = pg_sys::bms_next_member(members, at);
-            if at < 0 {
-                break;
-            }
-            numbers.push(at as i16);
-        }
+        let numbers = list::members(members).into_iter().map(|member| member as i16).collect();
         pg_sys::bms_free(members);
         Some(numbers)
     }

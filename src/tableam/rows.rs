@@ -47,6 +47,8 @@ pub struct OldRow {
     /// the transaction whose UPDATE made the version, 0 when an INSERT did or it is frozen: snapshots that do not see it
     /// may need a version before
     pub made_by: u32,
+    /// whether it has a pointer of ours in a dropped column
+    pub has_dropped_pointer: bool,
     heap_only: bool,
     root: OnceCell<Tid>,
     /// for each vector column, in the order of [`VectorColumns`], its reference, with the whole generation and its shape
@@ -106,6 +108,24 @@ pub unsafe fn references(
     }
 }
 
+/// Whether a stored tuple has a pointer of ours in a dropped column. One that says that it has values out of line has none
+/// (`logical.rs`).
+unsafe fn dropped_pointer(desc: pg_sys::TupleDesc, tuple: pg_sys::HeapTuple) -> bool {
+    // SAFETY: desc describes tuple
+    unsafe {
+        if u32::from((*(*tuple).t_data).t_infomask) & pg_sys::HEAP_HASEXTERNAL != 0 {
+            return false;
+        }
+        let natts = (*desc).natts as usize;
+        let mut values: SmallVec<[pg_sys::Datum; 16]> = SmallVec::from_elem(pg_sys::Datum::from(0), natts);
+        let mut isnull: SmallVec<[bool; 16]> = SmallVec::from_elem(true, natts);
+        raw::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), isnull.as_mut_ptr());
+        (0..natts).filter(|&i| !isnull[i] && vectors::is_dropped(desc, i)).any(|i| {
+            vectors::Pointer::read(values[i]).is_some_and(|pointer| pointer.table == (*tuple).t_tableOid.to_u32())
+        })
+    }
+}
+
 /// Reads the row version at `at`, whoever can see it; `None` when there is none.
 #[must_use]
 pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, columns: &VectorColumns) -> Option<OldRow> {
@@ -120,7 +140,9 @@ pub unsafe fn old_row(rel: pg_sys::Relation, at: &pg_sys::ItemPointerData, colum
         let oldest = !updated || seen_by_all(rel, tuple.t_data);
         let made = updated && !pg_sys::htup::HeapTupleHeaderFrozen(tuple.t_data);
         let made_by = if made { pg_sys::htup::HeapTupleHeaderGetXmin(tuple.t_data).into_inner() } else { 0 };
-        let mut row = OldRow { tid: own, oldest, made_by, heap_only, root: OnceCell::new(), references };
+        let has_dropped_pointer = vectors::has_dropped((*rel).rd_att) && dropped_pointer((*rel).rd_att, &mut tuple);
+        let root = OnceCell::new();
+        let mut row = OldRow { tid: own, oldest, made_by, has_dropped_pointer, heap_only, root, references };
         drop(page);
         row.complete(rel);
         Some(row)

@@ -63,11 +63,11 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 return result;
             }
             let row = rows::old_row(rel, &at, &columns);
-            if row.as_ref().is_some_and(has_pointers) || logical::has_dropped(rel) {
+            if row.as_ref().is_some_and(has_pointers)
+                && let Some(outside) = Outside::of(rel, &at)
+            {
                 // the heap's code has left them alone
-                if let Some(outside) = Outside::of(rel, &at) {
-                    outside.delete(rel, false);
-                }
+                outside.delete(rel, false);
             }
             if let Some(row) = row
                 && row.references.iter().any(Option::is_some)
@@ -96,7 +96,7 @@ fn plain_references<'r>(columns: &'r VectorColumns, row: &'r OldRow) -> impl Ite
 }
 
 fn has_pointers(row: &OldRow) -> bool {
-    row.references.iter().flatten().any(|reference| reference.form == Form::Pointer)
+    row.has_dropped_pointer || row.references.iter().flatten().any(|reference| reference.form == Form::Pointer)
 }
 
 /// What an update does with one vector column.
@@ -181,6 +181,16 @@ fn references_of(columns: &VectorColumns, plans: &[Plan], needs: &Needs) -> Smal
             }
         })
         .collect()
+}
+
+/// Whether the update changes what the row has in place of the vector of `column`.
+fn changes(columns: &VectorColumns, plans: &[Plan], needs: &Needs, old: &OldRow, column: u16) -> bool {
+    let mut all = columns.iter().zip(plans).zip(&old.references).filter(|((of, _), _)| **of == column);
+    all.any(|((_, plan), before)| match plan {
+        Plan::Null => before.is_some(),
+        Plan::Keep(kept) => needs.form(column, kept.form) != kept.form,
+        Plan::Store(..) => true,
+    })
 }
 
 /// The columns whose vectors decoding could not have from the new row, though it is to have them.
@@ -295,7 +305,7 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             let has_dropped = logical::has_dropped(rel);
             let old = if columns.is_empty() && !has_dropped { None } else { rows::old_row(rel, &otid, &columns) };
             let outside = match &old {
-                Some(old) if has_dropped || has_pointers(old) => Outside::of(rel, &otid).filter(|o| o.has_pointers),
+                Some(old) if has_pointers(old) => Outside::of(rel, &otid).filter(|o| o.has_pointers),
                 _ => None,
             };
             if old.is_some() {
@@ -333,11 +343,25 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
             hit("update.planned");
             let result = if outside.is_some() || logical::any_pointer(&references) {
                 let outside = outside.or_else(|| Outside::of(rel, &otid));
-                let logs = |plan: &Plan, column| matches!(plan, Plan::Store(..)) && needs.logs(column);
+                // as a row that is new to a subscriber it needs its vectors, which the old one is not to be had with
+                let is_sent_whole = needs.has_filter && publication::changes_key(rel, &otid, slot, &columns);
+                let logs = |plan: &Plan, column| {
+                    needs.logs(column)
+                        && match plan {
+                            Plan::Null => false,
+                            Plan::Keep(_) => is_sent_whole,
+                            Plan::Store(..) => true,
+                        }
+                };
+                let is_toasted = NewRow::is_to_be_toasted(tuple);
                 let is_prepared = plans.iter().zip(&columns).any(|(plan, &column)| logs(plan, column))
-                    || NewRow::is_to_be_toasted(tuple)
+                    || is_toasted
                     || outside.as_ref().is_some_and(|outside| outside.has_others);
-                let is_certain = is_prepared && logical::lock_for_update(rel, &mut otid, cid, crosscheck, tmfd);
+                let is_certain = is_prepared && {
+                    let changes = |column| changes(&columns, &plans, &needs, &old, column);
+                    let mode = logical::lock_mode(rel, &otid, slot, &columns, changes, is_toasted);
+                    logical::lock_for_update(rel, &mut otid, mode, cid, crosscheck, tmfd)
+                };
                 let row = if is_certain {
                     let row = NewRow::toast(rel, slot, tuple, outside.as_ref(), 0);
                     set_apart(rel, slot, &columns, &mut plans, &needs, &writer, &row.outside(rel));
@@ -348,12 +372,18 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                 let references = references_of(&columns, &plans, &needs);
                 row.reveal(rel, &references);
                 if is_certain {
-                    for (plan, &column) in plans.iter().zip(&columns) {
-                        if let Plan::Store(value, reservation) = plan
-                            && needs.logs(column)
-                        {
-                            let reference = reference(reservation, value.shape(), Form::Pointer);
-                            logical::log_vector(writer.get().toast(), reference, value);
+                    for (plan, &column) in plans.iter().zip(&columns).filter(|(plan, column)| logs(plan, **column)) {
+                        let toast = writer.get().toast();
+                        match (plan, value(slot, column)) {
+                            (Plan::Store(value, reservation), _) => {
+                                let reference = reference(reservation, value.shape(), Form::Pointer);
+                                logical::log_vector(toast, reference, value);
+                            }
+                            (Plan::Keep(kept), Some(datum)) => {
+                                let element = element_of((*rel).rd_att, column).unwrap_or(ElementType::Float4);
+                                logical::log_vector(toast, *kept, &VectorValue::of(datum, element));
+                            }
+                            _ => {}
                         }
                     }
                 }

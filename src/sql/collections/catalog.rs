@@ -6,9 +6,10 @@
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
 use crate::pg::relation::OpenRelation;
-use crate::pg::spi::text_of;
+use crate::pg::spi::{self, text_of};
 use crate::pg::{compat, raw};
-use crate::sql::collections::home::Home;
+use crate::sql::collections::home::{Home, STORE};
+use crate::sql::collections::source;
 use pgrx::pg_sys::{self, Datum, Oid};
 
 /// A collection, as it was made.
@@ -32,6 +33,8 @@ pub struct Collection {
     pub ef_construction: Option<i32>,
     /// what takes the place of `zvec.ef_search` in its searches, if given
     pub ef_search: Option<i32>,
+    /// whether it may have missed changes of its table, whose triggers for it were disabled
+    pub behind: bool,
 }
 
 /// Its operator of distance.
@@ -44,7 +47,7 @@ pub fn operator(metric: &str) -> &'static str {
     }
 }
 
-const COLUMNS: usize = 9;
+const COLUMNS: usize = 10;
 
 /// All collections.
 #[must_use]
@@ -76,6 +79,7 @@ pub fn all(home: Home) -> Vec<Collection> {
                 m: int(6),
                 ef_construction: int(7),
                 ef_search: int(8),
+                behind: values[9].value() != 0,
             });
         }
         pg_sys::systable_endscan(scan);
@@ -99,6 +103,64 @@ pub fn get(home: Home, name: &str) -> Collection {
                 .hint("The view zvec_collections lists those that there are; zvec_create_collection makes one."),
         )
     })
+}
+
+/// Raises an error unless the current user owns both tables of a row that is put into the catalog, and they are such as
+/// `zvec_create_collection` makes and takes: so who may put rows there, to restore a dump, gains nothing by it.
+fn check_row(home: Home, table: Oid, source: Oid) {
+    // SAFETY: catalog look-ups
+    unsafe {
+        let user = pg_sys::GetUserId();
+        if pg_sys::superuser_arg(user) {
+            return;
+        }
+        let store = pg_sys::get_namespace_oid(spi::c_string(STORE).as_ptr(), false);
+        let kind = |oid| source::class(oid, |form| (form.relkind as u8, form.relnamespace));
+        let is_own = compat::owns(table, user) && compat::owns(source, user);
+        let is_store = is_own && kind(table) == Some((pg_sys::RELKIND_RELATION, store)) && {
+            let opened = OpenRelation::open(table, pg_sys::AccessShareLock as _);
+            crate::tableam::is_zvec_table(opened.rel())
+        };
+        let is_source = kind(source)
+            .is_some_and(|kind| matches!(kind.0, pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE));
+        let is_taken = all(home).iter().any(|other| other.table == table);
+        if !is_store || !is_source || is_taken {
+            raise(
+                Error::new(
+                    SqlState::InsufficientPrivilege,
+                    "a row of zvec_collection_catalog must be of tables of one's own".to_owned(),
+                )
+                .hint("zvec_create_collection makes collections; restore a dump of other owners' with --no-owner, or as a superuser."),
+            );
+        }
+    }
+}
+
+crate::sql_function! {
+    /// `zvec_check_collection() returns trigger`: see above. For rows of `zvec_collection_catalog`.
+    zvec_check_collection(call) {
+        // SAFETY: the function manager's own call, whose context says whether a trigger has called; a trigger for rows has one,
+        // of the table that has it
+        unsafe {
+            let context = (*call.fcinfo()).context;
+            let data = context.cast::<pg_sys::TriggerData>();
+            let home = Home::of(call);
+            if context.is_null()
+                || !pgrx::is_a(context.cast(), pg_sys::NodeTag::T_TriggerData)
+                || (*data).tg_event & pg_sys::TRIGGER_EVENT_ROW == 0
+                || (*(*data).tg_relation).rd_id != home.catalog()
+            {
+                raise(Error::new(SqlState::FeatureNotSupported, "zvec_check_collection was not called by its trigger")
+                    .hint("The extension has the trigger that calls it."));
+            }
+            let row = if (*data).tg_newtuple.is_null() { (*data).tg_trigtuple } else { (*data).tg_newtuple };
+            let (mut values, mut nulls) = ([Datum::from(0); COLUMNS], [false; COLUMNS]);
+            raw::heap_deform_tuple(row, (*(*data).tg_relation).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let oid = |column: usize| if nulls[column] { pg_sys::InvalidOid } else { Oid::from(values[column].value() as u32) };
+            check_row(home, oid(1), oid(2));
+            Ok(Datum::from(row))
+        }
+    }
 }
 
 impl Collection {

@@ -1,18 +1,22 @@
 //! What changes of tables and partitions mean to collections. An event trigger calls here when something was dropped, and when
-//! tables were made, attached, detached, given to others or moved in or out of the log.
+//! tables were made, attached, detached, given to others, moved in or out of the log, or their triggers turned on or off.
 //!
-//! What is done follows from the state of the catalogs, not from the command: so the ways to a state need not be known.
+//! What is done follows from the state of the catalogs, not from the command: so the ways to a state need not be known. But a
+//! command is answered for by whoever gave it: of a collection whose table it has not locked it says nothing, whatever state
+//! that is in, so that nobody's commands wait for, or fail by, what others did to tables of their own.
 
 use crate::error::{Error, SqlState};
-use crate::pg::error::{notice, raise};
+use crate::pg::error::{notice, raise, warning};
 use crate::pg::list::elements;
 use crate::pg::relation;
 use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::Home;
-use crate::sql::collections::manage::{as_owner, as_superuser, detach, drop_table, forget, is_busy, set_owner};
-use crate::sql::collections::source::{self, Trigger};
+use crate::sql::collections::manage::{
+    ENABLE_HINT, as_owner, as_superuser, detach, drop_table, forget, is_busy, set_behind, set_owner,
+};
+use crate::sql::collections::source::{self, Lapse, Trigger};
 use crate::sql::collections::sync::follower;
 use pgrx::is_a;
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, Oid};
@@ -46,6 +50,14 @@ unsafe fn matters(tree: *mut pg_sys::Node) -> bool {
                     | AlterTableType::AT_ChangeOwner
                     | AlterTableType::AT_SetLogged
                     | AlterTableType::AT_SetUnLogged
+                    | AlterTableType::AT_EnableTrig
+                    | AlterTableType::AT_EnableAlwaysTrig
+                    | AlterTableType::AT_EnableReplicaTrig
+                    | AlterTableType::AT_EnableTrigAll
+                    | AlterTableType::AT_EnableTrigUser
+                    | AlterTableType::AT_DisableTrig
+                    | AlterTableType::AT_DisableTrigAll
+                    | AlterTableType::AT_DisableTrigUser
             )
         })
     }
@@ -53,6 +65,22 @@ unsafe fn matters(tree: *mut pg_sys::Node) -> bool {
 
 fn exists(relation: Oid) -> bool {
     source::class(relation, |_| ()).is_some()
+}
+
+/// Whether this transaction has locked a relation as commands that change it do, or more strongly.
+fn has_locked(relation: Oid, least: u32) -> bool {
+    // SAFETY: a look at this backend's locks
+    unsafe { pg_sys::CheckRelationOidLockedByMe(relation, least as _, true) }
+}
+
+/// Whether the command may have changed something about the table of a collection, which has these triggers, or a partition of
+/// it: whatever does locks the table that it changes, and so does who drops an index or a partition of it.
+fn is_concerned(collection: &Collection, triggers: &[Trigger]) -> bool {
+    let tables = triggers.iter().filter(|trigger| trigger.collection == collection.name).map(|trigger| trigger.table);
+    tables
+        .chain([collection.source])
+        .chain(source::partitions(collection.source))
+        .any(|table| has_locked(table, pg_sys::ShareUpdateExclusiveLock))
 }
 
 /// The names of triggers that the command dropped together with their tables.
@@ -85,14 +113,14 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
             collection.announce();
             continue;
         }
-        if own.is_empty() {
+        if own.is_empty() || !is_concerned(&collection, &own) {
             continue;
         }
         let count = |table| own.iter().filter(|trigger| trigger.table == table).count();
         let lacks_one = count(collection.source) < source::TRIGGERS
             || source::partitions(collection.source).into_iter().any(|part| count(part) < source::PART_TRIGGERS);
         if lacks_one {
-            detach(&collection, &own);
+            detach(home, &collection, &own);
             let table = relation::name_of(collection.source);
             notice(
                 format!("{table} is detached from collection \"{name}\""),
@@ -101,7 +129,7 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
             );
             continue;
         }
-        require_key(home, &collection);
+        require_key(home, &collection, &[]);
         if dropped.contains(&source::trigger_name("truncate", name)) {
             // a partition is gone, and which rows it had with it
             follower(home, collection.source, name).settle_all();
@@ -109,8 +137,8 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
     }
 }
 
-/// Raises an error when the key column of an attached table has lost its unique index.
-fn require_key(home: Home, collection: &Collection) {
+/// Raises an error when the key column of an attached table has no unique index but for those `without`.
+fn require_key(home: Home, collection: &Collection, without: &[Oid]) {
     // who holds it against readers is at it, and comes here at the end
     // SAFETY: takes a lock, which is kept
     if !unsafe { pg_sys::ConditionalLockRelationOid(collection.source, pg_sys::AccessShareLock as _) } {
@@ -120,7 +148,7 @@ fn require_key(home: Home, collection: &Collection) {
     // SAFETY: open
     unsafe {
         let Some((key, _)) = source::columns(table.raw(), home.trigger(), &collection.name) else { return };
-        if source::equality(table.raw(), key).is_none() {
+        if source::equality_without(table.raw(), key, without).is_none() {
             let (name, column) = (&collection.name, source::column_name(collection.source, key));
             raise(
                 Error::new(
@@ -133,12 +161,87 @@ fn require_key(home: Home, collection: &Collection) {
     }
 }
 
+/// Raises an error if the command, DROP INDEX CONCURRENTLY, is to drop the last unique index of a key. When such an index has been
+/// dropped it is too late: the command has made it invalid for good before.
+unsafe fn before_drop(home: Home, tree: *mut pg_sys::Node) {
+    // SAFETY: the command's own tree
+    let dropped: Vec<Oid> = unsafe {
+        if tree.is_null() || !is_a(tree, NodeTag::T_DropStmt) {
+            return;
+        }
+        let statement = &*tree.cast::<pg_sys::DropStmt>();
+        if !statement.concurrent || statement.removeType != pg_sys::ObjectType::OBJECT_INDEX {
+            return;
+        }
+        let find = |names| {
+            let (none, missing_ok) = (std::ptr::null_mut(), pg_sys::RVROption::RVR_MISSING_OK);
+            let name = pg_sys::makeRangeVarFromNameList(names);
+            pg_sys::RangeVarGetRelidExtended(name, pg_sys::NoLock as _, missing_ok, None, none)
+        };
+        elements::<pg_sys::List>(statement.objects).map(find).collect()
+    };
+    // SAFETY: catalog look-ups
+    let of = |index: &Oid| unsafe { pg_sys::IndexGetRelation(*index, true) };
+    let tables: Vec<Oid> = dropped.iter().filter(|&&index| index != pg_sys::InvalidOid).map(of).collect();
+    for collection in catalog::all(home).iter().filter(|collection| tables.contains(&collection.source)) {
+        // whoever may not drop the index is told so by the server
+        if collection.is_own() {
+            require_key(home, collection, &dropped);
+        }
+    }
+}
+
+/// Follows that triggers of an attached table were turned on or off: what was missed while they were off is made good when all
+/// of them are on again, and until then it is known that something may have been.
+fn after_switch(home: Home, collection: &Collection, lapses: &[Lapse]) {
+    let (name, of) = (&collection.name, collection.source);
+    let own: Vec<&Lapse> = lapses.iter().filter(|lapse| lapse.trigger.collection == *name).collect();
+    if own.iter().any(|lapse| lapse.remedy.is_none()) {
+        if !collection.behind {
+            as_superuser(&[], |spi| set_behind(spi, home, collection, true));
+            collection.announce();
+            let table = relation::name_of(of);
+            warning(format!("collection \"{name}\" does not follow {table} while triggers are disabled"), ENABLE_HINT);
+        }
+        return;
+    }
+    if !own.is_empty() {
+        as_superuser(&[], |spi| source::mend_triggers(spi, &own));
+    }
+    if !collection.behind {
+        return;
+    }
+    // Against writers. They lock the table before its partitions: who has locked a partition first must not wait for it.
+    let mode = pg_sys::ShareRowExclusiveLock as _;
+    // SAFETY: takes locks, which are kept
+    unsafe {
+        if !pg_sys::ConditionalLockRelationOid(of, mode) {
+            let table = relation::name_of(of);
+            raise(
+                Error::new(
+                    SqlState::ObjectNotInPrerequisiteState,
+                    format!("collection \"{name}\" cannot be brought up to date while others write to {table}"),
+                )
+                .hint("Lock that table first, IN SHARE ROW EXCLUSIVE MODE, in the same transaction."),
+            );
+        }
+        for part in source::partitions(of) {
+            pg_sys::LockRelationOid(part, mode);
+        }
+    }
+    // SAFETY: the new state of the catalogs is to be seen
+    unsafe { pg_sys::CommandCounterIncrement() };
+    follower(home, of, name).catch_up();
+    as_superuser(&[], |spi| set_behind(spi, home, collection, false));
+    collection.announce();
+}
+
 /// Follows what has become of tables and their partitions.
 fn after_change(home: Home, collections: Vec<Collection>) {
     let triggers = as_superuser(&[], |spi| source::triggers(spi, home.trigger()));
     for collection in collections {
         let (name, of) = (&collection.name, collection.source);
-        if !exists(of) || !exists(collection.table) {
+        if !exists(of) || !exists(collection.table) || !is_concerned(&collection, &triggers) {
             continue;
         }
         if source::owner(of) != source::owner(collection.table) {
@@ -168,6 +271,18 @@ fn after_change(home: Home, collections: Vec<Collection>) {
         let come: Vec<Oid> = parts.into_iter().filter(|part| !following.contains(&part.to_u32())).collect();
         let gone: Vec<Oid> = following.difference(&members).map(|&oid| Oid::from(oid)).collect();
         if come.is_empty() && gone.is_empty() {
+            let is_whole = {
+                let count = |table| {
+                    triggers.iter().filter(|trigger| trigger.collection == *name && trigger.table == table).count()
+                };
+                count(of) == source::TRIGGERS
+                    && members.iter().all(|&part| count(Oid::from(part)) == source::PART_TRIGGERS)
+            };
+            // a dump that is restored makes one after the other
+            if is_whole {
+                let lapses = as_superuser(&[], |spi| source::lapses(spi, home.trigger()));
+                after_switch(home, &collection, &lapses);
+            }
             continue;
         }
         as_superuser(&[], |spi| {
@@ -201,6 +316,10 @@ crate::sql_function! {
                     .hint("The extension has the event triggers that call it."));
             }
             let data = &*context.cast::<pg_sys::EventTriggerData>();
+            if CStr::from_ptr(data.event) == c"ddl_command_start" {
+                before_drop(Home::of(call), data.parsetree);
+                return Ok(call.null());
+            }
             let is_drop = CStr::from_ptr(data.event) == c"sql_drop";
             if is_busy() || (!is_drop && !matters(data.parsetree)) {
                 return Ok(call.null());

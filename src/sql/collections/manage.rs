@@ -23,6 +23,9 @@ thread_local! {
     static BUSY: Cell<u32> = const { Cell::new(0) };
 }
 
+/// What to do about a table whose triggers for a collection are disabled.
+pub const ENABLE_HINT: &str = "ALTER TABLE ... ENABLE TRIGGER USER, of the table and its partitions, has it follow again, and brings it up to date.";
+
 /// Whether the changes that are being made are our own.
 #[must_use]
 pub fn is_busy() -> bool {
@@ -444,6 +447,7 @@ crate::sql_function! {
             let on = |table| made.iter().filter(|t| t.table == table && t.collection == name).count();
             require_done(on(of) == source::TRIGGERS);
             require_done(source::partitions(of).into_iter().all(|part| on(part) == source::PART_TRIGGERS));
+            set_behind(spi, home, &collection, false);
             // SAFETY: takes a lock, which is kept
             unsafe { pg_sys::LockRelationOid(collection.table, pg_sys::AccessExclusiveLock as _) };
             // SAFETY: locked
@@ -466,12 +470,27 @@ crate::sql_function! {
 }
 
 /// Ends that a table is followed, and empties the collection.
-pub fn detach(collection: &Collection, triggers: &[Trigger]) {
-    as_superuser(&[], |spi| source::drop_triggers(spi, triggers, &collection.name));
+pub fn detach(home: Home, collection: &Collection, triggers: &[Trigger]) {
+    as_superuser(&[], |spi| {
+        source::drop_triggers(spi, triggers, &collection.name);
+        set_behind(spi, home, collection, false);
+    });
     // triggers for TRUNCATE are their owner's
     let statement = format!("TRUNCATE {}", source::qualified(collection.table));
     as_owner(collection, |spi| spi.execute(&statement, &[], Mode::Write).free());
     collection.announce();
+}
+
+/// Notes whether a collection may have missed changes of its table.
+pub fn set_behind(spi: &Spi, home: Home, collection: &Collection, behind: bool) {
+    if collection.behind == behind {
+        return;
+    }
+    let catalog = source::qualified(home.catalog());
+    let values =
+        [(pg_sys::TEXTOID, Some(crate::pg::srf::text(&collection.name))), (pg_sys::BOOLOID, Some(Datum::from(behind)))];
+    let statement = format!("UPDATE {catalog} SET behind = $2 WHERE name OPERATOR(pg_catalog.=) $1");
+    spi.execute(&statement, &values, Mode::Write);
 }
 
 /// Takes a collection's row out of the catalog.
@@ -481,8 +500,12 @@ pub fn forget(spi: &Spi, home: Home, collection: &Collection) {
     spi.execute(&format!("DELETE FROM {catalog} WHERE name OPERATOR(pg_catalog.=) $1"), &name, Mode::Write);
 }
 
-/// Locks the table of a collection, and its partitions, as DROP TRIGGER does: before the collection's own table.
-fn lock_source(collection: &Collection, triggers: &[Trigger]) {
+/// The collection that the first argument names, which is to be detached or dropped by its owner, and the triggers of its table,
+/// which is locked with its partitions as DROP TRIGGER does: before the collection's own table.
+fn to_end(call: Call<'_>, home: Home) -> (Collection, Vec<Trigger>) {
+    let collection = catalog::get(home, &text(call, 0, "collection_name"));
+    collection.require_own();
+    let triggers = triggers_of(home, &collection.name);
     let mode = if triggers.is_empty() { pg_sys::AccessShareLock } else { pg_sys::AccessExclusiveLock } as _;
     // SAFETY: takes locks, which are kept
     unsafe {
@@ -491,6 +514,9 @@ fn lock_source(collection: &Collection, triggers: &[Trigger]) {
             pg_sys::LockRelationOid(part, mode);
         }
     }
+    // as they are now that nobody changes them
+    let triggers = triggers_of(home, &collection.name);
+    (collection, triggers)
 }
 
 crate::sql_function! {
@@ -498,19 +524,15 @@ crate::sql_function! {
     /// not own the table; 55000 where none is attached.
     zvec_detach_table(call) {
         let home = Home::of(call);
-        let name = text(call, 0, "collection_name");
-        let collection = catalog::get(home, &name);
-        collection.require_own();
-        lock_source(&collection, &triggers_of(home, &name));
-        let triggers = triggers_of(home, &name);
+        let (collection, triggers) = to_end(call, home);
         if triggers.is_empty() {
             raise(Error::new(
                 SqlState::ObjectNotInPrerequisiteState,
-                format!("no table is attached to collection \"{name}\""),
+                format!("no table is attached to collection \"{}\"", collection.name),
             )
             .hint("Use zvec_attach_table to attach one, zvec_drop_collection to drop the collection."));
         }
-        detach(&collection, &triggers);
+        detach(home, &collection, &triggers);
         Ok(Datum::from(0))
     }
 }
@@ -520,14 +542,10 @@ crate::sql_function! {
     /// the table; 2BP01 where something else depends on the collection.
     zvec_drop_collection(call) {
         let home = Home::of(call);
-        let name = text(call, 0, "collection_name");
-        let collection = catalog::get(home, &name);
-        collection.require_own();
-        lock_source(&collection, &triggers_of(home, &name));
-        let triggers = triggers_of(home, &name);
+        let (collection, triggers) = to_end(call, home);
         collection.announce();
         as_superuser(&[], |spi| {
-            source::drop_triggers(spi, &triggers, &name);
+            source::drop_triggers(spi, &triggers, &collection.name);
             drop_table(spi, collection.table, "");
             forget(spi, home, &collection);
         });

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, SqlState};
 use crate::pg::array::Array;
-use crate::pg::error::raise;
+use crate::pg::error::{raise, warning};
 use crate::pg::function::Call;
 use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{self, Mode, Plan, Spi};
@@ -16,7 +16,7 @@ use crate::sql::arg::new_vector;
 use crate::sql::collections::cache::{self, Cache};
 use crate::sql::collections::home::Home;
 use crate::sql::collections::key::{self, KeyType};
-use crate::sql::collections::manage::text;
+use crate::sql::collections::manage::{ENABLE_HINT, text};
 use crate::sql::collections::{catalog, filter, source};
 use crate::vector::check_element;
 use pgrx::pg_sys::{self, AclResult, Datum, Oid};
@@ -99,6 +99,9 @@ impl Searcher {
         unsafe {
             let Some((key_column, _)) = source::columns(opened.raw(), home.trigger(), name) else { not_attached() };
             let Some(equals) = source::equality(opened.raw(), key_column) else { not_attached() };
+            if collection.behind {
+                warning(format!("collection \"{name}\" does not follow its table: triggers are disabled"), ENABLE_HINT);
+            }
             let schema = home.schema();
             let distance = format!("vector OPERATOR({schema}.{}) $1", catalog::operator(&collection.metric));
             Self {

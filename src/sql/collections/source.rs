@@ -5,7 +5,7 @@ use crate::pg::array::Array;
 use crate::pg::error::{boundary, raise};
 use crate::pg::list::{elements, oids};
 use crate::pg::relation::OpenRelation;
-use crate::pg::spi::{Mode, Spi, from_server, literal, quoted};
+use crate::pg::spi::{Mode, Rows, Spi, from_server, literal, quoted};
 use crate::pg::varlena::Varlena;
 use crate::pg::{compat, raw, relation};
 use crate::sql::arg::{VectorArg, new_vector};
@@ -231,10 +231,23 @@ pub struct Equality {
 /// The table is open.
 #[must_use]
 pub unsafe fn equality(table: Relation, key: i16) -> Option<Equality> {
+    // SAFETY: open
+    unsafe { equality_without(table, key, &[]) }
+}
+
+/// The same, as it would be without some indexes.
+///
+/// # Safety
+/// The table is open.
+#[must_use]
+pub unsafe fn equality_without(table: Relation, key: i16, without: &[Oid]) -> Option<Equality> {
     const BTREE_EQUAL: i16 = 3;
     // SAFETY: open; indexes are opened and closed in turn
     unsafe {
         for oid in oids(pg_sys::RelationGetIndexList(table)) {
+            if without.contains(&oid) {
+                continue;
+            }
             let index = OpenRelation::open(oid, pg_sys::AccessShareLock as _);
             let form = &*(*index.raw()).rd_index;
             let is_whole = !crate::pg::restricted::has_condition(index.rel());
@@ -368,6 +381,17 @@ pub struct Trigger {
     pub collection: String,
 }
 
+impl Trigger {
+    /// That of the first three columns of a row.
+    fn of(rows: &Rows<'_>, row: usize) -> Self {
+        Self {
+            table: rows.value(row, 0).map_or(pg_sys::InvalidOid, |oid| Oid::from(oid.value() as u32)),
+            name: rows.text(row, 1).unwrap_or_default(),
+            collection: rows.text(row, 2).unwrap_or_default(),
+        }
+    }
+}
+
 /// How many triggers an attached table has.
 pub const TRIGGERS: usize = 5;
 /// And each partition of one.
@@ -388,13 +412,55 @@ pub fn triggers(spi: &Spi, trigger: Oid) -> Vec<Trigger> {
         &[(pg_sys::OIDOID, Some(Datum::from(trigger)))],
         Mode::Write,
     );
+    (0..rows.len()).map(|row| Trigger::of(&rows, row)).collect()
+}
+
+/// A trigger of a collection that does not fire when it should.
+#[derive(Clone, Debug)]
+pub struct Lapse {
+    /// which one
+    pub trigger: Trigger,
+    /// how it is made to fire as it should, or `None` if changes pass the collection by until somebody enables it
+    pub remedy: Option<&'static str>,
+}
+
+/// All triggers that call `trigger`, copies for partitions too, that do not fire when [`make_triggers`] and [`make_row_trigger`]
+/// have them fire. Those that ENABLE TRIGGER ALL has made fire like any other can be told what is special of them; those that are
+/// disabled, or fire only where changes of another server are applied, somebody has turned off.
+#[must_use]
+pub fn lapses(spi: &Spi, trigger: Oid) -> Vec<Lapse> {
+    let rows = spi.execute(
+        "SELECT t.tgrelid, t.tgname::pg_catalog.text, \
+            pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) - 1), \
+                pg_catalog.getdatabaseencoding()), \
+            CASE WHEN t.tgenabled OPERATOR(pg_catalog.<>) 'O' THEN NULL WHEN k.is_row THEN 'REPLICA' ELSE 'ALWAYS' END \
+         FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_trigger AS t ON t.oid OPERATOR(pg_catalog.=) d.objid, \
+            LATERAL (SELECT t.tgtype OPERATOR(pg_catalog.&) 1::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AS is_row, \
+                t.tgtype OPERATOR(pg_catalog.&) 32::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AS is_truncate) AS k \
+         WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass \
+            AND d.refobjid OPERATOR(pg_catalog.=) $1 \
+            AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass \
+            AND t.tgnargs OPERATOR(pg_catalog.=) 1 \
+            AND t.tgenabled OPERATOR(pg_catalog.<>) 'A' \
+            AND t.tgenabled OPERATOR(pg_catalog.<>) CASE WHEN k.is_row THEN 'R' WHEN k.is_truncate THEN 'A' ELSE 'O' END",
+        &[(pg_sys::OIDOID, Some(Datum::from(trigger)))],
+        Mode::Write,
+    );
     (0..rows.len())
-        .map(|row| Trigger {
-            table: rows.value(row, 0).map_or(pg_sys::InvalidOid, |oid| Oid::from(oid.value() as u32)),
-            name: rows.text(row, 1).unwrap_or_default(),
-            collection: rows.text(row, 2).unwrap_or_default(),
+        .map(|row| Lapse {
+            trigger: Trigger::of(&rows, row),
+            remedy: rows.text(row, 3).map(|mode| if mode == "REPLICA" { "REPLICA" } else { "ALWAYS" }),
         })
         .collect()
+}
+
+/// Makes triggers fire as they should. Run as a superuser.
+pub fn mend_triggers(spi: &Spi, lapses: &[&Lapse]) {
+    for lapse in lapses {
+        let (on, trigger) = (qualified(lapse.trigger.table), quoted(&lapse.trigger.name));
+        let Some(mode) = lapse.remedy else { continue };
+        spi.execute(&format!("ALTER TABLE ONLY {on} ENABLE {mode} TRIGGER {trigger}"), &[], Mode::Write);
+    }
 }
 
 /// The name of a trigger: of `kind`, for the collection `name`, which is cut where it would be too long.

@@ -60,6 +60,7 @@ crate::sql_function! {
             ("index type", Some(collection.index_type.clone())),
             ("metric", Some(collection.metric.clone())),
             ("dimension", Some(dims.to_string())),
+            ("follows", attached.map(|_| if collection.behind { "no" } else { "yes" }.to_owned())),
             ("attached table", attached.map(|_| source::qualified(collection.source))),
             ("key column", attached.map(|columns| column(columns.0))),
             ("vector column", attached.map(|columns| column(columns.1))),

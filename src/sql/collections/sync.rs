@@ -64,6 +64,7 @@ struct Texts {
     put_many: String,
     remove: String,
     all: String,
+    differing: String,
 }
 
 #[derive(Default)]
@@ -73,9 +74,12 @@ struct Plans {
     put_one: OnceCell<Plan>,
     put_many: OnceCell<Plan>,
     remove: OnceCell<Plan>,
+    differing: OnceCell<Plan>,
 }
 
 type Key = (Oid, String);
+/// A key's text, and a vector.
+type Entry = (Box<[u8]>, Datum);
 
 thread_local! {
     static FOLLOWERS: Cache<Key, Follower> = const { RefCell::new(Vec::new()) };
@@ -149,6 +153,12 @@ impl Follower {
                 ),
                 remove: format!("DELETE FROM {to} WHERE key OPERATOR(pg_catalog.=) ANY ($1)"),
                 all: format!("SELECT {k}, {v} FROM {from} WHERE {k} IS NOT NULL AND {v} IS NOT NULL"),
+                differing: format!(
+                    "SELECT t.n FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS t(k, v, n) \
+                     WHERE NOT EXISTS (SELECT FROM {to} AS c WHERE c.key OPERATOR(pg_catalog.=) t.k \
+                        AND c.vector OPERATOR({}.=) t.v)",
+                    home.schema()
+                ),
             };
             let vector_type = home.vector_type();
             Self {
@@ -250,7 +260,9 @@ impl Follower {
         self.writing(|| spi.run(plan, &[Some(keys)], Mode::Write, 0).free());
     }
 
-    /// Makes what the collection has of these keys what the table has of them.
+    /// Makes what the collection has of these keys what the table has of them. In the mode `Read` both are looked at under the
+    /// active snapshot, and only what differs there is changed: so keys that others write are left to them, since no snapshot
+    /// sees the one without the other.
     fn settle(&self, spi: &Spi, keys: &mut Touched, mode: Mode) {
         let (plans, texts) = (&self.plans, &self.texts);
         let rows = if let [value] = keys.values[..] {
@@ -271,12 +283,11 @@ impl Follower {
                 bytes += self.dims * size_of::<f32>();
             }
             if bytes >= VECTOR_BYTES {
-                self.put(spi, &there);
-                there.clear();
+                self.put_wanted(spi, &mut there, mode);
                 bytes = 0;
             }
         }
-        self.put(spi, &there);
+        self.put_wanted(spi, &mut there, mode);
         if !keys.texts.is_empty() {
             let gone = key::text_array(keys.texts.iter().map(|text| &**text));
             self.remove(spi, gone);
@@ -285,8 +296,26 @@ impl Follower {
         keys.clear();
     }
 
+    /// Enters vectors into the collection, as [`Follower::settle`] has it, and forgets them.
+    fn put_wanted(&self, spi: &Spi, entries: &mut Vec<Entry>, mode: Mode) {
+        let entries = std::mem::take(entries);
+        if mode == Mode::Write || entries.is_empty() {
+            return self.put(spi, &entries);
+        }
+        let types = [pg_sys::TEXTARRAYOID, self.vector_array];
+        let prepare = || spi.prepare(&self.texts.differing, &types, pg_sys::CURSOR_OPT_GENERIC_PLAN);
+        let plan = self.plans.differing.get_or_init(prepare);
+        let keys = key::text_array(entries.iter().map(|entry| &*entry.0));
+        let vectors = self.vectors(&entries);
+        let rows = self.writing(|| spi.run(plan, &[Some(keys), Some(vectors)], Mode::Read, 0));
+        let differs: HashSet<usize> = (0..rows.len()).filter_map(|row| Some(rows.value(row, 0)?.value() - 1)).collect();
+        rows.free();
+        let entries = entries.into_iter().enumerate().filter(|(n, _)| differs.contains(n));
+        self.put(spi, &entries.map(|(_, entry)| entry).collect::<Vec<_>>());
+    }
+
     /// Enters vectors into the collection, by their keys.
-    fn put(&self, spi: &Spi, entries: &[(Box<[u8]>, Datum)]) {
+    fn put(&self, spi: &Spi, entries: &[Entry]) {
         let (plans, texts) = (&self.plans, &self.texts);
         match entries {
             [] => {}
@@ -309,7 +338,7 @@ impl Follower {
         }
     }
 
-    fn vectors(&self, entries: &[(Box<[u8]>, Datum)]) -> Datum {
+    fn vectors(&self, entries: &[Entry]) -> Datum {
         let mut vectors: Vec<Datum> = entries.iter().map(|entry| entry.1).collect();
         // SAFETY: the server copies the vectors, whose type is of variable length, aligned to 4 bytes
         unsafe {
@@ -410,6 +439,12 @@ impl Follower {
             }
             self.settle(spi, &mut touched, Mode::Read);
         });
+    }
+
+    /// Makes the collection what the table is, of which it may have missed any change. Nobody writes to the table.
+    pub fn catch_up(&self) {
+        self.settle_all();
+        self.settle_rows_of(self.root);
     }
 
     /// Notes a key.

@@ -4,10 +4,10 @@
 //! Without it whoever asks has the server start a worker. With it they put the index on the list as well, and wake the launcher;
 //! should it not run just then, because it ended and is started again in a few seconds, they do without it. It has each database
 //! looked at when the server has started, for the list is empty then; when somebody has found no room on the list; and every
-//! ten minutes those that have the extension. While nothing is on the list, and no database has the extension, it sleeps until it
+//! `pg_zvec.look_interval` those that have the extension. While nothing is on the list, and no database has the extension, it sleeps until it
 //! is woken.
 
-use super::queue::{LOOK_EVERY, Queue, attach, queue, set_preloaded};
+use super::queue::{Queue, attach, queue, set_preloaded};
 use super::request::{is_number_free, is_served, launch, most_workers, put};
 use super::transaction::{in_transaction, write_log};
 use crate::pg::relation::OpenRelation;
@@ -160,7 +160,7 @@ impl Launcher {
         }
         let now = Instant::now();
         for (database, ago) in self.queue.looked() {
-            let every = Duration::from_millis(u64::from(LOOK_EVERY));
+            let every = Duration::from_millis(u64::from(settings::look_interval()));
             self.known.insert(database, now + every.saturating_sub(ago));
         }
         self.started.retain(|_, at| now.duration_since(*at) < AGAIN);

@@ -8,7 +8,7 @@
 
 use super::status::Status;
 use crate::pg::error::caught;
-use crate::pg::raw;
+use crate::pg::{raw, settings};
 use pgrx::pg_sys;
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -20,8 +20,6 @@ const PLACES: usize = 256;
 const DATABASES: usize = 64;
 /// How long a worker may take to start, in milliseconds.
 const STARTS_WITHIN: u32 = 1000;
-/// After so many milliseconds all indexes of a database are looked at again.
-pub const LOOK_EVERY: u32 = 600_000;
 /// In the place of an index: all of the database.
 pub const ALL: u32 = 0;
 
@@ -332,7 +330,7 @@ impl Queue {
         for (place, entry) in self.looked.iter().enumerate() {
             let known = entry.load(Ordering::Acquire);
             let age = if known == 0 { u32::MAX } else { now.wrapping_sub(known as u32) };
-            if high(known) == database && age < LOOK_EVERY {
+            if high(known) == database && age < settings::look_interval() {
                 return false;
             }
             if high(known) == database {
