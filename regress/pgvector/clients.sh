@@ -20,7 +20,7 @@ fi
 
 # install PACKAGE...: true if they are there afterwards.
 install() {
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$@" >"$ZVEC_SCRATCH/pip.log" 2>&1 && return
+    "$venv/bin/pip" install --require-virtualenv --quiet --disable-pip-version-check "$@" >"$ZVEC_SCRATCH/pip.log" 2>&1 && return
     echo "SKIP clients: pip install $*: $(tail -n 1 "$ZVEC_SCRATCH/pip.log")"
     false
 }

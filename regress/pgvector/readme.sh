@@ -34,7 +34,7 @@ ran() {
 python() {
     local block=$1 what=$2
     shift 2
-    if ! "$venv/bin/pip" install --quiet --disable-pip-version-check numpy "$@" >"$log" 2>&1; then
+    if ! "$venv/bin/pip" install --require-virtualenv --quiet --disable-pip-version-check numpy "$@" >"$log" 2>&1; then
         echo "SKIP README: $what: pip install $*: $(tail -n 1 "$log")"
         return
     fi
