@@ -129,7 +129,7 @@ refused=$(enters a zvec_collection.made theirs.t; enters a zvec_collection.their
     enters a zvec_collection.made seen; enters a zvec_collection.made 1; enters a zvec_collection.t t
     enters t zvec_collection.made t; enters a zvec_collection.made t 'l2_ops); DROP' ; enters a zvec_collection.made t l2 'flat ON x'
     user=neighbour; enters a zvec_collection.theirs theirs.t)
-expected=$(printf 'ERROR: %s ' 42501 42501 42501 42501 42501 42501 42501 42501 42P01 42501 23505 23514 23514 42501)
+expected=$(printf 'ERROR: %s ' 42501 42501 42501 42501 42501 42501 42501 42501 42501 42501 23505 23514 23514 42501)
 # shellcheck disable=SC2086,SC2116 # lines become words
 [ "$(echo $refused) " = "$expected" ] || { echo "$refused"; false; }
 ok "and enters nothing that is not theirs"

@@ -116,7 +116,8 @@ fn check_row(home: Home, table: Oid, source: Oid) {
         }
         let store = pg_sys::get_namespace_oid(spi::c_string(STORE).as_ptr(), false);
         let kind = |oid| source::class(oid, |form| (form.relkind as u8, form.relnamespace));
-        let is_own = compat::owns(table, user) && compat::owns(source, user);
+        let is_there = kind(table).is_some() && kind(source).is_some();
+        let is_own = is_there && compat::owns(table, user) && compat::owns(source, user);
         let is_store = is_own && kind(table) == Some((pg_sys::RELKIND_RELATION, store)) && {
             let opened = OpenRelation::open(table, pg_sys::AccessShareLock as _);
             crate::tableam::is_zvec_table(opened.rel())
