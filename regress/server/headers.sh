@@ -48,6 +48,9 @@ REFCLASSID Anum_pg_depend_refclassid
 REFOBJID Anum_pg_depend_refobjid
 CLASS_INDEX ClassOidIndexId
 ATTRIBUTES Anum_pg_publication_rel_prattrs
+ROW_FILTER Anum_pg_publication_rel_prqual
+NEW_CID XLOG_HEAP2_NEW_CID
+NEW_CID_BYTES SizeOfHeapNewCid
 END
 }
 

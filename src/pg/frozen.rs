@@ -30,9 +30,8 @@ unsafe fn function<F: Copy>(name: &CStr) -> Option<F> {
 }
 
 /// Changes the open table's relfrozenxid in its catalog entry in place, as VACUUM does, to what `change` makes of it; `change`
-/// raises no error. False when nothing was changed: `change` says so by `None`, or the server is older than 15.9 and has
-/// no safe way to do it.
-unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool {
+/// raises no error. Nothing is changed where `change` says `None`, or the server is older than 15.9 and has no safe way to do it.
+unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) {
     /// `pg_class`'s unique index on oid
     const CLASS_INDEX: u32 = 2662;
     // SAFETY: the types are those of access/genam.h; the entry is found by a key of its column's type
@@ -42,7 +41,7 @@ unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool
             function::<Finish>(c"systable_inplace_update_finish"),
             function::<Cancel>(c"systable_inplace_update_cancel"),
         ) else {
-            return false;
+            return;
         };
         let catalog = OpenRelation::open(pg_sys::RelationRelationId, pg_sys::RowExclusiveLock as _);
         let mut key = ScanKeyData::default();
@@ -53,7 +52,7 @@ unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool
         pg_sys::ffi::pg_guard_ffi_boundary(|| {
             begin(catalog.raw(), CLASS_INDEX.into(), true, none, 1, &raw const key, &raw mut tuple, &raw mut state);
         });
-        let Some(row) = tuple.as_mut() else { return false };
+        let Some(row) = tuple.as_mut() else { return };
         let entry = &mut *pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
         let new = change(entry.relfrozenxid.into_inner());
         if let Some(new) = new {
@@ -61,28 +60,17 @@ unsafe fn update(rel: Relation, change: impl FnOnce(u32) -> Option<u32>) -> bool
         }
         pg_sys::ffi::pg_guard_ffi_boundary(|| if new.is_some() { finish(state, tuple) } else { cancel(state) });
         catalog.close_and_unlock(pg_sys::RowExclusiveLock as _);
-        new.is_some()
     }
 }
 
-/// Sets the open table's relfrozenxid, if it has advanced since it was `before`, back to that; returns how far it had come. The
-/// caller holds the table against VACUUM.
-#[must_use]
-pub unsafe fn hold_back(rel: Relation, before: u32) -> Option<u32> {
-    let mut advanced = None;
+/// Sets the open table's relfrozenxid, if it has advanced further than `limit`, back to that. The caller holds the table against
+/// VACUUM.
+pub unsafe fn hold_back(rel: Relation, limit: u32) {
     // SAFETY: by contract
-    let held = unsafe {
+    unsafe {
         update(rel, |now| {
-            let further = xact::is_normal(before) && xact::is_normal(now) && xact::precedes(before, now);
-            advanced = further.then_some(now);
-            further.then_some(before)
-        })
-    };
-    advanced.filter(|_| held)
-}
-
-/// Advances the open table's relfrozenxid from what [`hold_back`] has set it back to.
-pub unsafe fn advance(rel: Relation, held: u32, new: u32) {
-    // SAFETY: by contract
-    unsafe { update(rel, |now| (now == held).then_some(new)) };
+            let is_further = xact::is_normal(limit) && xact::is_normal(now) && xact::precedes(limit, now);
+            is_further.then_some(limit)
+        });
+    }
 }

@@ -268,4 +268,39 @@ pub fn log_chunk(page: &Exclusive, value: u32, payload: &[&[u8]]) {
     }
 }
 
+/// Logs by which commands of our transaction the row version `header` at `at` of the open table was made and ended, as the heap's
+/// code does for tables that decoding plugins read: their snapshots tell our transaction's own rows by that. The order of this record
+/// and the row's does not matter.
+pub unsafe fn log_commands(rel: Rel<'_>, header: pg_sys::HeapTupleHeader, at: &pg_sys::ItemPointerData) {
+    const NEW_CID: u8 = 0x70;
+    const NO_COMMAND: u32 = u32::MAX;
+    /// the transaction, three commands, the file, the address
+    const NEW_CID_BYTES: usize = 4 + 3 * 4 + 3 * 4 + 6;
+    // SAFETY: by contract, a row version that our transaction has written; what is registered lives until the record is written
+    unsafe {
+        let mask = u32::from((*header).t_infomask);
+        let raw_command = (*header).t_choice.t_heap.t_field3.t_cid;
+        let is_ended = mask & pg_sys::HEAP_XMAX_INVALID == 0 && mask & pg_sys::HEAP_XMAX_LOCK_ONLY == 0;
+        let commands = if mask & pg_sys::HEAP_COMBOCID != 0 {
+            [pg_sys::HeapTupleHeaderGetCmin(header), pg_sys::HeapTupleHeaderGetCmax(header), raw_command]
+        } else if is_ended {
+            [NO_COMMAND, raw_command, NO_COMMAND]
+        } else {
+            [raw_command, NO_COMMAND, NO_COMMAND]
+        };
+        let node = rel.node();
+        let mut record = Vec::with_capacity(NEW_CID_BYTES);
+        let numbers = [pg_sys::GetTopTransactionId().into_inner(), commands[0], commands[1], commands[2]];
+        for number in numbers.into_iter().chain([node.tablespace(), node.database(), node.number()]) {
+            record.extend_from_slice(&number.to_ne_bytes());
+        }
+        for part in [at.ip_blkid.bi_hi, at.ip_blkid.bi_lo, at.ip_posid] {
+            record.extend_from_slice(&part.to_ne_bytes());
+        }
+        raw::XLogBeginInsert();
+        raw::XLogRegisterData(record.as_mut_ptr().cast(), record.len() as _);
+        raw::XLogInsert(pg_sys::RmgrIds::RM_HEAP2_ID as _, NEW_CID);
+    }
+}
+
 const XLOG_HEAP_INSERT: u8 = 0;

@@ -1,6 +1,6 @@
 //! VACUUM's pass over the slots: 24 bytes a vector, never a vector.
 //!
-//! Runs after the rows' VACUUM. Frees what no snapshot can see, takes addresses of removed row versions out, and freezes
+//! Runs before the rows' VACUUM. Frees what no snapshot can see, takes addresses of removed row versions out, and freezes
 //! the rest, so that no slot keeps an old transaction id. A page on which nothing is left to do is only read.
 
 use crate::format::page::PageBytes;
@@ -47,7 +47,7 @@ impl World for Outside<'_> {
 }
 
 impl Store<'_> {
-    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon that the rows' VACUUM has honoured; `dropped` tells
+    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon; `dropped` tells
     /// whether a column was dropped (its vectors are unreachable); `row` tells what a row address leads to.
     pub unsafe fn reclaim(
         &self,

@@ -83,6 +83,7 @@ unsafe fn insert(
                 logical::log_vector(writer.toast(), *reference, &vector.value);
             }
             row.write(rel, |shadow, stored| insert_row(shadow, stored, cid, options, bistate, token));
+            logical::log_commands(rel, &[(*tuple).t_self]);
             row.free_stored();
         } else {
             insert_row(rel, tuple, cid, options, bistate, token);
@@ -282,6 +283,9 @@ unsafe fn insert_with_pointers(
             logical::log_vector(writer.toast(), reference, &vector.value);
         }
         with_shadow(rel, |shadow| heap_multi_insert(shadow, slots, cid, options, bistate));
+        for &slot in slots {
+            logical::log_commands(rel, &[(*slot).tts_tid]);
+        }
         owned
     }
 }

@@ -23,6 +23,7 @@ use crate::pg::relation::{ExtensionLock, Rel};
 use crate::pg::shadow::with_shadow;
 use crate::pg::{buffer, list, raw, wal};
 use crate::tableam::partial;
+use crate::tableam::publication;
 use crate::tableam::rows;
 use crate::tableam::vectors;
 use crate::tableam::vectors::{Pointer, VectorColumns, VectorValue, named_in, reveal};
@@ -124,6 +125,25 @@ impl Drop for Outside {
         if !std::thread::panicking() {
             // SAFETY: a copy of ours
             unsafe { raw::heap_freetuple(self.row) }
+        }
+    }
+}
+
+/// Logs what the heap's code, which had a shadow, has left out of row versions at `written`, where the table is one that decoding
+/// plugins read (`user_catalog_table`).
+pub(super) unsafe fn log_commands(rel: Relation, written: &[pg_sys::ItemPointerData]) {
+    // SAFETY: rel is open; the versions are our transaction's, so they stay as they are
+    unsafe {
+        let options = (*rel).rd_options.cast::<pg_sys::StdRdOptions>();
+        if options.is_null() || !(*options).user_catalog_table || !publication::is_decoded(rel) {
+            return;
+        }
+        for at in written {
+            let own = rows::tid(at);
+            let page = buffer::read(Rel::of(rel), own.block).share();
+            if let Some(row) = rows::tuple_of(rel, &page, own) {
+                wal::log_commands(Rel::of(rel), row.t_data, at);
+            }
         }
     }
 }

@@ -66,6 +66,7 @@ fn zvec_routine() -> &'static pg_sys::TableAmRoutine {
         routine.index_build_range_scan = Some(index_build::index_build_range_scan);
         routine.index_validate_scan = Some(index_build::index_validate_scan);
         routine.relation_copy_for_cluster = Some(copy::relation_copy_for_cluster);
+        routine.relation_size = Some(vacuum::zvec_relation_size);
         routine.relation_vacuum = Some(vacuum::zvec_relation_vacuum);
         routine.relation_needs_toast_table = Some(ddl::relation_needs_toast_table);
         routine.relation_toast_am = Some(ddl::relation_toast_am);

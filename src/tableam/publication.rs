@@ -69,7 +69,7 @@ thread_local! {
 }
 
 /// Whether rows that are written to the open table `rel` reach logical decoding.
-unsafe fn is_decoded(rel: Relation) -> bool {
+pub(super) unsafe fn is_decoded(rel: Relation) -> bool {
     // SAFETY: rel is open
     unsafe {
         pg_sys::wal_level >= pg_sys::WalLevel::WAL_LEVEL_LOGICAL as i32
@@ -310,9 +310,9 @@ impl Row {
     /// Whether the row of `pg_publication_rel` has a row filter.
     unsafe fn has_filter(&self) -> bool {
         /// column `prqual`
-        const CONDITION: i16 = 4;
+        const ROW_FILTER: i16 = 4;
         // SAFETY: a row of that cache
-        unsafe { self.attribute(SysCacheIdentifier::PUBLICATIONRELMAP, CONDITION).is_some() }
+        unsafe { self.attribute(SysCacheIdentifier::PUBLICATIONRELMAP, ROW_FILTER).is_some() }
     }
 
     /// Whether our own transaction has written it.

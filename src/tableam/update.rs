@@ -58,6 +58,9 @@ pub(super) unsafe extern "C-unwind" fn tuple_delete(
                 let delete = heap().tuple_delete.unwrap_unchecked();
                 boundary(|| delete(rel, &mut target, cid, snapshot, crosscheck, wait, tmfd, changing_part))
             };
+            if is_fetched && result == TM_Result::TM_Ok {
+                logical::log_commands(rel, &[at]);
+            }
             hit("delete.row");
             if result != TM_Result::TM_Ok || !may_have_pointers {
                 return result;
@@ -394,6 +397,9 @@ pub(super) unsafe extern "C-unwind" fn tuple_update(
                     })
                 });
                 row.free_stored();
+                if result == TM_Result::TM_Ok {
+                    logical::log_commands(rel, &[otid, (*tuple).t_self]);
+                }
                 if (result == TM_Result::TM_Ok) != is_certain && is_prepared {
                     logical::raise_uncertain(rel);
                 }

@@ -1,14 +1,16 @@
-//! VACUUM: the heap's for the rows, then the pass over the slots.
+//! VACUUM: the pass over the slots, and the heap's for the rows.
 //!
 //! The heap's advances the table's relfrozenxid, which promises of the slots, too, that none of them names an older
-//! transaction. So it is set back until the pass over the slots is through. Where that fails each time, over a damaged page,
-//! say, relfrozenxid gets old, and the server does what it does for rows that cannot be frozen: it sends autovacuum again
-//! and again, then warns of it, and takes no new transactions before old ids come round again.
+//! transaction. It takes the horizon up to which it may advance it first; then it asks for the table's size, and then it
+//! begins. So the pass over the slots takes place when the size is asked for, with a horizon that is taken anew: whatever the
+//! heap's VACUUM records in the end, and whenever a crash comes, the slots are that far already. Where the pass fails each time,
+//! over a damaged page, say, relfrozenxid gets old, and the server does what it does for rows that cannot be frozen: it sends
+//! autovacuum again and again, then warns of it, and takes no new transactions before old ids come round again.
 
 use crate::pg::error::warning;
 use crate::pg::failpoint::hit;
 use crate::pg::relation::{OpenRelation, Rel};
-use crate::pg::{frozen, xact};
+use crate::pg::{compat, frozen, xact};
 use crate::store::{LACKING_HINT, Reclaimed, Store};
 use crate::tableam::row_version;
 use crate::tableam::vectors::columns_of;
@@ -16,7 +18,23 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::pg_sys::{self, BufferAccessStrategy, Relation, VacuumParams};
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// A VACUUM that has not asked for its table's size yet.
+#[derive(Clone, Copy)]
+struct Begun {
+    table: pg_sys::Oid,
+    /// the transaction it runs in, since it may have ended without having asked
+    transaction: u32,
+    horizon: u32,
+}
+
+thread_local! {
+    static BEGUN: Cell<Option<Begun>> = const { Cell::new(None) };
+    /// what the pass over the slots has done, and with what horizon
+    static SETTLED: Cell<Option<(Reclaimed, u32)>> = const { Cell::new(None) };
+}
 
 /// VACUUM of a zvec table.
 #[pgrx::pg_guard]
@@ -27,34 +45,22 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
 ) {
     // SAFETY: the server's own arguments
     unsafe {
-        // a horizon no newer than the one that the rows' VACUUM takes next
-        let mut horizon = pg_sys::GetOldestNonRemovableTransactionId(rel).into_inner();
         let before = (*(*rel).rd_rel).relfrozenxid.into_inner();
+        let horizon = pg_sys::GetOldestNonRemovableTransactionId(rel).into_inner();
+        BEGUN.set(Some(Begun { table: (*rel).rd_id, transaction: compat::local_transaction(), horizon }));
+        SETTLED.set(None);
         let vacuum = super::heap().relation_vacuum.unwrap_unchecked();
         // no guard: nothing here waits to be dropped, and an error keeps all that it says
         vacuum(rel, params, strategy);
-        let toast = (*(*rel).rd_rel).reltoastrelid;
-        if toast == pg_sys::InvalidOid {
-            return;
-        }
-        let advanced = frozen::hold_back(rel, before);
+        BEGUN.set(None);
         hit("vacuum.rows");
-        // the rows' VACUUM has removed what was dead by then
-        if let Some(advanced) = advanced.filter(|&advanced| xact::precedes(horizon, advanced)) {
-            horizon = advanced;
-        }
-        let done = match catch_unwind(AssertUnwindSafe(|| slots(rel, toast, horizon))) {
-            Ok(done) => done,
-            Err(failure) => {
-                warn_of(rel, before, failure.as_ref());
-                resume_unwind(failure)
-            }
-        };
-        hit("vacuum.slots");
-        if let Some(advanced) = advanced {
-            frozen::advance(rel, before, advanced);
-        }
-        if (*params).options & pg_sys::VACOPT_VERBOSE != 0 {
+        let settled = SETTLED.take();
+        // horizons may go back, so that the heap's may be the newer one after all
+        frozen::hold_back(rel, settled.map_or(before, |(_, horizon)| horizon));
+        if let Some((done, _)) = settled
+            && (*(*rel).rd_rel).reltoastrelid != pg_sys::InvalidOid
+            && (*params).options & pg_sys::VACOPT_VERBOSE != 0
+        {
             let name = Rel::of(rel).name();
             pgrx::ereport!(
                 PgLogLevel::INFO,
@@ -62,6 +68,48 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
                 format!("vector store of \"{name}\": {} slots freed, {} hold a vector", done.freed, done.live)
             );
         }
+    }
+}
+
+/// The size of a zvec table's fork. VACUUM asks for it when it has its horizon, and before it reads a row.
+pub unsafe extern "C-unwind" fn zvec_relation_size(rel: Relation, fork: pg_sys::ForkNumber::Type) -> u64 {
+    // SAFETY: the server's own arguments
+    unsafe {
+        if BEGUN.get().is_some() {
+            settle(rel);
+        }
+        super::heap().relation_size.unwrap_unchecked()(rel, fork)
+    }
+}
+
+/// The pass over the slots of `rel`, if a VACUUM of it has begun.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn settle(rel: Relation) {
+    // SAFETY: rel is open
+    unsafe {
+        let Some(begun) = BEGUN.get().filter(|begun| begun.table == (*rel).rd_id) else { return };
+        BEGUN.set(None);
+        let toast = (*(*rel).rd_rel).reltoastrelid;
+        if begun.transaction != compat::local_transaction() {
+            return;
+        }
+        // what was a horizon once stays one
+        let mut horizon = pg_sys::GetOldestNonRemovableTransactionId(rel).into_inner();
+        if xact::precedes(horizon, begun.horizon) {
+            horizon = begun.horizon;
+        }
+        if toast == pg_sys::InvalidOid {
+            SETTLED.set(Some((Reclaimed::default(), horizon)));
+            return;
+        }
+        match catch_unwind(AssertUnwindSafe(|| slots(rel, toast, horizon))) {
+            Ok(done) => SETTLED.set(Some((done, horizon))),
+            Err(failure) => {
+                warn_of(rel, (*(*rel).rd_rel).relfrozenxid.into_inner(), failure.as_ref());
+                resume_unwind(failure)
+            }
+        }
+        hit("vacuum.slots");
     }
 }
 

@@ -71,7 +71,7 @@ pub struct Reclaimer<W> {
 }
 
 impl<W: World> Reclaimer<W> {
-    /// One that has decided nothing yet, with a horizon that the rows' VACUUM has honoured.
+    /// One that has decided nothing yet, with a horizon.
     pub fn new(world: W, oldest_xmin: u32) -> Self {
         Self { world, oldest_xmin, must_see: None }
     }
