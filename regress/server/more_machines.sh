@@ -135,6 +135,9 @@ same "prepared, with a generic plan" "$prepared EXECUTE q ('[0.1,0.2,3,2.5]', 3,
 gives "LIMIT of less than nothing" "$prepared EXECUTE q ('[1,1,1,1]', 1, -1)" "ERROR:  2201W"
 sent "prepared: order, condition and LIMIT are sent as parameters" "${prepared//SELECT/select} EXPLAIN (VERBOSE) EXECUTE q ('[1,1,1,1]', 1, 3)" 2 \
     'tag = \$[12]::integer.*<->\) \$[12]::public.zvec\).* LIMIT \$3::integer$'
+query="SELECT id FROM items WHERE tag = 7 $near LIMIT 3 OFFSET 0"
+same "OFFSET 0: rows" "$query"
+sent "OFFSET 0, as of a first page" "$query" 2 ' LIMIT 3::bigint OFFSET 0::bigint$'
 sent "LIMIT by a subquery" "SELECT id FROM items $near LIMIT (SELECT 3)" 2 "$pushed"
 same "LIMIT by a subquery: rows" "SELECT id FROM items $near LIMIT (SELECT 3)"
 query="SELECT id FROM (SELECT * FROM items_east UNION ALL SELECT * FROM items_west) u $near LIMIT 4"

@@ -12,8 +12,8 @@ use crate::knn::distance_clause::{column_of, metric_of};
 use crate::pg::list::elements;
 use crate::planner::distance_forms::Served;
 use pgrx::pg_sys::{
-    self, ForeignPath, ForeignScan, FuncExpr, List, Node, NodeTag, Path, PathKey, PlannerInfo, Query, RangeTblEntry,
-    RelOptInfo,
+    self, Const, ForeignPath, ForeignScan, FuncExpr, List, Node, NodeTag, Path, PathKey, PlannerInfo, Query,
+    RangeTblEntry, RelOptInfo,
 };
 use std::ffi::CStr;
 
@@ -64,7 +64,7 @@ unsafe fn wants_first_rows(query: &Query) -> bool {
     unsafe {
         query.commandType == pg_sys::CmdType::CMD_SELECT
             && !query.limitCount.is_null()
-            && query.limitOffset.is_null()
+            && skips_none(query.limitOffset)
             && query.limitOption == pg_sys::LimitOption::LIMIT_OPTION_COUNT
             && is_number(query.limitCount)
             && !(query.hasAggs || query.hasWindowFuncs || query.hasTargetSRFs)
@@ -73,6 +73,18 @@ unsafe fn wants_first_rows(query: &Query) -> bool {
             && [query.groupClause, query.groupingSets, query.distinctClause, query.rowMarks]
                 .iter()
                 .all(|list| list.is_null())
+    }
+}
+
+/// Whether it is no OFFSET, or that of a first page.
+unsafe fn skips_none(offset: *mut Node) -> bool {
+    // SAFETY: the planner's own; only a constant is looked at as one. It is of type bigint
+    unsafe {
+        if offset.is_null() {
+            return true;
+        }
+        let constant = offset.cast::<Const>();
+        (*offset).type_ == NodeTag::T_Const && ((*constant).constisnull || (*constant).constvalue.value() == 0)
     }
 }
 
@@ -132,7 +144,8 @@ unsafe fn is_sent(root: *mut PlannerInfo, rel: *mut RelOptInfo, rte: &RangeTblEn
         }
         let sent = CStr::from_ptr((*sent).sval).to_bytes();
         let limit = b" LIMIT ";
-        let end = sent.windows(limit.len()).rposition(|part| part == limit);
-        end.is_some_and(|at| !sent[at + limit.len()..].contains(&b' '))
+        let Some(at) = sent.windows(limit.len()).rposition(|part| part == limit) else { return false };
+        let words: Vec<&[u8]> = sent[at + limit.len()..].split(|&byte| byte == b' ').collect();
+        matches!(words.as_slice(), [_] | [_, b"OFFSET", _])
     }
 }
