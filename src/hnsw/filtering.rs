@@ -159,9 +159,9 @@ mod tests {
         let mut known = expected;
         let (mut cost, mut found) = (0.0, 0u64);
         let all = (share * known.rows).round();
-        let led_to = |count: f64| match known.finder {
+        let led_to = |count: f64| match expected.finder {
             Finder::Indexes(_) => DESCENDED + count * LED_TO,
-            _ => known.cost_of_finding().unwrap_or(f64::INFINITY),
+            _ => expected.cost_of_finding().unwrap_or(f64::INFINITY),
         };
         if known.is_to_find() {
             let most = known.most_to_find();
