@@ -8,12 +8,14 @@
 //! | [`distance_pathkey`] | index paths for a distance and then something else, and for such forms |
 //! | [`exact_scan`] | paths of the plan node that needs no index |
 //! | [`remote_limit`] | LIMIT for foreign tables of postgres_fdw |
+//! | [`graph_scan`] | paths of the plan node that takes conditions into a graph's scan |
 
 #![allow(clippy::missing_safety_doc)]
 
 pub mod distance_forms;
 pub mod distance_pathkey;
 pub mod exact_scan;
+pub mod graph_scan;
 pub mod hooks;
 pub mod ours;
 pub mod remote_limit;

@@ -9,6 +9,7 @@ use crate::pg::relation::Rel;
 use crate::tableam::rows;
 use crate::tableam::rows::item_pointer;
 use crate::tableam::slot;
+use crate::tableam::vectors;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Relation};
 use smallvec::SmallVec;
@@ -20,6 +21,20 @@ pub enum Whose {
     Any,
     /// only one that references this slot and generation
     Vector(SlotNo, Generation),
+}
+
+/// The slot number of the vector in column `attnum` of the row that is in a scan's slot; `None` where that is NULL.
+pub unsafe fn vector_in(slot: *mut pg_sys::TupleTableSlot, attnum: i16) -> Option<SlotNo> {
+    // SAFETY: a slot of a zvec table with a stored row
+    unsafe {
+        let tuple = slot::stored_tuple(slot);
+        let mut is_null = true;
+        let value = pg_sys::htup::heap_getattr(tuple, attnum.into(), (*slot).tts_tupleDescriptor, &mut is_null);
+        if is_null {
+            return None;
+        }
+        vectors::reference_at((*tuple).t_tableOid, value).map(|reference| reference.slot)
+    }
 }
 
 /// Looks up rows of one table under one snapshot.

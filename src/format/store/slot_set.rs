@@ -20,6 +20,12 @@ impl SlotSet {
         self.0.get(&slot.tag()).is_some_and(|positions| positions.contains(slot.position().0))
     }
 
+    /// The positions in one segment, ascending.
+    #[must_use]
+    pub fn of(&self, tag: SegmentTag) -> Option<Positions<'_>> {
+        self.0.get(&tag).map(Positions)
+    }
+
     /// The segments, with the positions of each, ascending.
     pub fn segments(&self) -> impl Iterator<Item = (SegmentTag, Positions<'_>)> {
         self.0.iter().map(|(&tag, positions)| (tag, Positions(positions)))
@@ -34,6 +40,12 @@ impl<'a> Positions<'a> {
     /// Each, ascending.
     pub fn iter(self) -> impl Iterator<Item = Position> + 'a {
         self.0.iter().map(Position)
+    }
+
+    /// Calls `visit` with each of a range, ascending.
+    #[inline]
+    pub fn each_in(self, range: std::ops::Range<u32>, mut visit: impl FnMut(Position)) {
+        self.0.each_in(range, |position| visit(Position(position)));
     }
 
     /// How many there are.
@@ -58,6 +70,9 @@ mod tests {
         let all: Vec<_> =
             set.segments().map(|(tag, positions)| (tag.0, positions.iter().map(|p| p.0).collect())).collect();
         assert_eq!(all, [(2, vec![5]), (7, vec![1, 300])]);
+        assert!(
+            set.of(SegmentTag(2)).is_some_and(|positions| positions.count() == 1) && set.of(SegmentTag(3)).is_none()
+        );
         assert!(set.segments().all(|(_, positions)| positions.count() as usize == positions.iter().count()));
     }
 }

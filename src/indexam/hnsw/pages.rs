@@ -7,6 +7,7 @@ use crate::distance::Metric;
 use crate::error::{Error, SqlState};
 use crate::format::graph::{Area, CodeShape, Entry, GraphNo, GraphRootPage, Header, MapEntry, MetaPage, Root, Shape};
 use crate::format::page::{Damage, PageBytes};
+use crate::format::store::slot_set::Positions;
 use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
 use crate::pg::buffer::hints::{Hints, hints_of};
@@ -371,6 +372,25 @@ impl Graph {
         let (ordinal, at) = Shape::MAP.at(position.0);
         (ordinal < self.map.page.area(Area::Map).pages())
             .then(|| self.read(Area::Map, ordinal, |page| MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])))
+    }
+
+    /// Calls `visit` with where the slots at these positions are in the index, as far as the map has room for them. The map's
+    /// page is locked meanwhile: `visit` looks at no other.
+    pub fn places(&self, positions: Positions<'_>, mut visit: impl FnMut(Position, MapEntry)) {
+        for ordinal in 0..self.map.page.area(Area::Map).pages() {
+            pgrx::check_for_interrupts!();
+            let first = ordinal * Shape::MAP.per_page;
+            let (range, mut any) = (first..first + Shape::MAP.per_page, false);
+            positions.each_in(range.clone(), |_| any = true);
+            if any {
+                self.read(Area::Map, ordinal, |page| {
+                    positions.each_in(range, |position| {
+                        let at = Shape::MAP.at(position.0).1;
+                        visit(position, MapEntry::at(page, at));
+                    });
+                });
+            }
+        }
     }
 
     /// The entries of the pending list, oldest first.

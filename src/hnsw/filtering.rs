@@ -1,0 +1,249 @@
+//! How a search whose rows must satisfy conditions comes by them, and when it changes its mind.
+//!
+//! There are three ways, by what share of the rows satisfies the conditions:
+//!
+//! | | when | what is done |
+//! |---|---|---|
+//! | *asked* | most do | the graph is searched as without conditions, and the rows that it finds are asked in order |
+//! | *among* | some do, and which is known | the graph is searched through nodes of those rows |
+//! | *listed* | few do, and which is known | their codes are compared, one after the other |
+//!
+//! Which rows satisfy the conditions becomes known by a scan of the table, or of other indexes: whether that is worth while is
+//! told by what it costs and by what going on as before will cost, which follows from the share of those rows that did
+//! among the rows that were asked. The planner's estimate counts as much as [`WEIGHT`] rows that were asked, so it decides
+//! how a scan begins and is soon outvoted where it is wrong.
+//!
+//! Costs are in nanoseconds, as measured with all pages in memory. What counts is their ratios.
+//!
+//! A wrong estimate costs about twice as much as the best choice at the most, and what was asked until the evidence outweighs it
+//! (tested below).
+
+#![forbid(unsafe_code)]
+
+/// Looking up a row and asking the conditions.
+const ASKED: f64 = 700.0;
+/// A row that other indexes have led to.
+const LED_TO: f64 = 160.0;
+/// Going through other indexes, before the first row.
+const DESCENDED: f64 = 10_000.0;
+/// Codes compared for each of the nearest that a search settles.
+const COMPARED_PER_FOUND: f64 = 18.0;
+/// How much more a search among known nodes costs than one without conditions.
+const AMONG: f64 = 1.5;
+/// From the set of rows to the nodes, for each.
+const TO_NODE: f64 = 6.0;
+/// So many rows that were asked are as good evidence as the planner's estimate.
+const WEIGHT: f64 = 24.0;
+
+/// How rows that satisfy the conditions can be found without a search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Finder {
+    /// they cannot
+    Nobody,
+    /// by a scan of the table, at these costs
+    Table(f64),
+    /// by other indexes, which lead to this share of the table's rows, as far as the planner knows
+    Indexes(f64),
+    /// by what the index keeps of the rows' columns, at these costs
+    Columns(f64),
+}
+
+/// What is known when it is decided how to go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// rows of the table, about
+    pub rows: f64,
+    /// the share of them that satisfies the conditions, by the planner's estimate
+    pub share: f64,
+    /// rows that the query wants beyond those that it has got
+    pub wanted: f64,
+    /// rows that were asked
+    pub asked: f64,
+    /// those of them that satisfied the conditions
+    pub satisfied: f64,
+    /// how many of the nearest are found without going on
+    pub found: f64,
+    /// how many of the nearest a search settles at the least
+    pub ef: f64,
+    /// bytes of a code
+    pub code_bytes: f64,
+    /// how others find the rows
+    pub finder: Finder,
+}
+
+/// How to go on once the rows are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// through the graph
+    Among,
+    /// one after the other
+    Listed,
+}
+
+impl Known {
+    /// The share of the rows that satisfies the conditions, by estimate and evidence.
+    #[must_use]
+    pub fn likely_share(&self) -> f64 {
+        let least = 0.5 / self.rows.max(1.0);
+        ((self.satisfied + self.share * WEIGHT) / (self.asked + WEIGHT)).clamp(least, 1.0)
+    }
+
+    fn code(&self) -> f64 {
+        40.0 + 0.09 * self.code_bytes
+    }
+
+    fn search(&self) -> f64 {
+        self.ef * COMPARED_PER_FOUND * self.code()
+    }
+
+    /// What it costs to go on asking the rows that the search finds.
+    #[must_use]
+    pub fn cost_of_asking(&self) -> f64 {
+        let looked_at = (self.wanted.max(1.0) / self.likely_share()).min(self.rows);
+        // the search is kept ahead of what is looked at by half
+        let settled = (1.5 * (self.asked + looked_at) - self.found).clamp(0.0, self.rows);
+        let begins = if self.found > 0.0 { 0.0 } else { self.search() };
+        begins + looked_at * ASKED + settled * COMPARED_PER_FOUND * self.code()
+    }
+
+    /// What it costs to find out which rows satisfy the conditions; `None` where nobody can.
+    #[must_use]
+    pub fn cost_of_finding(&self) -> Option<f64> {
+        match self.finder {
+            Finder::Nobody => None,
+            Finder::Table(cost) | Finder::Columns(cost) => Some(cost),
+            Finder::Indexes(share) => Some(DESCENDED + share.max(self.likely_share()) * self.rows * LED_TO),
+        }
+    }
+
+    /// What it costs to order so many rows once they are known, and how that is done.
+    #[must_use]
+    pub fn cost_of_ordering(&self, known: f64) -> (f64, Way) {
+        let listed = known * (self.code() + TO_NODE);
+        let among = self.search() * AMONG + known * TO_NODE;
+        if listed <= among { (listed, Way::Listed) } else { (among, Way::Among) }
+    }
+
+    /// Whether the rows are to be found now, and ordered then: that is cheaper than to go on asking.
+    #[must_use]
+    pub fn is_to_find(&self) -> bool {
+        let Some(finding) = self.cost_of_finding() else { return false };
+        finding + self.cost_of_ordering(self.likely_share() * self.rows).0 < self.cost_of_asking()
+    }
+
+    /// So many rows may be found before that costs twice as much as was expected, and as much as asking.
+    #[must_use]
+    pub fn most_to_find(&self) -> u64 {
+        let each = match self.finder {
+            Finder::Indexes(_) => LED_TO,
+            _ => return u64::MAX,
+        };
+        let expected = self.likely_share() * self.rows;
+        (2.0 * expected).max(self.cost_of_asking() / each).ceil() as u64 + 1
+    }
+
+    /// How much work a search among so many known rows may be, in comparisons of codes, before they are rather listed.
+    #[must_use]
+    pub fn most_work(&self, known: f64) -> u64 {
+        known as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a scan costs that goes by these decisions, by the costs that it goes by, where `share` of the rows satisfy the
+    /// conditions, which are spread evenly.
+    fn cost(expected: Known, share: f64) -> f64 {
+        let mut known = expected;
+        let (mut cost, mut found) = (0.0, 0u64);
+        let all = (share * known.rows).round();
+        let led_to = |count: f64| match expected.finder {
+            Finder::Indexes(_) => DESCENDED + count * LED_TO,
+            _ => expected.cost_of_finding().unwrap_or(f64::INFINITY),
+        };
+        if known.is_to_find() {
+            let most = known.most_to_find();
+            if all <= most as f64 {
+                return led_to(all) + known.cost_of_ordering(all).0;
+            }
+            cost += led_to(most as f64);
+            found = most;
+        }
+        cost += known.search();
+        known.found = known.ef;
+        let wanted = known.wanted;
+        loop {
+            known.asked += 1.0;
+            cost += ASKED;
+            if known.asked + known.asked / 2.0 > known.found {
+                cost += 1.5 * COMPARED_PER_FOUND * known.code();
+            }
+            let satisfied = (known.asked * share).floor();
+            let failed = satisfied == known.satisfied;
+            known.satisfied = satisfied;
+            known.wanted = wanted - satisfied;
+            if known.wanted <= 0.0 || known.asked >= known.rows {
+                return cost;
+            }
+            if failed && known.is_to_find() {
+                return cost + led_to((all - found as f64).max(0.0)) + known.cost_of_ordering(all).0;
+            }
+        }
+    }
+
+    fn best(expected: Known, share: f64) -> f64 {
+        let truth = Known { share, ..expected };
+        let all = share * truth.rows;
+        let found = truth.cost_of_finding().map_or(f64::INFINITY, |cost| cost + truth.cost_of_ordering(all).0);
+        found.min(truth.cost_of_asking())
+    }
+
+    #[test]
+    fn a_wrong_estimate_costs_twice_as_much_at_the_most() {
+        let shares = [0.0, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0];
+        for rows in [10_000.0, 60_000.0, 1e6] {
+            for finder in [Finder::Table(0.0), Finder::Indexes(0.0)] {
+                for (estimate, share) in shares.iter().flat_map(|&a| shares.iter().map(move |&b| (a, b))) {
+                    let is_table = matches!(finder, Finder::Table(_));
+                    let finder = if is_table { Finder::Table(50.0 * rows) } else { Finder::Indexes(estimate) };
+                    let (asked, satisfied, found) = (0.0, 0.0, 0.0);
+                    let (wanted, ef, code_bytes) = (10.0, 64.0, 400.0);
+                    let known =
+                        Known { rows, share: estimate, wanted, asked, satisfied, found, ef, code_bytes, finder };
+                    let (cost, best) = (cost(known, share), best(known, share));
+                    // as many rows as the estimate counts for, and a search, are paid for evidence
+                    let evidence = known.search() + WEIGHT * ASKED;
+                    assert!(
+                        cost <= 2.0 * best + evidence,
+                        "{share} instead of {estimate} of {rows}, {finder:?}: {cost} instead of {best}"
+                    );
+                }
+            }
+        }
+    }
+
+    const TABLE: Finder = Finder::Table(3e6);
+
+    #[test]
+    fn the_way_goes_by_the_share() {
+        let of = |share, finder| Known {
+            rows: 60_000.0,
+            share,
+            wanted: 10.0,
+            asked: 0.0,
+            satisfied: 0.0,
+            found: 0.0,
+            ef: 64.0,
+            code_bytes: 784.0,
+            finder,
+        };
+        assert!(!of(0.5, Finder::Indexes(0.5)).is_to_find() && !of(0.1, TABLE).is_to_find());
+        assert!(of(0.001, Finder::Indexes(0.001)).is_to_find() && of(0.0001, TABLE).is_to_find());
+        assert!(!of(0.0001, Finder::Nobody).is_to_find());
+        assert_eq!(of(0.0, TABLE).cost_of_ordering(200.0).1, Way::Listed);
+        assert_eq!(of(0.0, TABLE).cost_of_ordering(20_000.0).1, Way::Among);
+        assert!(of(0.5, TABLE).most_to_find() == u64::MAX);
+    }
+}
