@@ -7,6 +7,7 @@
 //! | [`grow`] | new graphs, new pages |
 //! | [`table`] | what must be known of the table |
 //! | [`insert`] | noting a row's vector in the pending list |
+//! | [`included`] | included columns |
 //! | [`pending`] | the pending list |
 //! | [`search`] | the graph on pages, for searches |
 //! | [`scan`] | nearest first |
@@ -15,7 +16,7 @@
 //! | [`check`], [`stats`] | what must hold; what each graph consists of |
 //! | [`cost`] | what the planner is told |
 //!
-//! Lock order: extension lock, meta page, root page, codes, nodes, upper, map, pending; pages of one area in ascending
+//! Lock order: extension lock, meta page, root page, codes, nodes, upper, map, pending, included; pages of one area in ascending
 //! order. The maintenance lock (heavyweight) comes before all of them. No lock is held while the table is looked at.
 
 pub mod background;
@@ -23,6 +24,7 @@ mod callbacks;
 mod check;
 mod cost;
 mod grow;
+pub mod included;
 mod insert;
 pub mod maintenance;
 mod pages;
