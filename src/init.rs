@@ -19,6 +19,7 @@ pub unsafe extern "C-unwind" fn _PG_init() {
         crate::planner::hooks::install();
         crate::indexam::typmod_guard::install();
         crate::executor::exact_scan::register();
+        crate::executor::graph_scan::register();
         crate::indexam::hnsw::maintenance::worker::launcher::install();
     }
     // Errors are reported as PostgreSQL's own are: a RUST_BACKTRACE that the server happens to be started with must not

@@ -23,7 +23,7 @@ SET enable_seqscan = off SET enable_sort = off SET enable_bitmapscan = off
 AS $$
 DECLARE query text := query_text(rel, op, q, k, filter);
 BEGIN
-    IF NOT EXISTS (SELECT FROM plan_of(query) p WHERE p LIKE '%Index Scan using%') OR EXISTS (SELECT FROM plan_of(query) p WHERE p ~ '^[ >-]*(Incremental )?Sort$') THEN
+    IF NOT EXISTS (SELECT FROM plan_of(query) p WHERE p LIKE '%Index Scan using%' OR p LIKE '%ZvecGraphScan%') OR EXISTS (SELECT FROM plan_of(query) p WHERE p ~ '^[ >-]*(Incremental )?Sort$') THEN
         RAISE 'no index scan: %', (SELECT string_agg(p, E'\n') FROM plan_of(query) p);
     END IF;
     RETURN QUERY EXECUTE query;

@@ -1,9 +1,8 @@
-//! The executor's part.
-//!
-//! The server prepares a custom node for rows that are laid out as values only, so the node prepares itself once more, for
-//! rows as the table has them.
+//! An exact scan in the executor.
 
 use crate::error::{Error, SqlState};
+use crate::executor::table_rows;
+use crate::executor::table_rows::{Given, TableRows, distance_of};
 use crate::format::store::Tid;
 use crate::indexam::flat::{ExactPasses, ScanWork};
 use crate::knn::column::Column;
@@ -16,11 +15,10 @@ use crate::pg::error::{boundary, guarded, raise};
 use crate::pg::list::elements;
 use crate::pg::raw;
 use crate::pg::relation::Rel;
-use crate::tableam::item_pointer;
 use pgrx::PgMemoryContexts;
 use pgrx::pg_sys::{
-    self, CustomExecMethods, CustomScan, CustomScanMethods, CustomScanState, EState, ExplainState, ExprState,
-    IndexFetchTableData, List, Node, NodeTag, OpExpr, ScanState, TupleTableSlot,
+    self, CustomExecMethods, CustomScan, CustomScanMethods, CustomScanState, EState, ExplainState, List, Node, NodeTag,
+    ScanState, TupleTableSlot,
 };
 use std::ffi::CStr;
 
@@ -96,12 +94,8 @@ impl Private {
 #[repr(C)]
 struct ExactScan {
     custom: CustomScanState,
-    /// what the rows are compared with
-    query: *mut ExprState,
-    /// beyond which no row is wanted: a list of [`ExprState`]
-    bounds: *mut List,
-    /// looks up rows; null before the first
-    fetch: *mut IndexFetchTableData,
+    given: Given,
+    rows: TableRows,
     /// made for the first row
     passes: *mut Option<ExactPasses>,
     /// whether the passes are those of the present query
@@ -121,35 +115,14 @@ pub unsafe extern "C-unwind" fn create_custom_scan_state(_plan: *mut CustomScan)
     }
 }
 
-/// The distance by which the node orders.
-unsafe fn distance_of(node: *mut CustomScanState) -> *mut OpExpr {
-    // SAFETY: as the path made the plan
-    unsafe {
-        let plan = (*node).ss.ps.plan.cast::<CustomScan>();
-        (*(*(*plan).custom_exprs).elements).ptr_value.cast()
-    }
-}
-
 /// The callback `BeginCustomScan`.
 #[pgrx::pg_guard]
 pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, estate: *mut EState, _flags: i32) {
     // SAFETY: the server's own arguments; the current memory context lives as long as the query
     unsafe {
         let own = node.cast::<ExactScan>();
-        let ss = &mut (*node).ss;
-        let rel = ss.ss_currentRelation;
-        pg_sys::ExecInitScanTupleSlot(estate, ss, (*rel).rd_att, pg_sys::table_slot_callbacks(rel));
-        // those that the server has just found in the same expressions
-        ss.ps.subPlan = std::ptr::null_mut();
-        let plan = &*ss.ps.plan.cast::<CustomScan>();
-        pg_sys::ExecAssignScanProjectionInfoWithVarno(ss, plan.scan.scanrelid as i32);
-        ss.ps.qual = pg_sys::ExecInitQual(plan.scan.plan.qual, &mut ss.ps);
-        let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
-        (*own).query = pg_sys::ExecInitExpr(query, &mut ss.ps);
-        for bound in elements::<pg_sys::Expr>(plan.custom_exprs).skip(1) {
-            let bound = pg_sys::ExecInitExpr(bound, &mut ss.ps);
-            (*own).bounds = pg_sys::lappend((*own).bounds, bound.cast());
-        }
+        (*own).given = table_rows::prepare(node, estate);
+        let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
         (*own).private = Private::of(plan);
         (*own).passes = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
     }
@@ -172,14 +145,14 @@ unsafe extern "C-unwind" fn next_row(ss: *mut ScanState) -> *mut TupleTableSlot 
                 node.begin();
             }
             while let Some(tid) = node.next_address() {
-                if node.fetches(tid, slot) {
+                if node.rows.fetches(ss, tid, slot) {
                     Rel::of((*ss).ss_currentRelation).count_row();
                     return slot;
                 }
                 pgrx::check_for_interrupts!();
             }
             boundary(|| (*(*slot).tts_ops).clear.unwrap_unchecked()(slot));
-            node.let_go();
+            node.rows.let_go(ss);
             slot
         })
     }
@@ -190,19 +163,6 @@ unsafe extern "C-unwind" fn recheck(_node: *mut ScanState, _slot: *mut TupleTabl
     true
 }
 
-/// The value of an expression, in memory that lives as long as the row; `None` for NULL. Without Rust values that wait to be
-/// dropped, since it may raise errors.
-unsafe fn evaluate(expression: *mut ExprState, econtext: *mut pg_sys::ExprContext) -> Option<pg_sys::Datum> {
-    // SAFETY: prepared in `begin_custom_scan`
-    unsafe {
-        let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
-        let mut is_null = false;
-        let value = (*expression).evalfunc.unwrap_unchecked()(expression, econtext, &mut is_null);
-        pg_sys::MemoryContextSwitchTo(before);
-        (!is_null).then_some(value)
-    }
-}
-
 impl ExactScan {
     /// Begins with the present query.
     unsafe fn begin(&mut self) {
@@ -210,18 +170,12 @@ impl ExactScan {
         unsafe {
             let (rel, estate) = (self.custom.ss.ss_currentRelation, self.custom.ss.ps.state);
             let snapshot = (*estate).es_snapshot;
-            let (query, econtext) = (self.query, self.custom.ss.ps.ps_ExprContext);
-            let given = boundary(|| evaluate(query, econtext));
+            let econtext = self.custom.ss.ps.ps_ExprContext;
+            let given = self.given.query(econtext);
             let Private { first, nulls_first, nan_first, is_ordered, .. } = self.private;
             let mut hints = Hints { nulls_first, order: Order { nan_first, within: None }, any_order: !is_ordered };
-            for bound in elements::<ExprState>(self.bounds) {
-                let bound = boundary(|| evaluate(bound, econtext));
-                hints.bound(bound.map(|bound| f64::from_bits(bound.value() as u64)));
-            }
-            if self.fetch.is_null() {
-                let begin = (*(*rel).rd_tableam).index_fetch_begin.unwrap_unchecked();
-                self.fetch = boundary(|| begin(rel));
-            }
+            self.given.bounds(econtext).for_each(|bound| hints.bound(bound));
+            self.rows.begin(&mut self.custom.ss);
             boundary(|| raw::PredicateLockRelation(rel, snapshot));
             Rel::of(rel).count_scan();
             let context = (*estate).es_query_cxt;
@@ -247,42 +201,10 @@ impl ExactScan {
         unsafe {
             let passes = (*self.passes).as_mut()?;
             if self.private.may_narrow_down && passes.is_to_go_on() {
-                let (conditions, econtext) = (self.custom.ss.ps.qual, self.custom.ss.ps.ps_ExprContext);
-                passes.narrow_down(|row| {
-                    boundary(|| {
-                        (*econtext).ecxt_scantuple = row;
-                        pg_sys::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
-                        evaluate(conditions, econtext).is_some_and(|holds| holds.value() != 0)
-                    })
-                });
+                let ss = &raw mut self.custom.ss;
+                passes.narrow_down(|row| boundary(|| table_rows::satisfies(ss, row)));
             }
             passes.row()
-        }
-    }
-
-    /// Lets go of the page that the last row was on; the row's slot has a pin of its own.
-    unsafe fn let_go(&self) {
-        let fetch = self.fetch;
-        if !fetch.is_null() {
-            // SAFETY: between the node's beginning and its end
-            unsafe {
-                let reset = (*(*self.custom.ss.ss_currentRelation).rd_tableam).index_fetch_reset.unwrap_unchecked();
-                boundary(|| reset(fetch));
-            }
-        }
-    }
-
-    /// Whether the snapshot sees a row at `tid`, which then is in `slot`.
-    unsafe fn fetches(&mut self, tid: Tid, slot: *mut TupleTableSlot) -> bool {
-        // SAFETY: between the node's beginning and its end
-        unsafe {
-            let rel = self.custom.ss.ss_currentRelation;
-            let (fetch, snapshot) = (self.fetch, (*self.custom.ss.ps.state).es_snapshot);
-            let fetch_tuple = (*(*rel).rd_tableam).index_fetch_tuple.unwrap_unchecked();
-            boundary(|| {
-                let (mut again, mut dead) = (false, false);
-                fetch_tuple(fetch, &mut item_pointer(tid), snapshot, slot, &mut again, &mut dead)
-            })
         }
     }
 }
@@ -300,7 +222,7 @@ pub unsafe extern "C-unwind" fn rescan_custom_scan(node: *mut CustomScanState) {
         guarded(|| {
             let own = &mut *node.cast::<ExactScan>();
             own.begun = false;
-            own.let_go();
+            own.rows.let_go(&mut (*node).ss);
             boundary(|| pg_sys::ExecScanReScan(&mut (*node).ss));
         });
     }
@@ -312,15 +234,10 @@ pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
     unsafe {
         guarded(|| {
             let own = &mut *node.cast::<ExactScan>();
-            let rel = own.custom.ss.ss_currentRelation;
             if let Some(passes) = (*own.passes).take() {
                 passes.end();
             }
-            let fetch = std::mem::replace(&mut own.fetch, std::ptr::null_mut());
-            if !fetch.is_null() {
-                let end = (*(*rel).rd_tableam).index_fetch_end.unwrap_unchecked();
-                boundary(|| end(fetch));
-            }
+            own.rows.end(&mut (*node).ss);
         });
     }
 }

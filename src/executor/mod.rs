@@ -1,8 +1,15 @@
 //! Plan nodes of ours, as the executor runs them.
 //!
-//! [`exact_scan`]: rows of a table in order of distance where no index has it (`Custom Scan (ZvecExactScan)`). What it does is in
-//! [`crate::knn::exact_passes`]; the paths are in [`crate::planner::exact_scan`].
+//! | module | duty |
+//! |---|---|
+//! | [`exact_scan`] | rows of a table in order of distance where no index has it (`Custom Scan (ZvecExactScan)`): [`crate::knn::exact_passes`] |
+//! | [`graph_scan`] | the same by a graph, of rows that satisfy conditions (`Custom Scan (ZvecGraphScan)`): [`crate::indexam::hnsw::scan`] |
+//! | `table_rows` | what both have in common |
+//!
+//! The paths are in [`crate::planner`].
 
 #![allow(clippy::missing_safety_doc)]
 
 pub mod exact_scan;
+pub mod graph_scan;
+mod table_rows;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::bitset::Bitset;
 use crate::hnsw::search::{Hop, Visited, descend};
 use crate::hnsw::{Graph, Node, distance_of, key, node_of};
 use crate::quant::Query;
@@ -49,6 +50,47 @@ pub struct Beam {
     reported: Vec<u64>,
     fresh: Vec<u64>,
     refused: usize,
+    expanded: u64,
+}
+
+/// What a search has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// nodes whose neighbours were looked at
+    pub expanded: u64,
+    /// codes that were compared
+    pub compared: u64,
+    /// nodes that were passed by, whose links were read all the same
+    pub passed: u64,
+}
+
+/// When a search ends where it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// after it has refused more nodes
+    pub refused: usize,
+    /// after it has done more work ([`Work::weight`])
+    pub work: u64,
+}
+
+impl Limits {
+    /// None.
+    pub const NONE: Self = Self { refused: usize::MAX, work: u64::MAX };
+}
+
+impl Work {
+    /// Adds what another has done.
+    pub fn add(&mut self, other: Self) {
+        self.expanded += other.expanded;
+        self.compared += other.compared;
+        self.passed += other.passed;
+    }
+
+    /// In comparisons of codes.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.compared + self.expanded + self.passed
+    }
 }
 
 impl Default for Beam {
@@ -71,7 +113,14 @@ impl Beam {
             reported: Vec::new(),
             fresh: Vec::new(),
             refused: 0,
+            expanded: 0,
         }
+    }
+
+    /// What was done since the search began.
+    #[must_use]
+    pub fn work(&self) -> Work {
+        Work { expanded: self.expanded, compared: self.hop.compared, passed: self.hop.passed }
     }
 
     /// Bytes of memory that it has, about.
@@ -97,12 +146,23 @@ impl Beam {
         self.pushed_out.clear();
         self.reported.clear();
         self.refused = 0;
+        (self.expanded, self.hop.compared, self.hop.passed) = (0, 0, 0);
         let entry = descend(graph, query, 0, &mut self.hop, &mut self.visited);
         self.visited.start(graph.nodes());
         if let Some((distance, node)) = entry {
             self.visited.insert(node);
             self.aside.push(!key(distance, node));
         }
+    }
+
+    /// Has the search begin at these nodes too, as far as they are new to it.
+    pub fn add(&mut self, graph: &impl Graph, query: &Query, nodes: &[Node]) {
+        self.hop.nodes.clear();
+        self.hop.nodes.extend(nodes.iter().filter(|&&node| self.visited.insert(node)));
+        self.hop.distances.clear();
+        self.hop.compared += self.hop.nodes.len() as u64;
+        graph.distances(query, &self.hop.nodes, &mut self.hop.distances);
+        self.aside.extend(self.hop.found().map(|(distance, node)| !key(distance, node)));
     }
 
     /// Goes on until the `ef` nearest accepted nodes are settled, that is until the nearest node that is not expanded
@@ -123,14 +183,31 @@ impl Beam {
         accept: &mut impl Accept,
         out: &mut Vec<(f32, Node)>,
     ) -> bool {
+        self.extend_among(graph, query, ef, None, Limits { refused: most_refused, ..Limits::NONE }, accept, out)
+    }
+
+    /// As [`Beam::extend`]. Of the nodes that are not in `among`, if that is given, no distance is taken; the search goes on
+    /// through them to their neighbours, as ACORN does (Patel et al. 2024, arXiv 2403.04871). The nodes that it begins at
+    /// may be others; `accept` refuses those.
+    #[allow(clippy::too_many_arguments)]
+    pub fn extend_among(
+        &mut self,
+        graph: &impl Graph,
+        query: &Query,
+        ef: usize,
+        among: Option<&Bitset>,
+        limits: Limits,
+        accept: &mut impl Accept,
+        out: &mut Vec<(f32, Node)>,
+    ) -> bool {
         let ef = ef.max(1);
         // Nodes are taken for accepted at first, and asked about when they are among the nearest at the end: far fewer
         // than those that were for a while.
         loop {
             self.take_back(ef);
-            self.settle(graph, query, ef);
+            self.settle(graph, query, ef, among, limits.work);
             let goes_on = self.refuse(accept) || (self.is_at_end() && self.add_entry(graph, query));
-            if !goes_on || self.refused > most_refused {
+            if !goes_on || self.refused > limits.refused || self.work().weight() > limits.work {
                 break;
             }
         }
@@ -154,20 +231,24 @@ impl Beam {
     }
 
     /// Expands nodes until the nearest that is not expanded is farther than the `ef`-th of the nearest.
-    fn settle(&mut self, graph: &impl Graph, query: &Query, ef: usize) {
+    fn settle(&mut self, graph: &impl Graph, query: &Query, ef: usize, among: Option<&Bitset>, most_work: u64) {
         while let Some(&top) = self.frontier.peek() {
             let mut bound = self.bound(ef);
-            if !top > bound {
+            if !top > bound || self.work().weight() > most_work {
                 break;
             }
             self.frontier.pop();
+            self.expanded += 1;
             // While the distances are taken: in most steps nothing nearer comes.
             if let Some(&upcoming) = self.frontier.peek() {
                 graph.expect_links(node_of(!upcoming), 0);
             }
-            self.hop.expand(graph, query, node_of(!top), 0, &mut self.visited, |node, level, out| {
-                graph.links(node, level, out);
-            });
+            match among {
+                Some(among) => self.hop.expand_among(graph, query, node_of(!top), &mut self.visited, among),
+                None => self.hop.expand(graph, query, node_of(!top), 0, &mut self.visited, |node, level, out| {
+                    graph.links(node, level, out);
+                }),
+            }
             for (distance, node) in self.hop.distances.iter().zip(&self.hop.nodes) {
                 let found = key(*distance, *node);
                 if found > bound {

@@ -287,6 +287,11 @@ impl Graph for MemoryGraph {
         }
     }
 
+    fn neighbours(&self, node: Node, out: &mut Vec<Node>) -> Node {
+        self.own_links(node, 0, out);
+        self.duplicate(node)
+    }
+
     #[inline]
     fn expect_links(&self, node: Node, level: u8) {
         let list = self.list(node, level);

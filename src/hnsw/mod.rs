@@ -17,6 +17,7 @@
 //! | [`connect`] | links for what cannot be reached, or is not found |
 //! | [`repair`] | links around what was deleted |
 //! | [`check`] | what must hold of a graph |
+//! | [`filtering`] | how a search whose rows must satisfy conditions goes about it |
 //! | [`next_step`] | how a scan comes by the next vector in the order of exact distances |
 //! | [`upkeep`] | when a graph is drained, repaired and reconnected |
 //!
@@ -39,6 +40,7 @@ pub mod beam;
 pub mod build;
 pub mod check;
 pub mod connect;
+pub mod filtering;
 pub mod insert;
 pub mod memory;
 pub mod next_step;
@@ -75,6 +77,12 @@ pub trait Graph {
     fn links(&self, node: Node, level: u8, out: &mut Vec<Node>);
     /// Appends the estimated distance to the query for each of the nodes.
     fn distances(&self, query: &Query, nodes: &[Node], out: &mut Vec<f32>);
+    /// Appends the neighbours of a node on level 0 without its duplicate, which is returned, or [`NONE`]. A graph that does not
+    /// tell them apart appends both.
+    fn neighbours(&self, node: Node, out: &mut Vec<Node>) -> Node {
+        self.links(node, 0, out);
+        NONE
+    }
     /// Hint that a node's links on a level are likely to be asked for next.
     #[inline]
     fn expect_links(&self, _node: Node, _level: u8) {}

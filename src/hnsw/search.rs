@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::bitset::Bitset;
 use crate::hnsw::{Graph, NONE, Node, distance_of, key, node_of};
 use crate::quant::Query;
 
@@ -160,6 +161,13 @@ impl Visited {
 pub struct Hop {
     pub(super) nodes: Vec<Node>,
     pub(super) distances: Vec<f32>,
+    /// neighbours, and neighbours of neighbours, of which some are passed by
+    between: Vec<Node>,
+    beyond: Vec<Node>,
+    /// distances taken
+    pub(super) compared: u64,
+    /// lists of links read of nodes that are passed by
+    pub(super) passed: u64,
 }
 
 impl Hop {
@@ -178,8 +186,73 @@ impl Hop {
         self.distances.clear();
         links(node, level, &mut self.nodes);
         self.nodes.retain(|&neighbour| visited.insert(neighbour));
+        self.measure(graph, query);
+    }
+
+    fn measure(&mut self, graph: &impl Graph, query: &Query) {
         if !self.nodes.is_empty() {
+            self.compared += self.nodes.len() as u64;
             graph.distances(query, &self.nodes, &mut self.distances);
+        }
+    }
+
+    /// Reads the neighbours of a node on level 0 that are new to `visited` and in `among`, and their distances. Where a
+    /// neighbour is not in `among`, its own neighbours stand for it, as long as fewer were found than the node has links.
+    /// Duplicates of a node are passed through as well, up to one that is in `among`.
+    pub(super) fn expand_among(
+        &mut self,
+        graph: &impl Graph,
+        query: &Query,
+        node: Node,
+        visited: &mut Visited,
+        among: &Bitset,
+    ) {
+        self.nodes.clear();
+        self.distances.clear();
+        self.between.clear();
+        let duplicate = graph.neighbours(node, &mut self.between);
+        let most = self.between.len();
+        self.follow(graph, duplicate, visited, among);
+        let nodes = &mut self.nodes;
+        self.between.retain(|&neighbour| {
+            let is_among = among.contains(neighbour);
+            if is_among && visited.insert(neighbour) {
+                nodes.push(neighbour);
+            }
+            !is_among
+        });
+        for at in 0..self.between.len() {
+            if self.nodes.len() > most {
+                break;
+            }
+            let passed = self.between[at];
+            if !visited.insert(passed) {
+                continue;
+            }
+            if let Some(&next) = self.between.get(at + 1) {
+                graph.expect_links(next, 0);
+            }
+            self.beyond.clear();
+            let duplicate = graph.neighbours(passed, &mut self.beyond);
+            self.passed += 1;
+            let nodes = &mut self.nodes;
+            let new = self.beyond.iter().filter(|&&other| among.contains(other) && visited.insert(other));
+            nodes.extend(new);
+            self.follow(graph, duplicate, visited, among);
+        }
+        self.measure(graph, query);
+    }
+
+    /// Adds the first of a chain of duplicates that is in `among`; what comes after it is its own duplicates.
+    fn follow(&mut self, graph: &impl Graph, first: Node, visited: &mut Visited, among: &Bitset) {
+        let mut duplicate = first;
+        while duplicate != NONE && visited.insert(duplicate) {
+            if among.contains(duplicate) {
+                return self.nodes.push(duplicate);
+            }
+            self.beyond.clear();
+            duplicate = graph.neighbours(duplicate, &mut self.beyond);
+            self.passed += 1;
         }
     }
 
@@ -192,6 +265,7 @@ impl Hop {
     /// The distance of one node.
     pub(super) fn distance(&mut self, graph: &impl Graph, query: &Query, node: Node) -> f32 {
         self.distances.clear();
+        self.compared += 1;
         graph.distances(query, &[node], &mut self.distances);
         self.distances.first().copied().unwrap_or(f32::MAX)
     }

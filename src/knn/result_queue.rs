@@ -249,6 +249,11 @@ impl ResultQueue {
         self.seen.contains(&slot.0)
     }
 
+    /// Notes that the slot is not wanted, as if it had been handed out.
+    pub fn pass_by(&mut self, slot: SlotNo) {
+        self.seen.insert(slot.0);
+    }
+
     /// Adds one; false when its slot was added before.
     pub fn add(&mut self, found: Found) -> bool {
         let new = self.seen.insert(found.slot.0);

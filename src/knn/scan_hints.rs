@@ -37,13 +37,22 @@ pub fn shown(nulls_first: bool, nan_first: bool) -> Option<&'static CStr> {
 
 /// Whether the constant text says that rows without a vector come first.
 pub unsafe fn has_nulls_first(text: *mut pg_sys::Node) -> bool {
+    // SAFETY: by contract
+    unsafe { first_of(text).0 }
+}
+
+/// What a constant text says: whether rows without a vector come first, and whether those whose distance is NaN do.
+pub unsafe fn first_of(text: *mut pg_sys::Node) -> (bool, bool) {
     // SAFETY: the planner's own; only a constant text is looked at as one
     unsafe {
         if (*text).type_ != pg_sys::NodeTag::T_Const {
-            return false;
+            return (false, false);
         }
         let constant = &*text.cast::<pg_sys::Const>();
-        constant.consttype == pg_sys::TEXTOID && !constant.constisnull && meaning(constant.constvalue).0
+        if constant.consttype != pg_sys::TEXTOID || constant.constisnull {
+            return (false, false);
+        }
+        meaning(constant.constvalue)
     }
 }
 

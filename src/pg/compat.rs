@@ -436,12 +436,18 @@ pub unsafe fn refiled_by(rel: pg_sys::Relation) -> pg_sys::SubTransactionId {
     }
 }
 
-/// The counts of scans, and of rows read by them, in a relation's statistics.
-pub fn table_counts(info: &mut pg_sys::PgStat_TableStatus) -> (&mut i64, &mut i64) {
+/// The counts of scans, of rows read by them, and of rows looked up for them, in a relation's statistics.
+pub fn table_counts(info: &mut pg_sys::PgStat_TableStatus) -> (&mut i64, &mut i64, &mut i64) {
     #[cfg(feature = "pg15")]
-    let counts = (&mut info.t_counts.t_numscans, &mut info.t_counts.t_tuples_returned);
+    let counts = {
+        let counts = &mut info.t_counts;
+        (&mut counts.t_numscans, &mut counts.t_tuples_returned, &mut counts.t_tuples_fetched)
+    };
     #[cfg(not(feature = "pg15"))]
-    let counts = (&mut info.counts.numscans, &mut info.counts.tuples_returned);
+    let counts = {
+        let counts = &mut info.counts;
+        (&mut counts.numscans, &mut counts.tuples_returned, &mut counts.tuples_fetched)
+    };
     counts
 }
 

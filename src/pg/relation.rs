@@ -337,7 +337,7 @@ impl<'r> Rel<'r> {
     }
 
     /// Counts something of it, for scans or for rows, where the server keeps statistics.
-    fn count(self, which: impl FnOnce((&'r mut i64, &'r mut i64)) -> &'r mut i64) {
+    fn count(self, which: impl FnOnce((&'r mut i64, &'r mut i64, &'r mut i64)) -> &'r mut i64) {
         // SAFETY: open; the counts are this backend's
         unsafe {
             if (*self.rel).pgstat_info.is_null() && (*self.rel).pgstat_enabled {
@@ -351,12 +351,17 @@ impl<'r> Rel<'r> {
 
     /// Counts a scan of the relation.
     pub fn count_scan(self) {
-        self.count(|(scans, _)| scans);
+        self.count(|(scans, ..)| scans);
     }
 
     /// Counts a row that a scan of the relation has read.
     pub fn count_row(self) {
-        self.count(|(_, rows)| rows);
+        self.count(|(_, rows, _)| rows);
+    }
+
+    /// Counts a row of the table that was looked up for a scan of the index.
+    pub fn count_fetch(self) {
+        self.count(|(.., fetched)| fetched);
     }
 }
 

@@ -19,6 +19,7 @@ static mut QUERY_THREADS: i32 = 4;
 static mut MAX_BUFFER_SIZE: i32 = 64 << 10;
 static mut LOG_LEVEL: i32 = LogLevel::Warn as i32;
 static mut ENABLE_EXACT_SCAN: bool = true;
+static mut ENABLE_GRAPH_SCAN: bool = true;
 static mut HINT_MEMORY: i32 = 32 << 10;
 static mut DATA_DIR: *mut std::ffi::c_char = std::ptr::null_mut();
 static OPTIMISTIC_READS: AtomicBool = AtomicBool::new(true);
@@ -127,6 +128,13 @@ pub enum LogLevel {
 pub fn logs(level: LogLevel) -> bool {
     // SAFETY: as above
     level as i32 >= unsafe { LOG_LEVEL }
+}
+
+/// Whether the planner may use scans of graphs that take conditions into account.
+#[must_use]
+pub fn enable_graph_scan() -> bool {
+    // SAFETY: as above
+    unsafe { ENABLE_GRAPH_SCAN }
 }
 
 /// Bytes that a session may take to remember in which buffers pages are.
@@ -341,6 +349,18 @@ pub unsafe fn define() {
             c"Enables the planner's use of exact scans of zvec tables in order of distance.".as_ptr(),
             c"They take the place of a sequential scan and a sort where no index has the order.".as_ptr(),
             &raw mut ENABLE_EXACT_SCAN,
+            true,
+            user,
+            pg_sys::GUC_EXPLAIN as i32,
+            None,
+            None,
+            None,
+        );
+        pg_sys::DefineCustomBoolVariable(
+            c"zvec.enable_graph_scan".as_ptr(),
+            c"Enables the planner's use of scans of zvec_hnsw indexes that take conditions into account while they search.".as_ptr(),
+            c"Without them conditions are asked about the rows that an index scan returns.".as_ptr(),
+            &raw mut ENABLE_GRAPH_SCAN,
             true,
             user,
             pg_sys::GUC_EXPLAIN as i32,

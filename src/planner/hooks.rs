@@ -14,6 +14,7 @@ use crate::knn::cost;
 use crate::pg::list::elements;
 use crate::planner::distance_pathkey;
 use crate::planner::exact_scan;
+use crate::planner::graph_scan;
 use crate::planner::ours::{OURS, is_index_of, is_of};
 use pgrx::pg_sys::{self, Index, IndexOptInfo, IndexPath, Path, PlannerInfo, RangeTblEntry, RelOptInfo};
 use std::sync::OnceLock;
@@ -53,6 +54,8 @@ unsafe extern "C-unwind" fn set_rel_pathlist(
             distance_pathkey::add_path(root, rel, index);
         }
         exact_scan::add_path(root, rel, &*rte);
+        // it may take the place of the index path that the exact scan must see
+        graph_scan::add_paths(root, rel);
         // the server's own parallel paths are taken out, and made anew
         let others = elements::<Path>((*rel).partial_pathlist).filter(|&path| !is_of(path.cast(), &OURS));
         (*rel).partial_pathlist =

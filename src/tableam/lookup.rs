@@ -22,6 +22,16 @@ pub enum Whose {
     Vector(SlotNo, Generation),
 }
 
+/// The slot number of the vector in column `attnum` of the row that is in a scan's slot; `None` where that is NULL.
+pub unsafe fn vector_in(slot: *mut pg_sys::TupleTableSlot, attnum: i16) -> Option<SlotNo> {
+    // SAFETY: a slot of a zvec table with a stored row
+    unsafe {
+        let column = SmallVec::from_elem(attnum as u16 - 1, 1);
+        let references = rows::references((*slot).tts_tupleDescriptor, slot::stored_tuple(slot), &column);
+        references[0].map(|reference| reference.slot)
+    }
+}
+
 /// Looks up rows of one table under one snapshot.
 pub struct Lookup {
     rel: Relation,

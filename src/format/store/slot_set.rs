@@ -25,6 +25,12 @@ impl SlotSet {
         self.0.get(&slot.tag()).is_some_and(|positions| positions.contains(slot.position().0))
     }
 
+    /// The positions in one segment, ascending.
+    #[must_use]
+    pub fn of(&self, tag: SegmentTag) -> Option<Positions<'_>> {
+        self.0.get(&tag).map(Positions)
+    }
+
     /// The segments, with the positions of each, ascending.
     pub fn segments(&self) -> impl Iterator<Item = (SegmentTag, Positions<'_>)> {
         self.0.iter().map(|(&tag, positions)| (tag, Positions(positions)))
@@ -63,6 +69,7 @@ mod tests {
         let all: Vec<_> =
             set.segments().map(|(tag, positions)| (tag.0, positions.iter().map(|p| p.0).collect())).collect();
         assert_eq!(all, [(2, vec![5]), (7, vec![1, 300])]);
+        assert!(set.of(SegmentTag(2)).is_some_and(|positions| positions.count() == 1) && set.of(SegmentTag(3)).is_none());
         assert!(set.segments().all(|(_, positions)| positions.count() as usize == positions.iter().count()));
     }
 }

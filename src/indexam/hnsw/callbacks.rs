@@ -5,6 +5,7 @@ use crate::format::graph::{Entry, MetaPage};
 use crate::format::store::slot_set::SlotSet;
 use crate::indexam::handler::{Callbacks, begin_anew, descriptor, routine};
 use crate::indexam::hnsw::cost;
+use crate::indexam::hnsw::filter::Untold;
 use crate::indexam::hnsw::included::collect::Collection;
 use crate::indexam::hnsw::included::keys::{Keys, columns_to_build};
 use crate::indexam::hnsw::maintenance::build;
@@ -361,9 +362,9 @@ unsafe extern "C-unwind" fn amrescan(
                 let dims = usize::from(running.column().dims);
                 check_same_dims(dims, usize::from(value.dims())).or_raise();
                 let Column { metric, element, .. } = *running.column();
-                running.start(Some(VectorQuery::new(metric, element, value.bytes())));
+                running.start(Some(VectorQuery::new(metric, element, value.bytes())), &mut Untold);
             } else {
-                running.start(None);
+                running.start(None, &mut Untold);
             }
         });
     }
@@ -381,7 +382,7 @@ unsafe extern "C-unwind" fn amgettuple(scan: IndexScanDesc, _direction: pg_sys::
         guarded(|| {
             let state = (*scan).opaque.cast::<State>();
             let Some(running) = state.as_mut().and_then(|state| state.scan.as_mut()) else { return false };
-            let Some(tid) = running.next() else { return false };
+            let Some(tid) = running.next(&mut Untold) else { return false };
             (*scan).xs_heaptid = item_pointer(tid);
             (*scan).xs_recheck = false;
             (*scan).xs_recheckorderby = false;

@@ -41,6 +41,13 @@ unsafe fn groups(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::IndexPath) -
     }
 }
 
+/// What it costs to compare the code of a row that is known to be wanted, and to hand one out.
+#[must_use]
+pub fn known_row_costs(scan: &cost::ScanCost) -> (f64, f64) {
+    // SAFETY: a setting
+    (scan.distance * CODE, scan.distance + LOOK_UP * unsafe { pg_sys::cpu_tuple_cost })
+}
+
 /// The callback `amcostestimate`.
 #[pgrx::pg_guard]
 #[allow(clippy::too_many_arguments)]

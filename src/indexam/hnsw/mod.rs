@@ -11,6 +11,7 @@
 //! | [`pending`] | the pending list |
 //! | [`search`] | the graph on pages, for searches |
 //! | [`scan`] | nearest first |
+//! | [`filter`] | what a scan knows of the query's conditions |
 //! | [`maintenance`] | builds, drains, repairs, the background worker |
 //! | [`background`] | maintenance as the background worker calls for it |
 //! | [`check`], [`stats`] | what must hold; what each graph consists of |
@@ -23,18 +24,20 @@ pub mod background;
 mod callbacks;
 mod check;
 mod cost;
+pub mod filter;
 mod grow;
 pub mod included;
 mod insert;
 pub mod maintenance;
 mod pages;
 pub mod pending;
-mod scan;
+pub mod scan;
 mod search;
 mod stats;
 mod table;
 
 pub use callbacks::CALLBACKS;
 pub use check::check;
+pub use cost::known_row_costs;
 pub use maintenance::vacuum::{Done, optimize};
 pub use stats::stats;

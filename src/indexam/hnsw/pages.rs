@@ -408,6 +408,22 @@ impl Graph {
             .then(|| self.read(Area::Map, ordinal, |page| MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])))
     }
 
+    /// Calls `visit` with where the slots at these positions, ascending, are in the index, as far as the map has room for them.
+    pub fn places(&self, positions: impl Iterator<Item = Position>, mut visit: impl FnMut(Position, MapEntry)) {
+        let pages = self.map.page.area(Area::Map).pages();
+        let (mut positions, mut known) = (positions.peekable(), Vec::new());
+        while let Some(ordinal) = positions.peek().map(|first| Shape::MAP.at(first.0).0).filter(|&at| at < pages) {
+            pgrx::check_for_interrupts!();
+            self.read(Area::Map, ordinal, |page| {
+                while let Some(position) = positions.next_if(|next| Shape::MAP.at(next.0).0 == ordinal) {
+                    let at = Shape::MAP.at(position.0).1;
+                    known.push((position, MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])));
+                }
+            });
+            known.drain(..).for_each(|(position, entry)| visit(position, entry));
+        }
+    }
+
     /// The entries of the pending list, oldest first.
     #[must_use]
     pub fn pending(&self) -> Vec<Entry> {

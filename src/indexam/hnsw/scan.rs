@@ -15,13 +15,16 @@
 //! the scan has asked for, and unlinks nodes that the scan has still to expand. Then the search starts over, and passes by
 //! what was returned. What the search does not reach even so comes from the map.
 
-use crate::format::graph::Entry;
+use crate::bitset::Bitset;
+use crate::format::graph::{Entry, MapPlace};
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
-use crate::hnsw::beam::Accept;
+use crate::hnsw::beam::{Accept, Limits};
+use crate::hnsw::filtering::{Finder, Way};
 use crate::hnsw::next_step::{Known, Step, Width, next_step};
 use crate::hnsw::{Beam, Node, beam};
 use crate::indexam::flat::ExactPasses;
+use crate::indexam::hnsw::filter::{Conditions, Counts, Filter, Strategy};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::codes::PendingVectors;
 use crate::indexam::hnsw::table::Table;
@@ -69,6 +72,32 @@ struct Search {
     waiting: PendingVectors,
     exhausted: bool,
     swept: bool,
+    /// the nodes of rows that are known to satisfy the conditions, where those are known, and how many they are
+    among: Option<(Bitset, usize)>,
+}
+
+impl Search {
+    /// A search that wants so many of the nearest costs more than to look at all there are.
+    fn is_worth_while(&self, ef: usize) -> bool {
+        match &self.among {
+            Some((_, count)) => ef <= count / LISTED_SHARE,
+            None => ef <= self.graph.root.nodes_in_use() as usize / SWEPT_SHARE,
+        }
+    }
+
+    /// When it has turned out to cost more than that.
+    fn limits(&self) -> Limits {
+        let refused = self.graph.root.nodes as usize / SWEPT_SHARE;
+        match &self.among {
+            Some((_, count)) => Limits { refused, work: *count as u64 },
+            None => Limits { refused, ..Limits::NONE },
+        }
+    }
+
+    fn is_too_dear(&self) -> bool {
+        let limits = self.limits();
+        self.beam.refused() > limits.refused || self.beam.work().weight() > limits.work
+    }
 }
 
 thread_local! {
@@ -157,6 +186,10 @@ pub struct GraphScan {
     held_first: usize,
     /// more was found than `work_mem` holds
     is_full: bool,
+    filter: Filter,
+    /// rows that were handed out
+    returned: usize,
+    counts: Counts,
 }
 
 /// Bytes that a vector takes which was collected, until the scan ends, and while it waits to be handed out; with the room that
@@ -167,6 +200,16 @@ pub const WAITING_BYTES: usize = 2 * size_of::<Found>();
 
 /// A search for more than one of so many nodes of a graph is not worth while.
 pub const SWEPT_SHARE: usize = 8;
+
+/// The same of known nodes, of which codes are all that is looked at.
+const LISTED_SHARE: usize = 16;
+
+/// A search among known nodes begins at so many of them besides, wherever they are: they may be far from where the entry
+/// point leads.
+const SEEDS: usize = 16;
+
+/// So many codes are compared at a time.
+const LISTED_AT_A_TIME: usize = 32;
 
 /// So many vectors are looked at before somebody looks whether the statement is to end.
 const ASKED_UNINTERRUPTED: u32 = 256;
@@ -212,6 +255,9 @@ impl GraphScan {
                 passes: None,
                 held_first: 0,
                 is_full: false,
+                filter: Filter::default(),
+                returned: 0,
+                counts: Counts::default(),
             }
         }
     }
@@ -234,8 +280,28 @@ impl GraphScan {
         self.hints = hints;
     }
 
+    /// What was found out about conditions holds no more: they have changed.
+    pub fn forget_conditions(&mut self) {
+        self.filter.forget();
+    }
+
+    /// How the present scan takes conditions into account.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.filter.strategy
+    }
+
+    /// What the scans have done since the first began.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        self.searches.iter().for_each(|search| counts.work.add(search.beam.work()));
+        counts
+    }
+
     fn clear(&mut self) {
         self.forget_collected();
+        self.returned = 0;
         self.nulls.clear();
         if let Some(passes) = self.passes.take() {
             self.rows = Some(passes.into_rows());
@@ -247,15 +313,24 @@ impl GraphScan {
     }
 
     fn forget_collected(&mut self) {
-        self.searches.drain(..).for_each(|search| keep_beam(search.beam));
+        self.end_searches();
         self.candidates.clear();
         self.output.clear();
         self.late.clear();
     }
 
-    /// Starts over with `query`, of the column's shape; without one, rows come in any order.
-    pub fn start(&mut self, query: Option<VectorQuery>) {
+    fn end_searches(&mut self) {
+        for search in self.searches.drain(..) {
+            self.counts.work.add(search.beam.work());
+            keep_beam(search.beam);
+        }
+    }
+
+    /// Starts over with `query`, of the column's shape; without one, rows come in any order. `conditions` are those that rows
+    /// must satisfy: as far as they may not be asked, that is left to whoever gets the rows.
+    pub fn start(&mut self, query: Option<VectorQuery>, conditions: &mut dyn Conditions) {
         self.clear();
+        self.filter.begin(conditions);
         if query.is_none() {
             self.hints = Hints::default();
         }
@@ -265,8 +340,32 @@ impl GraphScan {
         crate::store::deferred_addresses::flush();
         let numbers = query.as_ref().map(VectorQuery::numbers);
         self.query = query;
-        let Some(numbers) = numbers else { return self.go_by_passes() };
+        if numbers.is_none() {
+            return self.go_by_passes(conditions);
+        }
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
+        if conditions.may_be_asked() {
+            self.filter.strategy = Strategy::Asked;
+            if !self.filter.is_complete {
+                let known = self.filter.known(conditions, 0, self.width.ef, usize::from(self.column.dims), 0);
+                if known.is_to_find() {
+                    self.find(conditions, known.most_to_find());
+                }
+            }
+            if self.filter.is_complete {
+                return self.begin_known(conditions);
+            }
+            self.counts.ways[0] += 1;
+        }
+        self.begin_searches();
+        if self.filter.is_to_find {
+            self.find_rest(conditions);
+        }
+    }
+
+    /// Searches all graphs from the start.
+    fn begin_searches(&mut self) {
+        let Some(numbers) = self.query.as_ref().map(VectorQuery::numbers) else { return };
         for graph in self.index.graphs() {
             // what leaves the pending list meanwhile is in the graph before: so first the list, then the graph as it is
             let (pending, graph) = graph.pending_and_now();
@@ -280,7 +379,10 @@ impl GraphScan {
                     if graph.root.codes_are_proven() {
                         (waiting, exact) = PendingVectors::start(&graph, table, &query, &pending);
                     }
-                    self.searches.push(Search { graph, query, beam, waiting, exhausted: false, swept: false });
+                    self.counts.searched += 1;
+                    self.counts.pending += waiting.scored() as u64;
+                    let (exhausted, swept, among) = (false, false, None);
+                    self.searches.push(Search { graph, query, beam, waiting, exhausted, swept, among });
                 }
                 _ => {}
             }
@@ -288,6 +390,122 @@ impl GraphScan {
         }
         self.go_on();
         self.held_first = self.held_by_beams();
+    }
+
+    /// Goes on finding rows that satisfy the conditions, so many at the most.
+    fn find(&mut self, conditions: &mut dyn Conditions, most: u64) {
+        let before = self.filter.count;
+        let filter = &mut self.filter;
+        let is_complete = conditions.find(most, &mut |slot| filter.take(slot));
+        self.filter.is_complete = is_complete;
+        self.counts.found += self.filter.count - before;
+    }
+
+    /// Finds all rows that satisfy the conditions, and goes on with those: the search was too dear.
+    fn find_rest(&mut self, conditions: &mut dyn Conditions) {
+        self.filter.is_to_find = false;
+        self.find(conditions, u64::MAX);
+        self.end_searches();
+        self.candidates.clear();
+        let start = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
+        self.width = Width { ef: start.ef.max(self.returned + self.returned / 2), handed_out: self.returned, ..start };
+        self.begin_known(conditions);
+    }
+
+    /// Begins with the rows that are known to satisfy the conditions.
+    fn begin_known(&mut self, conditions: &mut dyn Conditions) {
+        let Some(numbers) = self.query.as_ref().map(VectorQuery::numbers) else { return };
+        let code_bytes = usize::from(self.column.dims);
+        let known = self.filter.known(conditions, self.width.ef, self.width.ef, code_bytes, self.returned);
+        let (_, way) = known.cost_of_ordering(self.filter.count as f64);
+        self.filter.strategy = if way == Way::Listed { Strategy::Listed } else { Strategy::Among };
+        self.counts.ways[if way == Way::Listed { 2 } else { 1 }] += 1;
+        for graph in self.index.graphs() {
+            let (pending, graph) = graph.pending_and_now();
+            let query = graph.root.entry.map(|_| graph.codec().query(&numbers));
+            match query {
+                Some(query) if way == Way::Among => self.search_among(graph, query, &pending),
+                query => self.list(&graph, query.as_ref()),
+            }
+        }
+        self.go_on();
+        self.held_first = self.held_by_beams();
+    }
+
+    /// Begins a search through the nodes of rows that are known to satisfy the conditions.
+    fn search_among(&mut self, graph: Graph, query: Query, pending: &[Entry]) {
+        let (Some(table), tag) = (&self.table, graph.map.page.tag) else { return };
+        let Some(positions) = self.filter.among.of(tag) else { return };
+        let mut among = Bitset::below(graph.root.nodes);
+        let (mut count, mut seeds) = (0, Vec::with_capacity(SEEDS + 1));
+        let every = (positions.count() as usize / SEEDS).max(1);
+        // what has left the pending list since it was copied is there
+        graph.places(positions.iter(), |_, known| {
+            if let MapPlace::Node(node) = known.place
+                && among.insert(node)
+            {
+                if count % every == 0 {
+                    seeds.push(node);
+                }
+                count += 1;
+            }
+        });
+        let mut beam = take_beam();
+        beam.start(&graph, &query);
+        beam.add(&graph, &query, &seeds);
+        let (mut waiting, mut exact) = (PendingVectors::default(), pending.len());
+        if graph.root.codes_are_proven() {
+            (waiting, exact) = PendingVectors::start(&graph, table, &query, pending);
+            self.counts.pending += waiting.scored() as u64;
+            waiting.retain(|entry| self.filter.among.contains(entry.slot));
+        }
+        self.counts.searched += 1;
+        let (exhausted, swept, among) = (false, false, Some((among, count)));
+        self.searches.push(Search { graph, query, beam, waiting, exhausted, swept, among });
+        let rest = &pending[pending.len() - exact..];
+        let rest: Vec<Entry> = rest.iter().copied().filter(|entry| self.filter.among.contains(entry.slot)).collect();
+        self.add_all_exact(rest.into_iter());
+    }
+
+    /// Makes candidates of a graph's rows that are known to satisfy the conditions, as far as there is room: by their codes if
+    /// there are any.
+    fn list(&mut self, graph: &Graph, query: Option<&Query>) {
+        let tag = graph.map.page.tag;
+        let Some(positions) = self.filter.among.of(tag) else { return };
+        let (mut coded, mut uncoded) = (Vec::new(), Vec::new());
+        graph.places(positions.iter(), |position, known| {
+            let entry = Entry { slot: SlotNo::new(tag, position), generation: known.generation };
+            match known.place {
+                MapPlace::Node(node) if node < graph.root.nodes && query.is_some() => coded.push((node, entry)),
+                MapPlace::None => {}
+                _ => uncoded.push(entry),
+            }
+        });
+        if !self.has_room(coded.len()) {
+            return;
+        }
+        if let Some(query) = query {
+            let (mut nodes, mut distances) = (Vec::with_capacity(LISTED_AT_A_TIME), Vec::new());
+            for portion in coded.chunks(LISTED_AT_A_TIME) {
+                pgrx::check_for_interrupts!();
+                nodes.clear();
+                distances.clear();
+                nodes.extend(portion.iter().map(|known| known.0));
+                crate::hnsw::Graph::distances(graph, query, &nodes, &mut distances);
+                self.counts.listed += nodes.len() as u64;
+                for (&(node, entry), &distance) in portion.iter().zip(&distances) {
+                    let head = graph.code_head(node);
+                    if head.entry != entry {
+                        // it has left the node since
+                        uncoded.push(entry);
+                    } else if !self.output.knows(entry.slot) {
+                        let bound = query.lower_bound(super::search::quant_head(&head), distance);
+                        self.candidates.push(Reverse(Candidate { bound, entry }));
+                    }
+                }
+            }
+        }
+        self.add_all_exact(uncoded.into_iter());
     }
 
     fn held_by_beams(&self) -> usize {
@@ -320,7 +538,10 @@ impl GraphScan {
     }
 
     /// Leaves what was not handed out yet to passes over all vectors that the maps name.
-    fn go_by_passes(&mut self) {
+    fn go_by_passes(&mut self, conditions: &mut dyn Conditions) {
+        if self.filter.strategy == Strategy::Asked && conditions.finder() != Finder::Nobody {
+            self.find(conditions, u64::MAX);
+        }
         let mut returned = SlotSet::default();
         self.late.drain(..).for_each(|found| self.output.add_back(found));
         self.output.handed_out().for_each(|slot| {
@@ -332,7 +553,8 @@ impl GraphScan {
         for graph in self.index.graphs() {
             graph.each_place(|position, _| {
                 let slot = SlotNo::new(graph.map.page.tag, position);
-                if !returned.contains(slot) {
+                let is_wanted = !self.filter.is_complete || self.filter.among.contains(slot);
+                if is_wanted && !returned.contains(slot) {
                     among.insert(slot);
                 }
             });
@@ -351,14 +573,71 @@ impl GraphScan {
             pgrx::check_for_interrupts!();
         }
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
-        if self.output.knows(entry.slot) || !sees(table, rows, entry) {
+        if self.output.knows(entry.slot) {
             return;
         }
+        if !sees(table, rows, entry) {
+            self.counts.hidden += 1;
+            return;
+        }
+        self.measure(entry, Tid::NONE);
+    }
+
+    /// Adds a vector that the snapshot may see with its exact distance, and its row's address where that is known.
+    fn measure(&mut self, entry: Entry, tid: Tid) {
+        let Some(table) = &self.table else { return };
         let distance = match &self.query {
             Some(query) => table.distance(query, &self.column, entry.slot),
             None => f64::NAN,
         };
-        self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid: Tid::NONE });
+        self.counts.exact += 1;
+        self.output.add(Found { distance, slot: entry.slot, generation: entry.generation, tid });
+    }
+
+    /// Adds a candidate with its exact distance. Where most rows do not satisfy the conditions, its row is asked before.
+    fn add_candidate(&mut self, entry: Entry, conditions: &mut dyn Conditions) {
+        let is_asked = self.filter.strategy == Strategy::Asked && !self.filter.are_most_satisfied(conditions);
+        if !is_asked || self.output.knows(entry.slot) {
+            return self.add_exact(entry);
+        }
+        match self.row_of(entry) {
+            None => self.counts.hidden += 1,
+            Some(tid) if self.ask(tid, conditions) => self.measure(entry, tid),
+            // as one that was handed out, and not wanted
+            Some(_) => {
+                self.output.pass_by(entry.slot);
+                self.width.handed_out += 1;
+            }
+        }
+    }
+
+    /// Whether the row satisfies the conditions. Where few do, it becomes worth while to find those in another way.
+    fn ask(&mut self, tid: Tid, conditions: &mut dyn Conditions) -> bool {
+        let holds = conditions.hold(tid);
+        self.counts.asked += 1;
+        self.filter.asked += 1;
+        if holds {
+            self.filter.satisfied += 1;
+        } else {
+            self.counts.failed += 1;
+            if self.filter.strategy == Strategy::Asked {
+                let (ef, code_bytes) = (self.width.ef, usize::from(self.column.dims));
+                self.filter.is_to_find |=
+                    self.filter.known(conditions, ef, self.width.ef_search, code_bytes, self.returned).is_to_find();
+            }
+        }
+        holds
+    }
+
+    /// Whether a row that is to be handed out satisfies the conditions, as far as that is not left to others.
+    fn is_wanted(&mut self, found: &Found, tid: Tid, conditions: &mut dyn Conditions) -> bool {
+        if self.filter.strategy == Strategy::Untold || found.tid.is_some() {
+            return true;
+        }
+        if self.filter.is_complete {
+            return self.filter.among.contains(found.slot);
+        }
+        self.ask(tid, conditions)
     }
 
     /// Searches on until the nearest `ef` of each graph are known.
@@ -366,13 +645,15 @@ impl GraphScan {
         let (Some(table), Some(rows)) = (&self.table, &mut self.rows) else { return };
         for search in self.searches.iter_mut().filter(|search| !search.exhausted) {
             pgrx::check_for_interrupts!();
-            let Search { graph, query, beam, waiting, .. } = search;
-            let tag = graph.map.page.tag;
-            let mut accept =
-                Asked { graph, table, rows, asked: 0, expected: VecDeque::with_capacity(beam::EXPECTED + 1) };
-            let most_refused = graph.root.nodes as usize / SWEPT_SHARE;
+            let limits = search.limits();
+            let Search { graph, query, beam, waiting, among, .. } = search;
+            let (tag, among) = (graph.map.page.tag, among.as_ref().map(|among| &among.0));
+            let expected = VecDeque::with_capacity(beam::EXPECTED + 1);
+            let mut accept = Asked { graph, table, rows, among, asked: 0, hidden: 0, expected };
             self.reported.clear();
-            search.exhausted = beam.extend(graph, query, self.width.ef, most_refused, &mut accept, &mut self.reported);
+            let (ef, out) = (self.width.ef, &mut self.reported);
+            search.exhausted = beam.extend_among(graph, query, ef, among, limits, &mut accept, out);
+            self.counts.hidden += accept.hidden;
             let candidates = &mut self.candidates;
             waiting.extend(self.width.ef, |entry, head, distance| {
                 let seen = sees(table, rows, entry);
@@ -413,6 +694,15 @@ impl GraphScan {
                     let unknown = |entry| Reverse(Candidate { bound: f64::NEG_INFINITY, entry });
                     self.candidates.extend(search.waiting.take().map(unknown));
                 }
+                if let Some(among) = &mut search.among {
+                    // nodes are others' by now: the rows that are known are looked at one after the other
+                    among.1 = 0;
+                    search.exhausted = false;
+                    restarted = true;
+                    continue;
+                }
+                self.counts.work.add(search.beam.work());
+                self.counts.searched += 1;
                 search.beam.start(&search.graph, &search.query);
                 search.exhausted = false;
                 restarted = true;
@@ -422,8 +712,11 @@ impl GraphScan {
     }
 
     /// The next vector in order; `None` when there is none, or the rest is for passes.
-    fn next_found(&mut self) -> Option<Found> {
+    fn next_found(&mut self, conditions: &mut dyn Conditions) -> Option<Found> {
         loop {
+            if self.filter.is_to_find {
+                self.find_rest(conditions);
+            }
             let known = Known {
                 is_full: self.is_full,
                 width: self.width,
@@ -440,7 +733,7 @@ impl GraphScan {
                 }
                 Step::Measure => {
                     if let Some(Reverse(candidate)) = self.candidates.pop() {
-                        self.add_exact(candidate.entry);
+                        self.add_candidate(candidate.entry, conditions);
                     }
                 }
                 Step::PutAside => self.late.extend(self.output.take()),
@@ -459,24 +752,37 @@ impl GraphScan {
     fn go_on(&mut self) {
         for at in 0..self.searches.len() {
             let search = &self.searches[at];
-            if !search.exhausted && self.width.ef > search.graph.root.nodes_in_use() as usize / SWEPT_SHARE {
+            if !search.exhausted && !search.is_worth_while(self.width.ef) {
                 self.sweep(at);
             }
         }
-        if !self.has_room(0) {
+        if !self.has_room(0) || self.filter.is_to_find {
             return;
         }
         self.extend();
         for at in 0..self.searches.len() {
             let search = &self.searches[at];
-            if !search.exhausted && search.beam.refused() > search.graph.root.nodes as usize / SWEPT_SHARE {
+            if !search.exhausted && search.is_too_dear() {
                 self.sweep(at);
             }
         }
     }
 
-    /// Adds what a search has not reached, and ends it.
+    /// Adds what a search has not reached, and ends it. Where rows must satisfy conditions, only those that do are looked at,
+    /// which may have to be found first.
     fn sweep(&mut self, at: usize) {
+        if self.filter.strategy == Strategy::Asked && self.filter.can_find {
+            self.filter.is_to_find = true;
+            return;
+        }
+        let search = &mut self.searches[at];
+        if search.among.is_some() {
+            (search.exhausted, search.swept) = (true, true);
+            let (graph, query) = (search.graph.clone(), search.graph.codec());
+            let numbers = self.query.as_ref().map(VectorQuery::numbers);
+            let query = numbers.map(|numbers| query.query(&numbers));
+            return self.list(&graph, query.as_ref());
+        }
         let search = &self.searches[at];
         let graph = search.graph.clone();
         // of a search that has come to its end hardly any is left
@@ -498,12 +804,12 @@ impl GraphScan {
         take(&mut portion);
     }
 
-    /// The next row's address.
-    pub fn next(&mut self) -> Option<Tid> {
+    /// The next row's address; with the conditions that the scan has begun with.
+    pub fn next(&mut self, conditions: &mut dyn Conditions) -> Option<Tid> {
         loop {
             pgrx::check_for_interrupts!();
             let found = match self.stage {
-                Stage::Nearest => self.next_nearest(),
+                Stage::Nearest => self.next_nearest(conditions),
                 Stage::Late => self.late.pop(),
                 // SAFETY: the scan's relations are open
                 Stage::Passes => return unsafe { self.passes.as_mut()?.row() },
@@ -513,10 +819,15 @@ impl GraphScan {
                 },
             };
             let Some(found) = found else {
-                self.enter(self.stage.next(self.is_full, &self.hints)?);
+                self.enter(self.stage.next(self.is_full, &self.hints)?, conditions);
                 continue;
             };
-            if let Some(tid) = self.row_of(Entry { slot: found.slot, generation: found.generation }) {
+            let known = Some(found.tid).filter(|tid| tid.is_some());
+            let row = known.or_else(|| self.row_of(Entry { slot: found.slot, generation: found.generation }));
+            if let Some(tid) = row
+                && self.is_wanted(&found, tid, conditions)
+            {
+                self.returned += 1;
                 if let Some(query) = &self.query {
                     let table = self.column.table.to_u32();
                     distance_cache::note(query, table, found.slot, found.generation, found.distance);
@@ -526,9 +837,9 @@ impl GraphScan {
         }
     }
 
-    fn enter(&mut self, stage: Stage) {
+    fn enter(&mut self, stage: Stage, conditions: &mut dyn Conditions) {
         match stage {
-            Stage::Passes => self.go_by_passes(),
+            Stage::Passes => self.go_by_passes(conditions),
             Stage::Late => self.late.sort_unstable_by(|a, b| b.cmp(a)),
             Stage::Nearest | Stage::Nulls(_) => {}
         }
@@ -536,8 +847,8 @@ impl GraphScan {
     }
 
     /// The next vector in order, as far as vectors are wanted. One that turns up too late may be near enough all the same.
-    fn next_nearest(&mut self) -> Option<Found> {
-        let found = self.next_found().filter(|next| !self.hints.order.ends_before(next.distance))?;
+    fn next_nearest(&mut self, conditions: &mut dyn Conditions) -> Option<Found> {
+        let found = self.next_found(conditions).filter(|next| !self.hints.order.ends_before(next.distance))?;
         self.last = found;
         self.width.handed_out += 1;
         Some(found)
@@ -597,8 +908,12 @@ struct Asked<'s> {
     graph: &'s Graph,
     table: &'s Table<'static>,
     rows: &'s mut RowLookup,
+    /// others do not count
+    among: Option<&'s Bitset>,
     /// how many nodes were asked about
     asked: u32,
+    /// how many of them the snapshot does not see
+    hidden: u64,
     /// of the nodes that are asked about next: their vectors
     expected: VecDeque<(Node, Entry)>,
 }
@@ -611,9 +926,14 @@ impl Accept for Asked<'_> {
             pgrx::check_for_interrupts!();
         }
         let expected = self.expected.pop_front().filter(|known| known.0 == node);
+        if self.among.is_some_and(|among| !among.contains(node)) {
+            return false;
+        }
         let entry = expected.map_or_else(|| self.graph.code_head(node).entry, |known| known.1);
         // what a look without a pin has seen may be anything: the slots of other columns are out of question
-        entry.slot.tag() == self.graph.map.page.tag && sees(self.table, self.rows, entry)
+        let seen = entry.slot.tag() == self.graph.map.page.tag && sees(self.table, self.rows, entry);
+        self.hidden += u64::from(!seen);
+        seen
     }
 
     #[inline]

@@ -113,18 +113,26 @@ impl hnsw::Graph for Graph {
         if level > 0 {
             return self.own_links(node, level, out);
         }
+        let duplicate = self.neighbours(node, out);
+        if duplicate != NONE {
+            out.push(duplicate);
+        }
+    }
+
+    #[inline]
+    fn neighbours(&self, node: Node, out: &mut Vec<Node>) -> Node {
         let shape = self.map.nodes;
         let (ordinal, at) = shape.at(node);
         let start = out.len();
-        self.look(Area::Nodes, ordinal, |page| {
+        let duplicate = self.look(Area::Nodes, ordinal, |page| {
             out.truncate(start);
             let entry = NodeEntry::decode(&page[at..at + NodeEntry::LINKS]);
             decode_links(&page[at + NodeEntry::LINKS..at + shape.entry_bytes], out);
-            if entry.in_use && entry.next != NONE {
-                out.push(entry.next);
-            }
+            if entry.in_use { entry.next } else { NONE }
         });
         self.keep_known(start, out);
+        // one that was made since the graph was looked up is not known
+        if duplicate < self.root.nodes { duplicate } else { NONE }
     }
 
     #[inline]

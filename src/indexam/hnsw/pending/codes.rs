@@ -141,6 +141,18 @@ impl PendingVectors {
         (Self { entries, left, reported: 0 }, pending.len() - count)
     }
 
+    /// How many were scored.
+    #[must_use]
+    pub fn scored(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Takes out those for which `is_wanted` does not hold.
+    pub fn retain(&mut self, is_wanted: impl Fn(Entry) -> bool) {
+        let entries = &self.entries;
+        self.left.retain(|&key| is_wanted(entries[node_of(key) as usize].0));
+    }
+
     /// Whether everything was reported.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {

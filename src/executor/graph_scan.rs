@@ -1,0 +1,457 @@
+//! A scan of a graph in the executor, which takes the query's conditions into account while it searches.
+//!
+//! Whatever the scan has found out, the server's loop asks the conditions about each row that is returned ([`raw::ExecScan`]).
+//! So what is known before may be more than what satisfies them, and never less.
+
+use crate::error::{Error, SqlState};
+use crate::executor::exact_scan::Methods;
+use crate::executor::table_rows;
+use crate::executor::table_rows::{Given, TableRows, distance_of};
+use crate::format::store::{SlotNo, Tid};
+use crate::hnsw::filtering::Finder;
+use crate::indexam::hnsw::filter::{Conditions, Expected, Strategy};
+use crate::indexam::hnsw::scan::GraphScan;
+use crate::knn::query::VectorQuery;
+use crate::knn::result_queue::Order;
+use crate::knn::scan_hints;
+use crate::knn::scan_hints::Hints;
+use crate::pg::error::{OrRaise, boundary, guarded, raise};
+use crate::pg::list::elements;
+use crate::pg::raw;
+use crate::pg::relation::{Rel, name_of};
+use crate::tableam::lookup::vector_in;
+use crate::tableam::vectors::VectorValue;
+use crate::vector::check_same_dims;
+use pgrx::PgMemoryContexts;
+use pgrx::pg_sys::{
+    self, CustomExecMethods, CustomScan, CustomScanMethods, CustomScanState, EState, ExplainState, List, Node, NodeTag,
+    PlanState, ScanState, TupleTableSlot,
+};
+use std::ffi::CStr;
+
+/// What EXPLAIN calls it, and by which the server finds it again.
+pub const NAME: &CStr = c"ZvecGraphScan";
+
+/// What makes a plan's state.
+pub static SCAN: Methods<CustomScanMethods> =
+    Methods(CustomScanMethods { CustomName: NAME.as_ptr(), CreateCustomScanState: Some(create_custom_scan_state) });
+
+static EXEC: Methods<CustomExecMethods> = Methods(CustomExecMethods {
+    CustomName: NAME.as_ptr(),
+    BeginCustomScan: Some(begin_custom_scan),
+    ExecCustomScan: Some(exec_custom_scan),
+    EndCustomScan: Some(end_custom_scan),
+    ReScanCustomScan: Some(rescan_custom_scan),
+    MarkPosCustomScan: None,
+    RestrPosCustomScan: None,
+    EstimateDSMCustomScan: None,
+    InitializeDSMCustomScan: None,
+    ReInitializeDSMCustomScan: None,
+    InitializeWorkerCustomScan: None,
+    ShutdownCustomScan: None,
+    ExplainCustomScan: Some(explain_custom_scan),
+});
+
+/// Makes the node known to the server. Called once, when the library is loaded.
+pub unsafe fn register() {
+    // SAFETY: the methods live as long as the process
+    unsafe { pg_sys::RegisterCustomScanMethods(&raw const SCAN.0) }
+}
+
+/// Who finds the rows that satisfy the conditions: the plan that the node has for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subplan {
+    /// there is none
+    None,
+    /// one that scans the table, which does not show in EXPLAIN: it is there for when all else is slow
+    Table,
+    /// one that scans other indexes
+    Indexes,
+}
+
+/// What is in a plan's private list.
+#[derive(Clone, Copy, Debug)]
+pub struct Private {
+    /// the index
+    pub index: pg_sys::Oid,
+    /// whether rows without a vector come first
+    pub nulls_first: bool,
+    /// whether rows whose distance is NaN come first
+    pub nan_first: bool,
+    /// whether the conditions may be asked about rows whose turn has not come
+    pub may_be_asked: bool,
+    /// who finds rows
+    pub subplan: Subplan,
+    /// the planner's estimates
+    pub expected: Expected,
+}
+
+impl Private {
+    /// As a list.
+    pub unsafe fn list(&self) -> *mut List {
+        let subplan = match self.subplan {
+            Subplan::None => 0,
+            Subplan::Table => 1,
+            Subplan::Indexes => 2,
+        };
+        let flags = [self.nulls_first, self.nan_first, self.may_be_asked].map(i32::from);
+        let Expected { rows, share, wanted } = self.expected;
+        let halves = |number: f64| [(number.to_bits() >> 32) as i32, number.to_bits() as i32];
+        let numbers = [self.index.to_u32() as i32].into_iter().chain(flags).chain([subplan]);
+        let numbers = numbers.chain([rows, share, wanted].into_iter().flat_map(halves));
+        // SAFETY: memory of the planner
+        numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
+    }
+
+    /// What a plan's list says.
+    pub unsafe fn of(plan: &CustomScan) -> Self {
+        // SAFETY: as `list` made it
+        let number = |at| unsafe { (*(*plan.custom_private).elements.add(at)).int_value };
+        let float = |at| f64::from_bits(u64::from(number(at) as u32) << 32 | u64::from(number(at + 1) as u32));
+        let [nulls_first, nan_first, may_be_asked] = [1, 2, 3].map(|at| number(at) != 0);
+        let subplan = match number(4) {
+            1 => Subplan::Table,
+            2 => Subplan::Indexes,
+            _ => Subplan::None,
+        };
+        let expected = Expected { rows: float(5), share: float(7), wanted: float(9) };
+        Self { index: (number(0) as u32).into(), nulls_first, nan_first, may_be_asked, subplan, expected }
+    }
+}
+
+/// The node as the server knows it, and its own state.
+#[repr(C)]
+struct Scan {
+    custom: CustomScanState,
+    given: Given,
+    rows: TableRows,
+    /// null in an EXPLAIN that runs nothing
+    index: pg_sys::Relation,
+    /// made for the first row
+    scan: *mut Option<GraphScan>,
+    /// whether the scan is that of the present query
+    begun: bool,
+    private: Private,
+    /// finds rows; null until it is wanted
+    subplan: *mut PlanState,
+    /// the address of the row that is in the node's slot, if it was asked last
+    in_slot: Tid,
+}
+
+/// The callback `CreateCustomScanState`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn create_custom_scan_state(_plan: *mut CustomScan) -> *mut Node {
+    // SAFETY: memory of the node's size, in which zeros are a valid value
+    unsafe {
+        let node = pg_sys::palloc0(size_of::<Scan>()).cast::<Scan>();
+        (*node).custom.ss.ps.type_ = NodeTag::T_CustomScanState;
+        (*node).custom.methods = &raw const EXEC.0;
+        node.cast()
+    }
+}
+
+/// The callback `BeginCustomScan`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, estate: *mut EState, flags: i32) {
+    // SAFETY: the server's own arguments; the current memory context lives as long as the query
+    unsafe {
+        let own = node.cast::<Scan>();
+        (*own).given = table_rows::prepare(node, estate);
+        let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
+        (*own).private = Private::of(plan);
+        (*own).scan = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
+        if (*own).private.subplan == Subplan::Indexes {
+            let subplan = (*(*plan.custom_plans).elements).ptr_value.cast();
+            (*own).subplan = pg_sys::ExecInitNode(subplan, estate, flags);
+            (*node).custom_ps = pg_sys::lappend(std::ptr::null_mut(), (*own).subplan.cast());
+        }
+        if flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as i32 == 0 {
+            let mut tables = elements::<pg_sys::RangeTblEntry>((*estate).es_range_table);
+            let table = tables.nth(plan.scan.scanrelid as usize - 1);
+            let lock = table.map_or(pg_sys::AccessShareLock as i32, |table| (*table).rellockmode);
+            (*own).index = pg_sys::index_open((*own).private.index, lock);
+        }
+    }
+}
+
+/// The callback `ExecCustomScan`: the server's own loop over rows, conditions and projection.
+pub unsafe extern "C-unwind" fn exec_custom_scan(node: *mut CustomScanState) -> *mut TupleTableSlot {
+    // SAFETY: the server's own argument
+    unsafe { raw::ExecScan(&mut (*node).ss, Some(next_row), Some(recheck)) }
+}
+
+/// The next row in order, in the node's slot, which is empty after the last.
+unsafe extern "C-unwind" fn next_row(ss: *mut ScanState) -> *mut TupleTableSlot {
+    // SAFETY: called by the server's loop with the node that it was given
+    unsafe {
+        guarded(|| {
+            let slot = (*ss).ss_ScanTupleSlot;
+            let node = ss.cast::<Scan>();
+            if !(*node).begun {
+                begin(node);
+            }
+            let mut told = Told { node };
+            while let Some(tid) = (*(*node).scan).as_mut().and_then(|scan| scan.next(&mut told)) {
+                let index = Rel::of((*node).index);
+                index.count_row();
+                let is_there = (*node).in_slot == tid || (*node).rows.fetches(ss, tid, slot);
+                (*node).in_slot = Tid::NONE;
+                if is_there {
+                    index.count_fetch();
+                    return slot;
+                }
+                pgrx::check_for_interrupts!();
+            }
+            boundary(|| (*(*slot).tts_ops).clear.unwrap_unchecked()(slot));
+            (*node).rows.let_go(ss);
+            slot
+        })
+    }
+}
+
+/// A row that was locked, and has changed since, keeps its place in the order.
+unsafe extern "C-unwind" fn recheck(_node: *mut ScanState, _slot: *mut TupleTableSlot) -> bool {
+    true
+}
+
+/// Begins with the present query.
+unsafe fn begin(node: *mut Scan) {
+    // SAFETY: between the node's beginning and its end
+    unsafe {
+        let ss = &raw mut (*node).custom.ss;
+        let (rel, index, estate) = ((*ss).ss_currentRelation, (*node).index, (*ss).ps.state);
+        let (snapshot, econtext) = ((*estate).es_snapshot, (*ss).ps.ps_ExprContext);
+        let Private { nulls_first, nan_first, .. } = (*node).private;
+        let query = (*node).given.query(econtext);
+        let mut hints = Hints { nulls_first, order: Order { nan_first, within: None }, any_order: false };
+        (*node).given.bounds(econtext).for_each(|bound| hints.bound(bound));
+        (*node).rows.begin(ss);
+        (*node).in_slot = Tid::NONE;
+        boundary(|| raw::PredicateLockRelation(index, snapshot));
+        let scan = &mut *(*node).scan;
+        if scan.is_none() {
+            *scan = Some(GraphScan::new(Rel::of(index), Rel::of(rel), snapshot, (*estate).es_query_cxt));
+        }
+        let Some(scan) = scan else { return };
+        Rel::of(index).count_scan();
+        scan.set_hints(hints);
+        let column = *scan.column();
+        let distance = crate::knn::distance_clause::parts_of(
+            distance_of(node.cast()),
+            (*(*ss).ps.plan.cast::<CustomScan>()).scan.scanrelid,
+        );
+        if distance != Some((column.attnum, column.metric)) {
+            let name = Rel::of(index).name();
+            let message = format!("the plan of a graph scan does not fit index \"{name}\"");
+            raise(Error::new(SqlState::Internal, message));
+        }
+        let query = query.map(|query| {
+            let value = VectorValue::of(query, column.element);
+            check_same_dims(usize::from(column.dims), usize::from(value.dims())).or_raise();
+            VectorQuery::new(column.metric, column.element, value.bytes())
+        });
+        scan.start(query, &mut Told { node });
+        (*node).begun = true;
+    }
+}
+
+/// The node's conditions, as its scan may ask about them.
+struct Told {
+    node: *mut Scan,
+}
+
+impl Conditions for Told {
+    fn may_be_asked(&self) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe { (*self.node).private.may_be_asked }
+    }
+
+    fn hold(&mut self, tid: Tid) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let node = self.node;
+            let ss = &raw mut (*node).custom.ss;
+            let slot = (*ss).ss_ScanTupleSlot;
+            let holds = (*node).rows.fetches(ss, tid, slot) && boundary(|| table_rows::satisfies(ss, slot));
+            (*node).in_slot = if holds { tid } else { Tid::NONE };
+            holds
+        }
+    }
+
+    fn finder(&self) -> Finder {
+        // SAFETY: between the node's beginning and its end
+        let private = unsafe { (*self.node).private };
+        match private.subplan {
+            Subplan::None => Finder::Nobody,
+            Subplan::Table => Finder::Table,
+            Subplan::Indexes => Finder::Indexes(private.expected.share),
+        }
+    }
+
+    fn find(&mut self, most: u64, take: &mut dyn FnMut(SlotNo)) -> bool {
+        // SAFETY: between the node's beginning and its end; the subplan scans the same table
+        unsafe {
+            let node = self.node;
+            let ss = &raw mut (*node).custom.ss;
+            let plan = (*ss).ps.plan.cast::<CustomScan>();
+            if (*node).subplan.is_null() {
+                let estate = (*ss).ps.state;
+                let subplan = (*(*(*plan).custom_plans).elements).ptr_value.cast();
+                (*node).subplan = boundary(|| {
+                    let before = pg_sys::MemoryContextSwitchTo((*estate).es_query_cxt);
+                    let made = pg_sys::ExecInitNode(subplan, estate, 0);
+                    pg_sys::MemoryContextSwitchTo(before);
+                    made
+                });
+            }
+            let subplan = (*node).subplan;
+            let Some((attnum, _)) =
+                crate::knn::distance_clause::parts_of(distance_of(node.cast()), (*plan).scan.scanrelid)
+            else {
+                return true;
+            };
+            for _ in 0..most {
+                let row = boundary(|| {
+                    if !(*subplan).chgParam.is_null() {
+                        pg_sys::ExecReScan(subplan);
+                    }
+                    (*subplan).ExecProcNode.unwrap_unchecked()(subplan)
+                });
+                if row.is_null() || (*row).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0 {
+                    return true;
+                }
+                if let Some(slot) = vector_in((*subplan.cast::<ScanState>()).ss_ScanTupleSlot, attnum) {
+                    take(slot);
+                }
+            }
+            false
+        }
+    }
+
+    fn expected(&self) -> Expected {
+        // SAFETY: between the node's beginning and its end
+        unsafe { (*self.node).private.expected }
+    }
+}
+
+/// The callback `ReScanCustomScan`.
+pub unsafe extern "C-unwind" fn rescan_custom_scan(node: *mut CustomScanState) {
+    // SAFETY: the server's own argument
+    unsafe {
+        guarded(|| {
+            let own = node.cast::<Scan>();
+            let ss = &raw mut (*node).ss;
+            (*own).begun = false;
+            (*own).in_slot = Tid::NONE;
+            (*own).rows.let_go(ss);
+            let (subplan, changed) = ((*own).subplan, (*ss).ps.chgParam);
+            if !subplan.is_null() {
+                boundary(|| {
+                    if !changed.is_null() {
+                        pg_sys::UpdateChangedParamSet(subplan, changed);
+                    }
+                });
+                // what it has found stays found while nothing that it depends on changes
+                if !(*subplan).chgParam.is_null()
+                    && let Some(scan) = &mut *(*own).scan
+                {
+                    scan.forget_conditions();
+                }
+            }
+            boundary(|| pg_sys::ExecScanReScan(ss));
+        });
+    }
+}
+
+/// The callback `EndCustomScan`.
+pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
+    // SAFETY: the server's own argument
+    unsafe {
+        guarded(|| {
+            let own = node.cast::<Scan>();
+            if let Some(mut scan) = (*(*own).scan).take() {
+                scan.end();
+            }
+            (*own).rows.end(&mut (*node).ss);
+            let (subplan, index) = ((*own).subplan, (*own).index);
+            boundary(|| {
+                if !subplan.is_null() {
+                    pg_sys::ExecEndNode(subplan);
+                }
+                if !index.is_null() {
+                    pg_sys::index_close(index, pg_sys::NoLock as _);
+                }
+            });
+        });
+    }
+}
+
+/// The callback `ExplainCustomScan`: names the index and the order, as EXPLAIN does for an index scan, what comes first and
+/// where it ends; and after it has run what was done.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn explain_custom_scan(
+    node: *mut CustomScanState,
+    ancestors: *mut List,
+    es: *mut ExplainState,
+) {
+    // SAFETY: the server's own arguments
+    unsafe {
+        let context = pg_sys::set_deparse_context_plan((*es).deparse_cxt, (*node).ss.ps.plan, ancestors);
+        let shown = |node| pg_sys::deparse_expression(node, context, (*es).verbose, false);
+        let own = node.cast::<Scan>();
+        let private = (*own).private;
+        let name = std::ffi::CString::new(name_of(private.index)).unwrap_or_default();
+        pg_sys::ExplainPropertyText(c"Index".as_ptr(), name.as_ptr(), es);
+        pg_sys::ExplainPropertyText(c"Order By".as_ptr(), shown(distance_of(node).cast()), es);
+        if let Some(first) = scan_hints::shown(private.nulls_first, private.nan_first) {
+            pg_sys::ExplainPropertyText(c"Order".as_ptr(), first.as_ptr(), es);
+        }
+        let plan = (*node).ss.ps.plan.cast::<CustomScan>();
+        for bound in elements::<Node>((*plan).custom_exprs).skip(1) {
+            pg_sys::ExplainPropertyText(c"Within".as_ptr(), shown(bound), es);
+        }
+        if (*es).analyze {
+            explain_work(own, es);
+        }
+    }
+}
+
+/// Shows what was done, for each loop on the average.
+unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
+    // SAFETY: as the callback's
+    unsafe {
+        let loops = (*node).custom.ss.ps.instrument.as_ref().map_or(1.0, |measured| measured.nloops).max(1.0);
+        let Some(scan) = &*(*node).scan else { return };
+        let counts = scan.counts();
+        let is_text = (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT;
+        let strategy = match scan.strategy() {
+            Strategy::Untold => c"rows in order",
+            Strategy::Asked => c"rows asked in order",
+            Strategy::Among => c"graph of known rows",
+            Strategy::Listed => c"known rows listed",
+        };
+        pg_sys::ExplainPropertyText(c"Strategy".as_ptr(), strategy.as_ptr(), es);
+        let expected = (*node).private.expected;
+        let number = |label: &CStr, value: f64| {
+            if value > 0.0 || !is_text {
+                pg_sys::ExplainPropertyFloat(label.as_ptr(), std::ptr::null(), value, 0, es);
+            }
+        };
+        number(c"Rows Expected to Qualify", expected.rows * expected.share);
+        number(c"Rows Known to Qualify", counts.found as f64);
+        let each = [
+            (c"Graphs Searched", counts.searched),
+            (c"Nodes Expanded", counts.work.expanded),
+            (c"Nodes Passed Through", counts.work.passed),
+            (c"Codes Compared", counts.work.compared + counts.listed),
+            (c"Pending Vectors Compared", counts.pending),
+            (c"Exact Distances", counts.exact),
+            (c"Rows Asked", counts.asked),
+            (c"Rows Removed When Asked", counts.failed),
+            (c"Vectors Not Visible", counts.hidden),
+        ];
+        for (label, count) in each {
+            number(label, count as f64 / loops);
+        }
+    }
+}

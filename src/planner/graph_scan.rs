@@ -1,0 +1,220 @@
+//! The planner's part: scans of graphs that take conditions into account ([`crate::executor::graph_scan`]).
+//!
+//! Wherever the planner has a scan of a graph, by whatever order and bounds, and conditions that the scan is not told of, this
+//! one is offered beside it. It has a plan of the server's own that finds the rows which satisfy the conditions, to be run where
+//! that is worth while.
+
+use crate::executor::exact_scan::Methods;
+use crate::executor::graph_scan::{NAME, Private, SCAN, Subplan};
+use crate::indexam::hnsw;
+use crate::indexam::hnsw::filter::Expected;
+use crate::knn::cost::ScanCost;
+use crate::knn::scan_hints;
+use crate::pg::compat;
+use crate::pg::list::elements;
+use crate::pg::settings;
+use crate::planner::ours::{OURS, is_index_of, is_of};
+use pgrx::pg_sys::{
+    self, CustomPath, CustomPathMethods, CustomScan, Expr, IndexClause, IndexPath, List, Node, NodeTag, OpExpr, Path,
+    Plan, PlannerInfo, RelOptInfo, RestrictInfo,
+};
+use std::ffi::c_void;
+
+static PATH: Methods<CustomPathMethods> = Methods(CustomPathMethods {
+    CustomName: NAME.as_ptr(),
+    PlanCustomPath: Some(plan_custom_path),
+    ReparameterizeCustomPathByChild: None,
+});
+
+/// A row that is looked up costs so many of a sequential scan: what conditions cost that are asked about a row before its turn
+/// is not to be more.
+const LOOKED_UP: f64 = 20.0;
+
+/// Adds a path for each of the planner's scans of graphs.
+pub unsafe fn add_paths(root: *mut PlannerInfo, rel: *mut RelOptInfo) {
+    // SAFETY: the planner's own
+    unsafe {
+        if !settings::enable_graph_scan() {
+            return;
+        }
+        let graphs: Vec<*mut IndexPath> = elements::<IndexPath>((*rel).pathlist)
+            .filter(|&path| is_of(path, &[&hnsw::CALLBACKS]) && !compat::is_disabled(&raw mut (*path).path))
+            .collect();
+        for path in graphs {
+            add(root, rel, path);
+        }
+    }
+}
+
+/// What an index path is told: conditions that it knows of, bounds, and whether rows without a vector come first, and those whose
+/// distance is NaN.
+unsafe fn told(path: *mut IndexPath) -> (Vec<*mut RestrictInfo>, Vec<*mut Expr>, bool, bool) {
+    // SAFETY: the planner's own
+    unsafe {
+        let (mut known, mut bounds, mut first) = (Vec::new(), Vec::new(), (false, false));
+        for clause in elements::<IndexClause>((*path).indexclauses) {
+            for hint in elements::<RestrictInfo>((*clause).indexquals) {
+                let call = (*hint).clause.cast::<OpExpr>();
+                let Some(argument) = elements::<Node>((*call).args).nth(1) else { continue };
+                let strategy = pg_sys::get_op_opfamily_strategy((*call).opno, *(*(*path).indexinfo).opfamily);
+                if strategy == i32::from(scan_hints::WITHIN) {
+                    known.push((*clause).rinfo);
+                    bounds.push(argument.cast());
+                } else {
+                    first = scan_hints::first_of(argument);
+                }
+            }
+        }
+        (known, bounds, first.0, first.1)
+    }
+}
+
+/// Whether rows may be asked about the conditions before their turn: asked twice, they answer the same, they have no queries of
+/// their own, which would show and might not, and to ask costs no more than to look a row up.
+unsafe fn may_be_asked(rel: &RelOptInfo) -> bool {
+    // SAFETY: the planner's own
+    unsafe {
+        let mut conditions = elements::<RestrictInfo>(rel.baserestrictinfo);
+        rel.baserestrictcost.per_tuple <= LOOKED_UP * pg_sys::cpu_tuple_cost
+            && !conditions.any(|condition| {
+                let clause = (*condition).clause.cast();
+                pg_sys::contain_volatile_functions(clause) || pg_sys::contain_subplans(clause)
+            })
+    }
+}
+
+/// The server's cheapest scan of the table in any order that could find the rows.
+unsafe fn finder(rel: *mut RelOptInfo, path: &Path) -> Option<(*mut Path, Subplan)> {
+    // SAFETY: the planner's own paths, of which copies are made, since the planner may free them
+    unsafe {
+        let outer = |path: &Path| path.param_info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_req_outer);
+        let found = elements::<Path>((*rel).pathlist)
+            .filter(|&other| {
+                let other = &*other;
+                let fits = match other.pathtype {
+                    NodeTag::T_SeqScan => other.type_ == NodeTag::T_Path,
+                    NodeTag::T_BitmapHeapScan => other.type_ == NodeTag::T_BitmapHeapPath,
+                    NodeTag::T_IndexScan => {
+                        other.type_ == NodeTag::T_IndexPath
+                            && !is_index_of((*std::ptr::from_ref(other).cast::<IndexPath>()).indexinfo, &OURS)
+                    }
+                    _ => false,
+                };
+                fits && !other.parallel_aware && pg_sys::bms_equal(outer(other), outer(path))
+            })
+            .min_by(|&a, &b| (*a).total_cost.total_cmp(&(*b).total_cost))?;
+        let (bytes, subplan) = match (*found).type_ {
+            NodeTag::T_IndexPath => (size_of::<IndexPath>(), Subplan::Indexes),
+            NodeTag::T_BitmapHeapPath => (size_of::<pg_sys::BitmapHeapPath>(), Subplan::Indexes),
+            _ => (size_of::<Path>(), Subplan::Table),
+        };
+        let copy = pg_sys::palloc(bytes);
+        std::ptr::copy_nonoverlapping(found.cast::<u8>(), copy.cast::<u8>(), bytes);
+        let copy = copy.cast::<Path>();
+        (*copy).pathkeys = std::ptr::null_mut();
+        // the rows' slots are all that is looked at
+        (*copy).pathtarget = pg_sys::create_empty_pathtarget();
+        Some((copy, subplan))
+    }
+}
+
+unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPath) {
+    // SAFETY: the planner's own
+    unsafe {
+        let index = (*graph).indexinfo;
+        let (known, bounds, nulls_first, nan_first) = told(graph);
+        let mut conditions = elements::<RestrictInfo>((*index).indrestrictinfo);
+        if !conditions.any(|condition| !known.contains(&condition)) {
+            return;
+        }
+        let Some(scan) = ScanCost::of(root, graph) else { return };
+        let may_be_asked = may_be_asked(&*rel);
+        let finder = if may_be_asked { finder(rel, &(*graph).path) } else { None };
+        let list = |list, element: *mut c_void| pg_sys::lappend(list, element);
+        let path = pg_sys::palloc0(size_of::<CustomPath>()).cast::<CustomPath>();
+        (&raw mut (*path).path).copy_from_nonoverlapping(&raw const (*graph).path, 1);
+        (*path).path.type_ = NodeTag::T_CustomPath;
+        (*path).path.pathtype = NodeTag::T_CustomScan;
+        (*path).path.parallel_safe = false;
+        (*path).flags = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
+        (*path).methods = &raw const PATH.0;
+        let rows = (*graph).path.rows;
+        let limit = (*root).limit_tuples;
+        let private = Private {
+            index: (*index).indexoid,
+            nulls_first,
+            nan_first,
+            may_be_asked,
+            subplan: finder.map_or(Subplan::None, |(_, subplan)| subplan),
+            expected: Expected {
+                rows: scan.rows,
+                share: (rows / scan.rows).clamp(0.0, 1.0),
+                wanted: if limit > 0.0 { limit } else { 0.0 },
+            },
+        };
+        if let Some((finder, _)) = finder {
+            (*path).custom_paths = list(std::ptr::null_mut(), finder.cast());
+        }
+        let computed = (*(*(*graph).indexorderbys).elements).ptr_value;
+        let computed = bounds.iter().fold(list(std::ptr::null_mut(), computed), |to, &bound| list(to, bound.cast()));
+        (*path).custom_private = list(list(std::ptr::null_mut(), computed.cast()), private.list().cast());
+        set_costs(&mut (*path).path, &scan, finder.map(|(finder, _)| &*finder), limit);
+        pg_sys::add_path(rel, path.cast());
+    }
+}
+
+/// The cheaper of two ways, for as many rows as are wanted: as the index scan, which asks rows in order; and with rows that
+/// were found before, whose codes are compared, or which the graph is searched for. The scan chooses anew when it runs, so the
+/// whole costs no more than the cheaper one.
+unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finder: Option<&Path>, limit: f64) {
+    /// A little less than the index scan, of which nothing is left to be said for.
+    const LESS: f64 = 0.999;
+    let (startup, total, rows) = (path.startup_cost, path.total_cost, path.rows.max(1.0));
+    let share = if limit > 0.0 { (limit / rows).min(1.0) } else { 1.0 };
+    let of_share = |startup: f64, total: f64| startup + (total - startup) * share;
+    (path.startup_cost, path.total_cost) = (startup * LESS, total * LESS);
+    if let Some(finder) = finder {
+        let (code, each) = hnsw::known_row_costs(scan);
+        let begins = finder.total_cost + (rows * code).min(1.5 * startup) + scan.nulls_first;
+        let ends = begins + rows * each;
+        if of_share(begins, ends) < of_share(startup, total) {
+            path.startup_cost = begins;
+        }
+        path.total_cost = path.total_cost.min(ends).max(path.startup_cost);
+    }
+}
+
+/// The callback `PlanCustomPath`.
+#[pgrx::pg_guard]
+pub unsafe extern "C-unwind" fn plan_custom_path(
+    _root: *mut PlannerInfo,
+    rel: *mut RelOptInfo,
+    path: *mut CustomPath,
+    tlist: *mut List,
+    clauses: *mut List,
+    plans: *mut List,
+) -> *mut Plan {
+    // SAFETY: the planner's own arguments
+    unsafe {
+        let plan = pg_sys::palloc0(size_of::<CustomScan>()).cast::<CustomScan>();
+        (*plan).scan.plan.type_ = NodeTag::T_CustomScan;
+        (*plan).scan.plan.targetlist = tlist;
+        (*plan).scan.plan.qual = pg_sys::extract_actual_clauses(clauses, false);
+        (*plan).scan.scanrelid = (*rel).relid;
+        (*plan).flags = (*path).flags;
+        let [computed, private] =
+            [0, 1].map(|at| (*(*(*path).custom_private).elements.add(at)).ptr_value.cast::<List>());
+        // the distance, and the bounds
+        (*plan).custom_exprs = computed;
+        (*plan).custom_private = private;
+        for mut finder in elements::<Plan>(plans) {
+            // conditions without a row, which are asked above this node as well
+            if (*finder).type_ == NodeTag::T_Result && !(*finder).lefttree.is_null() {
+                finder = (*finder).lefttree;
+            }
+            (*plan).custom_plans = pg_sys::lappend((*plan).custom_plans, finder.cast());
+        }
+        (*plan).methods = &raw const SCAN.0;
+        plan.cast()
+    }
+}
