@@ -18,7 +18,11 @@
 #![forbid(unsafe_code)]
 
 /// Looking up a row and asking the conditions.
-const ASKED: f64 = 700.0;
+pub const ASKED: f64 = 700.0;
+/// Looking at what the index keeps of a row's columns, where that decides.
+pub const PROBED: f64 = 60.0;
+/// The same of each row, one after the other, for each column.
+pub const KEY: f64 = 1.0;
 /// A row of a scan of the whole table that asks the conditions.
 const SCANNED: f64 = 55.0;
 /// A row that other indexes have led to.
@@ -66,6 +70,8 @@ pub struct Known {
     pub ef: f64,
     /// bytes of a code
     pub code_bytes: f64,
+    /// what it costs to ask about a row, [`ASKED`] or [`PROBED`]
+    pub asking: f64,
     /// how others find the rows
     pub finder: Finder,
 }
@@ -102,7 +108,14 @@ impl Known {
         // the search is kept ahead of what is looked at by half
         let settled = (1.5 * (self.asked + looked_at) - self.found).clamp(0.0, self.rows);
         let begins = if self.found > 0.0 { 0.0 } else { self.search() };
-        begins + looked_at * ASKED + settled * COMPARED_PER_FOUND * self.code()
+        let wanted = self.wanted.max(1.0).min(looked_at);
+        begins + looked_at * self.asking + wanted * (ASKED - self.asking) + settled * COMPARED_PER_FOUND * self.code()
+    }
+
+    /// What it costs to have so many rows found by other indexes.
+    #[must_use]
+    pub fn cost_of_indexes(rows: f64) -> f64 {
+        DESCENDED + rows * LED_TO
     }
 
     /// What it costs to find out which rows satisfy the conditions; `None` where nobody can.
@@ -111,7 +124,7 @@ impl Known {
         match self.finder {
             Finder::Nobody => None,
             Finder::Table => Some(self.rows * SCANNED),
-            Finder::Indexes(share) => Some(DESCENDED + share.max(self.likely_share()) * self.rows * LED_TO),
+            Finder::Indexes(share) => Some(Self::cost_of_indexes(share.max(self.likely_share()) * self.rows)),
             Finder::Columns(cost) => Some(cost),
         }
     }

@@ -152,6 +152,16 @@ impl Condition {
         }
     }
 
+    /// Whether the keys at a place of the page pass.
+    #[must_use]
+    pub fn holds_at(&self, shape: IncludedShape, page: &PageBytes, place: usize) -> bool {
+        match self {
+            Self::Column(column, ranges) => ranges.has(shape.key(page, *column, place)),
+            Self::All(all) => all.iter().all(|condition| condition.holds_at(shape, page, place)),
+            Self::Any(any) => any.iter().any(|condition| condition.holds_at(shape, page, place)),
+        }
+    }
+
     /// Puts the places of the page whose keys pass into `places`; false when there are none.
     pub fn test(&self, shape: IncludedShape, page: &PageBytes, places: &mut Places) -> bool {
         *places = [0; WORDS];
@@ -318,7 +328,10 @@ mod tests {
             for place in 0..64 * WORDS {
                 let passes = places[place / 64] >> (place % 64) & 1 == 1;
                 match known.get(place) {
-                    Some(Some(keys)) => prop_assert_eq!(passes, condition.holds(keys), "place {}", place),
+                    Some(Some(keys)) => {
+                        prop_assert_eq!(passes, condition.holds(keys), "place {}", place);
+                        prop_assert_eq!(passes, condition.holds_at(shape, &page, place));
+                    }
                     // of no condition every place may pass
                     Some(None) => prop_assert!(!passes || condition.holds(&vec![NONE; columns])),
                     None => prop_assert!(!passes),

@@ -69,7 +69,9 @@ mod tests {
         let all: Vec<_> =
             set.segments().map(|(tag, positions)| (tag.0, positions.iter().map(|p| p.0).collect())).collect();
         assert_eq!(all, [(2, vec![5]), (7, vec![1, 300])]);
-        assert!(set.of(SegmentTag(2)).is_some_and(|positions| positions.count() == 1) && set.of(SegmentTag(3)).is_none());
+        assert!(
+            set.of(SegmentTag(2)).is_some_and(|positions| positions.count() == 1) && set.of(SegmentTag(3)).is_none()
+        );
         assert!(set.segments().all(|(_, positions)| positions.count() as usize == positions.iter().count()));
     }
 }

@@ -41,3 +41,10 @@ pub use check::check;
 pub use cost::known_row_costs;
 pub use maintenance::vacuum::{Done, optimize};
 pub use stats::stats;
+
+/// What an open index keeps of its included columns.
+#[must_use]
+pub fn included_columns(index: crate::pg::relation::Rel<'_>) -> Vec<crate::format::graph::IncludedColumn> {
+    // SAFETY: the value does not outlive the call
+    unsafe { pages::Index::of(index) }.columns()
+}

@@ -8,6 +8,7 @@
 
 use crate::format::graph::Area;
 use crate::format::graph::key_condition::{Condition, WORDS};
+use crate::format::store::SlotNo;
 use crate::format::store::slot_set::SlotSet;
 use crate::indexam::hnsw::pages::Graph;
 
@@ -36,4 +37,19 @@ pub fn select(graph: &Graph, condition: &Condition, among: &mut SlotSet) -> u64 
         }
     }
     count
+}
+
+/// Whether the keys of the vector in `slot` pass. As [`select`], of one.
+#[must_use]
+pub fn passes(graph: &Graph, condition: &Condition, slot: SlotNo) -> bool {
+    let shape = graph.map.included;
+    let (ordinal, place) = shape.at(slot.position().0);
+    ordinal >= graph.map.page.area(Area::Included).pages()
+        || graph.look(Area::Included, ordinal, |page| condition.holds_at(shape, page, place))
+}
+
+/// The positions that have a place on the pages of keys.
+#[must_use]
+pub fn positions(graph: &Graph) -> u64 {
+    u64::from(graph.map.page.area(Area::Included).pages()) * u64::from(graph.map.included.per_page)
 }

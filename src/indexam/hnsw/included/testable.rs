@@ -269,15 +269,31 @@ impl Form {
         self.comparands.extend(form.comparands);
         let mut at = start;
         while at < self.words.len() {
-            at += match self.words[at] {
-                COMPARE => {
-                    self.words[at + 3] += before;
-                    8
-                }
-                VALUES => 3,
-                _ => 2,
-            };
+            if self.words[at] == COMPARE {
+                self.words[at + 3] += before;
+            }
+            at += length(self.words[at]);
         }
+    }
+}
+
+/// How many tests of a column there are among `words` of a [`Form`].
+#[must_use]
+pub fn tests(words: &[i32]) -> usize {
+    let (mut at, mut count) = (0, 0);
+    while let Some(&word) = words.get(at) {
+        count += usize::from(matches!(word, COMPARE | VALUES));
+        at += length(word);
+    }
+    count
+}
+
+/// The words of a form without those that follow it.
+fn length(word: i32) -> usize {
+    match word {
+        COMPARE => 8,
+        VALUES => 3,
+        _ => 2,
     }
 }
 
