@@ -4,6 +4,7 @@
 
 use bitvec::order::Lsb0;
 use bitvec::vec::BitVec;
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 
 /// A set of numbers.
@@ -63,6 +64,28 @@ impl Bitset {
     /// The numbers, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.0.iter_ones().map(|at| at as u32)
+    }
+
+    /// Calls `visit` with the numbers of a range, ascending, a word of bits at a time.
+    #[inline]
+    pub fn each_in(&self, range: Range<u32>, mut visit: impl FnMut(u32)) {
+        const BITS: u32 = usize::BITS;
+        let end = range.end.min(self.0.len() as u32);
+        let words = self.0.as_raw_slice();
+        let mut start = range.start;
+        while start < end {
+            let first = start / BITS * BITS;
+            let next = (first + BITS).min(end);
+            let mut word = words[(first / BITS) as usize] & (usize::MAX << (start - first));
+            if next - first < BITS {
+                word &= (1 << (next - first)) - 1;
+            }
+            while word != 0 {
+                visit(first + word.trailing_zeros());
+                word &= word - 1;
+            }
+            start = next;
+        }
     }
 
     /// How many there are.
@@ -145,6 +168,11 @@ mod tests {
             prop_assert!((0..3100).all(|number| shared.contains(number) == kept.contains(&number)));
             prop_assert_eq!(set.count() as usize, plain.len());
             prop_assert_eq!(shared.count() as usize, kept.len());
+            for range in [0..3100, 5..5, 63..130, 64..128, room..2000] {
+                let mut seen = Vec::new();
+                set.each_in(range.clone(), |number| seen.push(number));
+                prop_assert_eq!(seen, plain.range(range).copied().collect::<Vec<_>>());
+            }
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), plain.into_iter().collect::<Vec<_>>());
         }
     }

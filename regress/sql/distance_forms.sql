@@ -17,7 +17,7 @@ BEGIN
     PERFORM set_config('enable_indexscan', (scan = 'index')::text, true), set_config('zvec.enable_exact_scan', (scan = 'exact')::text, true),
         set_config('enable_seqscan', (scan = 'exact')::text, true), set_config('enable_sort', 'off', true);
     FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
-        plan := concat(plan, substring(line FROM '(Incremental Sort|Sort$|Parallel Index Scan|Index Scan|ZvecExactScan|Seq Scan on t\M)') || ' ');
+        plan := concat(plan, substring(line FROM '(Incremental Sort|Sort$|Parallel Index Scan|Index Scan|Zvec\w+|Seq Scan on t\M)') || ' ');
     END LOOP;
     EXECUTE collect INTO ids, scores, n;
     PERFORM set_config('enable_indexscan', 'on', true), set_config('zvec.enable_exact_scan', 'on', true),

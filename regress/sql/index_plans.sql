@@ -14,7 +14,7 @@ BEGIN
 END $$;
 -- what reads the table in the plan of a query
 CREATE FUNCTION reads(query text) RETURNS text LANGUAGE sql
-AS $$ SELECT string_agg(part, ', ') FROM plan_of(query) p, substring(p from '((Index Scan|Index Only Scan|Bitmap Index Scan|Seq Scan|Custom Scan \(ZvecExactScan\))( using | on )\w+)') part $$;
+AS $$ SELECT string_agg(part, ', ') FROM plan_of(query) p, substring(p from '((Index Scan|Index Only Scan|Bitmap Index Scan|Seq Scan|Custom Scan \(Zvec\w+\))( using | on )\w+)') part $$;
 CREATE FUNCTION nearest(rows int, k text, filter text DEFAULT 'true') RETURNS text LANGUAGE sql
 AS $$ SELECT reads(format('SELECT id FROM t%s WHERE %s ORDER BY v <-> ''[1,2,3]'' LIMIT %s', rows, filter, k)) $$;
 

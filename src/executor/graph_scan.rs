@@ -20,7 +20,7 @@ use crate::knn::scan_hints::Hints;
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::list::elements;
 use crate::pg::raw;
-use crate::pg::relation::{Rel, name_of};
+use crate::pg::relation::{Rel, plain_name_of};
 use crate::tableam::lookup::vector_in;
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
@@ -72,6 +72,10 @@ pub enum Subplan {
     Indexes,
 }
 
+/// What the planner's unit of cost stands for, of scans of tables in memory: 60,000 rows of a table of 400 pages are scanned in
+/// 2.9 ms, and cost 1,150.
+const NANOSECONDS: f64 = 2500.0;
+
 /// What is in a plan's private list.
 #[derive(Clone, Copy, Debug)]
 pub struct Private {
@@ -96,7 +100,7 @@ pub struct Private {
 }
 
 /// Where the words of [`testable::Form`] begin in the list.
-const WORDS_AT: usize = 14;
+const WORDS_AT: usize = 16;
 
 impl Private {
     /// As a list, with how included columns are tested ([`testable::Form::words`]), if any are.
@@ -107,10 +111,10 @@ impl Private {
             Subplan::Indexes => 2,
         };
         let flags = [self.nulls_first, self.nan_first, self.may_be_asked].map(i32::from);
-        let Expected { rows, share, wanted } = self.expected;
+        let Expected { rows, share, wanted, finding } = self.expected;
         let halves = |number: f64| [(number.to_bits() >> 32) as i32, number.to_bits() as i32];
         let numbers = [self.index.to_u32() as i32].into_iter().chain(flags).chain([subplan]);
-        let numbers = numbers.chain([rows, share, wanted].into_iter().flat_map(halves));
+        let numbers = numbers.chain([rows, share, wanted, finding].into_iter().flat_map(halves));
         let numbers = numbers.chain([self.bounds as i32, self.comparands as i32, self.decide.into()]);
         let numbers = numbers.chain(words.iter().copied());
         // SAFETY: memory of the planner
@@ -128,8 +132,8 @@ impl Private {
             2 => Subplan::Indexes,
             _ => Subplan::None,
         };
-        let expected = Expected { rows: float(5), share: float(7), wanted: float(9) };
-        let (bounds, comparands, decide) = (number(11) as usize, number(12) as usize, number(13) != 0);
+        let expected = Expected { rows: float(5), share: float(7), wanted: float(9), finding: float(11) };
+        let (bounds, comparands, decide) = (number(13) as usize, number(14) as usize, number(15) != 0);
         let index = (number(0) as u32).into();
         Self { index, nulls_first, nan_first, may_be_asked, subplan, expected, bounds, comparands, decide }
     }
@@ -344,7 +348,7 @@ impl Conditions for Told {
         let (private, keys) = unsafe { ((*self.node).private, &*(*self.node).keys) };
         let finder = match private.subplan {
             Subplan::None => Finder::Nobody,
-            Subplan::Table => Finder::Table,
+            Subplan::Table => Finder::Table(private.expected.finding * NANOSECONDS),
             Subplan::Indexes => Finder::Indexes(private.expected.share),
         };
         if keys.condition.is_none() {
@@ -480,7 +484,7 @@ pub unsafe extern "C-unwind" fn explain_custom_scan(
         let shown = |node| pg_sys::deparse_expression(node, context, (*es).verbose, false);
         let own = node.cast::<Scan>();
         let private = (*own).private;
-        let name = std::ffi::CString::new(name_of(private.index)).unwrap_or_default();
+        let name = std::ffi::CString::new(plain_name_of(private.index)).unwrap_or_default();
         pg_sys::ExplainPropertyText(c"Index".as_ptr(), name.as_ptr(), es);
         pg_sys::ExplainPropertyText(c"Order By".as_ptr(), shown(distance_of(node).cast()), es);
         if let Some(first) = scan_hints::shown(private.nulls_first, private.nan_first) {

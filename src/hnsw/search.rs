@@ -197,8 +197,8 @@ impl Hop {
     }
 
     /// Reads the neighbours of a node on level 0 that are new to `visited` and in `among`, and their distances. Where a
-    /// neighbour is not in `among`, its own neighbours stand for it, as long as fewer were found than the node has links.
-    /// Duplicates of a node are passed through as well, up to one that is in `among`.
+    /// neighbour is not in `among`, its own neighbours stand for it, until half as many in `among` were met as the node has
+    /// links. Duplicates of a node are passed through as well, up to one that is in `among`.
     pub(super) fn expand_among(
         &mut self,
         graph: &impl Graph,
@@ -211,18 +211,21 @@ impl Hop {
         self.distances.clear();
         self.between.clear();
         let duplicate = graph.neighbours(node, &mut self.between);
-        let most = self.between.len();
+        let enough = self.between.len() / 2;
         self.follow(graph, duplicate, visited, among);
-        let nodes = &mut self.nodes;
+        let (nodes, mut met) = (&mut self.nodes, 0);
         self.between.retain(|&neighbour| {
             let is_among = among.contains(neighbour);
-            if is_among && visited.insert(neighbour) {
-                nodes.push(neighbour);
+            if is_among {
+                met += 1;
+                if visited.insert(neighbour) {
+                    nodes.push(neighbour);
+                }
             }
             !is_among
         });
         for at in 0..self.between.len() {
-            if self.nodes.len() > most {
+            if met > enough {
                 break;
             }
             let passed = self.between[at];
@@ -235,9 +238,14 @@ impl Hop {
             self.beyond.clear();
             let duplicate = graph.neighbours(passed, &mut self.beyond);
             self.passed += 1;
-            let nodes = &mut self.nodes;
-            let new = self.beyond.iter().filter(|&&other| among.contains(other) && visited.insert(other));
-            nodes.extend(new);
+            for &other in &self.beyond {
+                if among.contains(other) {
+                    met += 1;
+                    if visited.insert(other) {
+                        self.nodes.push(other);
+                    }
+                }
+            }
             self.follow(graph, duplicate, visited, among);
         }
         self.measure(graph, query);

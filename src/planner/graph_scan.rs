@@ -17,8 +17,8 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::settings;
 use crate::planner::ours::{OURS, is_index_of, is_of};
 use pgrx::pg_sys::{
-    self, CustomPath, CustomPathMethods, CustomScan, Expr, IndexClause, IndexOptInfo, IndexPath, List, Node, NodeTag, OpExpr, Path,
-    Plan, PlannerInfo, RelOptInfo, RestrictInfo,
+    self, CustomPath, CustomPathMethods, CustomScan, Expr, IndexClause, IndexOptInfo, IndexPath, List, Node, NodeTag,
+    OpExpr, Path, Plan, PlannerInfo, RelOptInfo, RestrictInfo,
 };
 use std::ffi::c_void;
 
@@ -68,6 +68,18 @@ unsafe fn told(path: *mut IndexPath) -> (Vec<*mut RestrictInfo>, Vec<*mut Expr>,
             }
         }
         (known, bounds, first.0, first.1)
+    }
+}
+
+/// Whether the condition looks at nothing but the vectors, as one for a distance does or `IS NOT NULL`: nothing but the vector
+/// itself tells whether it holds.
+unsafe fn is_of_vectors(condition: *mut RestrictInfo, index: *mut IndexOptInfo) -> bool {
+    // SAFETY: the planner's own
+    unsafe {
+        let mut columns = std::ptr::null_mut();
+        pg_sys::pull_varattnos((*condition).clause.cast(), (*(*index).rel).relid, &mut columns);
+        let vector = *(*index).indexkeys - pg_sys::FirstLowInvalidHeapAttributeNumber;
+        pg_sys::bms_is_subset(columns, pg_sys::bms_make_singleton(vector))
     }
 }
 
@@ -126,14 +138,15 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
         let index = (*graph).indexinfo;
         let (known, bounds, nulls_first, nan_first) = told(graph);
         let mut conditions = elements::<RestrictInfo>((*index).indrestrictinfo);
-        if !conditions.any(|condition| !known.contains(&condition)) {
+        let distance = (*(*(*graph).indexorderbys).elements).ptr_value.cast::<OpExpr>();
+        if !conditions.any(|condition| !known.contains(&condition) && !is_of_vectors(condition, index)) {
             return;
         }
         let Some(scan) = ScanCost::of(root, graph) else { return };
         let may_be_asked = may_be_asked(&*rel);
         let finder = if may_be_asked { finder(rel, &(*graph).path) } else { None };
         let wanted: Vec<*mut RestrictInfo> = elements::<RestrictInfo>((*index).indrestrictinfo)
-            .filter(|&condition| !known.contains(&condition) && true)
+            .filter(|&condition| !known.contains(&condition) && !is_of_vectors(condition, index))
             .collect();
         let tested = Tested::of(root, rel, index, &wanted);
         let is_whole = (*graph).path.param_info.is_null();
@@ -157,6 +170,7 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
                 rows: scan.rows,
                 share: (rows / scan.rows).clamp(0.0, 1.0),
                 wanted: if limit > 0.0 { limit } else { 0.0 },
+                finding: finder.map_or(0.0, |(finder, _)| (*finder).total_cost),
             },
             bounds: bounds.len(),
             comparands: tested.form.comparands.len(),
@@ -165,8 +179,8 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
         if let Some((finder, _)) = finder {
             (*path).custom_paths = list(std::ptr::null_mut(), finder.cast());
         }
-        let computed = (*(*(*graph).indexorderbys).elements).ptr_value;
-        let computed = bounds.iter().fold(list(std::ptr::null_mut(), computed), |to, &bound| list(to, bound.cast()));
+        let computed =
+            bounds.iter().fold(list(std::ptr::null_mut(), distance.cast()), |to, &bound| list(to, bound.cast()));
         let computed = tested.form.comparands.iter().fold(computed, |to, &value| list(to, value.cast()));
         let computed = tested.clauses.iter().fold(computed, |to, &clause| list(to, clause.cast()));
         (*path).custom_private =

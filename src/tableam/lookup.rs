@@ -9,6 +9,7 @@ use crate::pg::relation::Rel;
 use crate::tableam::rows;
 use crate::tableam::rows::item_pointer;
 use crate::tableam::slot;
+use crate::tableam::vectors;
 use crate::tableam::vectors::VectorColumns;
 use pgrx::pg_sys::{self, Relation};
 use smallvec::SmallVec;
@@ -26,9 +27,13 @@ pub enum Whose {
 pub unsafe fn vector_in(slot: *mut pg_sys::TupleTableSlot, attnum: i16) -> Option<SlotNo> {
     // SAFETY: a slot of a zvec table with a stored row
     unsafe {
-        let column = SmallVec::from_elem(attnum as u16 - 1, 1);
-        let references = rows::references((*slot).tts_tupleDescriptor, slot::stored_tuple(slot), &column);
-        references[0].map(|reference| reference.slot)
+        let tuple = slot::stored_tuple(slot);
+        let mut is_null = true;
+        let value = pg_sys::htup::heap_getattr(tuple, attnum.into(), (*slot).tts_tupleDescriptor, &mut is_null);
+        if is_null {
+            return None;
+        }
+        vectors::reference_at((*tuple).t_tableOid, value).map(|reference| reference.slot)
     }
 }
 

@@ -181,6 +181,7 @@ impl MapEntry {
     }
 
     /// Reads an entry. Any bytes decode.
+    #[inline]
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Self {
         let place = match u32_at(bytes, 0) {
@@ -192,6 +193,7 @@ impl MapEntry {
     }
 
     /// Reads the entry at `offset` of a page.
+    #[inline]
     #[must_use]
     pub fn at(page: &PageBytes, offset: usize) -> Self {
         Self::decode(&page[offset..offset + MAP_ENTRY_BYTES])

@@ -47,6 +47,12 @@ impl<'a> Positions<'a> {
         self.0.iter().map(Position)
     }
 
+    /// Calls `visit` with each of a range, ascending.
+    #[inline]
+    pub fn each_in(self, range: std::ops::Range<u32>, mut visit: impl FnMut(Position)) {
+        self.0.each_in(range, |position| visit(Position(position)));
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(self) -> u32 {

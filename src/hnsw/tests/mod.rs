@@ -1,5 +1,6 @@
 //! Graphs in memory against brute force.
 
+mod among;
 mod duplicates;
 mod lifecycle;
 mod reach;

@@ -5,6 +5,7 @@ use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::beam::Work;
 use crate::hnsw::filtering::{ASKED, Finder, Known, PROBED};
+use crate::hnsw::next_step::Width;
 use std::rc::Rc;
 
 /// The query's conditions, as far as a scan may ask about them before a row's turn.
@@ -39,6 +40,8 @@ pub struct Expected {
     pub share: f64,
     /// rows that the query wants; 0 where that is not known
     pub wanted: f64,
+    /// what the planner is told that it costs to find the rows by a scan of the table
+    pub finding: f64,
 }
 
 /// None that a scan is told of.
@@ -153,6 +156,16 @@ impl Filter {
     /// Takes one that was found.
     pub fn take(&mut self, slot: SlotNo) {
         self.count += u64::from(self.among.insert(slot));
+    }
+
+    /// How many of the nearest a scan that asks rows had better look for at once: going on costs more. Not many more than it
+    /// would by itself, since the estimate may be wrong.
+    #[must_use]
+    pub fn first_width(&self, conditions: &dyn Conditions, width: &Width) -> usize {
+        const MOST: usize = 5;
+        let known = self.known(conditions, 0, width.ef_search, 0, 0);
+        let looked_at = (known.wanted / known.likely_share()).ceil() as usize;
+        (looked_at + looked_at / 2).min(MOST * width.ef_search / 2)
     }
 
     /// What is known when it is to be decided how to go on.

@@ -11,6 +11,7 @@ use crate::format::graph::{
     Shape,
 };
 use crate::format::page::{Damage, PageBytes};
+use crate::format::store::slot_set::Positions;
 use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
 use crate::indexam::hnsw::included::keys::KeyMaker;
@@ -408,19 +409,22 @@ impl Graph {
             .then(|| self.read(Area::Map, ordinal, |page| MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])))
     }
 
-    /// Calls `visit` with where the slots at these positions, ascending, are in the index, as far as the map has room for them.
-    pub fn places(&self, positions: impl Iterator<Item = Position>, mut visit: impl FnMut(Position, MapEntry)) {
-        let pages = self.map.page.area(Area::Map).pages();
-        let (mut positions, mut known) = (positions.peekable(), Vec::new());
-        while let Some(ordinal) = positions.peek().map(|first| Shape::MAP.at(first.0).0).filter(|&at| at < pages) {
+    /// Calls `visit` with where the slots at these positions are in the index, as far as the map has room for them. The map's
+    /// page is locked meanwhile: `visit` looks at no other.
+    pub fn places(&self, positions: Positions<'_>, mut visit: impl FnMut(Position, MapEntry)) {
+        for ordinal in 0..self.map.page.area(Area::Map).pages() {
             pgrx::check_for_interrupts!();
-            self.read(Area::Map, ordinal, |page| {
-                while let Some(position) = positions.next_if(|next| Shape::MAP.at(next.0).0 == ordinal) {
-                    let at = Shape::MAP.at(position.0).1;
-                    known.push((position, MapEntry::decode(&page[at..at + Shape::MAP.entry_bytes])));
-                }
-            });
-            known.drain(..).for_each(|(position, entry)| visit(position, entry));
+            let first = ordinal * Shape::MAP.per_page;
+            let (range, mut any) = (first..first + Shape::MAP.per_page, false);
+            positions.each_in(range.clone(), |_| any = true);
+            if any {
+                self.read(Area::Map, ordinal, |page| {
+                    positions.each_in(range, |position| {
+                        let at = Shape::MAP.at(position.0).1;
+                        visit(position, MapEntry::at(page, at));
+                    });
+                });
+            }
         }
     }
 

@@ -357,6 +357,7 @@ impl GraphScan {
                 return self.begin_known(conditions);
             }
             self.counts.ways[0] += 1;
+            self.width.ef = self.width.ef.max(self.filter.first_width(conditions, &self.width));
         }
         self.begin_searches();
         if self.filter.is_to_find {
@@ -453,7 +454,7 @@ impl GraphScan {
         let (mut count, mut seeds) = (0, Vec::with_capacity(SEEDS + 1));
         let every = (positions.count() as usize / SEEDS).max(1);
         // what has left the pending list since it was copied is there
-        graph.places(positions.iter(), |_, known| {
+        graph.places(positions, |_, known| {
             if let MapPlace::Node(node) = known.place
                 && among.insert(node)
             {
@@ -486,7 +487,7 @@ impl GraphScan {
         let tag = graph.map.page.tag;
         let Some(positions) = self.filter.among.of(tag) else { return };
         let (mut coded, mut uncoded) = (Vec::new(), Vec::new());
-        graph.places(positions.iter(), |position, known| {
+        graph.places(positions, |position, known| {
             let entry = Entry { slot: SlotNo::new(tag, position), generation: known.generation };
             match known.place {
                 MapPlace::Node(node) if node < graph.root.nodes && query.is_some() => coded.push((node, entry)),
@@ -499,6 +500,8 @@ impl GraphScan {
         }
         if let Some(query) = query {
             let (mut nodes, mut distances) = (Vec::with_capacity(LISTED_AT_A_TIME), Vec::new());
+            let mut candidates = Vec::with_capacity(coded.len());
+            let any_known = self.output.collected() > 0;
             for portion in coded.chunks(LISTED_AT_A_TIME) {
                 pgrx::check_for_interrupts!();
                 nodes.clear();
@@ -511,12 +514,13 @@ impl GraphScan {
                     if head.entry != entry {
                         // it has left the node since
                         uncoded.push(entry);
-                    } else if !self.output.knows(entry.slot) {
+                    } else if !any_known || !self.output.knows(entry.slot) {
                         let bound = query.lower_bound(super::search::quant_head(&head), distance);
-                        self.candidates.push(Reverse(Candidate { bound, entry }));
+                        candidates.push(Reverse(Candidate { bound, entry }));
                     }
                 }
             }
+            self.candidates.append(&mut BinaryHeap::from(candidates));
         }
         self.add_all_exact(uncoded.into_iter());
     }
