@@ -37,6 +37,23 @@ impl Bitset {
         self.insert(number)
     }
 
+    /// Adds the numbers whose bits are set in `words`, the lowest bit of the first being that of `first`, making room for all.
+    pub fn add_words(&mut self, first: u32, words: &[u64]) {
+        const BITS: usize = usize::BITS as usize;
+        const _: () = assert!(BITS == 64);
+        let (start, shift) = (first as usize / BITS, first as usize % BITS);
+        let end = (start + words.len() + 1) * BITS;
+        if self.0.len() < end {
+            self.0.resize(end.max(self.0.len() * 2), false);
+        }
+        let known = self.0.as_raw_mut_slice();
+        for (i, &word) in words.iter().enumerate().filter(|word| *word.1 != 0) {
+            known[start + i] |= (word << shift) as usize;
+            // a shift by all bits would be none
+            known[start + i + 1] |= (word >> 1 >> (BITS - 1 - shift)) as usize;
+        }
+    }
+
     /// Whether the number is there.
     #[inline]
     #[must_use]
@@ -156,6 +173,22 @@ mod tests {
                 set.each_in(range.clone(), |number| seen.push(number));
                 prop_assert_eq!(seen, plain.range(range).copied().collect::<Vec<_>>());
             }
+            prop_assert_eq!(set.iter().collect::<Vec<_>>(), plain.into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_numbers(
+            before in prop::collection::btree_set(0u32..900, 0..20),
+            first in 0u32..900,
+            words in prop::collection::vec(any::<u64>(), 0..5)
+        ) {
+            let mut set = Bitset::default();
+            before.iter().for_each(|&number| { set.add(number); });
+            set.add_words(first, &words);
+            let mut plain = before;
+            plain.extend((0..64 * words.len()).filter(|i| words[i / 64] >> (i % 64) & 1 == 1).map(|i| first + i as u32));
             prop_assert_eq!(set.iter().collect::<Vec<_>>(), plain.into_iter().collect::<Vec<_>>());
         }
     }

@@ -76,6 +76,11 @@ graph vacuum repairs on pages|SET maintenance_work_mem = '1MB'; SELECT graph('@'
 graph vacuum empties|SELECT graph('@'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 2, i % 5]::zvec FROM generate_series(101, 160) i; VACUUM @; DELETE FROM @|VACUUM @
 graph reindex|SELECT graph('@')|BEGIN; REINDEX TABLE @; COMMIT
 graph truncate|SELECT graph('@')|TRUNCATE @
+graph included build|UPDATE @ SET n = n|BEGIN; SELECT graph('@', included => 'INCLUDE (tag, n)'); COMMIT
+graph included insert|SELECT graph('@', included => 'INCLUDE (tag, n)')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
+graph included first vectors|TRUNCATE @; SELECT graph('@', included => 'INCLUDE (n)')|INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 4, 2, 3]::zvec FROM generate_series(101, 103) i
+graph included update|SELECT graph('@', included => 'INCLUDE (tag, n)')|UPDATE @ SET n = n + 1
+graph included vacuum repairs|SELECT graph('@', included => 'INCLUDE (tag, n)'); INSERT INTO @ (id, tag, n, f) SELECT i, i, 1, ARRAY[i % 10, i % 8, i % 5]::zvec FROM generate_series(101, 800) i; VACUUM @; DELETE FROM @ WHERE id % 3 = 0|VACUUM @
 END
 }
 

@@ -18,12 +18,12 @@ END $$;
 
 -- Gives a zvec table a zvec_hnsw index, or tells how many vectors may wait outside its graph. As many as there are rows
 -- wait at first.
-CREATE FUNCTION graph(tab text, waiting integer DEFAULT 10000, m integer DEFAULT 8) RETURNS void
+CREATE FUNCTION graph(tab text, waiting integer DEFAULT 10000, m integer DEFAULT 8, included text DEFAULT '') RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('pg_zvec.max_pending', waiting::text, false);
     IF tab = 't' AND to_regclass('t_f') IS NULL THEN
-        EXECUTE format('CREATE INDEX t_f ON t USING zvec_hnsw (f) WITH (m = %s)', m);
+        EXECUTE format('CREATE INDEX t_f ON t USING zvec_hnsw (f) %s WITH (m = %s)', included, m);
     END IF;
 END $$;
 

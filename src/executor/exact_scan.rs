@@ -121,7 +121,9 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
     // SAFETY: the server's own arguments; the current memory context lives as long as the query
     unsafe {
         let own = node.cast::<ExactScan>();
-        (*own).given = table_rows::prepare(node, estate);
+        let plan = (*node).ss.ps.plan.cast::<CustomScan>();
+        let bounds = (*(*plan).custom_exprs).length as usize - 1;
+        (*own).given = table_rows::prepare(node, estate, (bounds, 0));
         let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
         (*own).private = Private::of(plan);
         (*own).passes = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);

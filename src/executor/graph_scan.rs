@@ -7,9 +7,11 @@ use crate::error::{Error, SqlState};
 use crate::executor::exact_scan::Methods;
 use crate::executor::table_rows;
 use crate::executor::table_rows::{Given, TableRows, distance_of};
+use crate::format::graph::Condition;
 use crate::format::store::{SlotNo, Tid};
-use crate::hnsw::filtering::Finder;
+use crate::hnsw::filtering::{Finder, KEY, Known};
 use crate::indexam::hnsw::filter::{Conditions, Expected, Strategy};
+use crate::indexam::hnsw::included::testable;
 use crate::indexam::hnsw::scan::GraphScan;
 use crate::knn::query::VectorQuery;
 use crate::knn::result_queue::Order;
@@ -28,6 +30,7 @@ use pgrx::pg_sys::{
     PlanState, ScanState, TupleTableSlot,
 };
 use std::ffi::CStr;
+use std::rc::Rc;
 
 /// What EXPLAIN calls it, and by which the server finds it again.
 pub const NAME: &CStr = c"ZvecGraphScan";
@@ -88,11 +91,20 @@ pub struct Private {
     pub subplan: Subplan,
     /// the planner's estimates
     pub expected: Expected,
+    /// how many bounds follow the distance in what the plan computes
+    pub bounds: usize,
+    /// how many values that included columns are compared with follow the bounds; conditions that they test come last
+    pub comparands: usize,
+    /// whether included columns test all conditions
+    pub decide: bool,
 }
 
+/// Where the words of [`testable::Form`] begin in the list.
+const WORDS_AT: usize = 16;
+
 impl Private {
-    /// As a list.
-    pub unsafe fn list(&self) -> *mut List {
+    /// As a list, with how included columns are tested ([`testable::Form::words`]), if any are.
+    pub unsafe fn list(&self, words: &[i32]) -> *mut List {
         let subplan = match self.subplan {
             Subplan::None => 0,
             Subplan::Table => 1,
@@ -103,6 +115,8 @@ impl Private {
         let halves = |number: f64| [(number.to_bits() >> 32) as i32, number.to_bits() as i32];
         let numbers = [self.index.to_u32() as i32].into_iter().chain(flags).chain([subplan]);
         let numbers = numbers.chain([rows, share, wanted, finding].into_iter().flat_map(halves));
+        let numbers = numbers.chain([self.bounds as i32, self.comparands as i32, self.decide.into()]);
+        let numbers = numbers.chain(words.iter().copied());
         // SAFETY: memory of the planner
         numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
     }
@@ -119,7 +133,40 @@ impl Private {
             _ => Subplan::None,
         };
         let expected = Expected { rows: float(5), share: float(7), wanted: float(9), finding: float(11) };
-        Self { index: (number(0) as u32).into(), nulls_first, nan_first, may_be_asked, subplan, expected }
+        let (bounds, comparands, decide) = (number(13) as usize, number(14) as usize, number(15) != 0);
+        let index = (number(0) as u32).into();
+        Self { index, nulls_first, nan_first, may_be_asked, subplan, expected, bounds, comparands, decide }
+    }
+}
+
+/// How included columns are tested.
+#[derive(Default)]
+struct Keys {
+    /// see [`testable::Form::words`]; empty where they are not
+    words: Vec<i32>,
+    /// with the present values
+    condition: Option<Rc<Condition>>,
+}
+
+impl Keys {
+    /// Takes the present values of what columns are compared with; true when they are others than before.
+    unsafe fn bind(&mut self, node: *mut Scan) -> bool {
+        if self.words.is_empty() {
+            return false;
+        }
+        // SAFETY: prepared; what is detoasted lives until the next row
+        unsafe {
+            let econtext = (*node).custom.ss.ps.ps_ExprContext;
+            let values: Vec<_> = (*node).given.comparands(econtext).collect();
+            let before = pg_sys::MemoryContextSwitchTo((*econtext).ecxt_per_tuple_memory);
+            let condition = testable::bind(&self.words, &values);
+            pg_sys::MemoryContextSwitchTo(before);
+            let is_new = self.condition.as_deref() != Some(&condition);
+            if is_new {
+                self.condition = Some(Rc::new(condition));
+            }
+            is_new
+        }
     }
 }
 
@@ -133,6 +180,7 @@ struct Scan {
     index: pg_sys::Relation,
     /// made for the first row
     scan: *mut Option<GraphScan>,
+    keys: *mut Keys,
     /// whether the scan is that of the present query
     begun: bool,
     private: Private,
@@ -160,9 +208,13 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
     // SAFETY: the server's own arguments; the current memory context lives as long as the query
     unsafe {
         let own = node.cast::<Scan>();
-        (*own).given = table_rows::prepare(node, estate);
         let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
         (*own).private = Private::of(plan);
+        (*own).given = table_rows::prepare(node, estate, ((*own).private.bounds, (*own).private.comparands));
+        let numbers = WORDS_AT..(*plan.custom_private).length as usize;
+        let words = numbers.map(|at| (*(*plan.custom_private).elements.add(at)).int_value).collect();
+        let keys = Keys { words, condition: None };
+        (*own).keys = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(keys);
         (*own).scan = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
         if (*own).private.subplan == Subplan::Indexes {
             let subplan = (*(*plan.custom_plans).elements).ptr_value.cast();
@@ -229,6 +281,8 @@ unsafe fn begin(node: *mut Scan) {
         let query = (*node).given.query(econtext);
         let mut hints = Hints { nulls_first, order: Order { nan_first, within: None }, any_order: false };
         (*node).given.bounds(econtext).for_each(|bound| hints.bound(bound));
+        // of what was found under another condition nothing is known
+        let forgets = (*(*node).keys).bind(node);
         (*node).rows.begin(ss);
         (*node).in_slot = Tid::NONE;
         boundary(|| raw::PredicateLockRelation(index, snapshot));
@@ -237,6 +291,13 @@ unsafe fn begin(node: *mut Scan) {
             *scan = Some(GraphScan::new(Rel::of(index), Rel::of(rel), snapshot, (*estate).es_query_cxt));
         }
         let Some(scan) = scan else { return };
+        if forgets {
+            scan.forget_conditions();
+            let subplan = (*node).subplan;
+            if !subplan.is_null() {
+                boundary(|| pg_sys::ExecReScan(subplan));
+            }
+        }
         Rel::of(index).count_scan();
         scan.set_hints(hints);
         let column = *scan.column();
@@ -284,12 +345,31 @@ impl Conditions for Told {
 
     fn finder(&self) -> Finder {
         // SAFETY: between the node's beginning and its end
-        let private = unsafe { (*self.node).private };
-        match private.subplan {
+        let (private, keys) = unsafe { ((*self.node).private, &*(*self.node).keys) };
+        let finder = match private.subplan {
             Subplan::None => Finder::Nobody,
             Subplan::Table => Finder::Table(private.expected.finding * NANOSECONDS),
             Subplan::Indexes => Finder::Indexes(private.expected.share),
+        };
+        if keys.condition.is_none() {
+            return finder;
         }
+        let Expected { rows, share, .. } = private.expected;
+        let by_keys = rows * KEY * testable::tests(&keys.words) as f64;
+        match finder {
+            Finder::Indexes(_) if Known::cost_of_indexes(rows * share) < by_keys => finder,
+            _ => Finder::Columns(by_keys),
+        }
+    }
+
+    fn keys(&self) -> Option<Rc<Condition>> {
+        // SAFETY: between the node's beginning and its end
+        unsafe { (*(*self.node).keys).condition.clone() }
+    }
+
+    fn keys_decide(&self) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe { (*self.node).private.decide }
     }
 
     fn find(&mut self, most: u64, take: &mut dyn FnMut(SlotNo)) -> bool {
@@ -411,8 +491,14 @@ pub unsafe extern "C-unwind" fn explain_custom_scan(
             pg_sys::ExplainPropertyText(c"Order".as_ptr(), first.as_ptr(), es);
         }
         let plan = (*node).ss.ps.plan.cast::<CustomScan>();
-        for bound in elements::<Node>((*plan).custom_exprs).skip(1) {
+        for bound in elements::<Node>((*plan).custom_exprs).skip(1).take(private.bounds) {
             pg_sys::ExplainPropertyText(c"Within".as_ptr(), shown(bound), es);
+        }
+        let tested = elements::<Node>((*plan).custom_exprs).skip(1 + private.bounds + private.comparands);
+        let tested = tested.fold(std::ptr::null_mut(), |list, clause| pg_sys::lappend(list, clause.cast()));
+        if !tested.is_null() {
+            let all = pg_sys::make_ands_explicit(tested);
+            pg_sys::ExplainPropertyText(c"Included Cond".as_ptr(), shown(all.cast()), es);
         }
         if (*es).analyze {
             explain_work(own, es);
@@ -445,6 +531,8 @@ unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
             (c"Codes Compared", counts.work.compared + counts.listed),
             (c"Pending Vectors Compared", counts.pending),
             (c"Exact Distances", counts.exact),
+            (c"Keys Compared", counts.probed + counts.keys),
+            (c"Rows Removed by Keys", counts.failed_keys),
             (c"Rows Asked", counts.asked),
             (c"Rows Removed When Asked", counts.failed),
             (c"Vectors Not Visible", counts.hidden),

@@ -29,6 +29,8 @@ pub struct Given {
     query: *mut ExprState,
     /// beyond which no row is wanted: a list of [`ExprState`]
     bounds: *mut List,
+    /// what included columns are compared with: a list of [`ExprState`]
+    comparands: *mut List,
 }
 
 impl Given {
@@ -51,8 +53,19 @@ impl Given {
     }
 }
 
-/// Prepares the node, in memory that lives as long as the query.
-pub unsafe fn prepare(node: *mut CustomScanState, estate: *mut EState) -> Given {
+impl Given {
+    /// What included columns are compared with; `None` for NULL.
+    pub unsafe fn comparands(&self, econtext: *mut ExprContext) -> impl Iterator<Item = Option<Datum>> {
+        // SAFETY: prepared
+        unsafe {
+            elements::<ExprState>(self.comparands).map(move |comparand| boundary(|| evaluate(comparand, econtext)))
+        }
+    }
+}
+
+/// Prepares the node, in memory that lives as long as the query. Its plan computes the distance, so many bounds, and so many values
+/// that included columns are compared with.
+pub unsafe fn prepare(node: *mut CustomScanState, estate: *mut EState, (bounds, comparands): (usize, usize)) -> Given {
     // SAFETY: the server's own arguments
     unsafe {
         let ss = &mut (*node).ss;
@@ -65,11 +78,14 @@ pub unsafe fn prepare(node: *mut CustomScanState, estate: *mut EState) -> Given 
         ss.ps.qual = pg_sys::ExecInitQual(plan.scan.plan.qual, &mut ss.ps);
         let query = (*(*(*distance_of(node)).args).elements.add(1)).ptr_value.cast();
         let query = pg_sys::ExecInitExpr(query, &mut ss.ps);
-        let bounds = elements::<pg_sys::Expr>(plan.custom_exprs).skip(1);
-        let bounds = bounds.fold(std::ptr::null_mut(), |list, bound| {
-            pg_sys::lappend(list, pg_sys::ExecInitExpr(bound, &mut ss.ps).cast())
-        });
-        Given { query, bounds }
+        let mut prepare = |skip: usize, count: usize| {
+            let expressions = elements::<pg_sys::Expr>(plan.custom_exprs).skip(skip).take(count);
+            expressions.fold(std::ptr::null_mut(), |list, expression| {
+                pg_sys::lappend(list, pg_sys::ExecInitExpr(expression, &mut ss.ps).cast())
+            })
+        };
+        let (bounds, comparands) = (prepare(1, bounds), prepare(1 + bounds, comparands));
+        Given { query, bounds, comparands }
     }
 }
 

@@ -68,6 +68,13 @@ pub fn encode(magic: u32, kind: u8, versions: Versions, owner: u32, ordinal: u32
     bytes
 }
 
+/// The same header of a page that is written in another version than the newest.
+#[must_use]
+pub fn in_version(mut header: [u8; 16], version: u8) -> [u8; 16] {
+    header[VERSION] = version;
+    header
+}
+
 /// Whether `page` has the header `expected`, in any version that is known.
 #[inline]
 #[must_use]

@@ -21,7 +21,11 @@
 #![forbid(unsafe_code)]
 
 /// Looking up a row and asking the conditions.
-const ASKED: f64 = 700.0;
+pub const ASKED: f64 = 700.0;
+/// Looking at what the index keeps of a row's columns, where that decides.
+pub const PROBED: f64 = 60.0;
+/// The same of each row, one after the other, for each column.
+pub const KEY: f64 = 1.0;
 /// A row that other indexes have led to.
 const LED_TO: f64 = 160.0;
 /// Going through other indexes, before the first row.
@@ -67,6 +71,8 @@ pub struct Known {
     pub ef: f64,
     /// bytes of a code
     pub code_bytes: f64,
+    /// what it costs to ask about a row, [`ASKED`] or [`PROBED`]
+    pub asking: f64,
     /// how others find the rows
     pub finder: Finder,
 }
@@ -103,7 +109,14 @@ impl Known {
         // the search is kept ahead of what is looked at by half
         let settled = (1.5 * (self.asked + looked_at) - self.found).clamp(0.0, self.rows);
         let begins = if self.found > 0.0 { 0.0 } else { self.search() };
-        begins + looked_at * ASKED + settled * COMPARED_PER_FOUND * self.code()
+        let wanted = self.wanted.max(1.0).min(looked_at);
+        begins + looked_at * self.asking + wanted * (ASKED - self.asking) + settled * COMPARED_PER_FOUND * self.code()
+    }
+
+    /// What it costs to have so many rows found by other indexes.
+    #[must_use]
+    pub fn cost_of_indexes(rows: f64) -> f64 {
+        DESCENDED + rows * LED_TO
     }
 
     /// What it costs to find out which rows satisfy the conditions; `None` where nobody can.
@@ -112,7 +125,7 @@ impl Known {
         match self.finder {
             Finder::Nobody => None,
             Finder::Table(cost) | Finder::Columns(cost) => Some(cost),
-            Finder::Indexes(share) => Some(DESCENDED + share.max(self.likely_share()) * self.rows * LED_TO),
+            Finder::Indexes(share) => Some(Self::cost_of_indexes(share.max(self.likely_share()) * self.rows)),
         }
     }
 
@@ -209,9 +222,19 @@ mod tests {
                     let is_table = matches!(finder, Finder::Table(_));
                     let finder = if is_table { Finder::Table(50.0 * rows) } else { Finder::Indexes(estimate) };
                     let (asked, satisfied, found) = (0.0, 0.0, 0.0);
-                    let (wanted, ef, code_bytes) = (10.0, 64.0, 400.0);
-                    let known =
-                        Known { rows, share: estimate, wanted, asked, satisfied, found, ef, code_bytes, finder };
+                    let (wanted, ef, code_bytes, asking) = (10.0, 64.0, 400.0, ASKED);
+                    let known = Known {
+                        rows,
+                        share: estimate,
+                        wanted,
+                        asked,
+                        satisfied,
+                        found,
+                        ef,
+                        code_bytes,
+                        asking,
+                        finder,
+                    };
                     let (cost, best) = (cost(known, share), best(known, share));
                     // as many rows as the estimate counts for, and a search, are paid for evidence
                     let evidence = known.search() + WEIGHT * ASKED;
@@ -237,6 +260,7 @@ mod tests {
             found: 0.0,
             ef: 64.0,
             code_bytes: 784.0,
+            asking: ASKED,
             finder,
         };
         assert!(!of(0.5, Finder::Indexes(0.5)).is_to_find() && !of(0.1, TABLE).is_to_find());

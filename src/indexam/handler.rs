@@ -36,6 +36,8 @@ pub struct Callbacks {
     pub amgettuple: pg_sys::amgettuple_function,
     /// ends a scan
     pub amendscan: pg_sys::amendscan_function,
+    /// whether columns may be included
+    pub amcaninclude: bool,
     /// whether a build or VACUUM uses `maintenance_work_mem`
     pub amusemaintenanceworkmem: bool,
     /// the size of a parallel scan's shared memory, its start and its restart, where there are parallel scans
@@ -68,6 +70,7 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
         amcanorderbyop: true,
         amoptionalkey: true,
         amcanparallel: parallel.is_some(),
+        amcaninclude: callbacks.amcaninclude,
         amusemaintenanceworkmem: callbacks.amusemaintenanceworkmem,
         amparallelvacuumoptions: pg_sys::VACUUM_OPTION_NO_PARALLEL as u8,
         amkeytype: pg_sys::InvalidOid,
@@ -98,20 +101,24 @@ pub fn routine(callbacks: &Callbacks) -> Datum {
     }
 }
 
-/// Answers what the server cannot know by itself: that a column is ordered by distance.
+/// Answers what the server cannot know by itself: that a column, unless it is an included one, is ordered by distance.
 unsafe extern "C-unwind" fn amproperty(
-    _index: pg_sys::Oid,
+    index: pg_sys::Oid,
     attno: i32,
     property: pg_sys::IndexAMProperty::Type,
     _name: *const std::ffi::c_char,
     answer: *mut bool,
-    _isnull: *mut bool,
+    isnull: *mut bool,
 ) -> bool {
     if attno == 0 || property != pg_sys::IndexAMProperty::AMPROP_DISTANCE_ORDERABLE {
         return false;
     }
-    // SAFETY: the server's own argument
-    unsafe { *answer = true };
+    // SAFETY: the server's own arguments
+    unsafe {
+        // what an included column lacks
+        *isnull = pg_sys::get_index_column_opclass(index, attno) == pg_sys::InvalidOid;
+        *answer = true;
+    }
     true
 }
 

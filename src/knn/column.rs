@@ -167,7 +167,7 @@ impl Column {
     pub unsafe fn to_build(index: Rel<'_>, heap: Rel<'_>, info: *mut IndexInfo) -> Self {
         // SAFETY: both are open, info describes the index
         unsafe {
-            if (*info).ii_Unique || !(*info).ii_ExclusionOps.is_null() || (*info).ii_NumIndexAttrs != 1 {
+            if (*info).ii_Unique || !(*info).ii_ExclusionOps.is_null() || (*info).ii_NumIndexKeyAttrs != 1 {
                 refuse(
                     format!("index \"{}\" must be on one column and enforce nothing", index.name()),
                     "Use a btree index to enforce that vectors differ.",

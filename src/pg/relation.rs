@@ -302,6 +302,15 @@ impl<'r> Rel<'r> {
         self.index_form().map_or(0, |form| unsafe { form.indkey.values.as_slice(1)[0] })
     }
 
+    /// The table's numbers of the columns that this index includes.
+    #[must_use]
+    pub fn included_columns(&self) -> &[i16] {
+        self.index_form().map_or(&[], |form| {
+            // SAFETY: an index has so many columns
+            unsafe { &form.indkey.values.as_slice(form.indnatts as usize)[form.indnkeyatts as usize..] }
+        })
+    }
+
     /// Opens the table of this index, on which the caller has a lock.
     #[must_use]
     pub fn open_table(self) -> OpenRelation {

@@ -149,6 +149,15 @@ pub fn fill(page: &Exclusive, header: [u8; 16], fill: impl FnOnce(&mut PageBytes
     }
 }
 
+/// Changes a page without logging it: one that nothing leads to until the server has logged it whole.
+pub fn change_unlogged(page: &Exclusive, change: impl FnOnce(&mut PageBytes)) {
+    // SAFETY: the page is pinned and exclusively locked by its guard
+    unsafe {
+        change(&mut *pg_sys::BufferGetPage(page.buffer()).cast::<PageBytes>());
+        raw::MarkBufferDirty(page.buffer());
+    }
+}
+
 /// Initialises newly added pages (at most [`MAX_PAGES`]) as empty pages of the server and logs them. Should a crash
 /// come right after, they are ordinary free pages of the relation.
 pub fn initialise(rel: Rel<'_>, pages: &[Exclusive]) {

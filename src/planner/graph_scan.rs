@@ -8,10 +8,12 @@ use crate::executor::exact_scan::Methods;
 use crate::executor::graph_scan::{NAME, Private, SCAN, Subplan};
 use crate::indexam::hnsw;
 use crate::indexam::hnsw::filter::Expected;
+use crate::indexam::hnsw::included::testable::{Columns, Form, recognise, tests};
 use crate::knn::cost::ScanCost;
 use crate::knn::scan_hints;
 use crate::pg::compat;
 use crate::pg::list::elements;
+use crate::pg::relation::OpenRelation;
 use crate::pg::settings;
 use crate::planner::ours::{OURS, is_index_of, is_of};
 use pgrx::pg_sys::{
@@ -143,6 +145,11 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
         let Some(scan) = ScanCost::of(root, graph) else { return };
         let may_be_asked = may_be_asked(&*rel);
         let finder = if may_be_asked { finder(rel, &(*graph).path) } else { None };
+        let wanted: Vec<*mut RestrictInfo> = elements::<RestrictInfo>((*index).indrestrictinfo)
+            .filter(|&condition| !known.contains(&condition) && !is_of_vectors(condition, index))
+            .collect();
+        let tested = Tested::of(root, rel, index, &wanted);
+        let is_whole = (*graph).path.param_info.is_null();
         let list = |list, element: *mut c_void| pg_sys::lappend(list, element);
         let path = pg_sys::palloc0(size_of::<CustomPath>()).cast::<CustomPath>();
         (&raw mut (*path).path).copy_from_nonoverlapping(&raw const (*graph).path, 1);
@@ -165,14 +172,23 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
                 wanted: if limit > 0.0 { limit } else { 0.0 },
                 finding: finder.map_or(0.0, |(finder, _)| (*finder).total_cost),
             },
+            bounds: bounds.len(),
+            comparands: tested.form.comparands.len(),
+            decide: is_whole && !wanted.is_empty() && tested.clauses.len() == wanted.len(),
         };
         if let Some((finder, _)) = finder {
             (*path).custom_paths = list(std::ptr::null_mut(), finder.cast());
         }
         let computed =
             bounds.iter().fold(list(std::ptr::null_mut(), distance.cast()), |to, &bound| list(to, bound.cast()));
-        (*path).custom_private = list(list(std::ptr::null_mut(), computed.cast()), private.list().cast());
+        let computed = tested.form.comparands.iter().fold(computed, |to, &value| list(to, value.cast()));
+        let computed = tested.clauses.iter().fold(computed, |to, &clause| list(to, clause.cast()));
+        (*path).custom_private =
+            list(list(std::ptr::null_mut(), computed.cast()), private.list(&tested.form.words).cast());
         set_costs(&mut (*path).path, &scan, finder.map(|(finder, _)| &*finder), limit);
+        if !tested.clauses.is_empty() {
+            tested.set_costs(&mut (*path).path, &(*graph).path, &scan, limit);
+        }
         pg_sys::add_path(rel, path.cast());
     }
 }
@@ -195,6 +211,72 @@ unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finder: Option<&Path>, lim
             path.startup_cost = begins;
         }
         path.total_cost = path.total_cost.min(ends).max(path.startup_cost);
+    }
+}
+
+/// What the index's included columns tell of the conditions.
+#[derive(Default)]
+struct Tested {
+    form: Form,
+    clauses: Vec<*mut Expr>,
+    /// the share of the rows that passes
+    share: f64,
+}
+
+impl Tested {
+    unsafe fn of(
+        root: *mut PlannerInfo,
+        rel: *mut RelOptInfo,
+        index: *mut IndexOptInfo,
+        conditions: &[*mut RestrictInfo],
+    ) -> Self {
+        // SAFETY: the planner's own; it has locked the index
+        unsafe {
+            let (keys, all) = ((*index).nkeycolumns as usize, (*index).ncolumns as usize);
+            if keys == all || conditions.is_empty() {
+                return Self::default();
+            }
+            let opened = OpenRelation::open((*index).indexoid, pg_sys::NoLock as _);
+            let kinds = hnsw::included_columns(opened.rel());
+            let numbers: Vec<i16> = (keys..all).map(|at| *(*index).indexkeys.add(at) as i16).collect();
+            let columns = Columns { relid: (*rel).relid, numbers: &numbers, kinds: &kinds };
+            let (mut forms, mut clauses, mut tested) = (Vec::new(), Vec::new(), std::ptr::null_mut());
+            for &condition in conditions {
+                let clause = (*condition).clause;
+                if pg_sys::contain_subplans(clause.cast()) {
+                    continue;
+                }
+                if let Some(form) = recognise(&columns, clause) {
+                    forms.push(form);
+                    clauses.push(clause);
+                    tested = pg_sys::lappend(tested, condition.cast());
+                }
+            }
+            let Some(form) = Form::all(forms) else { return Self::default() };
+            let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
+            let share = pg_sys::clauselist_selectivity(root, tested, (*rel).relid as i32, inner, none);
+            Self { form, clauses, share }
+        }
+    }
+
+    /// Makes a path cheaper, of which `graph` is the index scan, by what included columns are good for: rows that fail are hardly
+    /// looked at where most rows pass, and where few do those that pass are known from the keys of all.
+    unsafe fn set_costs(&self, path: &mut Path, graph: &Path, scan: &ScanCost, limit: f64) {
+        /// in operators: the key of a row
+        const KEY: f64 = 0.05;
+        // SAFETY: a setting
+        let operator = unsafe { pg_sys::cpu_operator_cost };
+        let passing = (self.share * scan.rows).max(1.0);
+        let (code, each) = hnsw::known_row_costs(scan);
+        let keys = scan.rows * KEY * operator * tests(&self.form.words) as f64;
+        let begins = keys + (passing * code).min(1.5 * graph.startup_cost) + scan.nulls_first;
+        let known = (begins, begins + passing * each);
+        let rows = path.rows.max(1.0);
+        let share = if limit > 0.0 { (limit / rows).min(1.0) } else { 1.0 };
+        let of_share = |(startup, total): (f64, f64)| startup + (total - startup) * share;
+        if of_share(known) < of_share((path.startup_cost, path.total_cost)) {
+            (path.startup_cost, path.total_cost) = known;
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! Conditions of partial vector indexes.
+//! Conditions of partial vector indexes, and columns that vector indexes include.
 //!
 //! A vector index knows a row by its vector's slot. So all row versions that share a slot must agree about whether the row
-//! is in a partial index: an UPDATE of a column that a condition looks at gives the row a new slot, with a copy of the
-//! vector. The index then sees a new vector, or none, and the old one goes the way of all deleted vectors.
+//! is in a partial index, and about the values of included columns: an UPDATE of such a column gives the row a new slot, with a
+//! copy of the vector. The index then sees a new vector, or none, and the old one goes the way of all deleted vectors.
 
 use crate::pg::compat;
 use crate::pg::relation::{OpenRelation, Rel};
@@ -24,7 +24,8 @@ thread_local! {
     static LAST: RefCell<Option<(Key, Columns)>> = const { RefCell::new(None) };
 }
 
-/// The columns that conditions of partial indexes over vector columns of the open table look at.
+/// The columns that conditions of partial indexes over vector columns of the open table look at, and those that such indexes
+/// include.
 #[must_use]
 pub unsafe fn condition_columns(rel: Relation) -> Columns {
     crate::store::watch_relation_cache();
@@ -54,7 +55,17 @@ unsafe fn look_up(rel: Relation) -> Columns {
             let oid = (*(*indexes).elements.add(i)).oid_value;
             let index = OpenRelation::open(oid, pg_sys::RowExclusiveLock as _);
             let attribute = index.rel().attribute(1);
-            if is_vector_type(attribute.atttypid) && restricted::has_condition(index.rel()) {
+            if !is_vector_type(attribute.atttypid) {
+                continue;
+            }
+            // a btree's included columns are its own affair
+            if (*(*index.raw()).rd_indam).amcanorderbyop {
+                for attnum in index.rel().included_columns().iter().copied() {
+                    let member = i32::from(attnum) - pg_sys::FirstLowInvalidHeapAttributeNumber;
+                    attributes = pg_sys::bms_add_member(attributes, member);
+                }
+            }
+            if restricted::has_condition(index.rel()) {
                 let condition = restricted::stored_condition(index.rel());
                 pg_sys::pull_varattnos(condition, 1, &mut attributes);
             }

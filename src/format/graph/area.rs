@@ -7,8 +7,8 @@ use crate::format::store::ExtentList;
 use crate::format::store::extent::growth_by_extents;
 use std::ops::Range;
 
-/// The most extents of an area.
-pub const MOST_EXTENTS: usize = 168;
+/// The most extents of an area, of an index without included columns and of one with them.
+pub const MOST_EXTENTS: [usize; 2] = [168, 144];
 
 /// A part of a graph that consists of pages of one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,17 @@ pub enum Area {
     Pending,
     /// see [`GraphPageKind::Centroid`]
     Centroid,
+    /// see [`GraphPageKind::Included`]
+    Included,
 }
+
+/// How many areas there are.
+pub const AREAS: usize = Area::ALL.len();
 
 impl Area {
     /// Every area, in the order of their extent lists.
-    pub const ALL: [Self; 6] = [Self::Codes, Self::Nodes, Self::Upper, Self::Map, Self::Pending, Self::Centroid];
+    pub const ALL: [Self; 7] =
+        [Self::Codes, Self::Nodes, Self::Upper, Self::Map, Self::Pending, Self::Centroid, Self::Included];
 
     /// The kind of its pages.
     #[must_use]
@@ -41,22 +47,27 @@ impl Area {
             Self::Map => GraphPageKind::Map,
             Self::Pending => GraphPageKind::Pending,
             Self::Centroid => GraphPageKind::Centroid,
+            Self::Included => GraphPageKind::Included,
         }
     }
 }
 
-/// An area grows by a tenth of what is there, so that it has few extents and little unused space.
-const SHARE: u32 = 10;
+/// An area grows by a tenth of what is there, where it may have fewer extents by an eighth, so that it has few extents and little
+/// unused space.
+const SHARES: [u32; 2] = [10, 8];
 /// Pages by which it grows at the most, beyond the need, while it has less than half of the extents that it may have: who adds
 /// them holds up others for a few milliseconds then.
 const MOST_AT_ONCE: u32 = 512;
 
-/// How many pages an area grows by that has these extents and needs `needed` pages more.
+/// How many pages an area grows by that has these extents, may have `most`, and needs `needed` pages more.
 #[must_use]
-pub fn growth(extents: &ExtentList, needed: u32) -> u32 {
+pub fn growth(extents: &ExtentList, needed: u32, most: usize) -> u32 {
     let count = extents.extents().len();
-    let by_share = growth_by_extents(extents.pages(), needed, SHARE, count, MOST_EXTENTS);
-    if count < MOST_EXTENTS / 2 { by_share.min(needed.max(MOST_AT_ONCE)) } else { by_share }
+    let share = SHARES[usize::from(most < MOST_EXTENTS[0])];
+    let by_share = growth_by_extents(extents.pages(), needed, share, count, most);
+    let is_late = most < MOST_EXTENTS[0] && 3 * count >= 2 * most;
+    let by_share = by_share.max(if is_late { extents.pages() / share } else { 0 });
+    if count < most / 2 { by_share.min(needed.max(MOST_AT_ONCE)) } else { by_share }
 }
 
 /// Entries of one size, as many on a page as fit.
@@ -209,6 +220,7 @@ impl CodeShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::graph::included::{IncludedColumn, IncludedShape};
     use crate::format::store::{Extent, Geometry};
     use crate::vector::{ElementType, VectorShape};
 
@@ -240,17 +252,18 @@ mod tests {
     /// Areas that grow a page at a time, each time as a run of its own, have room for every vector that a segment can hold.
     #[test]
     fn extents_suffice_for_a_full_segment() {
-        let suffice = |what: &str, needed: u32| {
+        let suffice_of = |what: &str, needed: u32, most: usize| {
             let mut list = ExtentList::default();
             while list.pages() < needed {
                 // never next to the one before
                 let start = 2 * list.pages();
-                let fits = list.push(Extent { start, pages: growth(&list, 1) });
+                let fits = list.push(Extent { start, pages: growth(&list, 1, most) });
                 assert!(fits);
             }
             let extents = list.extents().len();
-            assert!(extents <= MOST_EXTENTS, "{what}: {extents} extents for {needed} pages");
+            assert!(extents <= most, "{what}: {extents} extents for {needed} pages");
         };
+        let suffice = |what: &str, needed: u32| MOST_EXTENTS.map(|most| suffice_of(what, needed, most));
         for dims in (1..=16_000u16).step_by(7).chain([1601, 2009, 2681, 4041, 4096, 8105]) {
             for element in ElementType::ALL {
                 let capacity = Geometry::new(VectorShape { element, dims }).capacity;
@@ -264,6 +277,9 @@ mod tests {
             suffice(&format!("upper links with m = {m}"), Shape::upper(m).pages(most));
         }
         suffice("map", Shape::MAP.pages(most));
+        for columns in 1..=IncludedColumn::MOST {
+            suffice(&format!("{columns} included columns"), IncludedShape::new(columns).pages(most));
+        }
     }
 
     #[test]

@@ -4,10 +4,14 @@
 
 pub mod area;
 pub mod entry;
+pub mod included;
+pub mod key_condition;
 pub mod page;
 pub mod root;
 
 pub use area::{Area, CodeShape, Shape};
 pub use entry::{CodeHead, Entry, MapEntry, MapPlace, NodeEntry};
+pub use included::{IncludedColumn, IncludedShape, KeyKind};
+pub use key_condition::{Condition, KeyRanges};
 pub use page::{GraphNo, GraphPageKind, Header, MetaPage};
 pub use root::{GraphRootPage, Root};

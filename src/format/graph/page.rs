@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! 24  magic     u32  "ZVGX"
-//! 28  kind      u8   1 meta, 2 root, 3 codes, 4 nodes, 5 upper, 6 map, 7 pending, 8 centroid
+//! 28  kind      u8   1 meta, 2 root, 3 codes, 4 nodes, 5 upper, 6 map, 7 pending, 8 centroid, 9 included
 //! 29  version   u8
 //! 30  reserved  u16
 //! 32  graph     u32  number of the graph (0 on the meta page)
@@ -14,6 +14,7 @@
 //! ```
 
 use crate::distance::Metric;
+use crate::format::graph::included::IncludedColumn;
 use crate::format::page;
 use crate::format::page::{Damage, Fragment, PAGE_BYTES, PAYLOAD_START, PageBytes, Versions, u16_at, u32_at};
 use crate::format::store::SegmentTag;
@@ -44,6 +45,8 @@ pub enum GraphPageKind {
     Pending = 7,
     /// what is subtracted from vectors before they are coded
     Centroid = 8,
+    /// keys of included columns
+    Included = 9,
 }
 
 impl GraphPageKind {
@@ -51,17 +54,17 @@ impl GraphPageKind {
     #[must_use]
     pub const fn versions(self) -> Versions {
         match self {
-            Self::Meta
-            | Self::Root
-            | Self::Codes
-            | Self::Nodes
-            | Self::Upper
-            | Self::Map
-            | Self::Pending
-            | Self::Centroid => Versions { oldest: 1, newest: 1 },
+            // written as 2 only where there are included columns
+            Self::Meta | Self::Root => Versions { oldest: 1, newest: 2 },
+            Self::Codes | Self::Nodes | Self::Upper | Self::Map | Self::Pending | Self::Centroid | Self::Included => {
+                Versions { oldest: 1, newest: 1 }
+            }
         }
     }
 }
+
+/// The version of meta and root pages of an index with included columns.
+pub const WITH_INCLUDED: u8 = 2;
 
 /// The index's own header of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +82,13 @@ impl Header {
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
         page::encode(MAGIC, self.kind as u8, self.kind.versions(), self.graph.0, self.ordinal)
+    }
+
+    /// As [`Header::encode`], of a meta or root page: what an index without included columns writes is of version 1, as before
+    /// there were any.
+    #[must_use]
+    pub fn encode_with(&self, has_included: bool) -> [u8; 16] {
+        page::in_version(self.encode(), if has_included { WITH_INCLUDED } else { 1 })
     }
 
     /// Whether `page` is exactly the page that this header describes.
@@ -101,8 +111,9 @@ impl Header {
 ///
 /// ```text
 /// 40  m u16 | 42 dims u16 | 44 metric u8 | 45 element type u8 (0 float4, else its number) | 46 reserved 2
-/// 48  graphs u32 | 52 reserved 12
+/// 48  graphs u32 | 52 included columns u8 (0 in version 1) | 53 reserved 11
 /// 64  graphs: (segment tag u32, root block u32) each
+/// at the page's end, the first one last: included columns, 8 bytes each
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetaPage {
@@ -112,15 +123,16 @@ pub struct MetaPage {
     pub shape: VectorShape,
     /// the operator class's metric
     pub metric: Metric,
+    /// what is kept of included columns
+    pub columns: Vec<IncludedColumn>,
     /// for each graph its segment and its root page's block
     pub graphs: Vec<(SegmentTag, u32)>,
 }
 
 impl MetaPage {
     const COUNT: usize = 48;
+    const COLUMNS: usize = 52;
     const LIST: usize = 64;
-    /// The most graphs of one index.
-    pub const MOST: usize = (PAGE_BYTES - Self::LIST) / 8;
     /// Its header.
     pub const HEADER: Header = Header { kind: GraphPageKind::Meta, graph: GraphNo(0), ordinal: 0 };
 
@@ -131,10 +143,18 @@ impl MetaPage {
     pub fn decode(page: &PageBytes) -> Result<Self, Damage> {
         Self::HEADER.check(page)?;
         let metric = Metric::of_number(page[44]).ok_or_else(|| Damage(format!("metric {} is not known", page[44])))?;
+        let column_count = if page::version(page) < WITH_INCLUDED { 0 } else { usize::from(page[Self::COLUMNS]) };
+        if column_count > IncludedColumn::MOST {
+            return Err(Damage(format!("number of included columns {column_count} is out of range")));
+        }
         let count = u32_at(page, Self::COUNT) as usize;
-        if count > Self::MOST {
+        if count > Self::most_graphs(column_count) {
             return Err(Damage(format!("number of graphs {count} is out of range")));
         }
+        let columns: Option<Vec<_>> = (0..column_count)
+            .map(|i| IncludedColumn::decode(&page[Self::column_at(i)..Self::column_at(i) + IncludedColumn::BYTES]))
+            .collect();
+        let columns = columns.ok_or_else(|| Damage("kind of an included column is not known".into()))?;
         let (m, dims) = (u16_at(page, 40), u16_at(page, 42));
         let element = match page[45] {
             0 => Some(ElementType::Float4),
@@ -150,7 +170,23 @@ impl MetaPage {
         if graphs.iter().any(|graph| graph.1 == 0) {
             return Err(Damage("a graph's block number is 0".into()));
         }
-        Ok(Self { m, shape: VectorShape { element, dims }, metric, graphs })
+        Ok(Self { m, shape: VectorShape { element, dims }, metric, columns, graphs })
+    }
+
+    /// The most graphs of an index with so many included columns.
+    #[must_use]
+    pub const fn most_graphs(columns: usize) -> usize {
+        (PAGE_BYTES - Self::LIST) / 8 - columns
+    }
+
+    const fn column_at(column: usize) -> usize {
+        PAGE_BYTES - (column + 1) * IncludedColumn::BYTES
+    }
+
+    /// The header of a new page.
+    #[must_use]
+    pub fn encode_header(&self) -> [u8; 16] {
+        Self::HEADER.encode_with(!self.columns.is_empty())
     }
 
     /// What a new page of no graphs holds.
@@ -164,7 +200,13 @@ impl MetaPage {
             other => other.info().number,
         };
         bytes.extend_from_slice(&[self.metric.number(), element, 0, 0]);
-        vec![(PAYLOAD_START, bytes)]
+        let mut fragments = vec![(PAYLOAD_START, bytes)];
+        if !self.columns.is_empty() {
+            fragments.push((Self::COLUMNS, vec![self.columns.len() as u8]));
+            let each = self.columns.iter().enumerate();
+            fragments.extend(each.map(|(i, column)| (Self::column_at(i), column.encode().to_vec())));
+        }
+        fragments
     }
 
     /// The changes that append a graph to a list of `count`.
@@ -178,6 +220,7 @@ impl MetaPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::graph::included::KeyKind;
 
     fn put(page: &mut PageBytes, fragments: &[Fragment]) {
         for (at, bytes) in fragments {
@@ -188,9 +231,10 @@ mod tests {
     #[test]
     fn meta_page_round_trip() {
         let mut page = [0; PAGE_BYTES];
-        page[24..40].copy_from_slice(&MetaPage::HEADER.encode());
+        page[24..40].copy_from_slice(&MetaPage::HEADER.encode_with(false));
+        assert_eq!(page[29], 1);
         let shape = VectorShape::float4(784);
-        let mut meta = MetaPage { m: 16, shape, metric: Metric::Cosine, graphs: Vec::new() };
+        let mut meta = MetaPage { m: 16, shape, metric: Metric::Cosine, columns: Vec::new(), graphs: Vec::new() };
         put(&mut page, &meta.encode_parameters());
         assert_eq!(page[40..48], [16, 0, 0x10, 3, 3, 0, 0, 0]);
         for (i, graph) in [(SegmentTag(5), 7), (SegmentTag(6), 90)].into_iter().enumerate() {
@@ -203,6 +247,19 @@ mod tests {
         assert_eq!(MetaPage::decode(&page), Ok(MetaPage { shape: int8, ..meta.clone() }));
         put(&mut page, &MetaPage { shape: int8, ..meta }.encode_parameters());
         assert_eq!(page[40..48], [16, 0, 0x10, 3, 3, 3, 0, 0]);
+        let column = |kind, hash| IncludedColumn { kind, hash };
+        let columns = vec![column(KeyKind::Integer, 0), column(KeyKind::Hash, 0x0102_0304)];
+        let with_columns = MetaPage { columns, graphs: vec![(SegmentTag(5), 7)], shape, m: 16, metric: Metric::L2 };
+        let mut other = [0; PAGE_BYTES];
+        other[24..40].copy_from_slice(&with_columns.encode_header());
+        put(&mut other, &with_columns.encode_parameters());
+        put(&mut other, &MetaPage::append(0, SegmentTag(5), 7));
+        assert_eq!(MetaPage::decode(&other), Ok(with_columns));
+        // as design/format.md has it
+        assert_eq!((other[29], other[52]), (2, 2));
+        assert_eq!(other[PAGE_BYTES - 16..], [9, 0, 0, 0, 4, 3, 2, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+        other[PAGE_BYTES - 8] = 99;
+        assert!(MetaPage::decode(&other).unwrap_err().0.contains("included column"));
         page[45] = 99;
         assert!(MetaPage::decode(&page).is_err());
         (page[44], page[45]) = (9, 0);

@@ -9,15 +9,22 @@
 //! 76  pending start u32 | 80 pending end u32: sequence numbers of the pending list
 //! 84  layout u32: goes up with every change of the extents | 88 dead u32: dead nodes when last counted
 //! 92  repairs u32: goes up when a repair begins and when it ends
-//! 96  extents u16 for each area (6)
+//! 96  extents u16 for each of the first 6 areas
 //! 108 unproven u32: nodes linked since every live node was last known to be reachable (u32::MAX = links half written)
 //! 112 extents: 6 x 168 x (start u32, pages u32)
 //! ```
+//!
+//! In version 2, of an index with included columns, there are 7 areas, of 144 extents each:
+//!
+//! ```text
+//! 112  extents: 7 x 144 x (start u32, pages u32) | 8176 extents u16 of area 7
+//! ```
 
 use crate::distance::Metric;
-use crate::format::graph::area::{Area, CodeShape, MOST_EXTENTS, Shape};
+use crate::format::graph::area::{AREAS, Area, CodeShape, MOST_EXTENTS, Shape};
 use crate::format::graph::entry::NO_NODE;
-use crate::format::graph::page::{GraphNo, GraphPageKind, Header};
+use crate::format::graph::page::{GraphNo, GraphPageKind, Header, WITH_INCLUDED};
+use crate::format::page;
 use crate::format::page::{Damage, Fragment, PAGE_BYTES, PageBytes, u16_at, u32_at};
 use crate::format::store::{Extent, ExtentList, SegmentTag};
 use crate::vector::CodeKind;
@@ -29,7 +36,10 @@ const EXTENT_COUNTS: usize = 96;
 const UNPROVEN: usize = 108;
 const EXTENTS: usize = 112;
 
-const _: () = assert!(EXTENTS + 6 * MOST_EXTENTS * 8 <= PAGE_BYTES);
+const INCLUDED_COUNT: usize = EXTENTS + AREAS * MOST_EXTENTS[1] * 8;
+
+const _: () = assert!(EXTENTS + (AREAS - 1) * MOST_EXTENTS[0] * 8 <= PAGE_BYTES);
+const _: () = assert!(INCLUDED_COUNT + 2 <= PAGE_BYTES);
 
 /// What changes all the time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -180,6 +190,14 @@ impl Root {
     }
 }
 
+/// Where the number of an area's extents is; `None` for an area that the page does not have.
+fn count_at(area: usize, has_included: bool) -> Option<usize> {
+    match area == Area::Included as usize {
+        false => Some(EXTENT_COUNTS + 2 * area),
+        true => has_included.then_some(INCLUDED_COUNT),
+    }
+}
+
 /// A root page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GraphRootPage {
@@ -195,8 +213,10 @@ pub struct GraphRootPage {
     pub root: Root,
     /// goes up with every change of the extents
     pub layout: u32,
+    /// whether the index has included columns
+    pub has_included: bool,
     /// pages of each area, in the order of [`Area::ALL`]
-    pub areas: [ExtentList; 6],
+    pub areas: [ExtentList; AREAS],
 }
 
 impl GraphRootPage {
@@ -208,8 +228,20 @@ impl GraphRootPage {
 
     /// An empty graph over the segment `tag`.
     #[must_use]
-    pub fn new(tag: SegmentTag, dims: u16, codes: CodeKind, metric: Metric) -> Self {
-        Self { tag, dims, codes, metric, root: Root::EMPTY, layout: 1, areas: Default::default() }
+    pub fn new(tag: SegmentTag, dims: u16, codes: CodeKind, metric: Metric, has_included: bool) -> Self {
+        Self { tag, dims, codes, metric, root: Root::EMPTY, layout: 1, has_included, areas: Default::default() }
+    }
+
+    /// The header of this page, that of `graph`, when it is new.
+    #[must_use]
+    pub fn encode_header(&self, graph: GraphNo) -> [u8; 16] {
+        Self::header(graph).encode_with(self.has_included)
+    }
+
+    /// The most extents that an area may have.
+    #[must_use]
+    pub fn most_extents(&self) -> usize {
+        MOST_EXTENTS[usize::from(self.has_included)]
     }
 
     /// Bytes of a code, and elements of the centroid.
@@ -251,16 +283,23 @@ impl GraphRootPage {
 
     fn encode_extents(&self, before: Option<&Self>) -> Option<Vec<Fragment>> {
         let mut fragments = vec![(LAYOUT, self.layout.to_le_bytes().to_vec())];
+        let most = self.most_extents();
         for (i, list) in self.areas.iter().enumerate() {
             let extents = list.extents();
-            if extents.len() > MOST_EXTENTS {
+            if extents.len() > most {
                 return None;
             }
-            fragments.push((EXTENT_COUNTS + 2 * i, (extents.len() as u16).to_le_bytes().to_vec()));
+            let Some(count_at) = count_at(i, self.has_included) else {
+                if extents.is_empty() {
+                    continue;
+                }
+                return None;
+            };
+            fragments.push((count_at, (extents.len() as u16).to_le_bytes().to_vec()));
             let known = before.map_or(&[][..], |page| page.areas[i].extents());
             let same = extents.iter().zip(known).take_while(|(a, b)| a == b).count();
             if same < extents.len() {
-                let start = EXTENTS + (i * MOST_EXTENTS + same) * 8;
+                let start = EXTENTS + (i * most + same) * 8;
                 let bytes =
                     extents[same..].iter().flat_map(|e| [e.start.to_le_bytes(), e.pages.to_le_bytes()].concat());
                 fragments.push((start, bytes.collect()));
@@ -278,13 +317,15 @@ impl GraphRootPage {
         let codes = CodeKind::of_number(page[46])
             .ok_or_else(|| Damage(format!("code kind {} is not known to this version of pg_zvec", page[46])))?;
         let metric = Metric::of_number(page[47]).ok_or_else(|| Damage(format!("metric {} is not known", page[47])))?;
-        let mut areas: [ExtentList; 6] = Default::default();
+        let has_included = page::version(page) >= WITH_INCLUDED;
+        let most = MOST_EXTENTS[usize::from(has_included)];
+        let mut areas: [ExtentList; AREAS] = Default::default();
         for (i, list) in areas.iter_mut().enumerate() {
-            let count = usize::from(u16_at(page, EXTENT_COUNTS + 2 * i));
-            if count > MOST_EXTENTS {
+            let count = count_at(i, has_included).map_or(0, |at| usize::from(u16_at(page, at)));
+            if count > most {
                 return Err(Damage(format!("number of extents {count} is out of range")));
             }
-            for at in (0..count).map(|k| EXTENTS + (i * MOST_EXTENTS + k) * 8) {
+            for at in (0..count).map(|k| EXTENTS + (i * most + k) * 8) {
                 let extent = Extent { start: u32_at(page, at), pages: u32_at(page, at + 4) };
                 let end = extent.start.checked_add(extent.pages);
                 if extent.start == 0 || extent.pages == 0 || end.is_none_or(|end| end > blocks) || !list.push(extent) {
@@ -305,6 +346,7 @@ impl GraphRootPage {
             metric,
             root: Root::decode(page),
             layout: u32_at(page, LAYOUT),
+            has_included,
             areas,
         };
         decoded.check_counters(m)?;
@@ -349,17 +391,17 @@ mod tests {
     fn round_trip_and_growth() {
         let mut page = [0; PAGE_BYTES];
         let graph = GraphNo(2);
-        page[24..40].copy_from_slice(&GraphRootPage::header(graph).encode());
+        page[24..40].copy_from_slice(&GraphRootPage::header(graph).encode_with(false));
         let put = |page: &mut PageBytes, fragments: Vec<Fragment>| {
             for (at, bytes) in fragments {
                 page[at..at + bytes.len()].copy_from_slice(&bytes);
             }
         };
-        let mut root = GraphRootPage::new(SegmentTag(5), 784, CodeKind::Scaled, Metric::L2);
+        let mut root = GraphRootPage::new(SegmentTag(5), 784, CodeKind::Scaled, Metric::L2, false);
         put(&mut page, root.encode().unwrap());
         assert_eq!(GraphRootPage::decode(&page, graph, 16, 10).unwrap(), root);
         let before = root.clone();
-        for (list, area) in root.areas.iter_mut().zip(0..) {
+        for (list, area) in root.areas.iter_mut().zip(0..6) {
             let (first, second) = (3 + 4 * area, 70 + 20 * area);
             assert!(list.push(Extent { start: first, pages: 4 }) && list.push(Extent { start: second, pages: 20 }));
         }
@@ -397,7 +439,7 @@ mod tests {
         // pages of two areas, of one area twice
         for (area, start) in [(1, 6), (1, 80), (2, 12), (0, 4)] {
             let mut damaged = page;
-            let at = EXTENTS + area * MOST_EXTENTS * 8 + usize::from(start != 6 && start != 12) * 8;
+            let at = EXTENTS + area * MOST_EXTENTS[0] * 8 + usize::from(start != 6 && start != 12) * 8;
             damaged[at..at + 4].copy_from_slice(&u32::to_le_bytes(start));
             let error = GraphRootPage::decode(&damaged, graph, 16, 190).unwrap_err();
             assert!(error.0.contains("overlap"), "{error:?}");
@@ -405,5 +447,36 @@ mod tests {
         root.root.nodes = 100_000;
         put(&mut page, vec![root.root.encode()]);
         assert!(GraphRootPage::decode(&page, graph, 16, 190).is_err());
+    }
+
+    #[test]
+    fn pages_with_included_columns() {
+        let mut page = [0; PAGE_BYTES];
+        let graph = GraphNo(1);
+        let mut root = GraphRootPage::new(SegmentTag(5), 8, CodeKind::Scaled, Metric::L2, true);
+        page[24..40].copy_from_slice(&root.encode_header(graph));
+        assert_eq!(page[29], 2);
+        let put = |page: &mut PageBytes, fragments: Vec<Fragment>| {
+            for (at, bytes) in fragments {
+                page[at..at + bytes.len()].copy_from_slice(&bytes);
+            }
+        };
+        put(&mut page, root.encode().unwrap());
+        let before = root.clone();
+        for (list, area) in root.areas.iter_mut().zip(0..) {
+            for extent in 0..MOST_EXTENTS[1] as u32 {
+                assert!(list.push(Extent { start: 1 + 1000 * area + 2 * extent, pages: 1 }));
+            }
+        }
+        root.layout += 1;
+        put(&mut page, root.encode_growth(&before).unwrap());
+        assert_eq!(GraphRootPage::decode(&page, graph, 16, 9000).unwrap(), root);
+        assert_eq!(page[8176..8178], [144, 0]);
+        assert!(root.areas[6].push(Extent { start: 8000, pages: 1 }));
+        assert_eq!(root.encode_growth(&before), None);
+        // one without has no such area
+        let mut plain = GraphRootPage::new(SegmentTag(5), 8, CodeKind::Scaled, Metric::L2, false);
+        assert!(plain.areas[6].push(Extent { start: 8000, pages: 1 }));
+        assert_eq!(plain.encode(), None);
     }
 }

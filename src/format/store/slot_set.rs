@@ -14,6 +14,11 @@ impl SlotSet {
         self.0.entry(slot.tag()).or_default().add(slot.position().0)
     }
 
+    /// The positions of a segment, to be added to.
+    pub fn of_segment(&mut self, tag: SegmentTag) -> &mut Bitset {
+        self.0.entry(tag).or_default()
+    }
+
     /// Whether the slot is there.
     #[must_use]
     pub fn contains(&self, slot: SlotNo) -> bool {

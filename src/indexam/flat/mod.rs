@@ -31,6 +31,7 @@ pub const CALLBACKS: Callbacks = Callbacks {
     amrescan: Some(scan::amrescan),
     amgettuple: Some(scan::amgettuple),
     amendscan: Some(scan::amendscan),
+    amcaninclude: false,
     amusemaintenanceworkmem: false,
     parallel: Some(Parallel {
         amestimateparallelscan: Some(parallel::amestimateparallelscan),

@@ -6,6 +6,8 @@ use crate::format::store::slot_set::SlotSet;
 use crate::indexam::handler::{Callbacks, begin_anew, descriptor, routine};
 use crate::indexam::hnsw::cost;
 use crate::indexam::hnsw::filter::Untold;
+use crate::indexam::hnsw::included::collect::Collection;
+use crate::indexam::hnsw::included::keys::{Keys, columns_to_build};
 use crate::indexam::hnsw::maintenance::build;
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::maintenance::progress::phase_name;
@@ -47,6 +49,7 @@ pub const CALLBACKS: Callbacks = Callbacks {
     amrescan: Some(amrescan),
     amgettuple: Some(amgettuple),
     amendscan: Some(amendscan),
+    amcaninclude: true,
     amusemaintenanceworkmem: true,
     parallel: None,
 };
@@ -58,25 +61,44 @@ unsafe extern "C-unwind" fn ambuildphasename(phase: i64) -> *mut std::ffi::c_cha
     phase_name(phase).map_or(std::ptr::null_mut(), |name| name.as_ptr().cast_mut())
 }
 
+/// What a build's scan collects.
+struct Collected {
+    slots: SlotSet,
+    included: Option<Collection>,
+}
+
 unsafe extern "C-unwind" fn collect(
     _index: Relation,
     _tid: pg_sys::ItemPointer,
     values: *mut Datum,
     isnull: *mut bool,
     _alive: bool,
-    slots: *mut std::ffi::c_void,
+    collected: *mut std::ffi::c_void,
 ) {
-    // SAFETY: called by the build's scan with one value and our collection
+    // SAFETY: called by the build's scan with the index's values and our collection
     unsafe {
-        if !*isnull && let Some(pointer) = Pointer::read(*values) {
-            (*slots.cast::<SlotSet>()).insert(pointer.slot);
-        }
+        guarded(|| {
+            let collected = &mut *collected.cast::<Collected>();
+            if !*isnull && let Some(pointer) = Pointer::read(*values) {
+                collected.slots.insert(pointer.slot);
+                if let Some(included) = &mut collected.included {
+                    included.add(pointer.slot, |column| included_value(values, isnull, column));
+                }
+            }
+        });
     }
 }
 
-fn meta_of(index: Rel<'_>, column: &Column) -> MetaPage {
+/// The value of an included column among the values of an index's columns, the first of which is the vector.
+unsafe fn included_value(values: *const Datum, isnull: *const bool, column: usize) -> Option<Datum> {
+    // SAFETY: by contract there are so many
+    unsafe { (!*isnull.add(column + 1)).then(|| *values.add(column + 1)) }
+}
+
+fn meta_of(index: Rel<'_>, heap: Rel<'_>, column: &Column) -> MetaPage {
     let m = options::graph_options_of(index).m;
-    MetaPage { m, shape: column.shape(), metric: column.metric, graphs: Vec::new() }
+    let columns = columns_to_build(index, heap);
+    MetaPage { m, shape: column.shape(), metric: column.metric, columns, graphs: Vec::new() }
 }
 
 unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut IndexInfo) -> *mut IndexBuildResult {
@@ -92,9 +114,9 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             let column = Column::to_build(index, heap, info);
             let options = options::graph_options_of(index);
             crate::store::deferred_addresses::flush();
+            let meta = meta_of(index, heap, &column);
             let page = buffer::extend(index);
-            let meta = meta_of(index, &column);
-            wal::fill(&page, MetaPage::HEADER.encode(), |bytes| {
+            wal::fill(&page, meta.encode_header(), |bytes| {
                 for (at, fragment) in meta.encode_parameters() {
                     bytes[at..at + fragment.len()].copy_from_slice(&fragment);
                 }
@@ -104,9 +126,10 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
                 pg_sys::log_newpage_range(index.raw(), pg_sys::ForkNumber::MAIN_FORKNUM, 0, 1, false);
             }
             hit("build.meta");
-            let mut slots = SlotSet::default();
+            let pages = Index::of(index);
+            let mut collected = Collected { slots: SlotSet::default(), included: Collection::of(pages) };
             let scan = (*heap.table_routine()).index_build_range_scan.unwrap_unchecked();
-            let collection = (&raw mut slots).cast();
+            let collection = (&raw mut collected).cast();
             let none = std::ptr::null_mut();
             let last = pg_sys::InvalidBlockNumber;
             let heap_rows = boundary(|| {
@@ -116,8 +139,11 @@ unsafe extern "C-unwind" fn ambuild(heap: Relation, index: Relation, info: *mut 
             let vectors = if column.toast == pg_sys::InvalidOid {
                 0
             } else {
+                if let Some(included) = collected.included {
+                    included.finish();
+                }
                 let table = Table::open(heap, column.shape(), pg_sys::AccessShareLock as _);
-                build::build(&Index::of(index), &table, &slots, options)
+                build::build(&pages, &table, &collected.slots, options)
             };
             let result = pg_sys::palloc0(size_of::<IndexBuildResult>()).cast::<IndexBuildResult>();
             (*result).heap_tuples = heap_rows;
@@ -134,9 +160,10 @@ unsafe extern "C-unwind" fn ambuildempty(index: Relation) {
             let index = Rel::of(index);
             let table = index.open_table();
             let column = Column::of(index, table.rel());
-            let parameters = meta_of(index, &column).encode_parameters();
+            let meta = meta_of(index, table.rel(), &column);
+            let parameters = meta.encode_parameters();
             let init = pg_sys::ForkNumber::INIT_FORKNUM;
-            wal::write_first_page(index, &index.node(), init, MetaPage::HEADER.encode(), &parameters, true);
+            wal::write_first_page(index, &index.node(), init, meta.encode_header(), &parameters, true);
         });
     }
 }
@@ -189,7 +216,13 @@ unsafe extern "C-unwind" fn aminsert(
                         .hint("Run zvec_check() on the table."),
                 )
             };
-            let (graph, Some(root)) = Index::of(index).insert(entry) else { return false };
+            let pages = Index::of(index);
+            let keys = || {
+                pages
+                    .key_maker()
+                    .map_or_else(Keys::new, |maker| maker.keys(|column| included_value(values, isnull, column)))
+            };
+            let (graph, Some(root)) = pages.insert(entry, keys) else { return false };
             let waiting = root.pending();
             // a worker may have been cancelled before it had taken the dead nodes out
             if request::is_wanted(waiting) || root.repair_wanted && settings::background_drain() {

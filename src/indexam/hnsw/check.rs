@@ -6,6 +6,7 @@
 
 use crate::bitset::{Bitset, SharedBitset};
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE};
+use crate::format::graph::included;
 use crate::format::graph::{
     Area, CodeHead, Entry, GraphNo, GraphRootPage, Header, MapEntry, MapPlace, MetaPage, NodeEntry,
 };
@@ -14,6 +15,7 @@ use crate::format::store::{Position, SegmentTag, SlotNo};
 use crate::hnsw;
 use crate::hnsw::Node;
 use crate::hnsw::check::{Inspect, NodeState, check_watched};
+use crate::indexam::hnsw::included::keys::Keys;
 use crate::indexam::hnsw::maintenance::lock::MaintenanceLock;
 use crate::indexam::hnsw::pages::level;
 use crate::indexam::hnsw::pages::{Graph, Index};
@@ -26,6 +28,7 @@ use crate::pg::relation::Rel;
 use crate::quant::Query;
 use crate::store::death::death_for_all;
 use crate::tableam::check::Violation;
+use crate::tableam::vectors::Pointer;
 use pgrx::pg_sys::{self, Relation};
 use std::collections::HashSet;
 
@@ -101,6 +104,9 @@ fn look(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
             Ok(meta) if meta.shape != column.shape() || meta.metric != column.metric => {
                 report.page(0, "dimensions or metric are not the column's");
             }
+            Ok(meta) if meta.columns.len() != index.included_columns().len() => {
+                report.page(0, "the included columns are not the index's");
+            }
             Ok(meta) => {
                 let mut used = Bitset::default();
                 used.add(0);
@@ -119,6 +125,7 @@ fn look(index: Rel<'_>, heap: Rel<'_>) -> Vec<Violation> {
                 }
                 if sound.len() == meta.graphs.len() && index.index_form().is_some_and(|form| form.indisvalid) {
                     check_rows(index.raw(), heap.raw(), &column, &table, &sound, snapshot, &mut report);
+                    check_keys(index, heap, &column, &table, &sound, snapshot, &mut report);
                 }
             }
         }
@@ -168,6 +175,9 @@ fn check_pages(
             || !meta.graphs.get(no.0 as usize).is_some_and(fits)
         {
             say(block, "segment, dimensions or metric are not those of the meta page".into());
+        }
+        if root.has_included == meta.columns.is_empty() {
+            say(block, "whether there are included columns is not as the meta page has it".into());
         }
         if !root.root.trained && root.root.nodes > 0 {
             say(block, "there are nodes, but no parameters of their codes".into());
@@ -245,6 +255,7 @@ fn check_graph(graph: &Graph, table: &Table, report: &mut Report) {
     if graph.root.trained && !graph.codec().centroid.iter().all(|x| x.is_finite()) {
         report.graph("nodes are sound", graph.map.no, "the centroid of the codes is no vector".into());
     }
+    check_key_ends(graph, report);
     let Some(entries) = read_entries(graph, report) else { return };
     let view = View { graph, entries };
     check_free(&view, report);
@@ -495,6 +506,88 @@ fn check_map(view: &View<'_>, heads: &[Entry], table: &Table, report: &mut Repor
         }
     }
     named
+}
+
+/// No key of an included column is out of the range that its page tells.
+fn check_key_ends(graph: &Graph, report: &mut Report) {
+    let shape = graph.map.included;
+    each_page(graph, Area::Included, graph.map.page.area(Area::Included).pages(), |ordinal, page| {
+        for column in 0..shape.columns {
+            let (least, greatest) = shape.ends(page, column);
+            let key = |place: usize| shape.key(page, column, place);
+            let is_out = |&place: &usize| key(place) != included::NONE && !(least..=greatest).contains(&key(place));
+            if let Some(place) = (0..shape.per_page as usize).find(is_out) {
+                let position = ordinal * shape.per_page + place as u32;
+                let message =
+                    format!("the key of included column {} at position {position} is out of range", column + 1);
+                report.graph("keys of included columns are sound", graph.map.no, message);
+            }
+        }
+    });
+}
+
+/// The index has the keys of the rows' included columns.
+unsafe fn check_keys(
+    index: Rel<'_>,
+    heap: Rel<'_>,
+    column: &Column,
+    table: &Table,
+    graphs: &[Graph],
+    snapshot: pg_sys::Snapshot,
+    report: &mut Report,
+) {
+    let Some(first) = graphs.first() else { return };
+    let Some(maker) = first.index.key_maker() else { return };
+    let graphs: Vec<Graph> = graphs.iter().map(Graph::now).collect();
+    let numbers = index.included_columns();
+    let mut check = |slot: *mut pg_sys::TupleTableSlot| {
+        // SAFETY: a row of the table in a slot of its kind
+        unsafe {
+            let natts = (*(*slot).tts_tupleDescriptor).natts;
+            if i32::from((*slot).tts_nvalid) < natts {
+                pg_sys::slot_getsomeattrs_int(slot, natts);
+            }
+            let value = |attnum: i16| {
+                let at = attnum as usize - 1;
+                (!*(*slot).tts_isnull.add(at)).then(|| *(*slot).tts_values.add(at))
+            };
+            let Some(pointer) = value(column.attnum).and_then(|value| Pointer::read(value)) else { return };
+            let Some(entry) = table.entry(pointer.slot) else { return };
+            let graph = graphs.iter().find(|graph| graph.map.page.tag == entry.slot.tag());
+            // rows that are not there are told of elsewhere, or are not covered by a partial index
+            let Some(graph) = graph.filter(|graph| graph.has(entry)) else { return };
+            let shape = graph.map.included;
+            let (ordinal, place) = shape.at(entry.slot.position().0);
+            let known: Option<Keys> = (ordinal < graph.map.page.area(Area::Included).pages()).then(|| {
+                graph.read(Area::Included, ordinal, |page| {
+                    (0..shape.columns).map(|column| shape.key(page, column, place)).collect()
+                })
+            });
+            let keys = maker.keys(|column| value(numbers[column]));
+            for (column, (&key, &attnum)) in keys.iter().zip(numbers).enumerate() {
+                let known = known.as_ref().map_or(included::NONE, |known| known[column]);
+                if known != key && known != included::ANY && maker.tells(column) {
+                    let name = heap.column_name(attnum);
+                    let location = format!("slot {}", entry.slot.0);
+                    let what = if known == included::NONE { "no key" } else { "another key" };
+                    let message = format!("index \"{}\" has {what} of included column \"{name}\"", report.index);
+                    report.add("included columns are those of the rows", location, message);
+                }
+            }
+        }
+    };
+    // SAFETY: by contract of `check`
+    unsafe {
+        let mut rows = RowLookup::new(heap.raw(), None, column, snapshot, pg_sys::CurrentMemoryContext);
+        rows.slots_where(
+            |slot| {
+                check(slot);
+                false
+            },
+            |_| {},
+        );
+        rows.end();
+    }
 }
 
 /// Every row that the index covers is in it.

@@ -1,10 +1,12 @@
 //! What a scan knows of the query's conditions.
 
+use crate::format::graph::Condition;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::beam::Work;
-use crate::hnsw::filtering::{Finder, Known};
+use crate::hnsw::filtering::{ASKED, Finder, Known, PROBED};
 use crate::hnsw::next_step::Width;
+use std::rc::Rc;
 
 /// The query's conditions, as far as a scan may ask about them before a row's turn.
 pub trait Conditions {
@@ -16,6 +18,15 @@ pub trait Conditions {
     fn finder(&self) -> Finder;
     /// Goes on finding rows that satisfy them: hands the vectors' slots of so many to `take`. True when that were all.
     fn find(&mut self, most: u64, take: &mut dyn FnMut(SlotNo)) -> bool;
+    /// What included columns tell of them: rows whose keys do not pass do not satisfy them. [`Finder::Columns`] stands for a test of
+    /// all rows.
+    fn keys(&self) -> Option<Rc<Condition>> {
+        None
+    }
+    /// Whether hardly a row whose keys pass does not satisfy them.
+    fn keys_decide(&self) -> bool {
+        false
+    }
     /// Rows of the table and the share that satisfies them, by the planner's estimate, and rows that the query wants.
     fn expected(&self) -> Expected;
 }
@@ -91,6 +102,12 @@ pub struct Counts {
     pub asked: u64,
     /// those that did not satisfy them
     pub failed: u64,
+    /// rows whose keys were looked at, and those that did not pass
+    pub probed: u64,
+    /// see [`Counts::probed`]
+    pub failed_keys: u64,
+    /// rows whose keys were looked at one after the other
+    pub keys: u64,
     /// slots that others found
     pub found: u64,
     /// times that the ways began: rows asked, searched among those known, listed
@@ -166,6 +183,7 @@ impl Filter {
             found: found as f64,
             ef: ef as f64,
             code_bytes: code_bytes as f64,
+            asking: if conditions.keys_decide() { PROBED } else { ASKED },
             finder: conditions.finder(),
         }
     }

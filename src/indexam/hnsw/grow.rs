@@ -40,7 +40,7 @@ impl Index {
         hit("index.graph");
         let meta = self.meta();
         let no = GraphNo(meta.graphs.len() as u32);
-        if meta.graphs.len() >= MetaPage::MOST {
+        if meta.graphs.len() >= MetaPage::most_graphs(meta.columns.len()) {
             raise(
                 Error::new(SqlState::ProgramLimitExceeded, "index has the most graphs that it can have")
                     .hint("Split the table into partitions."),
@@ -49,11 +49,12 @@ impl Index {
         let meta_page = buffer::read(self.relation(), 0).exclusive();
         let pages = self.add_pages(1);
         let block = pages[0].block();
-        let page = GraphRootPage::new(tag, meta.shape.dims, meta.shape.element.info().codes, meta.metric);
+        let codes = meta.shape.element.info().codes;
+        let page = GraphRootPage::new(tag, meta.shape.dims, codes, meta.metric, !meta.columns.is_empty());
         let mut on_meta = Change::new(&meta_page);
         on_meta.put_all(&MetaPage::append(meta.graphs.len(), tag, block));
         let mut on_root = Change::new(&pages[0]);
-        on_root.make_page(GraphRootPage::header(no).encode());
+        on_root.make_page(page.encode_header(no));
         on_root.put_all(&page.encode().unwrap_or_default());
         wal::apply(self.relation(), &[on_meta, on_root]);
         hit("index.graph_entered");
@@ -75,7 +76,8 @@ impl Graph {
         let lock = ExtensionLock::acquire(rel);
         let mut now = self.now();
         let have = now.map.page.area(area).pages();
-        let mut left = if have < needed { area_growth(now.map.page.area(area), needed - have) } else { 0 };
+        let most = now.map.page.most_extents();
+        let mut left = if have < needed { area_growth(now.map.page.area(area), needed - have, most) } else { 0 };
         while left > 0 {
             pgrx::check_for_interrupts!();
             let batch = left.min(wal::MAX_PAGES as u32 - 1);

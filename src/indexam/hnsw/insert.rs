@@ -3,11 +3,13 @@
 #![forbid(unsafe_code)]
 
 use crate::format::graph::{Area, Entry, MapEntry, MapPlace, Root, Shape};
+use crate::indexam::hnsw::included::keys::Keys;
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::pg::buffer;
 use crate::pg::failpoint::hit;
 use crate::pg::wal;
 use crate::pg::wal::Change;
+use smallvec::SmallVec;
 
 impl Graph {
     /// Whether the index has this very vector already.
@@ -17,8 +19,8 @@ impl Graph {
             .is_some_and(|known| known.place != MapPlace::None && known.generation == entry.generation)
     }
 
-    /// Appends `entry` to the pending list. Returns the counters then; `None` when the index has it already.
-    pub fn append(self, entry: Entry) -> Option<Root> {
+    /// Appends `entry` to the pending list; `keys` makes the keys of the row's included columns. Returns the counters then; `None` when the index has it already.
+    pub fn append(self, entry: Entry, keys: impl FnOnce() -> Keys) -> Option<Root> {
         let position = entry.slot.position().0;
         let (map_page, map_at) = Shape::MAP.at(position);
         let mut graph = self.with_pages(Area::Map, map_page + 1);
@@ -26,6 +28,12 @@ impl Graph {
             return None;
         }
         let rel = graph.index.relation();
+        let (keys, shape) = (keys(), graph.map.included);
+        // where its keys go, if there are any
+        let keys_at = (!keys.is_empty()).then(|| shape.at(position));
+        if let Some((ordinal, _)) = keys_at {
+            graph = graph.with_pages(Area::Included, ordinal + 1);
+        }
         // The root page is everybody's: while it is locked no page is read that may have to come from the disk. So the others
         // are pinned before, the list's by where it ended when it was looked at.
         let mut end = graph.root.pending_end;
@@ -34,8 +42,9 @@ impl Graph {
             let expected = Shape::PENDING.at(end).0;
             graph = graph.with_pages(Area::Pending, expected + 1);
             let (map, pending) = (graph.pin(Area::Map, map_page), graph.pin(Area::Pending, expected));
+            let included = keys_at.map(|(ordinal, place)| (graph.pin(Area::Included, ordinal), place));
             hit("index.append_read");
-            // pages are locked in the order root, map, pending
+            // pages are locked in the order root, map, pending, included
             let root_page = buffer::read(rel, graph.map.block).exclusive();
             let mut root = Root::decode(root_page.page());
             let (pending_page, pending_at) = Shape::PENDING.at(root.pending_end);
@@ -50,6 +59,7 @@ impl Graph {
                 return None;
             }
             let pending = pending.exclusive();
+            let included = included.map(|(page, place)| (page.exclusive(), place));
             hit("index.append");
             root.pending_end += 1;
             let mut on_root = Change::new(&root_page);
@@ -59,7 +69,16 @@ impl Graph {
             on_map.put(map_at, &MapEntry { place: MapPlace::Pending, generation: entry.generation }.encode());
             let mut on_pending = Change::new(&pending);
             on_pending.put(pending_at, &entry.encode());
-            wal::apply(rel, &[on_root, on_map, on_pending]);
+            let mut changes: SmallVec<[Change; wal::MAX_PAGES]> = SmallVec::new();
+            changes.extend([on_root, on_map, on_pending]);
+            if let Some((page, place)) = &included {
+                let mut on_included = Change::new(page);
+                for (at, bytes) in shape.put(page.page(), *place, &keys) {
+                    on_included.put(at, &bytes);
+                }
+                changes.push(on_included);
+            }
+            wal::apply(rel, &changes);
             hit("index.appended");
             return Some(root);
         }
@@ -67,10 +86,10 @@ impl Graph {
 }
 
 impl Index {
-    /// Notes a row's vector. Returns its graph and, unless the index had the vector already, the graph's counters then.
-    pub fn insert(&self, entry: Entry) -> (Graph, Option<Root>) {
+    /// Notes a row's vector, and the keys that `keys` makes of its included columns. Returns its graph and, unless the index had the vector already, the graph's counters then.
+    pub fn insert(&self, entry: Entry, keys: impl FnOnce() -> Keys) -> (Graph, Option<Root>) {
         let graph = self.graph_for(entry.slot.tag());
-        let root = graph.clone().append(entry);
+        let root = graph.clone().append(entry, keys);
         (graph, root)
     }
 }

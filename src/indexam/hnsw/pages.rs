@@ -5,11 +5,16 @@
 
 use crate::distance::Metric;
 use crate::error::{Error, SqlState};
-use crate::format::graph::{Area, CodeShape, Entry, GraphNo, GraphRootPage, Header, MapEntry, MetaPage, Root, Shape};
+use crate::format::graph::area::AREAS;
+use crate::format::graph::{
+    Area, CodeShape, Entry, GraphNo, GraphRootPage, Header, IncludedColumn, IncludedShape, MapEntry, MetaPage, Root,
+    Shape,
+};
 use crate::format::page::{Damage, PageBytes};
 use crate::format::store::slot_set::Positions;
 use crate::format::store::{Blocks, Position, SegmentTag};
 use crate::hnsw::{Node, level_of};
+use crate::indexam::hnsw::included::keys::KeyMaker;
 use crate::pg::buffer::hints::{Hints, hints_of};
 use crate::pg::buffer::optimistic;
 use crate::pg::buffer::optimistic::Looker;
@@ -52,7 +57,9 @@ pub struct GraphMap {
     pub nodes: Shape,
     /// where upper links lie
     pub upper: Shape,
-    blocks: [Blocks; 6],
+    /// where keys of included columns lie
+    pub included: IncludedShape,
+    blocks: [Blocks; AREAS],
     codec: OnceCell<Arc<Codec>>,
 }
 
@@ -61,6 +68,8 @@ struct IndexMap {
     relid: u32,
     file: u32,
     meta: MetaPage,
+    /// how keys of included columns are made, once that was asked
+    keys: Option<Rc<KeyMaker>>,
     graphs: Vec<Rc<GraphMap>>,
 }
 
@@ -106,7 +115,7 @@ impl Index {
                 if maps.len() >= MOST {
                     maps.swap_remove(memory::victim(maps.len()));
                 }
-                maps.push(IndexMap { relid, file, meta, graphs: Vec::new() });
+                maps.push(IndexMap { relid, file, meta, keys: None, graphs: Vec::new() });
                 maps.len() - 1
             })
         });
@@ -136,6 +145,24 @@ impl Index {
         let meta = self.read_meta();
         self.remembered(|map| map.meta = meta.clone());
         meta
+    }
+
+    /// What is kept of its included columns.
+    #[must_use]
+    pub fn columns(&self) -> Vec<IncludedColumn> {
+        self.remembered(|map| map.meta.columns.clone())
+    }
+
+    /// Makes the keys of rows; `None` for an index without included columns.
+    #[must_use]
+    pub fn key_maker(&self) -> Option<Rc<KeyMaker>> {
+        let (known, any) = self.remembered(|map| (map.keys.clone(), !map.meta.columns.is_empty()));
+        if known.is_some() || !any {
+            return known;
+        }
+        let made = Rc::new(KeyMaker::new(self.rel, &self.columns()));
+        self.remembered(|map| map.keys = Some(made.clone()));
+        Some(made)
     }
 
     /// The index's graphs as they are now.
@@ -176,13 +203,13 @@ impl Index {
         }
         let image = *shared.page();
         drop(shared);
-        let m = self.remembered(|map| map.meta.m);
+        let (m, columns) = self.remembered(|map| (map.meta.m, map.meta.columns.len()));
         let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
             .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
         let map = self.remembered(|index| {
             let before = index.graphs.iter().position(|known| known.no == no);
             let before = before.map(|at| index.graphs.swap_remove(at));
-            let map = Rc::new(GraphMap::new(self.rel, no, block, page, m, before.as_deref()));
+            let map = Rc::new(GraphMap::new(self.rel, no, block, page, (m, columns), before.as_deref()));
             index.graphs.push(map.clone());
             map
         });
@@ -191,7 +218,14 @@ impl Index {
 }
 
 impl GraphMap {
-    fn new(rel: Rel<'_>, no: GraphNo, block: u32, page: GraphRootPage, m: u16, before: Option<&Self>) -> Self {
+    fn new(
+        rel: Rel<'_>,
+        no: GraphNo,
+        block: u32,
+        page: GraphRootPage,
+        (m, columns): (u16, usize),
+        before: Option<&Self>,
+    ) -> Self {
         let blocks = std::array::from_fn(|area| Blocks::of(&page.areas[area]));
         // parameters that are learned anew get pages of their own
         let centroid = Area::Centroid as usize;
@@ -203,7 +237,8 @@ impl GraphMap {
         let (node, hints) = (rel.node(), hints_of(rel));
         let codes = CodeShape::new(page.code_bytes());
         let (nodes, upper) = (Shape::nodes(m), Shape::upper(m));
-        Self { no, block, page, m, node, hints, codes, nodes, upper, blocks, codec }
+        let included = IncludedShape::new(columns);
+        Self { no, block, page, m, node, hints, codes, nodes, upper, included, blocks, codec }
     }
 }
 

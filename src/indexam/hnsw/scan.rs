@@ -25,6 +25,7 @@ use crate::hnsw::next_step::{Known, Step, Width, next_step};
 use crate::hnsw::{Beam, Node, beam};
 use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::filter::{Conditions, Counts, Filter, Strategy};
+use crate::indexam::hnsw::included::select::{passes, positions, select};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::codes::PendingVectors;
 use crate::indexam::hnsw::table::Table;
@@ -344,11 +345,11 @@ impl GraphScan {
             return self.go_by_passes(conditions);
         }
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
-        if conditions.may_be_asked() {
+        if conditions.may_be_asked() || conditions.keys().is_some() {
             self.filter.strategy = Strategy::Asked;
             if !self.filter.is_complete {
                 let known = self.filter.known(conditions, 0, self.width.ef, usize::from(self.column.dims), 0);
-                if known.is_to_find() {
+                if known.is_to_find() || !conditions.may_be_asked() {
                     self.find(conditions, known.most_to_find());
                 }
             }
@@ -396,6 +397,18 @@ impl GraphScan {
     /// Goes on finding rows that satisfy the conditions, so many at the most.
     fn find(&mut self, conditions: &mut dyn Conditions, most: u64) {
         let before = self.filter.count;
+        if let Finder::Columns(_) = conditions.finder()
+            && let Some(keys) = conditions.keys()
+        {
+            (self.filter.among, self.filter.count) = (SlotSet::default(), 0);
+            for graph in self.index.graphs() {
+                self.filter.count += select(&graph, &keys, &mut self.filter.among);
+                self.counts.keys += positions(&graph);
+            }
+            self.filter.is_complete = true;
+            self.counts.found += self.filter.count;
+            return;
+        }
         let filter = &mut self.filter;
         let is_complete = conditions.find(most, &mut |slot| filter.take(slot));
         self.filter.is_complete = is_complete;
@@ -600,8 +613,18 @@ impl GraphScan {
 
     /// Adds a candidate with its exact distance. Where most rows do not satisfy the conditions, its row is asked before.
     fn add_candidate(&mut self, entry: Entry, conditions: &mut dyn Conditions) {
-        let is_asked = self.filter.strategy == Strategy::Asked && !self.filter.are_most_satisfied(conditions);
-        if !is_asked || self.output.knows(entry.slot) {
+        if self.output.knows(entry.slot) {
+            return;
+        }
+        if !self.probe(entry.slot, conditions) {
+            self.output.pass_by(entry.slot);
+            self.width.handed_out += 1;
+            return;
+        }
+        let is_asked = self.filter.strategy == Strategy::Asked
+            && !conditions.keys_decide()
+            && !self.filter.are_most_satisfied(conditions);
+        if !is_asked {
             return self.add_exact(entry);
         }
         match self.row_of(entry) {
@@ -615,6 +638,32 @@ impl GraphScan {
         }
     }
 
+    /// Whether the row of a vector that the search has found may satisfy the conditions, as far as its keys tell. Where few do, it
+    /// becomes worth while to find those in another way.
+    fn probe(&mut self, slot: SlotNo, conditions: &dyn Conditions) -> bool {
+        if self.filter.strategy != Strategy::Asked {
+            return true;
+        }
+        let Some(keys) = conditions.keys() else { return true };
+        let tag = slot.tag();
+        let search = self.searches.iter().find(|search| search.graph.map.page.tag == tag);
+        let graph = search.map(|search| search.graph.clone()).or_else(|| self.index.graph_of(tag));
+        let holds = graph.is_none_or(|graph| passes(&graph, &keys, slot));
+        self.counts.probed += 1;
+        if !holds {
+            self.counts.failed_keys += 1;
+            self.filter.asked += 1;
+            self.reconsider(conditions);
+        }
+        holds
+    }
+
+    fn reconsider(&mut self, conditions: &dyn Conditions) {
+        let (ef, code_bytes) = (self.width.ef, usize::from(self.column.dims));
+        self.filter.is_to_find |=
+            self.filter.known(conditions, ef, self.width.ef_search, code_bytes, self.returned).is_to_find();
+    }
+
     /// Whether the row satisfies the conditions. Where few do, it becomes worth while to find those in another way.
     fn ask(&mut self, tid: Tid, conditions: &mut dyn Conditions) -> bool {
         let holds = conditions.hold(tid);
@@ -625,9 +674,7 @@ impl GraphScan {
         } else {
             self.counts.failed += 1;
             if self.filter.strategy == Strategy::Asked {
-                let (ef, code_bytes) = (self.width.ef, usize::from(self.column.dims));
-                self.filter.is_to_find |=
-                    self.filter.known(conditions, ef, self.width.ef_search, code_bytes, self.returned).is_to_find();
+                self.reconsider(conditions);
             }
         }
         holds
@@ -640,6 +687,9 @@ impl GraphScan {
         }
         if self.filter.is_complete {
             return self.filter.among.contains(found.slot);
+        }
+        if !conditions.may_be_asked() {
+            return true;
         }
         self.ask(tid, conditions)
     }

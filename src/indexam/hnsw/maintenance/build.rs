@@ -4,6 +4,7 @@
 //! pages, and the root page that leads to them last.
 
 use crate::error::{Error, SqlState};
+use crate::format::graph::area::AREAS;
 use crate::format::graph::entry::{CODE_HEAD_BYTES, NO_NODE, encode_links};
 use crate::format::graph::{Area, Entry, GraphRootPage, Header, MapEntry, MapPlace, NodeEntry, Root, Shape};
 use crate::format::page::PageBytes;
@@ -277,7 +278,7 @@ fn write_centroid(pages: &mut Pages<'_>, centroid: &[f32]) {
 struct Pages<'g> {
     graph: &'g Graph,
     /// the pages of areas that were written
-    areas: [Option<ExtentList>; 6],
+    areas: [Option<ExtentList>; AREAS],
 }
 
 impl<'g> Pages<'g> {
