@@ -206,6 +206,13 @@ impl Index {
         let (m, columns) = self.remembered(|map| (map.meta.m, map.meta.columns.len()));
         let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
             .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+        if page.has_included == (columns == 0) {
+            damaged(
+                self.rel,
+                block,
+                &Damage("it is not as the meta page has it whether there are included columns".into()),
+            );
+        }
         let map = self.remembered(|index| {
             let before = index.graphs.iter().position(|known| known.no == no);
             let before = before.map(|at| index.graphs.swap_remove(at));
