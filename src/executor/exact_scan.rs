@@ -265,5 +265,13 @@ pub unsafe extern "C-unwind" fn explain_custom_scan(
         for bound in elements::<Node>((*plan).custom_exprs).skip(1) {
             pg_sys::ExplainPropertyText(c"Within".as_ptr(), shown(bound), es);
         }
+        if (*es).analyze
+            && let Some(passes) = &*(*node.cast::<ExactScan>()).passes
+        {
+            let (counts, loops) = (passes.counts(), table_rows::loops(node));
+            table_rows::show_number(c"Passes", counts.passes as f64 / loops, es);
+            table_rows::show_number(c"Exact Distances", counts.measured as f64 / loops, es);
+            table_rows::show_number(c"Rows Known to Qualify", counts.left as f64 / loops, es);
+        }
     }
 }

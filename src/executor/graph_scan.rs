@@ -510,10 +510,9 @@ pub unsafe extern "C-unwind" fn explain_custom_scan(
 unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
     // SAFETY: as the callback's
     unsafe {
-        let loops = (*node).custom.ss.ps.instrument.as_ref().map_or(1.0, |measured| measured.nloops).max(1.0);
+        let loops = table_rows::loops(node.cast());
         let Some(scan) = &*(*node).scan else { return };
         let counts = scan.counts();
-        let is_text = (*es).format == pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT;
         let strategy = match scan.strategy() {
             Strategy::Untold => c"rows in order",
             Strategy::Asked => c"rows asked in order",
@@ -522,11 +521,7 @@ unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
         };
         pg_sys::ExplainPropertyText(c"Strategy".as_ptr(), strategy.as_ptr(), es);
         let expected = (*node).private.expected;
-        let number = |label: &CStr, value: f64| {
-            if value > 0.0 || !is_text {
-                pg_sys::ExplainPropertyFloat(label.as_ptr(), std::ptr::null(), value, 0, es);
-            }
-        };
+        let number = |label: &CStr, value: f64| table_rows::show_number(label, value, es);
         number(c"Rows Expected to Qualify", expected.rows * expected.share);
         number(c"Rows Known to Qualify", counts.found as f64);
         let each = [

@@ -8,9 +8,10 @@ use crate::pg::error::boundary;
 use crate::pg::list::elements;
 use crate::tableam::item_pointer;
 use pgrx::pg_sys::{
-    self, CustomScan, CustomScanState, Datum, EState, ExprContext, ExprState, IndexFetchTableData, List, OpExpr,
-    ScanState, TupleTableSlot,
+    self, CustomScan, CustomScanState, Datum, EState, ExplainState, ExprContext, ExprState, IndexFetchTableData, List,
+    OpExpr, ScanState, TupleTableSlot,
 };
+use std::ffi::CStr;
 
 /// The distance by which a node orders: the first of what its plan computes. The bounds follow.
 pub unsafe fn distance_of(node: *mut CustomScanState) -> *mut OpExpr {
@@ -112,6 +113,22 @@ pub unsafe fn satisfies(ss: *mut ScanState, row: *mut TupleTableSlot) -> bool {
         (*econtext).ecxt_scantuple = row;
         pg_sys::MemoryContextReset((*econtext).ecxt_per_tuple_memory);
         evaluate(conditions, econtext).is_some_and(|holds| holds.value() != 0)
+    }
+}
+
+/// How often the node has begun, for EXPLAIN, which shows averages.
+pub unsafe fn loops(node: *mut CustomScanState) -> f64 {
+    // SAFETY: the server's own
+    unsafe { (*node).ss.ps.instrument.as_ref().map_or(1.0, |measured| measured.nloops).max(1.0) }
+}
+
+/// Shows a number in EXPLAIN, in text only one that is not zero.
+pub unsafe fn show_number(label: &CStr, value: f64, es: *mut ExplainState) {
+    // SAFETY: the server's own
+    unsafe {
+        if value > 0.0 || (*es).format != pg_sys::ExplainFormat::EXPLAIN_FORMAT_TEXT {
+            pg_sys::ExplainPropertyFloat(label.as_ptr(), std::ptr::null(), value, 0, es);
+        }
     }
 }
 

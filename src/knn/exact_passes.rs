@@ -64,6 +64,18 @@ pub struct ExactPasses {
     collected: Vec<Found>,
     handed_out: usize,
     next: Stage,
+    counts: Counts,
+}
+
+/// What was done since the value was made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// passes over the vectors
+    pub passes: u64,
+    /// distances taken
+    pub measured: u64,
+    /// vectors that conditions, asked about all rows, have left
+    pub left: u64,
 }
 
 /// How many rows passes keep, of a scan whose first pass keeps `first`.
@@ -105,7 +117,14 @@ impl ExactPasses {
             collected: Vec::new(),
             handed_out: 0,
             next: Stage::Nothing,
+            counts: Counts::default(),
         }
+    }
+
+    /// What was done since the value was made.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// Whether these are the rows under that snapshot.
@@ -189,6 +208,7 @@ impl ExactPasses {
                 among.insert(slot);
             })
         };
+        self.counts.left += among.segments().map(|(_, positions)| u64::from(positions.count())).sum::<u64>();
         self.among = Some(among);
     }
 
@@ -276,12 +296,14 @@ impl ExactPasses {
         if self.share.is_empty() {
             let (work, share) = (&mut self.work, &mut self.share);
             let next = || work.take_chunk(segments).inspect(|&n| share.push(n));
-            vector_scan::nearest(store, segments, rows, query, &mut best, among, next);
+            self.counts.measured += vector_scan::nearest(store, segments, rows, query, &mut best, among, next);
             self.any_before = best.met_before();
         } else {
             let mut again = self.share.iter().copied();
-            vector_scan::nearest(store, segments, rows, query, &mut best, among, || again.next());
+            self.counts.measured +=
+                vector_scan::nearest(store, segments, rows, query, &mut best, among, || again.next());
         }
+        self.counts.passes += 1;
         let complete;
         (self.collected, complete) = best.finish();
         let (last, middle) = (self.collected.last().copied(), self.begun_after.filter(|_| self.any_before));
@@ -297,7 +319,8 @@ impl ExactPasses {
         let mut pages = self.share[from..to].iter().copied();
         let mut best = TopK::new(usize::MAX / 4, Some(after)).ordered(self.hints.order);
         let segments = self.segments.get_or_insert_with(|| ColumnSegments::of(store, &self.column));
-        vector_scan::nearest(store, segments, &mut self.rows, query, &mut best, None, || pages.next());
+        self.counts.measured +=
+            vector_scan::nearest(store, segments, &mut self.rows, query, &mut best, None, || pages.next());
         (self.collected, _) = best.finish();
         self.next = Stage::after_rest(after, to, self.share.len(), end);
     }

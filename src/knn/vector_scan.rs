@@ -143,6 +143,7 @@ impl<N: FnMut() -> Option<SlotPageNo>> Chunks<N> {
 const TASK_BYTES: usize = 2 << 20;
 
 /// Offers the vectors on the slot pages that `next` gives, or those `among` them, with their distances to `query`, to `best`.
+/// Returns how many that were.
 pub fn nearest(
     store: &Store,
     segments: &ColumnSegments,
@@ -151,7 +152,8 @@ pub fn nearest(
     best: &mut TopK,
     among: Option<&SlotSet>,
     next: impl FnMut() -> Option<SlotPageNo>,
-) {
+) -> u64 {
+    let mut measured = 0;
     let measure = query.measure();
     let mut chunks = Chunks { next, ahead: None };
     while let Some(number) = chunks.segment(segments) {
@@ -183,6 +185,7 @@ pub fn nearest(
             }
             let rest = if seen.len() > at_a_time { seen.split_off(at_a_time) } else { Vec::new() };
             let task = std::mem::replace(&mut seen, rest);
+            measured += task.len() as u64;
             if by_tasks || compat::BRINGS_MANY && !pins.is_temporary() {
                 for found in &task {
                     let pages = geometry.pages(found.slot.position());
@@ -210,4 +213,5 @@ pub fn nearest(
             }
         }
     }
+    measured
 }

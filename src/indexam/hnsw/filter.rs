@@ -131,14 +131,14 @@ pub struct Filter {
     pub satisfied: u64,
     /// whether somebody can find the rest
     pub can_find: bool,
-    /// whether the rest is to be found in another way than by the search, which has become too dear
-    pub is_to_find: bool,
+    /// so many more are to be found in another way than by the search, which has become too dear
+    pub to_find: Option<u64>,
 }
 
 impl Filter {
     /// Begins another scan. What was found stays known.
     pub fn begin(&mut self, conditions: &dyn Conditions) {
-        (self.strategy, self.asked, self.satisfied, self.is_to_find) = (Strategy::Untold, 0, 0, false);
+        (self.strategy, self.asked, self.satisfied, self.to_find) = (Strategy::Untold, 0, 0, None);
         self.can_find = conditions.finder() != Finder::Nobody;
     }
 
@@ -164,6 +164,9 @@ impl Filter {
     pub fn first_width(&self, conditions: &dyn Conditions, width: &Width) -> usize {
         const MOST: usize = 5;
         let known = self.known(conditions, 0, width.ef_search, 0, 0);
+        if known.is_to_find() {
+            return 0;
+        }
         let looked_at = (known.wanted / known.likely_share()).ceil() as usize;
         (looked_at + looked_at / 2).min(MOST * width.ef_search / 2)
     }
@@ -180,6 +183,7 @@ impl Filter {
             wanted: wanted.max(1.0),
             asked: self.asked as f64,
             satisfied: self.satisfied as f64,
+            known: self.count as f64,
             found: found as f64,
             ef: ef as f64,
             code_bytes: code_bytes as f64,
