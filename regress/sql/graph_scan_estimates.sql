@@ -50,5 +50,6 @@ SELECT share, btree, strategy FROM measured JOIN limits USING (below) WHERE lie 
 -- the same by statistics that are stale
 SELECT count(*) FROM t WHERE n < 20;
 UPDATE t SET n = 5 WHERE id % 2 = 0;
-SELECT work < 3 * 64 * 15 * 41 + 100 * 700 AS little FROM work('n < 20');
+-- 1,600,000 is what the index's rows alone would cost
+SELECT work < 250000 AS little FROM work('n < 20');
 DROP SCHEMA graph_scan_estimates CASCADE;

@@ -35,7 +35,7 @@ const DESCENDED: f64 = 10_000.0;
 /// Codes compared for each of the nearest that a search settles.
 const COMPARED_PER_FOUND: f64 = 15.0;
 /// How much more a search among known nodes costs than one without conditions.
-const AMONG: f64 = 1.5;
+const AMONG: f64 = 2.0;
 /// From the set of rows to the nodes, for each.
 const TO_NODE: f64 = 4.0;
 /// So many rows that were asked are as good evidence as the planner's estimate.
