@@ -133,6 +133,8 @@ pub struct Filter {
     pub can_find: bool,
     /// so many more are to be found in another way than by the search, which has become too dear
     pub to_find: Option<u64>,
+    /// the share of the rows whose keys pass, by some of them
+    pub share: Option<f64>,
 }
 
 impl Filter {
@@ -179,7 +181,11 @@ impl Filter {
         let wanted = if expected.wanted > 0.0 { expected.wanted - got as f64 } else { (got as f64).max(10.0) };
         Known {
             rows: expected.rows,
-            share: expected.share,
+            share: match self.share {
+                Some(share) if conditions.keys_decide() => share,
+                Some(share) => share.min(expected.share),
+                None => expected.share,
+            },
             wanted: wanted.max(1.0),
             asked: self.asked as f64,
             satisfied: self.satisfied as f64,

@@ -156,8 +156,9 @@ impl Index {
     /// Makes the keys of rows; `None` for an index without included columns.
     #[must_use]
     pub fn key_maker(&self) -> Option<Rc<KeyMaker>> {
-        let (known, any) = self.remembered(|map| (map.keys.clone(), !map.meta.columns.is_empty()));
-        if known.is_some() || !any {
+        let known =
+            self.remembered(|map| if map.meta.columns.is_empty() { Some(None) } else { map.keys.clone().map(Some) });
+        if let Some(known) = known {
             return known;
         }
         let made = Rc::new(KeyMaker::new(self.rel, &self.columns()));

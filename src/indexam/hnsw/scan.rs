@@ -25,7 +25,7 @@ use crate::hnsw::next_step::{Known, Step, Width, next_step};
 use crate::hnsw::{Beam, Node, beam};
 use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::filter::{Conditions, Counts, Filter, Strategy};
-use crate::indexam::hnsw::included::select::{passes, positions, select};
+use crate::indexam::hnsw::included::select::{passes, positions, sample, select};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::codes::PendingVectors;
 use crate::indexam::hnsw::table::Table;
@@ -347,6 +347,12 @@ impl GraphScan {
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
         if conditions.may_be_asked() || conditions.keys().is_some() {
             self.filter.strategy = Strategy::Asked;
+            if let Some(keys) = conditions.keys()
+                && self.filter.share.is_none()
+            {
+                let (rows, passing) = sample(&self.index.graphs(), &keys);
+                self.filter.share = Some((passing as f64 + 0.5) / (rows as f64 + 1.0));
+            }
             if !self.filter.is_complete {
                 let known = self.filter.known(conditions, 0, self.width.ef, usize::from(self.column.dims), 0);
                 if known.is_to_find_first() || !conditions.may_be_asked() {
