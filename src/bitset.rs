@@ -21,8 +21,15 @@ impl Bitset {
     /// Adds a number for which there is room; false when it is there already, or when there is none.
     #[inline]
     pub fn insert(&mut self, number: u32) -> bool {
-        let at = number as usize;
-        at < self.0.len() && !self.0.replace(at, true)
+        if number as usize >= self.0.len() {
+            return false;
+        }
+        // searches do this for each node that they look at
+        let word = &mut self.0.as_raw_mut_slice()[(number / usize::BITS) as usize];
+        let bit = 1 << (number % usize::BITS);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
     }
 
     /// Adds a number, making room for it; false when it is there already.
@@ -58,7 +65,8 @@ impl Bitset {
     #[inline]
     #[must_use]
     pub fn contains(&self, number: u32) -> bool {
-        self.0.get(number as usize).is_some_and(|bit| *bit)
+        let word = self.0.as_raw_slice().get((number / usize::BITS) as usize);
+        (number as usize) < self.0.len() && word.is_some_and(|word| word & (1 << (number % usize::BITS)) != 0)
     }
 
     /// The numbers, ascending.

@@ -11,7 +11,7 @@ zvec_begin index-damage-test
 # Where, what, and what it may lead to. Where: the first page of a kind and an offset on it, or the file's `end`. What:
 # bytes in hexadecimal, `free` for the number of a free node, or `zero` or `noise` for a whole page. Then "seen":
 # zvec_check has to tell; "value": results may differ, and nothing else; "unseen": it is a hint. The graph has m = 4 and
-# vectors of 16 dimensions.
+# vectors of 16 dimensions. A + stands for an index with an included column.
 damages() {
     grep -v '^ *#' <<'END'
 meta 24 00000000 seen
@@ -144,6 +144,26 @@ center 40 0000c07f0000c07f seen
 center 40 0000004100000041 value
 center 0 zero seen
 center 0 noise seen
+included 24 00000000 seen
+included 28 06 seen
+included 36 01000000 seen
+included 40 ffffffffffffffff seen
+included 48 0000000000000000 seen
+included 56 0000000000000000 seen
+included 56 0500000000000080 seen
+included 56 ffffffffffffffff seen
+included 8056 0100000000000000 seen
+included 0 zero seen
+included 0 noise seen
+meta+ 29 01 seen
+meta+ 52 00 seen
+meta+ 52 02 seen
+meta+ 52 ff seen
+meta+ 8184 63 seen
+meta+ 8184 02 value
+root+ 29 01 seen
+root+ 8176 0000 seen
+root+ 8176 ffff seen
 end 1 cut seen
 end 4 cut seen
 end 999999 cut seen
@@ -225,6 +245,7 @@ overwrite() {
         case $2 in
         meta) kind=01 ;; root) kind=02 ;; codes) kind=03 ;; nodes) kind=04 ;;
         upper) kind=05 ;; map) kind=06 ;; pending) kind=07 ;; center) kind=08 ;;
+        included) kind=09 ;; meta+) kind=01 ;; root+) kind=02 ;;
         esac
         block=$(block_of "$1" $kind) || return 1
         ;;
@@ -283,7 +304,8 @@ BEGIN
     EXECUTE format('CREATE TABLE %I (id integer, v zvec(16)) USING zvec', name);
     EXECUTE format('INSERT INTO %I SELECT * FROM source', name);
     EXECUTE format('CREATE INDEX %I ON %I USING %s', name || '_h', name,
-        CASE method WHEN 'flat' THEN 'zvec_flat (v)' ELSE 'zvec_hnsw (v) WITH (m = 4)' END);
+        CASE WHEN method = 'flat' THEN 'zvec_flat (v)' WHEN method IN ('included', 'meta+', 'root+') THEN 'zvec_hnsw (v) INCLUDE (id) WITH (m = 4)'
+            ELSE 'zvec_hnsw (v) WITH (m = 4)' END);
     EXECUTE format('DELETE FROM %I WHERE id BETWEEN 300 AND 330', name);
     COMMIT;
     PERFORM zvec_optimize(name);

@@ -23,7 +23,7 @@ CREATE TABLE t (id integer PRIMARY KEY, tag integer, pad text, ver integer, e zv
                 g zvec(8) GENERATED ALWAYS AS (g(id, ver)) STORED) USING zvec WITH (fillfactor = 80);
 CREATE INDEX ON t (tag);
 CREATE INDEX t_g ON t USING zvec_hnsw (g) WITH (m = 6, ef_construction = 40);
-CREATE INDEX t_g_some ON t USING zvec_hnsw (g zvec_cosine_ops) WHERE tag < 50;
+CREATE INDEX t_g_some ON t USING zvec_hnsw (g zvec_cosine_ops) INCLUDE (tag) WHERE tag < 50;
 CREATE TABLE mt (id integer PRIMARY KEY, tag integer, pad text, ver integer);
 CREATE TABLE a (id integer, ver integer, e zvec) USING zvec;
 CREATE TABLE ma (id integer, ver integer);

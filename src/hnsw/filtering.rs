@@ -11,7 +11,9 @@
 //! Which rows satisfy the conditions becomes known by a scan of the table, or of other indexes: whether that is worth while is
 //! told by what it costs and by what going on as before will cost, which follows from the share of those rows that did
 //! among the rows that were asked. The planner's estimate counts as much as [`WEIGHT`] rows that were asked, so it decides
-//! how a scan begins and is soon outvoted where it is wrong.
+//! how a scan begins and is soon outvoted where it is wrong. It never decides alone to scan the whole table: to ask a few rows
+//! first costs next to nothing beside that. Other indexes are let find as many rows as they were expected to, or as cost no more
+//! than a search.
 //!
 //! Costs are in nanoseconds, as measured with all pages in memory. What counts is their ratios.
 //!
@@ -31,13 +33,17 @@ const LED_TO: f64 = 160.0;
 /// Going through other indexes, before the first row.
 const DESCENDED: f64 = 10_000.0;
 /// Codes compared for each of the nearest that a search settles.
-const COMPARED_PER_FOUND: f64 = 18.0;
+const COMPARED_PER_FOUND: f64 = 15.0;
 /// How much more a search among known nodes costs than one without conditions.
-const AMONG: f64 = 1.5;
+const AMONG: f64 = 2.0;
 /// From the set of rows to the nodes, for each.
-const TO_NODE: f64 = 6.0;
+const TO_NODE: f64 = 4.0;
 /// So many rows that were asked are as good evidence as the planner's estimate.
-const WEIGHT: f64 = 24.0;
+const WEIGHT: f64 = 4.0;
+/// So many rows more are taken to have satisfied the conditions than have: the next one may.
+const DOUBT: f64 = 1.0;
+/// What other indexes may be let find at first costs as much as a search and to ask so many rows.
+const AT_FIRST: f64 = 24.0;
 
 /// How rows that satisfy the conditions can be found without a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +71,8 @@ pub struct Known {
     pub asked: f64,
     /// those of them that satisfied the conditions
     pub satisfied: f64,
+    /// rows that others have found to satisfy them
+    pub known: f64,
     /// how many of the nearest are found without going on
     pub found: f64,
     /// how many of the nearest a search settles at the least
@@ -90,8 +98,13 @@ impl Known {
     /// The share of the rows that satisfies the conditions, by estimate and evidence.
     #[must_use]
     pub fn likely_share(&self) -> f64 {
-        let least = 0.5 / self.rows.max(1.0);
-        ((self.satisfied + self.share * WEIGHT) / (self.asked + WEIGHT)).clamp(least, 1.0)
+        let least = (self.known / self.rows.max(1.0)).max(0.5 / self.rows.max(1.0));
+        let share = if self.asked > 0.0 {
+            (self.satisfied + (self.share * WEIGHT).max(DOUBT)) / (self.asked + WEIGHT + DOUBT)
+        } else {
+            self.share
+        };
+        share.clamp(least.min(1.0), 1.0)
     }
 
     fn code(&self) -> f64 {
@@ -144,21 +157,30 @@ impl Known {
         finding + self.cost_of_ordering(self.likely_share() * self.rows).0 < self.cost_of_asking()
     }
 
-    /// So many rows may be found before that costs twice as much as was expected, and as much as asking.
+    /// Whether the rows are to be found before any is asked, by the planner's estimate: not where that costs more than to ask a few.
     #[must_use]
-    pub fn most_to_find(&self) -> u64 {
-        let each = match self.finder {
-            Finder::Indexes(_) => LED_TO,
-            _ => return u64::MAX,
+    pub fn is_to_find_first(&self) -> bool {
+        let is_cheap = match self.finder {
+            Finder::Table(_) => false,
+            Finder::Indexes(share) => share.max(self.share) * self.rows <= self.at_first(),
+            Finder::Nobody | Finder::Columns(_) => true,
         };
-        let expected = self.likely_share() * self.rows;
-        (2.0 * expected).max(self.cost_of_asking() / each).ceil() as u64 + 1
+        is_cheap && self.is_to_find()
     }
 
-    /// How much work a search among so many known rows may be, in comparisons of codes, before they are rather listed.
+    /// As many rows as other indexes find in the time of a search and the first questions.
+    fn at_first(&self) -> f64 {
+        (self.search() + AT_FIRST * ASKED) / LED_TO
+    }
+
+    /// So many more rows may be found on the strength of what is known now. If there are more, that is worth knowing, too.
     #[must_use]
-    pub fn most_work(&self, known: f64) -> u64 {
-        known as u64
+    pub fn most_to_find(&self) -> u64 {
+        if !matches!(self.finder, Finder::Indexes(_)) {
+            return u64::MAX;
+        }
+        let expected = if self.asked > 0.0 { self.likely_share() * self.rows } else { 0.0 };
+        (2.0 * expected - self.known).max(self.at_first()).ceil() as u64 + 1
     }
 }
 
@@ -170,19 +192,24 @@ mod tests {
     /// conditions, which are spread evenly.
     fn cost(expected: Known, share: f64) -> f64 {
         let mut known = expected;
-        let (mut cost, mut found) = (0.0, 0u64);
+        let mut cost = 0.0;
         let all = (share * known.rows).round();
-        let led_to = |count: f64| match expected.finder {
-            Finder::Indexes(_) => DESCENDED + count * LED_TO,
-            _ => expected.cost_of_finding().unwrap_or(f64::INFINITY),
-        };
-        if known.is_to_find() {
-            let most = known.most_to_find();
-            if all <= most as f64 {
-                return led_to(all) + known.cost_of_ordering(all).0;
+        // what it costs to find as many as is thought right; whether those are all
+        let find = |known: &mut Known| {
+            let left = all - known.known;
+            let most = left.min(known.most_to_find() as f64);
+            known.known += most;
+            match expected.finder {
+                Finder::Indexes(_) => (DESCENDED + most * LED_TO, most >= left),
+                _ => (expected.cost_of_finding().unwrap_or(f64::INFINITY), true),
             }
-            cost += led_to(most as f64);
-            found = most;
+        };
+        if known.is_to_find_first() {
+            let (finding, is_complete) = find(&mut known);
+            cost += finding;
+            if is_complete {
+                return cost + known.cost_of_ordering(all).0;
+            }
         }
         cost += known.search();
         known.found = known.ef;
@@ -201,7 +228,11 @@ mod tests {
                 return cost;
             }
             if failed && known.is_to_find() {
-                return cost + led_to((all - found as f64).max(0.0)) + known.cost_of_ordering(all).0;
+                let (finding, is_complete) = find(&mut known);
+                cost += finding;
+                if is_complete {
+                    return cost + known.cost_of_ordering(all).0;
+                }
             }
         }
     }
@@ -221,23 +252,25 @@ mod tests {
                 for (estimate, share) in shares.iter().flat_map(|&a| shares.iter().map(move |&b| (a, b))) {
                     let is_table = matches!(finder, Finder::Table(_));
                     let finder = if is_table { Finder::Table(50.0 * rows) } else { Finder::Indexes(estimate) };
-                    let (asked, satisfied, found) = (0.0, 0.0, 0.0);
+                    let (asked, satisfied, known, found) = (0.0, 0.0, 0.0, 0.0);
                     let (wanted, ef, code_bytes, asking) = (10.0, 64.0, 400.0, ASKED);
-                    let known = Known {
+                    let share_of = |share| Known {
                         rows,
-                        share: estimate,
+                        share,
                         wanted,
                         asked,
                         satisfied,
+                        known,
                         found,
                         ef,
                         code_bytes,
                         asking,
                         finder,
                     };
-                    let (cost, best) = (cost(known, share), best(known, share));
-                    // as many rows as the estimate counts for, and a search, are paid for evidence
-                    let evidence = known.search() + WEIGHT * ASKED;
+                    let expected = share_of(estimate);
+                    let (cost, best) = (cost(expected, share), best(expected, share));
+                    // a search and the first rows are paid for evidence
+                    let evidence = 2.0 * (expected.search() + AT_FIRST * ASKED);
                     assert!(
                         cost <= 2.0 * best + evidence,
                         "{share} instead of {estimate} of {rows}, {finder:?}: {cost} instead of {best}"
@@ -257,6 +290,7 @@ mod tests {
             wanted: 10.0,
             asked: 0.0,
             satisfied: 0.0,
+            known: 0.0,
             found: 0.0,
             ef: 64.0,
             code_bytes: 784.0,
@@ -264,6 +298,7 @@ mod tests {
             finder,
         };
         assert!(!of(0.5, Finder::Indexes(0.5)).is_to_find() && !of(0.1, TABLE).is_to_find());
+        assert!(of(0.0001, Finder::Indexes(0.0001)).is_to_find_first() && !of(0.0001, TABLE).is_to_find_first());
         assert!(of(0.001, Finder::Indexes(0.001)).is_to_find() && of(0.0001, TABLE).is_to_find());
         assert!(!of(0.0001, Finder::Nobody).is_to_find());
         assert_eq!(of(0.0, TABLE).cost_of_ordering(200.0).1, Way::Listed);

@@ -197,8 +197,8 @@ impl Hop {
     }
 
     /// Reads the neighbours of a node on level 0 that are new to `visited` and in `among`, and their distances. Where a
-    /// neighbour is not in `among`, its own neighbours stand for it, until half as many in `among` were met as the node has
-    /// links. Duplicates of a node are passed through as well, up to one that is in `among`.
+    /// neighbour is not in `among`, its own neighbours stand for it, until as many in `among` were met as the node has links.
+    /// Duplicates of a node are passed through as well, up to one that is in `among`.
     pub(super) fn expand_among(
         &mut self,
         graph: &impl Graph,
@@ -211,7 +211,7 @@ impl Hop {
         self.distances.clear();
         self.between.clear();
         let duplicate = graph.neighbours(node, &mut self.between);
-        let enough = self.between.len() / 2;
+        let enough = self.between.len();
         self.follow(graph, duplicate, visited, among);
         let (nodes, mut met) = (&mut self.nodes, 0);
         self.between.retain(|&neighbour| {

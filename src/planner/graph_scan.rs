@@ -205,7 +205,7 @@ unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finder: Option<&Path>, lim
     (path.startup_cost, path.total_cost) = (startup * LESS, total * LESS);
     if let Some(finder) = finder {
         let (code, each) = hnsw::known_row_costs(scan);
-        let begins = finder.total_cost + (rows * code).min(1.5 * startup) + scan.nulls_first;
+        let begins = finder.total_cost + (rows * code).min(2.0 * startup) + scan.nulls_first;
         let ends = begins + rows * each;
         if of_share(begins, ends) < of_share(startup, total) {
             path.startup_cost = begins;

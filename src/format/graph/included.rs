@@ -211,22 +211,26 @@ impl IncludedShape {
         u64_at(page, self.keys_at(column) + place * KEY_BYTES)
     }
 
-    /// The changes that put `keys`, one for each column, at a place of the page.
-    pub fn put<'k>(
-        &self,
-        page: &'k PageBytes,
-        place: usize,
-        keys: &'k [u64],
-    ) -> impl Iterator<Item = Fragment> + use<'k> {
-        let shape = *self;
-        keys.iter().enumerate().flat_map(move |(column, &key)| {
-            let at = shape.keys_at(column) + place * KEY_BYTES;
-            let (least, greatest) = shape.ends(page, column);
-            let widened = if least == NONE { (key, key) } else { (least.min(key), greatest.max(key)) };
-            let ends = (widened != (least, greatest))
-                .then(|| (Self::ends_at(column), [widened.0.to_le_bytes(), widened.1.to_le_bytes()].concat()));
-            std::iter::once((at, key.to_le_bytes().to_vec())).chain(ends)
-        })
+    /// Calls `change` with the changes that put `keys`, one for each column, at a place of the page: offsets and bytes.
+    pub fn put(&self, page: &PageBytes, place: usize, keys: &[u64], mut change: impl FnMut(usize, &[u8])) {
+        for (column, &key) in keys.iter().enumerate() {
+            change(self.keys_at(column) + place * KEY_BYTES, &key.to_le_bytes());
+            let (least, greatest) = self.ends(page, column);
+            if least == NONE || key < least {
+                change(Self::ends_at(column), &key.to_le_bytes());
+            }
+            if key > greatest {
+                change(Self::ends_at(column) + KEY_BYTES, &key.to_le_bytes());
+            }
+        }
+    }
+
+    /// As [`IncludedShape::put`], all at once.
+    #[must_use]
+    pub fn changes(&self, page: &PageBytes, place: usize, keys: &[u64]) -> Vec<Fragment> {
+        let mut changes = Vec::with_capacity(keys.len());
+        self.put(page, place, keys, |at, bytes| changes.push((at, bytes.to_vec())));
+        changes
     }
 
     /// As [`IncludedShape::put`], for one of several row versions of a slot: where another has put other keys, they become
@@ -241,8 +245,7 @@ impl IncludedShape {
                 _ => ANY,
             })
             .collect();
-        let changes: Vec<Fragment> = self.put(page, place, &joined).collect();
-        for (at, bytes) in changes {
+        for (at, bytes) in self.changes(page, place, &joined) {
             page[at..at + bytes.len()].copy_from_slice(&bytes);
         }
     }
@@ -307,7 +310,7 @@ mod tests {
         assert_eq!((shape.key(&page, 0, 4), shape.key(&page, 1, 4)), (50, ANY));
         assert_eq!((shape.ends(&page, 0), shape.ends(&page, 1)), ((50, 50), (60, ANY)));
         // a slot that is given to another vector has keys of its own
-        let changes: Vec<Fragment> = shape.put(&page, 4, &[NULL, 70]).collect();
+        let changes = shape.changes(&page, 4, &[NULL, 70]);
         assert_eq!(changes.len(), 3);
         for (at, bytes) in changes {
             page[at..at + bytes.len()].copy_from_slice(&bytes);

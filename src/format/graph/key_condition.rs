@@ -315,8 +315,7 @@ mod tests {
             let (mut page, mut known) = ([0; PAGE_BYTES], vec![None; shape.per_page as usize]);
             for (place, keys) in rows {
                 let place = place * shape.per_page as usize / 300;
-                let changes: Vec<_> = shape.put(&page, place, &keys).collect();
-                for (at, bytes) in changes {
+                for (at, bytes) in shape.changes(&page, place, &keys) {
                     page[at..at + bytes.len()].copy_from_slice(&bytes);
                 }
                 known[place] = Some(keys);

@@ -131,14 +131,16 @@ pub struct Filter {
     pub satisfied: u64,
     /// whether somebody can find the rest
     pub can_find: bool,
-    /// whether the rest is to be found in another way than by the search, which has become too dear
-    pub is_to_find: bool,
+    /// so many more are to be found in another way than by the search, which has become too dear
+    pub to_find: Option<u64>,
+    /// the share of the rows whose keys pass, by some of them
+    pub share: Option<f64>,
 }
 
 impl Filter {
     /// Begins another scan. What was found stays known.
     pub fn begin(&mut self, conditions: &dyn Conditions) {
-        (self.strategy, self.asked, self.satisfied, self.is_to_find) = (Strategy::Untold, 0, 0, false);
+        (self.strategy, self.asked, self.satisfied, self.to_find) = (Strategy::Untold, 0, 0, None);
         self.can_find = conditions.finder() != Finder::Nobody;
     }
 
@@ -164,6 +166,9 @@ impl Filter {
     pub fn first_width(&self, conditions: &dyn Conditions, width: &Width) -> usize {
         const MOST: usize = 5;
         let known = self.known(conditions, 0, width.ef_search, 0, 0);
+        if known.is_to_find() {
+            return 0;
+        }
         let looked_at = (known.wanted / known.likely_share()).ceil() as usize;
         (looked_at + looked_at / 2).min(MOST * width.ef_search / 2)
     }
@@ -176,10 +181,15 @@ impl Filter {
         let wanted = if expected.wanted > 0.0 { expected.wanted - got as f64 } else { (got as f64).max(10.0) };
         Known {
             rows: expected.rows,
-            share: expected.share,
+            share: match self.share {
+                Some(share) if conditions.keys_decide() => share,
+                Some(share) => share.min(expected.share),
+                None => expected.share,
+            },
             wanted: wanted.max(1.0),
             asked: self.asked as f64,
             satisfied: self.satisfied as f64,
+            known: self.count as f64,
             found: found as f64,
             ef: ef as f64,
             code_bytes: code_bytes as f64,

@@ -73,9 +73,7 @@ impl Graph {
             changes.extend([on_root, on_map, on_pending]);
             if let Some((page, place)) = &included {
                 let mut on_included = Change::new(page);
-                for (at, bytes) in shape.put(page.page(), *place, &keys) {
-                    on_included.put(at, &bytes);
-                }
+                shape.put(page.page(), *place, &keys, |at, bytes| on_included.put(at, bytes));
                 changes.push(on_included);
             }
             wal::apply(rel, &changes);

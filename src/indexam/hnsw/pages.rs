@@ -156,8 +156,9 @@ impl Index {
     /// Makes the keys of rows; `None` for an index without included columns.
     #[must_use]
     pub fn key_maker(&self) -> Option<Rc<KeyMaker>> {
-        let (known, any) = self.remembered(|map| (map.keys.clone(), !map.meta.columns.is_empty()));
-        if known.is_some() || !any {
+        let known =
+            self.remembered(|map| if map.meta.columns.is_empty() { Some(None) } else { map.keys.clone().map(Some) });
+        if let Some(known) = known {
             return known;
         }
         let made = Rc::new(KeyMaker::new(self.rel, &self.columns()));
@@ -206,6 +207,13 @@ impl Index {
         let (m, columns) = self.remembered(|map| (map.meta.m, map.meta.columns.len()));
         let page = GraphRootPage::decode(&image, no, m, self.rel.blocks())
             .unwrap_or_else(|damage| damaged(self.rel, block, &damage));
+        if page.has_included == (columns == 0) {
+            damaged(
+                self.rel,
+                block,
+                &Damage("it is not as the meta page has it whether there are included columns".into()),
+            );
+        }
         let map = self.remembered(|index| {
             let before = index.graphs.iter().position(|known| known.no == no);
             let before = before.map(|at| index.graphs.swap_remove(at));

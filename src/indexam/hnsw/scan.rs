@@ -25,7 +25,7 @@ use crate::hnsw::next_step::{Known, Step, Width, next_step};
 use crate::hnsw::{Beam, Node, beam};
 use crate::indexam::flat::ExactPasses;
 use crate::indexam::hnsw::filter::{Conditions, Counts, Filter, Strategy};
-use crate::indexam::hnsw::included::select::{passes, positions, select};
+use crate::indexam::hnsw::included::select::{passes, positions, sample, select};
 use crate::indexam::hnsw::pages::{Graph, Index};
 use crate::indexam::hnsw::pending::codes::PendingVectors;
 use crate::indexam::hnsw::table::Table;
@@ -347,9 +347,15 @@ impl GraphScan {
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
         if conditions.may_be_asked() || conditions.keys().is_some() {
             self.filter.strategy = Strategy::Asked;
+            if let Some(keys) = conditions.keys()
+                && self.filter.share.is_none()
+            {
+                let (rows, passing) = sample(&self.index.graphs(), &keys);
+                self.filter.share = Some((passing as f64 + 0.5) / (rows as f64 + 1.0));
+            }
             if !self.filter.is_complete {
                 let known = self.filter.known(conditions, 0, self.width.ef, usize::from(self.column.dims), 0);
-                if known.is_to_find() || !conditions.may_be_asked() {
+                if known.is_to_find_first() || !conditions.may_be_asked() {
                     self.find(conditions, known.most_to_find());
                 }
             }
@@ -360,9 +366,7 @@ impl GraphScan {
             self.width.ef = self.width.ef.max(self.filter.first_width(conditions, &self.width));
         }
         self.begin_searches();
-        if self.filter.is_to_find {
-            self.find_rest(conditions);
-        }
+        self.find_rest(conditions);
     }
 
     /// Searches all graphs from the start.
@@ -415,10 +419,13 @@ impl GraphScan {
         self.counts.found += self.filter.count - before;
     }
 
-    /// Finds all rows that satisfy the conditions, and goes on with those: the search was too dear.
+    /// Finds more rows that satisfy the conditions, since the search has become too dear. If those are all, goes on with them.
     fn find_rest(&mut self, conditions: &mut dyn Conditions) {
-        self.filter.is_to_find = false;
-        self.find(conditions, u64::MAX);
+        let Some(most) = self.filter.to_find.take() else { return };
+        self.find(conditions, most);
+        if !self.filter.is_complete {
+            return;
+        }
         self.end_searches();
         self.candidates.clear();
         let start = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
@@ -453,13 +460,15 @@ impl GraphScan {
         let mut among = Bitset::below(graph.root.nodes);
         let (mut count, mut seeds) = (0, Vec::with_capacity(SEEDS + 1));
         let every = (positions.count() as usize / SEEDS).max(1);
+        let mut next_seed = 0;
         // what has left the pending list since it was copied is there
         graph.places(positions, |_, known| {
             if let MapPlace::Node(node) = known.place
                 && among.insert(node)
             {
-                if count % every == 0 {
+                if count == next_seed {
                     seeds.push(node);
+                    next_seed += every;
                 }
                 count += 1;
             }
@@ -660,8 +669,10 @@ impl GraphScan {
 
     fn reconsider(&mut self, conditions: &dyn Conditions) {
         let (ef, code_bytes) = (self.width.ef, usize::from(self.column.dims));
-        self.filter.is_to_find |=
-            self.filter.known(conditions, ef, self.width.ef_search, code_bytes, self.returned).is_to_find();
+        let known = self.filter.known(conditions, ef, self.width.ef_search, code_bytes, self.returned);
+        if known.is_to_find() {
+            self.filter.to_find.get_or_insert(known.most_to_find());
+        }
     }
 
     /// Whether the row satisfies the conditions. Where few do, it becomes worth while to find those in another way.
@@ -768,9 +779,7 @@ impl GraphScan {
     /// The next vector in order; `None` when there is none, or the rest is for passes.
     fn next_found(&mut self, conditions: &mut dyn Conditions) -> Option<Found> {
         loop {
-            if self.filter.is_to_find {
-                self.find_rest(conditions);
-            }
+            self.find_rest(conditions);
             let known = Known {
                 is_full: self.is_full,
                 width: self.width,
@@ -810,7 +819,7 @@ impl GraphScan {
                 self.sweep(at);
             }
         }
-        if !self.has_room(0) || self.filter.is_to_find {
+        if !self.has_room(0) || self.filter.to_find.is_some() {
             return;
         }
         self.extend();
@@ -826,7 +835,7 @@ impl GraphScan {
     /// which may have to be found first.
     fn sweep(&mut self, at: usize) {
         if self.filter.strategy == Strategy::Asked && self.filter.can_find {
-            self.filter.is_to_find = true;
+            self.filter.to_find = Some(u64::MAX);
             return;
         }
         let search = &mut self.searches[at];

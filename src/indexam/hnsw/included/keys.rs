@@ -6,7 +6,9 @@
 use crate::error::{Error, SqlState};
 use crate::format::graph::included::{ANY, IncludedColumn, KeyKind, NULL, key, rank_of_float, rank_of_integer};
 use crate::pg::error::raise;
+use crate::pg::hash::hash_extended;
 use crate::pg::relation::Rel;
+use crate::pg::varlena::Varlena;
 use pgrx::pg_sys::{self, Datum, Oid};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -149,6 +151,16 @@ thread_local! {
 const COLLATION: u32 = 950;
 
 unsafe fn hashed(function: u32, value: Datum) -> u64 {
+    const TEXT: u32 = pg_sys::F_HASHTEXTEXTENDED;
+    const UUID: u32 = pg_sys::F_UUID_HASH_EXTENDED;
+    // as the functions do that are asked for most of all
+    match function {
+        // SAFETY: a text
+        TEXT => return unsafe { Varlena::of_datum(value) }.with_bytes(|bytes| hash_extended(bytes, 0)),
+        // SAFETY: so many bytes
+        UUID => return hash_extended(unsafe { std::slice::from_raw_parts(value.cast_mut_ptr(), 16) }, 0),
+        _ => {}
+    }
     // SAFETY: a function of the server's own with the value and a seed
     unsafe {
         let mut scratch = SCRATCH.get();

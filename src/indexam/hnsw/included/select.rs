@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::format::graph::Area;
-use crate::format::graph::key_condition::{Condition, WORDS};
+use crate::format::graph::key_condition::{Condition, KeyRanges, Places, WORDS};
 use crate::format::store::SlotNo;
 use crate::format::store::slot_set::SlotSet;
 use crate::indexam::hnsw::pages::Graph;
@@ -37,6 +37,31 @@ pub fn select(graph: &Graph, condition: &Condition, among: &mut SlotSet) -> u64 
         }
     }
     count
+}
+
+/// So many pages are looked at to tell what share of a graph's rows passes.
+const SAMPLE: u32 = 16;
+
+/// How many rows there are on some pages of the graphs, and how many of them pass: for a guess at the share of all.
+#[must_use]
+pub fn sample(graphs: &[Graph], condition: &Condition) -> (u64, u64) {
+    let (mut rows, mut passing) = (0, 0);
+    for graph in graphs {
+        let shape = graph.map.included;
+        let pages = graph.map.page.area(Area::Included).pages();
+        let of_graph = SAMPLE.div_ceil(graphs.len() as u32).min(pages);
+        for ordinal in (0..of_graph).map(|i| (u64::from(i) * u64::from(pages) / u64::from(of_graph)) as u32) {
+            let (mut places, mut all) = ([0; WORDS], [0; WORDS]);
+            let every = Condition::Column(0, KeyRanges::null().or(KeyRanges::not_null()));
+            graph.look(Area::Included, ordinal, |page| {
+                condition.test(shape, page, &mut places);
+                every.test(shape, page, &mut all)
+            });
+            let count = |places: &Places| places.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
+            (rows, passing) = (rows + count(&all), passing + count(&places));
+        }
+    }
+    (rows, passing)
 }
 
 /// Whether the keys of the vector in `slot` pass. As [`select`], of one.
