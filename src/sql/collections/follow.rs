@@ -173,7 +173,7 @@ unsafe fn before_drop(home: Home, tree: *mut pg_sys::Node) {
         if !statement.concurrent || statement.removeType != pg_sys::ObjectType::OBJECT_INDEX {
             return;
         }
-        let find = |names| {
+        let find = |names: *mut pg_sys::List| {
             let (none, missing_ok) = (std::ptr::null_mut(), pg_sys::RVROption::RVR_MISSING_OK);
             let name = pg_sys::makeRangeVarFromNameList(names);
             pg_sys::RangeVarGetRelidExtended(name, pg_sys::NoLock as _, missing_ok, None, none)
