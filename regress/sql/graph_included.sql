@@ -131,6 +131,7 @@ CREATE FUNCTION way(below int) RETURNS TABLE (line text) LANGUAGE plpgsql AS $$
 BEGIN
     FOR line IN EXECUTE format('EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM sizes WHERE permille < %s ORDER BY v <-> ''[0.1,0,0,0,0,0]'' LIMIT 10', below) LOOP
         IF line ~ 'Strategy|Included|Custom' THEN
+            line := regexp_replace(line, '\(actual rows=(\d+)[^)]*\)', '(\1 rows)');
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -144,6 +145,7 @@ CREATE FUNCTION way_of(statement text) RETURNS TABLE (line text) LANGUAGE plpgsq
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE ' || statement LOOP
         IF line ~ 'Strategy|actual' THEN
+            line := regexp_replace(line, '\(actual rows=(\d+)[^)]*\)', '(\1 rows)');
             RETURN NEXT;
         END IF;
     END LOOP;

@@ -117,6 +117,13 @@ impl Beam {
         }
     }
 
+    /// Whether many nodes have duplicates. Of those a search among some nodes finds fewer than it should: it looks at the chains of
+    /// neighbours, and not at those of neighbours of neighbours.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        8 * self.hop.with_duplicates > self.expanded + self.hop.passed
+    }
+
     /// What was done since the search began.
     #[must_use]
     pub fn work(&self) -> Work {
@@ -147,6 +154,7 @@ impl Beam {
         self.reported.clear();
         self.refused = 0;
         (self.expanded, self.hop.compared, self.hop.passed) = (0, 0, 0);
+        self.hop.with_duplicates = 0;
         let entry = descend(graph, query, 0, &mut self.hop, &mut self.visited);
         self.visited.start(graph.nodes());
         if let Some((distance, node)) = entry {

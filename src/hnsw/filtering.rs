@@ -36,6 +36,8 @@ const DESCENDED: f64 = 10_000.0;
 const COMPARED_PER_FOUND: f64 = 15.0;
 /// How much more a search among known nodes costs than one without conditions.
 const AMONG: f64 = 2.0;
+/// Where fewer of the nodes are known, hardly one of them has others within two steps, and a search would miss many.
+const LEAST_SHARE: f64 = 0.03;
 /// From the set of rows to the nodes, for each.
 const TO_NODE: f64 = 4.0;
 /// So many rows that were asked are as good evidence as the planner's estimate.
@@ -147,7 +149,7 @@ impl Known {
     pub fn cost_of_ordering(&self, known: f64) -> (f64, Way) {
         let listed = known * (self.code() + TO_NODE);
         let among = self.search() * AMONG + known * TO_NODE;
-        if listed <= among { (listed, Way::Listed) } else { (among, Way::Among) }
+        if listed <= among || known < LEAST_SHARE * self.rows { (listed, Way::Listed) } else { (among, Way::Among) }
     }
 
     /// Whether the rows are to be found now, and ordered then: that is cheaper than to go on asking.
@@ -303,6 +305,8 @@ mod tests {
         assert!(!of(0.0001, Finder::Nobody).is_to_find());
         assert_eq!(of(0.0, TABLE).cost_of_ordering(200.0).1, Way::Listed);
         assert_eq!(of(0.0, TABLE).cost_of_ordering(20_000.0).1, Way::Among);
+        let large = Known { rows: 1e7, ..of(0.0, TABLE) };
+        assert_eq!([2e5, 4e5].map(|known| large.cost_of_ordering(known).1), [Way::Listed, Way::Among]);
         assert!(of(0.5, TABLE).most_to_find() == u64::MAX);
     }
 }

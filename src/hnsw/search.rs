@@ -168,6 +168,9 @@ pub struct Hop {
     pub(super) compared: u64,
     /// lists of links read of nodes that are passed by
     pub(super) passed: u64,
+    /// those of them, and of nodes that were expanded, with duplicates: where there are such, each neighbour may have some, and is
+    /// looked at
+    pub(super) with_duplicates: u64,
 }
 
 impl Hop {
@@ -211,6 +214,7 @@ impl Hop {
         self.distances.clear();
         self.between.clear();
         let duplicate = graph.neighbours(node, &mut self.between);
+        self.with_duplicates += u64::from(duplicate != NONE);
         let enough = self.between.len();
         self.follow(graph, duplicate, visited, among);
         let (nodes, mut met) = (&mut self.nodes, 0);
@@ -225,7 +229,7 @@ impl Hop {
             !is_among
         });
         for at in 0..self.between.len() {
-            if met > enough {
+            if met > enough && self.with_duplicates == 0 {
                 break;
             }
             let passed = self.between[at];
@@ -238,8 +242,10 @@ impl Hop {
             self.beyond.clear();
             let duplicate = graph.neighbours(passed, &mut self.beyond);
             self.passed += 1;
+            self.with_duplicates += u64::from(duplicate != NONE);
+            let is_enough = met > enough;
             for &other in &self.beyond {
-                if among.contains(other) {
+                if !is_enough && among.contains(other) {
                     met += 1;
                     if visited.insert(other) {
                         self.nodes.push(other);

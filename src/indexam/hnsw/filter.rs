@@ -1,5 +1,7 @@
 //! What a scan knows of the query's conditions.
 
+#![forbid(unsafe_code)]
+
 use crate::format::graph::Condition;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};

@@ -86,7 +86,7 @@ impl Search {
         }
     }
 
-    /// When it has turned out to cost more than that.
+    /// When it has turned out to cost more than that, or to be of no use.
     fn limits(&self) -> Limits {
         let refused = self.graph.root.nodes as usize / SWEPT_SHARE;
         match &self.among {
@@ -97,7 +97,8 @@ impl Search {
 
     fn is_too_dear(&self) -> bool {
         let limits = self.limits();
-        self.beam.refused() > limits.refused || self.beam.work().weight() > limits.work
+        let is_crowded = self.among.is_some() && self.beam.is_crowded();
+        is_crowded || self.beam.refused() > limits.refused || self.beam.work().weight() > limits.work
     }
 }
 
@@ -207,7 +208,7 @@ const LISTED_SHARE: usize = 16;
 
 /// A search among known nodes begins at so many of them besides, wherever they are: they may be far from where the entry
 /// point leads.
-const SEEDS: usize = 16;
+const SEEDS: usize = 64;
 
 /// So many codes are compared at a time.
 const LISTED_AT_A_TIME: usize = 32;
