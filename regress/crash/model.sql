@@ -184,7 +184,7 @@ DECLARE
     used boolean := false;
 BEGIN
     FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || sql LOOP
-        used := used OR line ~ 'Index Scan using';
+        used := used OR line ~ 'Index Scan using|ZvecGraphScan';
     END LOOP;
     IF NOT used THEN
         RAISE EXCEPTION 'no index is used by %', sql;
