@@ -36,7 +36,7 @@ UPDATE $1 SET note = 'g';
 SQL
     to=$(psql -XAtqc "SELECT pg_switch_wal()")
     zvec_as_server "$ZVEC_BINDIR/pg_waldump" -p "$ZVEC_SCRATCH/catalog/data/pg_wal" -r Heap2 -s "$from" -e "$to" |
-        sed -nE "s/^.*NEW_CID rel [0-9]+\/[0-9]+\/$(psql -XAtqc "SELECT pg_relation_filenode('$1')")[,;] //p" | sort
+        sed -nE "s/^.*NEW_CID rel:? [0-9]+\/[0-9]+\/$(psql -XAtqc "SELECT pg_relation_filenode('$1')")[,;] //p" | sort
 }
 commands_of table_heap heap >"$ZVEC_SCRATCH/expected"
 commands_of table_zvec zvec >"$ZVEC_SCRATCH/found"

@@ -34,6 +34,20 @@ wait $pause
 psql -Xqc "VACUUM (FREEZE) old" && [ "$(frozen old)" -gt $((before + 1000)) ] || status=1
 zvec_result $status "frozen: VACUUM advances relfrozenxid, and no slot is older"
 
+# nor one that a writer has changed, with others of its page, while the pass was at it
+psql -Xq -c "CREATE TABLE moved (id int, n int, e zvec(4)) USING zvec" \
+    -c "INSERT INTO moved SELECT i, i, ARRAY[i, 1, 2, 3]::zvec FROM generate_series(1, 3000) i" -c "CREATE INDEX ON moved (n)" -c "CREATE INDEX ON moved (id)"
+pgbench -n -c 4 -T 5 -f <(printf '\\set k random(1, 3000)\nUPDATE moved SET n = n + 1 WHERE id BETWEEN :k AND :k + 3;\n') >/dev/null 2>&1 &
+writers=$!
+status=0 passes=0
+while kill -0 $writers 2>/dev/null; do
+    psql -Xqc "VACUUM (FREEZE) moved" && says_nothing "SELECT * FROM zvec_check('moved')" || status=1
+    passes=$((passes + 1))
+done
+[ $passes -gt 3 ] && [ $status = 0 ]
+zvec_result $? "frozen: nor is one that changes meanwhile ($passes passes)"
+psql -Xqc "DROP TABLE moved"
+
 # had relfrozenxid advanced without the slots
 psql -Xqc "INSERT INTO old SELECT i, 1, g(i, 1) FROM generate_series(1001, 1100) i"
 is "BEGIN; UPDATE pg_class SET relfrozenxid = (txid_current() % 4294967296)::text::xid WHERE relname = 'old';

@@ -87,8 +87,8 @@ impl Store<'_> {
         total
     }
 
-    /// Treats one page; true when it has free slots now. A hint of the page's that says otherwise is put right: it may be
-    /// older than the slots, since only the slots are logged.
+    /// Treats one page; true when it has free slots now. What others have changed meanwhile is looked at again: it may still name
+    /// an old transaction.
     unsafe fn reclaim_page(
         &self,
         segment: &Segment,
@@ -98,6 +98,30 @@ impl Store<'_> {
         announced: &mut Option<u32>,
         total: &mut Reclaimed,
     ) -> bool {
+        loop {
+            let before = total.live;
+            // SAFETY: rel is open
+            let look = unsafe { self.look_at_page(segment, ordinal, unreachable, reclaimer, announced, total) };
+            if let Some(has_free) = look {
+                return has_free;
+            }
+            total.live = before;
+            // SAFETY: no lock is held
+            unsafe { compat::vacuum_delay_point() };
+        }
+    }
+
+    /// As [`Store::reclaim_page`], once; `None` when slots that were to be changed had been by others. A hint of the page's that says
+    /// that there are no free slots where there are is put right: it may be older than the slots, since only the slots are logged.
+    unsafe fn look_at_page(
+        &self,
+        segment: &Segment,
+        ordinal: u32,
+        unreachable: bool,
+        reclaimer: &mut Reclaimer<Outside<'_>>,
+        announced: &mut Option<u32>,
+        total: &mut Reclaimed,
+    ) -> Option<bool> {
         let header = SlotPage::header(segment.no, ordinal);
         let number = |index: usize| SlotNo::new(segment.tag, Position(ordinal * SLOTS_PER_PAGE as u32 + index as u32));
         // SAFETY: rel is open
@@ -133,9 +157,10 @@ impl Store<'_> {
                     page.hint(|bytes| bytes[SlotPage::FIRST_FREE..SlotPage::FIRST_FREE + 2].copy_from_slice(&hint));
                     total.found = true;
                 }
-                return free < slots;
+                return Some(free < slots);
             }
             let page = self.page(&segment.page.slots, &header).exclusive();
+            let meant = turns.len();
             turns.retain(|(index, old, _)| SlotPage::slot(page.page(), *index) == *old);
             let freed: Vec<usize> = turns.iter().filter(|t| is_free(&t.2)).map(|t| t.0).collect();
             total.freed += freed.len() as u64;
@@ -152,7 +177,7 @@ impl Store<'_> {
             if !turns.is_empty() {
                 wal::apply(self.rel, &[change]);
             }
-            free < slots
+            (turns.len() == meant).then_some(free < slots)
         }
     }
 }

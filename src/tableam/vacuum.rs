@@ -56,7 +56,8 @@ pub unsafe extern "C-unwind" fn zvec_relation_vacuum(
         hit("vacuum.rows");
         let settled = SETTLED.take();
         // horizons may go back, so that the heap's may be the newer one after all
-        frozen::hold_back(rel, settled.map_or(before, |(_, horizon)| horizon));
+        let limit = settled.map(|(_, horizon)| horizon).filter(|&horizon| xact::precedes(before, horizon));
+        frozen::hold_back(rel, limit.unwrap_or(before));
         if let Some((done, _)) = settled
             && (*(*rel).rd_rel).reltoastrelid != pg_sys::InvalidOid
             && (*params).options & pg_sys::VACOPT_VERBOSE != 0
