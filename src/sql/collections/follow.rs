@@ -23,43 +23,60 @@ use pgrx::pg_sys::{self, AlterTableType, NodeTag, Oid};
 use std::collections::BTreeSet;
 use std::ffi::CStr;
 
-/// Whether a command may change which partitions there are, whose tables are, or what is logged.
-unsafe fn matters(tree: *mut pg_sys::Node) -> bool {
+/// What a command may change that collections follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// which partitions there are, whose tables are, or what is logged
+    Tables,
+    /// which triggers fire
+    Triggers,
+}
+
+/// What of that a command may change, or has changed if it is of several parts; nothing twice.
+unsafe fn changes(tree: *mut pg_sys::Node) -> Vec<Change> {
+    let mut found = Vec::new();
     if tree.is_null() {
-        return false;
+        return found;
     }
     // SAFETY: the command's own tree
     unsafe {
         if is_a(tree, NodeTag::T_CreateStmt) || is_a(tree, NodeTag::T_CreateForeignTableStmt) {
-            return !(*tree.cast::<pg_sys::CreateStmt>()).inhRelations.is_null();
+            if !(*tree.cast::<pg_sys::CreateStmt>()).inhRelations.is_null() {
+                found.push(Change::Tables);
+            }
+            return found;
         }
         // with tables in it, of which nobody is told by themselves
         if is_a(tree, NodeTag::T_CreateSchemaStmt) {
-            return true;
+            return vec![Change::Tables];
         }
         if !is_a(tree, NodeTag::T_AlterTableStmt) {
-            return false;
+            return found;
         }
-        elements::<pg_sys::AlterTableCmd>((*tree.cast::<pg_sys::AlterTableStmt>()).cmds).any(|command| {
-            matches!(
-                (*command).subtype,
+        for command in elements::<pg_sys::AlterTableCmd>((*tree.cast::<pg_sys::AlterTableStmt>()).cmds) {
+            let change = match (*command).subtype {
                 AlterTableType::AT_AttachPartition
-                    | AlterTableType::AT_DetachPartition
-                    | AlterTableType::AT_DetachPartitionFinalize
-                    | AlterTableType::AT_AddInherit
-                    | AlterTableType::AT_ChangeOwner
-                    | AlterTableType::AT_SetLogged
-                    | AlterTableType::AT_SetUnLogged
-                    | AlterTableType::AT_EnableTrig
-                    | AlterTableType::AT_EnableAlwaysTrig
-                    | AlterTableType::AT_EnableReplicaTrig
-                    | AlterTableType::AT_EnableTrigAll
-                    | AlterTableType::AT_EnableTrigUser
-                    | AlterTableType::AT_DisableTrig
-                    | AlterTableType::AT_DisableTrigAll
-                    | AlterTableType::AT_DisableTrigUser
-            )
-        })
+                | AlterTableType::AT_DetachPartition
+                | AlterTableType::AT_DetachPartitionFinalize
+                | AlterTableType::AT_AddInherit
+                | AlterTableType::AT_ChangeOwner
+                | AlterTableType::AT_SetLogged
+                | AlterTableType::AT_SetUnLogged => Change::Tables,
+                AlterTableType::AT_EnableTrig
+                | AlterTableType::AT_EnableAlwaysTrig
+                | AlterTableType::AT_EnableReplicaTrig
+                | AlterTableType::AT_EnableTrigAll
+                | AlterTableType::AT_EnableTrigUser
+                | AlterTableType::AT_DisableTrig
+                | AlterTableType::AT_DisableTrigAll
+                | AlterTableType::AT_DisableTrigUser => Change::Triggers,
+                _ => continue,
+            };
+            if !found.contains(&change) {
+                found.push(change);
+            }
+        }
+        found
     }
 }
 
@@ -173,7 +190,7 @@ unsafe fn before_drop(home: Home, tree: *mut pg_sys::Node) {
         if !statement.concurrent || statement.removeType != pg_sys::ObjectType::OBJECT_INDEX {
             return;
         }
-        let find = |names| {
+        let find = |names: *mut pg_sys::List| {
             let (none, missing_ok) = (std::ptr::null_mut(), pg_sys::RVROption::RVR_MISSING_OK);
             let name = pg_sys::makeRangeVarFromNameList(names);
             pg_sys::RangeVarGetRelidExtended(name, pg_sys::NoLock as _, missing_ok, None, none)
@@ -193,7 +210,27 @@ unsafe fn before_drop(home: Home, tree: *mut pg_sys::Node) {
 
 /// Follows that triggers of an attached table were turned on or off: what was missed while they were off is made good when all
 /// of them are on again, and until then it is known that something may have been.
-fn after_switch(home: Home, collection: &Collection, lapses: &[Lapse]) {
+fn after_switch(home: Home, collections: &[Collection]) {
+    let (triggers, lapses) =
+        as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), source::lapses(spi, home.trigger())));
+    for collection in collections {
+        let (name, of) = (&collection.name, collection.source);
+        if !exists(of) || !exists(collection.table) || !is_concerned(collection, &triggers) {
+            continue;
+        }
+        let count =
+            |table| triggers.iter().filter(|trigger| trigger.collection == *name && trigger.table == table).count();
+        // a dump that is being restored makes one after the other
+        let is_whole = count(of) == source::TRIGGERS
+            && source::partitions(of).into_iter().all(|part| count(part) == source::PART_TRIGGERS);
+        if is_whole {
+            switch(home, collection, &lapses);
+        }
+    }
+}
+
+/// The same for one collection, all of whose triggers are there.
+fn switch(home: Home, collection: &Collection, lapses: &[Lapse]) {
     let (name, of) = (&collection.name, collection.source);
     let own: Vec<&Lapse> = lapses.iter().filter(|lapse| lapse.trigger.collection == *name).collect();
     if own.iter().any(|lapse| lapse.remedy.is_none()) {
@@ -271,18 +308,6 @@ fn after_change(home: Home, collections: Vec<Collection>) {
         let come: Vec<Oid> = parts.into_iter().filter(|part| !following.contains(&part.to_u32())).collect();
         let gone: Vec<Oid> = following.difference(&members).map(|&oid| Oid::from(oid)).collect();
         if come.is_empty() && gone.is_empty() {
-            let is_whole = {
-                let count = |table| {
-                    triggers.iter().filter(|trigger| trigger.collection == *name && trigger.table == table).count()
-                };
-                count(of) == source::TRIGGERS
-                    && members.iter().all(|&part| count(Oid::from(part)) == source::PART_TRIGGERS)
-            };
-            // a dump that is restored makes one after the other
-            if is_whole {
-                let lapses = as_superuser(&[], |spi| source::lapses(spi, home.trigger()));
-                after_switch(home, &collection, &lapses);
-            }
             continue;
         }
         as_superuser(&[], |spi| {
@@ -321,13 +346,24 @@ crate::sql_function! {
                 return Ok(call.null());
             }
             let is_drop = CStr::from_ptr(data.event) == c"sql_drop";
-            if is_busy() || (!is_drop && !matters(data.parsetree)) {
+            let changes = if is_drop { Vec::new() } else { changes(data.parsetree) };
+            if is_busy() || (!is_drop && changes.is_empty()) {
                 return Ok(call.null());
             }
             let home = Home::of(call);
             let collections = catalog::all(home);
-            if !collections.is_empty() {
-                if is_drop { after_drop(home, collections) } else { after_change(home, collections) }
+            if collections.is_empty() {
+                return Ok(call.null());
+            }
+            if is_drop {
+                after_drop(home, collections);
+                return Ok(call.null());
+            }
+            if changes.contains(&Change::Triggers) {
+                after_switch(home, &collections);
+            }
+            if changes.contains(&Change::Tables) {
+                after_change(home, collections);
             }
             Ok(call.null())
         }
