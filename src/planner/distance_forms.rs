@@ -157,13 +157,9 @@ impl<Column: Fn(*mut Node) -> bool, Orders: Fn(Oid) -> bool> Served<Column, Orde
             };
             let (metric, falls, inverse) = match metric_of_function(function) {
                 Some(metric) => (metric, false, Inverse::Same),
-                None if is_among(function, |of| of.inner_product) => {
-                    (Metric::InnerProduct, true, Inverse::Negated)
-                }
+                None if is_among(function, |of| of.inner_product) => (Metric::InnerProduct, true, Inverse::Negated),
                 // rounded to real
-                None if is_among(function, |of| of.by_name) => {
-                    (named(*arguments.get(2)?)?, false, Inverse::Unknown)
-                }
+                None if is_among(function, |of| of.by_name) => (named(*arguments.get(2)?)?, false, Inverse::Unknown),
                 None => return None,
             };
             let operator = operator_of(metric, function, column).filter(|&operator| (self.orders)(operator))?;

@@ -256,7 +256,8 @@ impl Copier {
                 .collect();
             let table = vectors::named_in(self.new);
             let mut form_with = |references: &[(u16, Reference)]| {
-                let encoded: Vec<_> = references.iter().map(|(column, r)| vectors::stand_in(table, desc, *column, *r)).collect();
+                let encoded: Vec<_> =
+                    references.iter().map(|(column, r)| vectors::stand_in(table, desc, *column, *r)).collect();
                 for ((column, _), bytes) in references.iter().zip(&encoded) {
                     values[usize::from(*column)] = Datum::from(bytes.as_ptr());
                     isnull[usize::from(*column)] = false;

@@ -26,8 +26,11 @@ pub unsafe extern "C-unwind" fn relation_fetch_toast_slice(
         // another extension's output function: ours do not ask
         if pg_sys::HistoricSnapshotActive() {
             raise(
-                Error::new(SqlState::FeatureNotSupported, "cannot read a vector of a zvec table while changes are decoded")
-                    .hint("The change does not have the vector: it is unchanged, or was not written for decoding."),
+                Error::new(
+                    SqlState::FeatureNotSupported,
+                    "cannot read a vector of a zvec table while changes are decoded",
+                )
+                .hint("The change does not have the vector: it is unchanged, or was not written for decoding."),
             );
         }
         let toast = OpenRelation::open(Rel::of(rel).toast_oid(), pg_sys::AccessShareLock as _);

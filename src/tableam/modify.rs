@@ -152,7 +152,7 @@ pub(super) unsafe fn form_stored(
         let mut values: SmallVec<[Datum; 16]> =
             SmallVec::from_slice(std::slice::from_raw_parts((*slot).tts_values, natts));
         let table = named_in(rel);
-        let encoded: SmallVec<[[u8; POINTER_BYTES]; 4]> = 
+        let encoded: SmallVec<[[u8; POINTER_BYTES]; 4]> =
             references.iter().map(|(column, r)| stand_in(table, desc, *column, *r)).collect();
         for ((column, _), bytes) in references.iter().zip(&encoded) {
             values[usize::from(*column)] = Datum::from(bytes.as_ptr());

@@ -235,12 +235,7 @@ const STAND_IN_HEADER: u8 = (POINTER_BYTES as u8) << 1 | 1;
 /// which the heap's code would take for a value that it has stored elsewhere, it is a plain value of the same length, to
 /// be turned into the pointer in place ([`reveal`]). The column is number `index` (from 0) of the row type `desc`.
 #[must_use]
-pub unsafe fn stand_in(
-    table: u32,
-    desc: pg_sys::TupleDesc,
-    index: u16,
-    reference: Reference,
-) -> [u8; POINTER_BYTES] {
+pub unsafe fn stand_in(table: u32, desc: pg_sys::TupleDesc, index: u16, reference: Reference) -> [u8; POINTER_BYTES] {
     let mut bytes = [0; POINTER_BYTES];
     match reference.form {
         Form::Plain => {

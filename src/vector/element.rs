@@ -113,14 +113,8 @@ const INT8: Info = Info {
     codes: CodeKind::Own,
 };
 
-const BIT: Info = Info {
-    name: "zbit",
-    number: 4,
-    bits: 1,
-    max_dims: 64_000,
-    metrics: &Metric::OF_BITS,
-    codes: CodeKind::Bits,
-};
+const BIT: Info =
+    Info { name: "zbit", number: 4, bits: 1, max_dims: 64_000, metrics: &Metric::OF_BITS, codes: CodeKind::Bits };
 
 impl ElementType {
     /// Every element type.
