@@ -629,6 +629,44 @@ pub unsafe fn owns(relation: Oid, user: Oid) -> bool {
     }
 }
 
+/// Whether a user owns a schema, or may do as its owner.
+#[must_use]
+pub unsafe fn owns_schema(schema: Oid, user: Oid) -> bool {
+    // SAFETY: a catalog look-up
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let owns = pg_sys::pg_namespace_ownercheck(schema, user);
+        #[cfg(not(feature = "pg15"))]
+        let owns = pg_sys::object_ownercheck(pg_sys::NamespaceRelationId, schema, user);
+        owns
+    }
+}
+
+/// Whether this transaction has locked a relation of this database in mode `least` or a stronger one. The server's functions that
+/// tell it of an OID, or of all modes at once, are not in every minor version of 15 and 16.
+#[must_use]
+pub fn has_locked(relation: Oid, least: u32) -> bool {
+    let is_held = |mode: u32| {
+        // SAFETY: a look at this backend's locks
+        unsafe {
+            let tag = pg_sys::LOCKTAG {
+                locktag_field1: pg_sys::MyDatabaseId.to_u32(),
+                locktag_field2: relation.to_u32(),
+                locktag_field3: 0,
+                locktag_field4: 0,
+                locktag_type: pg_sys::LockTagType::LOCKTAG_RELATION as u8,
+                locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+            };
+            #[cfg(any(feature = "pg15", feature = "pg16"))]
+            let held = pg_sys::LockHeldByMe(&raw const tag, mode as _);
+            #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+            let held = pg_sys::LockHeldByMe(&raw const tag, mode as _, false);
+            held
+        }
+    };
+    (least..=pg_sys::AccessExclusiveLock).any(is_held)
+}
+
 /// Whether a user may maintain a relation: who may do as its owner, and since 17 who has the right MAINTAIN.
 #[must_use]
 pub unsafe fn may_maintain(relation: Oid, user: Oid) -> bool {

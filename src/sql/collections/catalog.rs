@@ -2,6 +2,9 @@
 //!
 //! The table is small, and read whole, under the latest snapshot, as catalogs are. Who changes a row tells the other sessions
 //! by [`announce`].
+//!
+//! Rows are written by the table's OID, not by statements: who owns the extension's schema may give its name to another, with a
+//! table of their own in it, whose triggers would then run as whoever the statement runs as.
 
 use crate::error::{Error, SqlState};
 use crate::pg::error::raise;
@@ -9,7 +12,7 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{self, text_of};
 use crate::pg::{compat, raw};
 use crate::sql::collections::home::{Home, STORE};
-use crate::sql::collections::source;
+use crate::sql::collections::source::{self, Trigger};
 use pgrx::pg_sys::{self, Datum, Oid};
 
 /// A collection, as it was made.
@@ -48,25 +51,18 @@ pub fn operator(metric: &str) -> &'static str {
 }
 
 const COLUMNS: usize = 10;
+/// The number of the column `behind`.
+const BEHIND: usize = 9;
+type Values = [Datum; COLUMNS];
 
 /// All collections.
 #[must_use]
 pub fn all(home: Home) -> Vec<Collection> {
     let table = OpenRelation::open(home.catalog(), pg_sys::AccessShareLock as _);
-    // SAFETY: a scan of an open table; a row has as many columns as the install script declares, whose types are known
+    let mut found = Vec::new();
+    // SAFETY: open; the types of the columns are those that the install script declares
     unsafe {
-        let (desc, snapshot) = ((*table.raw()).rd_att, pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()));
-        let none = std::ptr::null_mut();
-        let scan = pg_sys::systable_beginscan(table.raw(), pg_sys::InvalidOid, false, snapshot, 0, none);
-        let mut found = Vec::new();
-        assert_eq!((*desc).natts as usize, COLUMNS, "columns of the catalog");
-        loop {
-            let row = pg_sys::systable_getnext(scan);
-            if row.is_null() {
-                break;
-            }
-            let (mut values, mut nulls) = ([Datum::from(0); COLUMNS], [false; COLUMNS]);
-            raw::heap_deform_tuple(row, desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+        each_row(table.raw(), |_, values, nulls| {
             let oid = |column: usize| Oid::from(values[column].value() as u32);
             let int = |column: usize| (!nulls[column]).then(|| values[column].value() as i32);
             found.push(Collection {
@@ -79,13 +75,101 @@ pub fn all(home: Home) -> Vec<Collection> {
                 m: int(6),
                 ef_construction: int(7),
                 ef_search: int(8),
-                behind: values[9].value() != 0,
+                behind: values[BEHIND].value() != 0,
             });
+        });
+    }
+    found
+}
+
+/// Hands the rows of the open catalog, as the latest snapshot has them, to `see`, with the values of their columns.
+unsafe fn each_row(table: pg_sys::Relation, mut see: impl FnMut(pg_sys::HeapTuple, &Values, &[bool; COLUMNS])) {
+    // SAFETY: a scan of an open table; a row has as many columns as the install script declares
+    unsafe {
+        let (desc, snapshot) = ((*table).rd_att, pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()));
+        let none = std::ptr::null_mut();
+        let scan = pg_sys::systable_beginscan(table, pg_sys::InvalidOid, false, snapshot, 0, none);
+        assert_eq!((*desc).natts as usize, COLUMNS, "columns of the catalog");
+        loop {
+            let row = pg_sys::systable_getnext(scan);
+            if row.is_null() {
+                break;
+            }
+            let (mut values, mut nulls) = ([Datum::from(0); COLUMNS], [false; COLUMNS]);
+            raw::heap_deform_tuple(row, desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+            see(row, &values, &nulls);
         }
         pg_sys::systable_endscan(scan);
         pg_sys::UnregisterSnapshot(snapshot);
-        found
     }
+}
+
+/// Enters a row. Raises the server's error where the name is taken.
+pub fn enter(home: Home, collection: &Collection) {
+    let text = |text: &str| Some(crate::pg::srf::text(text));
+    let values: [Option<Datum>; COLUMNS] = [
+        text(&collection.name),
+        Some(Datum::from(collection.table)),
+        Some(Datum::from(collection.source)),
+        text(&collection.vector_column),
+        text(&collection.metric),
+        text(&collection.index_type),
+        collection.m.map(Datum::from),
+        collection.ef_construction.map(Datum::from),
+        collection.ef_search.map(Datum::from),
+        Some(Datum::from(collection.behind)),
+    ];
+    let mut nulls = values.map(|value| value.is_none());
+    let mut values = values.map(|value| value.unwrap_or(Datum::from(0)));
+    let table = OpenRelation::open(home.catalog(), pg_sys::RowExclusiveLock as _);
+    // SAFETY: open; values of the columns' types
+    unsafe {
+        assert_eq!((*(*table.raw()).rd_att).natts as usize, COLUMNS, "columns of the catalog");
+        let row = pg_sys::heap_form_tuple((*table.raw()).rd_att, values.as_mut_ptr(), nulls.as_mut_ptr());
+        pg_sys::CatalogTupleInsert(table.raw(), row);
+        pg_sys::CommandCounterIncrement();
+    }
+}
+
+/// Hands a collection's row, if it is still there, and the open catalog to `change`. Others who want to change it wait.
+fn with_row(home: Home, collection: &Collection, change: impl FnOnce(pg_sys::Relation, pg_sys::HeapTuple)) {
+    // SAFETY: a lock, which is kept; a copy of the row, which nobody else changes under the lock
+    unsafe {
+        pg_sys::LockDatabaseObject(home.catalog(), collection.table, 0, pg_sys::ExclusiveLock as _);
+        let table = OpenRelation::open(home.catalog(), pg_sys::RowExclusiveLock as _);
+        let mut found = None;
+        each_row(table.raw(), |row, values, _| {
+            if text_of(values[0]) == collection.name {
+                found = Some(pg_sys::heap_copytuple(row));
+            }
+        });
+        if let Some(row) = found {
+            change(table.raw(), row);
+            pg_sys::CommandCounterIncrement();
+        }
+    }
+}
+
+/// Notes whether a collection may have missed changes of its table.
+pub fn set_behind(home: Home, collection: &Collection, behind: bool) {
+    if collection.behind == behind {
+        return;
+    }
+    // SAFETY: a row of the open catalog
+    with_row(home, collection, |table, row| unsafe {
+        let (mut values, mut nulls) = ([Datum::from(0); COLUMNS], [false; COLUMNS]);
+        let mut replaced = [false; COLUMNS];
+        (values[BEHIND], replaced[BEHIND]) = (Datum::from(behind), true);
+        let (values, nulls) = (values.as_mut_ptr(), nulls.as_mut_ptr());
+        let changed = pg_sys::heap_modify_tuple(row, (*table).rd_att, values, nulls, replaced.as_mut_ptr());
+        pg_sys::CatalogTupleUpdate(table, &raw mut (*row).t_self, changed);
+    });
+}
+
+/// Takes a collection's row out of the catalog.
+pub fn forget(home: Home, collection: &Collection) {
+    // SAFETY: a row of the open catalog
+    with_row(home, collection, |table, row| unsafe { pg_sys::CatalogTupleDelete(table, &raw mut (*row).t_self) });
 }
 
 /// The collection of that name, if there is one.
@@ -181,6 +265,22 @@ impl Collection {
                     .hint(format!("It belongs to the owner of {table}.")),
             );
         }
+    }
+
+    /// Those of all triggers that are its own: on its source, on partitions of that, and on tables of the same owner, such as
+    /// have been partitions. Anybody who may make triggers can name it in one on a table of theirs: that does nothing, and fails
+    /// when it fires.
+    #[must_use]
+    pub fn own_triggers(&self, all: &[Trigger]) -> Vec<Trigger> {
+        let parts = source::partitions(self.source);
+        let of = if source::class(self.source, |_| ()).is_some() { self.source } else { self.table };
+        let owner = source::owner(of);
+        let is_own = |table: Oid| {
+            table == self.source
+                || parts.contains(&table)
+                || (owner != pg_sys::InvalidOid && source::owner(table) == owner && source::has_rows(table))
+        };
+        all.iter().filter(|trigger| trigger.collection == self.name && is_own(trigger.table)).cloned().collect()
     }
 
     /// Has all sessions, this one too, forget what they know of it.

@@ -6,6 +6,7 @@
 //! that is in, so that nobody's commands wait for, or fail by, what others did to tables of their own.
 
 use crate::error::{Error, SqlState};
+use crate::pg::compat::{has_locked, owns, owns_schema};
 use crate::pg::error::{notice, raise, warning};
 use crate::pg::list::elements;
 use crate::pg::relation;
@@ -13,10 +14,8 @@ use crate::pg::relation::OpenRelation;
 use crate::pg::spi::{Mode, Spi};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::Home;
-use crate::sql::collections::manage::{
-    ENABLE_HINT, as_owner, as_superuser, detach, drop_table, forget, is_busy, set_behind, set_owner,
-};
-use crate::sql::collections::source::{self, Lapse, Trigger};
+use crate::sql::collections::manage::{ENABLE_HINT, as_owner, as_superuser, detach, drop_table, is_busy, set_owner};
+use crate::sql::collections::source::{self, Lapse, Trigger, require_done};
 use crate::sql::collections::sync::follower;
 use pgrx::is_a;
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, Oid};
@@ -84,18 +83,12 @@ fn exists(relation: Oid) -> bool {
     source::class(relation, |_| ()).is_some()
 }
 
-/// Whether this transaction has locked a relation as commands that change it do, or more strongly.
-fn has_locked(relation: Oid, least: u32) -> bool {
-    // SAFETY: a look at this backend's locks
-    unsafe { pg_sys::CheckRelationOidLockedByMe(relation, least as _, true) }
-}
-
-/// Whether the command may have changed something about the table of a collection, which has these triggers, or a partition of
-/// it: whatever does locks the table that it changes, and so does who drops an index or a partition of it.
-fn is_concerned(collection: &Collection, triggers: &[Trigger]) -> bool {
-    let tables = triggers.iter().filter(|trigger| trigger.collection == collection.name).map(|trigger| trigger.table);
-    tables
-        .chain([collection.source])
+/// Whether the command may have changed something about one of a collection's two tables, or a partition: whatever does locks
+/// the table that it changes, and so does who drops an index or a partition of it. `own` are the collection's triggers.
+fn is_concerned(collection: &Collection, own: &[Trigger]) -> bool {
+    own.iter()
+        .map(|trigger| trigger.table)
+        .chain([collection.source, collection.table])
         .chain(source::partitions(collection.source))
         .any(|table| has_locked(table, pg_sys::ShareUpdateExclusiveLock))
 }
@@ -117,7 +110,7 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
     let (triggers, dropped) = as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), dropped_triggers(spi)));
     for collection in collections {
         let name = &collection.name;
-        let own: Vec<Trigger> = triggers.iter().filter(|trigger| trigger.collection == *name).cloned().collect();
+        let own = collection.own_triggers(&triggers);
         let (has_source, has_table) = (exists(collection.source), exists(collection.table));
         if !has_table || !has_source {
             as_superuser(&[], |spi| {
@@ -125,7 +118,7 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
                 if has_table {
                     drop_table(spi, collection.table, " CASCADE");
                 }
-                forget(spi, home, &collection);
+                catalog::forget(home, &collection);
             });
             collection.announce();
             continue;
@@ -133,10 +126,7 @@ fn after_drop(home: Home, collections: Vec<Collection>) {
         if own.is_empty() || !is_concerned(&collection, &own) {
             continue;
         }
-        let count = |table| own.iter().filter(|trigger| trigger.table == table).count();
-        let lacks_one = count(collection.source) < source::TRIGGERS
-            || source::partitions(collection.source).into_iter().any(|part| count(part) < source::PART_TRIGGERS);
-        if lacks_one {
+        if !source::is_whole(&own, collection.source) {
             detach(home, &collection, &own);
             let table = relation::name_of(collection.source);
             notice(
@@ -197,53 +187,70 @@ unsafe fn before_drop(home: Home, tree: *mut pg_sys::Node) {
         };
         elements::<pg_sys::List>(statement.objects).map(find).collect()
     };
+    // whoever may not drop the index, which the owners of its table and of its schema may, is told so by the server
     // SAFETY: catalog look-ups
+    let may_drop = |index: &&Oid| unsafe {
+        let user = pg_sys::GetUserId();
+        source::class(**index, |form| form.relnamespace)
+            .is_some_and(|schema| owns(**index, user) || owns_schema(schema, user))
+    };
+    // SAFETY: a catalog look-up
     let of = |index: &Oid| unsafe { pg_sys::IndexGetRelation(*index, true) };
-    let tables: Vec<Oid> = dropped.iter().filter(|&&index| index != pg_sys::InvalidOid).map(of).collect();
+    let tables: Vec<Oid> = dropped.iter().filter(may_drop).map(of).collect();
     for collection in catalog::all(home).iter().filter(|collection| tables.contains(&collection.source)) {
-        // whoever may not drop the index is told so by the server
-        if collection.is_own() {
-            require_key(home, collection, &dropped);
-        }
+        require_key(home, collection, &dropped);
     }
 }
 
 /// Follows that triggers of an attached table were turned on or off: what was missed while they were off is made good when all
-/// of them are on again, and until then it is known that something may have been.
-fn after_switch(home: Home, collections: &[Collection]) {
-    let (triggers, lapses) =
-        as_superuser(&[], |spi| (source::triggers(spi, home.trigger()), source::lapses(spi, home.trigger())));
+/// of them are on again, and until then it is known that something may have been. Unless the command `has_switched` triggers, it
+/// is only noted which are off.
+fn after_switch(home: Home, collections: &[Collection], has_switched: bool) {
+    let triggers = as_superuser(&[], |spi| source::triggers(spi, home.trigger()));
     for collection in collections {
-        let (name, of) = (&collection.name, collection.source);
-        if !exists(of) || !exists(collection.table) || !is_concerned(collection, &triggers) {
+        let of = collection.source;
+        if !exists(of) || !exists(collection.table) {
             continue;
         }
-        let count =
-            |table| triggers.iter().filter(|trigger| trigger.collection == *name && trigger.table == table).count();
+        let own = collection.own_triggers(&triggers);
         // a dump that is being restored makes one after the other
-        let is_whole = count(of) == source::TRIGGERS
-            && source::partitions(of).into_iter().all(|part| count(part) == source::PART_TRIGGERS);
-        if is_whole {
-            switch(home, collection, &lapses);
+        if is_concerned(collection, &own) && source::is_whole(&own, of) {
+            switch(home, collection, has_switched);
         }
     }
 }
 
+/// The triggers of a table and its partitions that do not fire as they should.
+fn lapses(home: Home, collection: &Collection) -> Vec<Lapse> {
+    let (of, parts) = (collection.source, source::partitions(collection.source));
+    let is_own = |trigger: &Trigger| {
+        trigger.collection == collection.name
+            && trigger.kind.is_some()
+            && (trigger.table == of || parts.contains(&trigger.table))
+    };
+    let all = as_superuser(&[], |spi| source::lapses(spi, home.trigger()));
+    all.into_iter().filter(|lapse| is_own(&lapse.trigger)).collect()
+}
+
 /// The same for one collection, all of whose triggers are there.
-fn switch(home: Home, collection: &Collection, lapses: &[Lapse]) {
+fn switch(home: Home, collection: &Collection, has_switched: bool) {
     let (name, of) = (&collection.name, collection.source);
-    let own: Vec<&Lapse> = lapses.iter().filter(|lapse| lapse.trigger.collection == *name).collect();
+    let own = lapses(home, collection);
     if own.iter().any(|lapse| lapse.remedy.is_none()) {
         if !collection.behind {
-            as_superuser(&[], |spi| set_behind(spi, home, collection, true));
+            catalog::set_behind(home, collection, true);
             collection.announce();
             let table = relation::name_of(of);
             warning(format!("collection \"{name}\" does not follow {table} while triggers are disabled"), ENABLE_HINT);
         }
         return;
     }
+    if !has_switched {
+        return;
+    }
     if !own.is_empty() {
         as_superuser(&[], |spi| source::mend_triggers(spi, &own));
+        require_done(lapses(home, collection).is_empty());
     }
     if !collection.behind {
         return;
@@ -268,21 +275,34 @@ fn switch(home: Home, collection: &Collection, lapses: &[Lapse]) {
     }
     // SAFETY: the new state of the catalogs is to be seen
     unsafe { pg_sys::CommandCounterIncrement() };
+    // who had the lock of a partition may have turned some off
+    if !lapses(home, collection).is_empty() {
+        return;
+    }
     follower(home, of, name).catch_up();
-    as_superuser(&[], |spi| set_behind(spi, home, collection, false));
+    catalog::set_behind(home, collection, false);
     collection.announce();
 }
 
+/// Whether a table that is no partition has been one until this command, which has then locked it, or the partition above it.
+fn is_detached(table: Oid) -> bool {
+    source::has_rows(table) && has_locked(source::root_of(table), pg_sys::AccessExclusiveLock)
+}
+
 /// Follows what has become of tables and their partitions.
-fn after_change(home: Home, collections: Vec<Collection>) {
+fn after_change(home: Home, collections: &[Collection]) {
     let triggers = as_superuser(&[], |spi| source::triggers(spi, home.trigger()));
     for collection in collections {
         let (name, of) = (&collection.name, collection.source);
-        if !exists(of) || !exists(collection.table) || !is_concerned(&collection, &triggers) {
+        if !exists(of) || !exists(collection.table) {
+            continue;
+        }
+        let own = collection.own_triggers(&triggers);
+        if !is_concerned(collection, &own) {
             continue;
         }
         if source::owner(of) != source::owner(collection.table) {
-            as_superuser(&[], |spi| set_owner(spi, &collection));
+            as_superuser(&[], |spi| set_owner(spi, collection));
             collection.announce();
         }
         let persistence = |table| source::class(table, |form| form.relpersistence);
@@ -290,42 +310,55 @@ fn after_change(home: Home, collections: Vec<Collection>) {
             let unlogged = persistence(of) == Some(pg_sys::RELPERSISTENCE_UNLOGGED as _);
             let kind = if unlogged { "UNLOGGED" } else { "LOGGED" };
             let table = source::qualified(collection.table);
-            as_owner(&collection, |spi| {
+            as_owner(collection, |spi| {
                 spi.execute(&format!("ALTER TABLE {table} SET {kind}"), &[], Mode::Write).free()
             });
         }
-        let following: BTreeSet<u32> = triggers
-            .iter()
-            .filter(|trigger| trigger.collection == *name && trigger.table != of)
-            .map(|trigger| trigger.table.to_u32())
-            .collect();
-        if !triggers.iter().any(|trigger| trigger.collection == *name && trigger.table == of) {
+        if !source::has_all(&own, of, &source::KINDS) {
             continue;
         }
         source::check_shape(of);
         let parts = source::partitions(of);
-        let members: BTreeSet<u32> = parts.iter().map(|part| part.to_u32()).collect();
-        let come: Vec<Oid> = parts.into_iter().filter(|part| !following.contains(&part.to_u32())).collect();
-        let gone: Vec<Oid> = following.difference(&members).map(|&oid| Oid::from(oid)).collect();
+        // the owner's, or another's that was a partition until now
+        let gone: BTreeSet<u32> = triggers
+            .iter()
+            .filter(|trigger| trigger.collection == *name && trigger.table != of && !parts.contains(&trigger.table))
+            .map(|trigger| trigger.table)
+            .filter(|&table| own.iter().any(|trigger| trigger.table == table) || is_detached(table))
+            .map(Oid::to_u32)
+            .collect();
+        let gone: Vec<Oid> = gone.into_iter().map(Oid::from).collect();
+        let come: Vec<Oid> =
+            parts.into_iter().filter(|&part| !source::has_all(&own, part, &source::PART_KINDS)).collect();
         if come.is_empty() && gone.is_empty() {
             continue;
         }
         as_superuser(&[], |spi| {
+            let stale =
+                triggers.iter().filter(|trigger| gone.contains(&trigger.table) || come.contains(&trigger.table));
+            let stale: Vec<Trigger> = stale.cloned().collect();
+            source::drop_triggers(spi, &stale, name);
             for &part in &come {
                 source::make_triggers(spi, home, name, part, false);
             }
-            let of_gone: Vec<Trigger> =
-                triggers.iter().filter(|trigger| gone.contains(&trigger.table)).cloned().collect();
-            source::drop_triggers(spi, &of_gone, name);
+            let made = collection.own_triggers(&source::triggers(spi, home.trigger()));
+            require_done(come.iter().all(|&part| source::has_all(&made, part, &source::PART_KINDS)));
         });
         collection.announce();
         // SAFETY: the new state of the catalogs is to be seen
         unsafe { pg_sys::CommandCounterIncrement() };
         let follower = follower(home, of, name);
-        for &part in come.iter().chain(&gone) {
-            if source::class(part, |form| form.relkind as u8) != Some(pg_sys::RELKIND_PARTITIONED_TABLE) {
-                follower.settle_rows_of(part);
-            }
+        // of a table that is another's, or was no partition just now, nothing is read: it may be anything
+        let is_read =
+            |&&part: &&Oid| come.contains(&part) || (source::owner(part) == source::owner(of) && is_detached(part));
+        let has_leaves =
+            |part: &Oid| source::class(*part, |form| form.relkind as u8) != Some(pg_sys::RELKIND_PARTITIONED_TABLE);
+        let (read, other): (Vec<&Oid>, Vec<&Oid>) = come.iter().chain(&gone).partition(is_read);
+        for &&part in read.iter().filter(|part| has_leaves(part)) {
+            follower.settle_rows_of(part);
+        }
+        if !other.is_empty() {
+            follower.settle_all();
         }
     }
 }
@@ -359,12 +392,10 @@ crate::sql_function! {
                 after_drop(home, collections);
                 return Ok(call.null());
             }
-            if changes.contains(&Change::Triggers) {
-                after_switch(home, &collections);
-            }
             if changes.contains(&Change::Tables) {
-                after_change(home, collections);
+                after_change(home, &collections);
             }
+            after_switch(home, &collections, changes.contains(&Change::Triggers));
             Ok(call.null())
         }
     }

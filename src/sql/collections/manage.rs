@@ -12,7 +12,7 @@ use crate::pg::{relation, restricted, settings};
 use crate::sql::collections::catalog::{self, Collection};
 use crate::sql::collections::home::{Home, STORE, SUPERUSER};
 use crate::sql::collections::key::KeyType;
-use crate::sql::collections::source::{self, Trigger, VectorKind};
+use crate::sql::collections::source::{self, Trigger, VectorKind, require_done};
 use crate::sql::collections::sync::{follower, refuse_key};
 use crate::sql::index::optimize;
 use pgrx::pg_sys::{self, Datum, Oid};
@@ -311,29 +311,25 @@ crate::sql_function! {
                 &[],
                 Mode::Write,
             );
-            let catalog = source::qualified(home.catalog());
-            let text = |text: &str| (pg_sys::TEXTOID, Some(crate::pg::srf::text(text)));
-            let int = |value: Option<i32>| (pg_sys::INT4OID, value.map(Datum::from));
-            spi.execute(
-                &format!(
-                    "INSERT INTO {catalog} (name, collection, source, vector_column, metric, index_type, m, ef_construction, \
-                     ef_search) VALUES ($1, $2::pg_catalog.regclass, $3, $4, $5, $6, $7, $8, $9)"
-                ),
-                &[
-                    text(&name),
-                    text(&to),
-                    (pg_sys::REGCLASSOID, Some(Datum::from(of))),
-                    text(&column),
-                    text(&metric),
-                    text(&index_type),
-                    int(wanted.m),
-                    int(wanted.ef_construction),
-                    int(wanted.ef_search),
-                ],
-                Mode::Write,
-            );
+            // SAFETY: catalog look-ups
+            let table = unsafe {
+                let store = pg_sys::get_namespace_oid(spi::c_string(STORE).as_ptr(), false);
+                pg_sys::get_relname_relid(spi::c_string(&name).as_ptr(), store)
+            };
+            let collection = Collection {
+                name,
+                table,
+                source: of,
+                vector_column: column,
+                metric,
+                index_type,
+                m: wanted.m,
+                ef_construction: wanted.ef_construction,
+                ef_search: wanted.ef_search,
+                behind: false,
+            };
+            catalog::enter(home, &collection);
             // what runs from now on may be another's: the table is theirs
-            let collection = catalog::get(home, &name);
             make_index(spi, home, &collection);
             set_owner(spi, &collection);
         });
@@ -350,29 +346,16 @@ pub fn set_owner(spi: &Spi, collection: &Collection) {
     require_done(source::owner(collection.table) == source::owner(collection.source));
 }
 
-/// Raises an error if a statement, which names what it is about, was about something else: names may change while it waits for
-/// a lock.
-pub fn require_done(done: bool) {
-    if !done {
-        raise(
-            Error::new(SqlState::ObjectNotInPrerequisiteState, "a table was renamed while its collection was changed")
-                .hint("Repeat the statement."),
-        );
-    }
-}
-
 /// Drops a collection's table. Run as a superuser.
 pub fn drop_table(spi: &Spi, table: Oid, behavior: &str) {
     spi.execute(&format!("DROP TABLE {}{behavior}", source::qualified(table)), &[], Mode::Write);
     require_done(source::class(table, |_| ()).is_none());
 }
 
-/// What triggers there are for a collection.
+/// What triggers of its own a collection has.
 #[must_use]
-pub fn triggers_of(home: Home, name: &str) -> Vec<Trigger> {
-    as_superuser(&[], |spi| {
-        source::triggers(spi, home.trigger()).into_iter().filter(|trigger| trigger.collection == name).collect()
-    })
+pub fn triggers_of(home: Home, collection: &Collection) -> Vec<Trigger> {
+    collection.own_triggers(&as_superuser(&[], |spi| source::triggers(spi, home.trigger())))
 }
 
 crate::sql_function! {
@@ -399,7 +382,7 @@ crate::sql_function! {
             unsafe { pg_sys::LockRelationOid(part, pg_sys::ShareRowExclusiveLock as _) };
         }
         source::check_shape(of);
-        let there = triggers_of(home, &name);
+        let there = triggers_of(home, &collection);
         if !there.is_empty() {
             raise(Error::new(
                 SqlState::ObjectNotInPrerequisiteState,
@@ -443,11 +426,8 @@ crate::sql_function! {
                 source::make_triggers(spi, home, &name, part, false);
             }
             // names may have changed
-            let made = source::triggers(spi, home.trigger());
-            let on = |table| made.iter().filter(|t| t.table == table && t.collection == name).count();
-            require_done(on(of) == source::TRIGGERS);
-            require_done(source::partitions(of).into_iter().all(|part| on(part) == source::PART_TRIGGERS));
-            set_behind(spi, home, &collection, false);
+            require_done(source::is_whole(&collection.own_triggers(&source::triggers(spi, home.trigger())), of));
+            catalog::set_behind(home, &collection, false);
             // SAFETY: takes a lock, which is kept
             unsafe { pg_sys::LockRelationOid(collection.table, pg_sys::AccessExclusiveLock as _) };
             // SAFETY: locked
@@ -473,7 +453,7 @@ crate::sql_function! {
 pub fn detach(home: Home, collection: &Collection, triggers: &[Trigger]) {
     as_superuser(&[], |spi| {
         source::drop_triggers(spi, triggers, &collection.name);
-        set_behind(spi, home, collection, false);
+        catalog::set_behind(home, collection, false);
     });
     // triggers for TRUNCATE are their owner's
     let statement = format!("TRUNCATE {}", source::qualified(collection.table));
@@ -481,31 +461,12 @@ pub fn detach(home: Home, collection: &Collection, triggers: &[Trigger]) {
     collection.announce();
 }
 
-/// Notes whether a collection may have missed changes of its table.
-pub fn set_behind(spi: &Spi, home: Home, collection: &Collection, behind: bool) {
-    if collection.behind == behind {
-        return;
-    }
-    let catalog = source::qualified(home.catalog());
-    let values =
-        [(pg_sys::TEXTOID, Some(crate::pg::srf::text(&collection.name))), (pg_sys::BOOLOID, Some(Datum::from(behind)))];
-    let statement = format!("UPDATE {catalog} SET behind = $2 WHERE name OPERATOR(pg_catalog.=) $1");
-    spi.execute(&statement, &values, Mode::Write);
-}
-
-/// Takes a collection's row out of the catalog.
-pub fn forget(spi: &Spi, home: Home, collection: &Collection) {
-    let catalog = source::qualified(home.catalog());
-    let name = [(pg_sys::TEXTOID, Some(crate::pg::srf::text(&collection.name)))];
-    spi.execute(&format!("DELETE FROM {catalog} WHERE name OPERATOR(pg_catalog.=) $1"), &name, Mode::Write);
-}
-
 /// The collection that the first argument names, which is to be detached or dropped by its owner, and the triggers of its table,
 /// which is locked with its partitions as DROP TRIGGER does: before the collection's own table.
 fn to_end(call: Call<'_>, home: Home) -> (Collection, Vec<Trigger>) {
     let collection = catalog::get(home, &text(call, 0, "collection_name"));
     collection.require_own();
-    let triggers = triggers_of(home, &collection.name);
+    let triggers = triggers_of(home, &collection);
     let mode = if triggers.is_empty() { pg_sys::AccessShareLock } else { pg_sys::AccessExclusiveLock } as _;
     // SAFETY: takes locks, which are kept
     unsafe {
@@ -515,7 +476,7 @@ fn to_end(call: Call<'_>, home: Home) -> (Collection, Vec<Trigger>) {
         }
     }
     // as they are now that nobody changes them
-    let triggers = triggers_of(home, &collection.name);
+    let triggers = triggers_of(home, &collection);
     (collection, triggers)
 }
 
@@ -547,7 +508,7 @@ crate::sql_function! {
         as_superuser(&[], |spi| {
             source::drop_triggers(spi, &triggers, &collection.name);
             drop_table(spi, collection.table, "");
-            forget(spi, home, &collection);
+            catalog::forget(home, &collection);
         });
         Ok(Datum::from(0))
     }

@@ -5,7 +5,7 @@ use crate::pg::array::Array;
 use crate::pg::error::{boundary, raise};
 use crate::pg::list::{elements, oids};
 use crate::pg::relation::OpenRelation;
-use crate::pg::spi::{Mode, Rows, Spi, from_server, literal, quoted};
+use crate::pg::spi::{self, Mode, Rows, Spi, from_server, literal, quoted};
 use crate::pg::varlena::Varlena;
 use crate::pg::{compat, raw, relation};
 use crate::sql::arg::{VectorArg, new_vector};
@@ -379,39 +379,72 @@ pub struct Trigger {
     pub name: String,
     /// the collection that it names
     pub collection: String,
+    /// which of [`KINDS`] or [`PART_KINDS`] it is, if any: somebody may have made others
+    pub kind: Option<String>,
 }
 
 impl Trigger {
-    /// That of the first three columns of a row.
+    /// That of the first four columns of a row.
     fn of(rows: &Rows<'_>, row: usize) -> Self {
         Self {
             table: rows.value(row, 0).map_or(pg_sys::InvalidOid, |oid| Oid::from(oid.value() as u32)),
             name: rows.text(row, 1).unwrap_or_default(),
             collection: rows.text(row, 2).unwrap_or_default(),
+            kind: rows.text(row, 3),
         }
     }
 }
 
-/// How many triggers an attached table has.
-pub const TRIGGERS: usize = 5;
+/// The kinds of triggers that an attached table has.
+pub const KINDS: [&str; 5] = ["row", "insert", "update", "delete", "truncate"];
 /// And each partition of one.
-pub const PART_TRIGGERS: usize = 4;
+pub const PART_KINDS: [&str; 4] = ["insert", "update", "delete", "before truncate"];
+
+/// Which kind the trigger `t` is of, as a query's expression: by what it does, since its name may be changed. The numbers are bits
+/// of `tgtype`: 1 for rows, 2 BEFORE, 4 INSERT, 8 DELETE, 16 UPDATE, 32 TRUNCATE.
+const KIND: &str = "CASE WHEN t.tgqual IS NOT NULL THEN NULL \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 29 \
+            AND pg_catalog.array_length(t.tgattr::pg_catalog.int2[], 1) OPERATOR(pg_catalog.=) 2 THEN 'row' \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 4 AND t.tgnewtable IS NOT NULL THEN 'insert' \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 16 AND t.tgoldtable IS NOT NULL AND t.tgnewtable IS NOT NULL THEN 'update' \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 8 AND t.tgoldtable IS NOT NULL THEN 'delete' \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 32 THEN 'truncate' \
+        WHEN t.tgtype OPERATOR(pg_catalog.=) 34 THEN 'before truncate' END";
+
+/// Whether a table, and each partition of it, has a collection's triggers of all kinds, whatever others there are besides.
+#[must_use]
+pub fn is_whole(own: &[Trigger], table: Oid) -> bool {
+    has_all(own, table, &KINDS) && partitions(table).into_iter().all(|part| has_all(own, part, &PART_KINDS))
+}
+
+/// Whether one table has a collection's triggers of all these kinds.
+#[must_use]
+pub fn has_all(own: &[Trigger], table: Oid, kinds: &[&str]) -> bool {
+    let has = |kind| own.iter().any(|trigger| trigger.table == table && trigger.kind.as_deref() == Some(kind));
+    kinds.iter().all(|&kind| has(kind))
+}
+
+/// Whether a relation is a table, or a partitioned one: it has rows, and reading them is no more than that.
+#[must_use]
+pub fn has_rows(relation: Oid) -> bool {
+    let kind = class(relation, |form| form.relkind as u8);
+    matches!(kind, Some(pg_sys::RELKIND_RELATION | pg_sys::RELKIND_PARTITIONED_TABLE))
+}
 
 /// All triggers that call `trigger`, but for copies that the server makes for partitions.
 #[must_use]
 pub fn triggers(spi: &Spi, trigger: Oid) -> Vec<Trigger> {
-    let rows = spi.execute(
+    let statement = format!(
         "SELECT t.tgrelid, t.tgname::pg_catalog.text, \
             pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) - 1), \
-                pg_catalog.getdatabaseencoding()) \
+                pg_catalog.getdatabaseencoding()), {KIND} \
          FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_trigger AS t ON t.oid OPERATOR(pg_catalog.=) d.objid \
          WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass \
             AND d.refobjid OPERATOR(pg_catalog.=) $1 \
             AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass \
-            AND t.tgparentid OPERATOR(pg_catalog.=) 0 AND t.tgnargs OPERATOR(pg_catalog.=) 1",
-        &[(pg_sys::OIDOID, Some(Datum::from(trigger)))],
-        Mode::Write,
+            AND t.tgparentid OPERATOR(pg_catalog.=) 0 AND t.tgnargs OPERATOR(pg_catalog.=) 1"
     );
+    let rows = spi.execute(&statement, &[(pg_sys::OIDOID, Some(Datum::from(trigger)))], Mode::Write);
     (0..rows.len()).map(|row| Trigger::of(&rows, row)).collect()
 }
 
@@ -429,10 +462,10 @@ pub struct Lapse {
 /// disabled, or fire only where changes of another server are applied, somebody has turned off.
 #[must_use]
 pub fn lapses(spi: &Spi, trigger: Oid) -> Vec<Lapse> {
-    let rows = spi.execute(
+    let statement = format!(
         "SELECT t.tgrelid, t.tgname::pg_catalog.text, \
             pg_catalog.convert_from(pg_catalog.substring(t.tgargs, 1, pg_catalog.length(t.tgargs) - 1), \
-                pg_catalog.getdatabaseencoding()), \
+                pg_catalog.getdatabaseencoding()), {KIND}, \
             CASE WHEN t.tgenabled OPERATOR(pg_catalog.<>) 'O' THEN NULL WHEN k.is_row THEN 'REPLICA' ELSE 'ALWAYS' END \
          FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_trigger AS t ON t.oid OPERATOR(pg_catalog.=) d.objid, \
             LATERAL (SELECT t.tgtype OPERATOR(pg_catalog.&) 1::pg_catalog.int2 OPERATOR(pg_catalog.<>) 0 AS is_row, \
@@ -442,20 +475,19 @@ pub fn lapses(spi: &Spi, trigger: Oid) -> Vec<Lapse> {
             AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass \
             AND t.tgnargs OPERATOR(pg_catalog.=) 1 \
             AND t.tgenabled OPERATOR(pg_catalog.<>) 'A' \
-            AND t.tgenabled OPERATOR(pg_catalog.<>) CASE WHEN k.is_row THEN 'R' WHEN k.is_truncate THEN 'A' ELSE 'O' END",
-        &[(pg_sys::OIDOID, Some(Datum::from(trigger)))],
-        Mode::Write,
+            AND t.tgenabled OPERATOR(pg_catalog.<>) CASE WHEN k.is_row THEN 'R' WHEN k.is_truncate THEN 'A' ELSE 'O' END"
     );
+    let rows = spi.execute(&statement, &[(pg_sys::OIDOID, Some(Datum::from(trigger)))], Mode::Write);
     (0..rows.len())
         .map(|row| Lapse {
             trigger: Trigger::of(&rows, row),
-            remedy: rows.text(row, 3).map(|mode| if mode == "REPLICA" { "REPLICA" } else { "ALWAYS" }),
+            remedy: rows.text(row, 4).map(|mode| if mode == "REPLICA" { "REPLICA" } else { "ALWAYS" }),
         })
         .collect()
 }
 
 /// Makes triggers fire as they should. Run as a superuser.
-pub fn mend_triggers(spi: &Spi, lapses: &[&Lapse]) {
+pub fn mend_triggers(spi: &Spi, lapses: &[Lapse]) {
     for lapse in lapses {
         let (on, trigger) = (qualified(lapse.trigger.table), quoted(&lapse.trigger.name));
         let Some(mode) = lapse.remedy else { continue };
@@ -514,6 +546,20 @@ pub fn drop_triggers(spi: &Spi, triggers: &[Trigger], name: &str) {
     for trigger in triggers.iter().filter(|trigger| trigger.collection == name) {
         let on = qualified(trigger.table);
         spi.execute(&format!("DROP TRIGGER IF EXISTS {} ON {on}", quoted(&trigger.name)), &[], Mode::Write);
+        // SAFETY: a catalog look-up
+        let left = unsafe { pg_sys::get_trigger_oid(trigger.table, spi::c_string(&trigger.name).as_ptr(), true) };
+        require_done(left == pg_sys::InvalidOid);
+    }
+}
+
+/// Raises an error if a statement, which names what it is about, was about something else: names may change while it waits for
+/// a lock.
+pub fn require_done(done: bool) {
+    if !done {
+        raise(
+            Error::new(SqlState::ObjectNotInPrerequisiteState, "a table was renamed while its collection was changed")
+                .hint("Repeat the statement."),
+        );
     }
 }
 
