@@ -3,14 +3,20 @@
 # (design/format.md, "Versions"). regress/format/N has those of format N, each fork of each relation as it was; regress/format/N-decoded
 # those of a database in which a plugin decodes all tables: rows have pointers, which name their table by its oid.
 #
-# WRITE=N regress/server/format.sh writes regress/format/N anew: once, by the version that releases it. WRITE=N-decoded the other.
+# regress/format/N-elements has the other element types, and a column that was of pgvector's type vector when it was written:
+# read as one of zvec, whose bytes are the same. It is written by a server with pgvector.
+#
+# WRITE=N regress/server/format.sh writes regress/format/N anew: once, by the version that releases it; WRITE=N-decoded and
+# WRITE=N-elements the others.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . regress/cluster.sh
 zvec_begin format-test
 relations="old old_toast old_l2 old_cosine old_l1 old_flat"
 
-# What the table is made of, and a table of the same rows made now.
+# What the table is made of, and a table of the same rows made now. Then deleted and replaced vectors, free slots and nodes,
+# duplicates, several segments, and a pending list that is not empty.
+plain() {
 schema="
 CREATE EXTENSION IF NOT EXISTS pg_zvec;
 CREATE FUNCTION e(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
@@ -26,8 +32,6 @@ CREATE INDEX old_l2 ON old USING zvec_hnsw (e);
 CREATE INDEX old_cosine ON old USING zvec_hnsw (f zvec_cosine_ops) WITH (m = 8) WHERE kind < 5;
 CREATE INDEX old_l1 ON old USING zvec_hnsw (e zvec_l1_ops);
 CREATE INDEX old_flat ON old USING zvec_flat (e zvec_ip_ops);"
-
-# Deleted and replaced vectors, free slots and nodes, duplicates, several segments, and a pending list that is not empty.
 fill="
 INSERT INTO old SELECT i, i % 10, e(i), f(i) FROM generate_series(1, 850) i;
 SELECT zvec_optimize('old');
@@ -37,6 +41,57 @@ VACUUM old;
 INSERT INTO old SELECT i, i % 10, e(i + i % 3), f(i) FROM generate_series(851, 900) i WHERE i % 9 > 0;
 VACUUM (FREEZE, INDEX_CLEANUP off) old;
 CHECKPOINT;"
+same="(old.kind, old.e) = (w.kind, w.e) AND old.f IS NOT DISTINCT FROM w.f"
+change="
+UPDATE old SET e = e(id), f = f(id + 1) WHERE id % 4 = 0;
+UPDATE old SET e = e(id + id % 3), f = f(id) WHERE id % 4 = 0;"
+searched() {
+    nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true && nearest '<#>' e 'e(444)' true &&
+        nearest '<=>' f "'[3,1,2]'" "kind < 5 AND f IS NOT NULL"
+}
+searched_again() {
+    nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true
+}
+}
+
+# elements VECTOR: VECTOR is the type of the last column.
+elements() {
+schema="
+CREATE EXTENSION IF NOT EXISTS pg_zvec;
+CREATE FUNCTION z(i integer) RETURNS zvec LANGUAGE sql IMMUTABLE AS
+    'SELECT array_agg(round(sin(\$1 * k + \$1 / 97.0)::numeric, 4) ORDER BY k)::zvec FROM generate_series(1, 24) k';
+CREATE FUNCTION e(i integer) RETURNS zhalf LANGUAGE sql IMMUTABLE AS 'SELECT z(\$1)::zhalf';
+CREATE FUNCTION f(i integer) RETURNS zint8 LANGUAGE sql IMMUTABLE AS 'SELECT (z(\$1) * 100)::zint8';
+CREATE FUNCTION g(i integer) RETURNS zbit LANGUAGE sql IMMUTABLE AS
+    'SELECT binary_quantize(z(\$1) || (z(\$1) - z(\$1 + 7)) || (z(\$1) - z(\$1 + 3)))';
+CREATE VIEW wanted AS SELECT i AS id, i % 10 AS kind, e(i + i % 3) AS e, f(i + i % 3) AS f, g(i + i % 3) AS g, z(i + i % 3) AS v
+    FROM generate_series(1, 900) i WHERE i % 9 > 0;"
+table="
+CREATE TABLE old (id integer NOT NULL, kind integer, e zhalf(24) NOT NULL, f zint8(24), g zbit(72), v $1(24)) USING zvec;
+ALTER TABLE old SET (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+CREATE INDEX old_l2 ON old USING zvec_hnsw (e);
+CREATE INDEX old_cosine ON old USING zvec_hnsw (f zint8_cosine_ops) WITH (m = 8) WHERE kind < 5;
+CREATE INDEX old_l1 ON old USING zvec_hnsw (g);
+CREATE INDEX old_flat ON old USING zvec_hnsw (v);"
+fill="
+INSERT INTO old SELECT i, i % 10, e(i), f(i), g(i), z(i) FROM generate_series(1, 850) i;
+SELECT zvec_optimize('old');
+UPDATE old SET e = e(id + id % 3), f = f(id + id % 3), g = g(id + id % 3), v = z(id + id % 3) WHERE id % 3 > 0;
+DELETE FROM old WHERE id % 9 = 0;
+VACUUM old;
+INSERT INTO old SELECT i, i % 10, e(i + i % 3), f(i + i % 3), g(i + i % 3), z(i + i % 3) FROM generate_series(851, 900) i WHERE i % 9 > 0;
+VACUUM (FREEZE, INDEX_CLEANUP off) old;
+CHECKPOINT;"
+same="(old.kind, old.e, old.f, old.g, old.v) = (w.kind, w.e, w.f, w.g, w.v)"
+change="
+UPDATE old SET e = e(id), f = f(id + 1), g = g(id + 1), v = z(id) WHERE id % 4 = 0;
+UPDATE old SET e = e(id + id % 3), f = f(id + id % 3), g = g(id + id % 3), v = z(id + id % 3) WHERE id % 4 = 0;"
+searched() {
+    nearest '<->' e 'e(444)' true && nearest '<=>' f 'f(444)' 'kind < 5' && nearest '<~>' g 'g(444)' true &&
+        nearest '<->' v 'z(444)' true
+}
+searched_again() { searched; }
+}
 
 path_of() {
     local name=$1
@@ -53,7 +108,14 @@ new_server() {
 
 settings=("autovacuum = off" "pg_zvec.background_drain = off" "pg_zvec.segment_capacity = 500")
 if [ -n "${WRITE:-}" ]; then
-    [[ $WRITE != *-decoded ]] || settings+=("wal_level = logical")
+    if [[ $WRITE == *-elements ]]; then elements vector; else plain; fi
+    case $WRITE in
+    *-decoded) settings+=("wal_level = logical") ;;
+    *-elements)
+        table=${table/zvec_hnsw (v)/zvec_hnsw (v vector_l2_ops)}
+        schema="CREATE EXTENSION vector; CREATE EXTENSION pg_zvec_pgvector CASCADE; $schema"
+        ;;
+    esac
     new_server make || exit 1
     [[ $WRITE != *-decoded ]] ||
         psql -Xq -o /dev/null -v ON_ERROR_STOP=1 -c "SELECT pg_create_logical_replication_slot('d', 'test_decoding')" || exit 1
@@ -92,6 +154,7 @@ nearest() {
 for format in regress/format/*/; do
     number=$(basename "$format")
     cluster=format-$number
+    if [[ $number == *-elements ]]; then elements zvec; else plain; fi
     new_server "$cluster"
     zvec_result $? "format $number: a new server"
     declare -A paths=()
@@ -110,20 +173,18 @@ for format in regress/format/*/; do
     zvec_result $? "format $number: its files are in place"
 
     says "SELECT count(*), (SELECT count(*) FROM wanted) FROM old JOIN wanted w USING (id)
-        WHERE (old.kind, old.e) = (w.kind, w.e) AND old.f IS NOT DISTINCT FROM w.f" "800|800" &&
+        WHERE $same" "800|800" &&
         says "SELECT zvec_check('old')" ""
     zvec_result $? "format $number: rows and vectors are as they were"
-    nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true && nearest '<#>' e 'e(444)' true &&
-        nearest '<=>' f "'[3,1,2]'" "kind < 5 AND f IS NOT NULL"
+    searched
     zvec_result $? "format $number: its indexes are searched"
     says "SELECT sum(pending) > 0, max(segment) > 0 FROM zvec_index_stats('old')" "t|t" &&
         psql -Xq -v ON_ERROR_STOP=1 -c "
-            UPDATE old SET e = e(id), f = f(id + 1) WHERE id % 4 = 0;
-            UPDATE old SET e = e(id + id % 3), f = f(id) WHERE id % 4 = 0;
+            $change
             DELETE FROM old WHERE id % 5 = 0;
             INSERT INTO old SELECT * FROM wanted WHERE id % 5 = 0" -c "VACUUM old" &&
-        says "SELECT zvec_check('old')" "" && nearest '<->' e 'e(444)' true && nearest '<+>' e 'e(444)' true &&
-        says "SELECT count(*) FROM old JOIN wanted w USING (id) WHERE old.e = w.e" 800
+        says "SELECT zvec_check('old')" "" && searched_again &&
+        says "SELECT count(*) FROM old JOIN wanted w USING (id) WHERE $same" 800
     zvec_result $? "format $number: it is changed and vacuumed"
     zvec_stop "$cluster" && zvec_log_is_clean "$cluster"
     zvec_result $? "format $number: the server's log is clean"

@@ -1,10 +1,13 @@
 //! Kernels over signed bytes and over bits: integer sums, so that no order of adding up, and no processor, makes another
-//! number. Inner products, squares of differences and counts of differing bits are simsimd's; it has no L1.
+//! number. Inner products, squares of differences and counts of differing bits are simsimd's; it has no L1, and takes two passes for
+//! two sums, as cosine and Jaccard need (`integer_wide`).
 //!
 //! A piece of a vector has fewer than 2^14 bytes, so that no sum of squares of differences (255^2 each) leaves an `i32`,
 //! in which some kernels add up.
 
 use crate::distance::features::{Instructions, allowed, of_processor};
+#[cfg(target_arch = "x86_64")]
+use crate::distance::integer_wide;
 use std::sync::OnceLock;
 
 // It brings the functions below.
@@ -44,7 +47,12 @@ pub struct Kernels {
     l2_squared: Kernel,
     hamming: Kernel,
     l1: fn(&[i8], &[i8]) -> i64,
+    /// both of [`Kernels::dot_and_squares`], and of [`Kernels::differing_and_ones`], in one pass
+    fused: Option<(TwoSums, TwoSums)>,
 }
+
+/// Two sums over two pieces.
+type TwoSums = fn(&[u8], &[u8]) -> (i64, i64);
 
 /// The kernel of these kinds among those `allowed`; the plain one at least.
 fn find(kind: u32, datatype: u32, allowed: u32) -> Kernel {
@@ -70,12 +78,20 @@ impl Kernels {
             Instructions::Avx2 => SERIAL | HASWELL,
             Instructions::Avx512 => ANY,
         };
-        let wide = instructions.min(of_processor()) >= Instructions::Avx2;
+        let instructions = instructions.min(of_processor());
+        let mut l1: fn(&[i8], &[i8]) -> i64 = if instructions >= Instructions::Avx2 { l1_by_avx2 } else { l1_portable };
+        let mut fused = None;
+        #[cfg(target_arch = "x86_64")]
+        if instructions >= Instructions::Avx512 && integer_wide::is_there() {
+            l1 = |a, b| integer_wide::l1(bytes(a), bytes(b));
+            fused = Some((integer_wide::dot_and_squares as TwoSums, integer_wide::differing_and_ones as TwoSums));
+        }
         Self {
             dot: find(DOT, SIGNED_BYTES, allowed),
             l2_squared: find(L2_SQUARED, SIGNED_BYTES, allowed),
             hamming: find(HAMMING, BITS, allowed),
-            l1: if wide { l1_by_avx2 } else { l1_portable },
+            l1,
+            fused,
         }
     }
 
@@ -116,6 +132,26 @@ impl Kernels {
     #[must_use]
     pub fn l1(&self, a: &[i8], b: &[i8]) -> i64 {
         (self.l1)(a, b)
+    }
+
+    /// Inner product, and the sum of the squares of `b`.
+    #[inline]
+    #[must_use]
+    pub fn dot_and_squares(&self, a: &[i8], b: &[i8]) -> (i64, i64) {
+        match self.fused {
+            Some((sums, _)) => sums(bytes(a), bytes(b)),
+            None => (self.dot(a, b), self.dot(b, b)),
+        }
+    }
+
+    /// Number of bits that differ, and of those that are set in `b`.
+    #[inline]
+    #[must_use]
+    pub fn differing_and_ones(&self, a: &[u8], b: &[u8]) -> (i64, i64) {
+        match self.fused {
+            Some((_, sums)) => sums(a, b),
+            None => (self.hamming(a, b), ones(b)),
+        }
     }
 
     /// Number of bits that differ.
@@ -171,8 +207,9 @@ mod tests {
         let l2: i64 = pairs().map(|(x, y)| (x - y) * (x - y)).sum();
         let l1: i64 = pairs().map(|(x, y)| (x - y).abs()).sum();
         let differing: i64 = a.iter().zip(b).map(|(x, y)| i64::from((x ^ y).count_ones())).sum();
-        let set: i64 = a.iter().map(|x| i64::from(x.count_ones())).sum();
-        assert_eq!(ones(bytes(a)), set);
+        let squares: i64 = a.iter().map(|&x| i64::from(x) * i64::from(x)).sum();
+        let ones_of_a: i64 = a.iter().map(|x| i64::from(x.count_ones())).sum();
+        assert_eq!(ones(bytes(a)), ones_of_a);
         for set in Instructions::ALL {
             let kernels = Kernels::of(set);
             let what = format!("{set:?}, {} bytes", a.len());
@@ -180,6 +217,8 @@ mod tests {
             assert_eq!(kernels.l2_squared(a, b), l2, "L2, {what}");
             assert_eq!(kernels.l1(a, b), l1, "L1, {what}");
             assert_eq!(kernels.hamming(bytes(a), bytes(b)), differing, "Hamming, {what}");
+            assert_eq!(kernels.dot_and_squares(b, a), (dot, squares), "inner product and squares, {what}");
+            assert_eq!(kernels.differing_and_ones(bytes(b), bytes(a)), (differing, ones_of_a), "bits, {what}");
         }
     }
 
@@ -211,6 +250,8 @@ mod tests {
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             let (plain, wide) = (Kernels::of(Instructions::Portable), Kernels::of(Instructions::Avx2));
             assert!(plain.dot as usize != wide.dot as usize && plain.hamming as usize != wide.hamming as usize);
+            assert!(plain.fused.is_none() && wide.fused.is_none());
+            assert_eq!(Kernels::of(Instructions::Avx512).fused.is_some(), integer_wide::is_there());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `accumulator` | floats: sums in `f64` that are the same number on every processor |
 //! | `integer` | signed bytes and bits: integer sums, by simsimd |
+//! | `integer_wide` | what it lacks of these, by AVX-512 |
 //! | [`half`] | half floats |
 //! | `pieces` | a stored vector's distance, of any elements, added up over the pages that it lies on |
 //! | [`features`] | which instruction sets kernels may use |
@@ -17,6 +18,8 @@ mod accumulator;
 pub mod features;
 pub mod half;
 pub mod integer;
+#[cfg(target_arch = "x86_64")]
+mod integer_wide;
 mod pieces;
 pub mod reference;
 

@@ -172,8 +172,9 @@ impl Integers {
             Metric::L1 => self.sum += kernels.l1(query, stored),
             Metric::InnerProduct => self.sum += kernels.dot(query, stored),
             Metric::Cosine => {
-                self.sum += kernels.dot(query, stored);
-                self.squares += kernels.dot(stored, stored);
+                let (dot, squares) = kernels.dot_and_squares(query, stored);
+                self.sum += dot;
+                self.squares += squares;
             }
             // of bits alone
             Metric::Hamming | Metric::Jaccard => {}
@@ -182,9 +183,13 @@ impl Integers {
 
     #[inline]
     fn add_bits(&mut self, query: &[u8], stored: &[u8]) {
-        self.sum += Kernels::best().hamming(query, stored);
+        let kernels = Kernels::best();
         if self.metric == Metric::Jaccard {
-            self.squares += ones(stored);
+            let (differing, set) = kernels.differing_and_ones(query, stored);
+            self.sum += differing;
+            self.squares += set;
+        } else {
+            self.sum += kernels.hamming(query, stored);
         }
     }
 
