@@ -2,7 +2,7 @@
 # The tests for several versions of PostgreSQL, one after another; says at the end for each what passed. The last line is
 # "N passed, N failed". `make check-all` runs it without arguments: every test for each version.
 #
-# check-all.sh [VERSION[:PART]...]: these. PART sql stands for clippy, the SQL and isolation tests, scripts for the scripts
+# check-all.sh [VERSION[:PART]...]: these. PART sql stands for clippy, the SQL and isolation tests, pgvector's types, scripts for the scripts
 # of regress/server, crash and versions. LIMIT=seconds: what cannot be expected to be done by then is not begun, nor, but for
 # the first, what cannot be fetched, which is no failure; what is begun and not done by then is stopped and is one.
 set -u -o pipefail
