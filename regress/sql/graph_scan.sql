@@ -62,8 +62,9 @@ EXPLAIN (COSTS OFF) SELECT id FROM t WHERE id % 2 = 0 AND v <-> (SELECT v FROM o
 CREATE FUNCTION explained(query text, OUT plan json) LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE 'EXPLAIN (COSTS OFF, FORMAT JSON) ' || query INTO plan;
-    -- what PostgreSQL 18 says besides, of every node
-    plan := regexp_replace(plan::text, ',\s*"Disabled": false', '', 'g');
+    -- the node; later servers say of every one whether it is disabled, and name what a subquery returns otherwise
+    plan := jsonb_pretty(jsonb_set((plan::jsonb #> '{0,Plan,Plans,1}') - 'Disabled', '{Order By}',
+        to_jsonb(replace(plan #>> '{0,Plan,Plans,1,Order By}', '(InitPlan 1).col1', '$0'))));
 END $$;
 SELECT explained('SELECT id FROM t WHERE id % 2 = 0 ORDER BY v <-> (SELECT v FROM one) LIMIT 5');
 DROP FUNCTION explained;
