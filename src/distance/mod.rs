@@ -6,6 +6,7 @@
 //! | `integer` | signed bytes and bits: integer sums, by simsimd |
 //! | `integer_wide` | what it lacks of these, by AVX-512 |
 //! | [`half`] | half floats |
+//! | [`keys`] | which of many keys lie in a range |
 //! | `pieces` | a stored vector's distance, of any elements, added up over the pages that it lies on |
 //! | [`features`] | which instruction sets kernels may use |
 //! | [`reference`] | plain loops to compare with |
@@ -20,6 +21,7 @@ pub mod half;
 pub mod integer;
 #[cfg(target_arch = "x86_64")]
 mod integer_wide;
+pub mod keys;
 mod pieces;
 pub mod reference;
 

@@ -5,11 +5,12 @@
 
 use crate::error::{Error, SqlState};
 use crate::executor::exact_scan::Methods;
+use crate::executor::row_test::RowTest;
 use crate::executor::table_rows;
 use crate::executor::table_rows::{Given, TableRows, distance_of};
 use crate::format::graph::Condition;
 use crate::format::store::{SlotNo, Tid};
-use crate::hnsw::filtering::{Finder, KEY, Known};
+use crate::hnsw::filtering::{ASKED, Finder, KEY, Known, LED_TO, POINTED_TO, PROBED, ROW, TESTED};
 use crate::indexam::hnsw::filter::{Conditions, Expected, Strategy};
 use crate::indexam::hnsw::included::testable;
 use crate::indexam::hnsw::scan::GraphScan;
@@ -17,10 +18,12 @@ use crate::knn::query::VectorQuery;
 use crate::knn::result_queue::Order;
 use crate::knn::scan_hints;
 use crate::knn::scan_hints::Hints;
+use crate::pg::compat::{TidBitmap, may_pass_rows_by};
 use crate::pg::error::{OrRaise, boundary, guarded, raise};
 use crate::pg::list::elements;
 use crate::pg::raw;
 use crate::pg::relation::{Rel, plain_name_of};
+use crate::tableam::MOST_ROWS;
 use crate::tableam::lookup::vector_in;
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
@@ -68,8 +71,10 @@ pub enum Subplan {
     None,
     /// one that scans the table, which does not show in EXPLAIN: it is there for when all else is slow
     Table,
-    /// one that scans other indexes
-    Indexes,
+    /// one that scans another index
+    Index,
+    /// one that makes a set of rows' addresses, by other indexes
+    Bitmap,
 }
 
 /// What the planner's unit of cost stands for, of scans of tables in memory: 60,000 rows of a table of 400 pages are scanned in
@@ -93,30 +98,33 @@ pub struct Private {
     pub expected: Expected,
     /// how many bounds follow the distance in what the plan computes
     pub bounds: usize,
-    /// how many values that included columns are compared with follow the bounds; conditions that they test come last
+    /// how many values that columns are compared with follow the bounds; conditions that included columns test come last
     pub comparands: usize,
-    /// whether included columns test all conditions
+    /// whether columns test all conditions
     pub decide: bool,
+    /// how many columns of the table itself are tested; 0 where included columns are, or none
+    pub own: usize,
 }
 
-/// Where the words of [`testable::Form`] begin in the list.
-const WORDS_AT: usize = 16;
+/// Where the numbers of the columns that are tested begin in the list. The words of [`testable::Form`] follow.
+const COLUMNS_AT: usize = 17;
 
 impl Private {
-    /// As a list, with how included columns are tested ([`testable::Form::words`]), if any are.
-    pub unsafe fn list(&self, words: &[i32]) -> *mut List {
+    /// As a list, with the table's own columns that are tested, and how columns are tested ([`testable::Form::words`]), if any are.
+    pub unsafe fn list(&self, own: &[i16], words: &[i32]) -> *mut List {
         let subplan = match self.subplan {
             Subplan::None => 0,
             Subplan::Table => 1,
-            Subplan::Indexes => 2,
+            Subplan::Index => 2,
+            Subplan::Bitmap => 3,
         };
         let flags = [self.nulls_first, self.nan_first, self.may_be_asked].map(i32::from);
         let Expected { rows, share, wanted, finding } = self.expected;
         let halves = |number: f64| [(number.to_bits() >> 32) as i32, number.to_bits() as i32];
         let numbers = [self.index.to_u32() as i32].into_iter().chain(flags).chain([subplan]);
         let numbers = numbers.chain([rows, share, wanted, finding].into_iter().flat_map(halves));
-        let numbers = numbers.chain([self.bounds as i32, self.comparands as i32, self.decide.into()]);
-        let numbers = numbers.chain(words.iter().copied());
+        let numbers = numbers.chain([self.bounds as i32, self.comparands as i32, self.decide.into(), own.len() as i32]);
+        let numbers = numbers.chain(own.iter().map(|&column| column.into())).chain(words.iter().copied());
         // SAFETY: memory of the planner
         numbers.fold(std::ptr::null_mut(), |list, number| unsafe { pg_sys::lappend_int(list, number) })
     }
@@ -129,19 +137,25 @@ impl Private {
         let [nulls_first, nan_first, may_be_asked] = [1, 2, 3].map(|at| number(at) != 0);
         let subplan = match number(4) {
             1 => Subplan::Table,
-            2 => Subplan::Indexes,
+            2 => Subplan::Index,
+            3 => Subplan::Bitmap,
             _ => Subplan::None,
         };
         let expected = Expected { rows: float(5), share: float(7), wanted: float(9), finding: float(11) };
         let (bounds, comparands, decide) = (number(13) as usize, number(14) as usize, number(15) != 0);
         let index = (number(0) as u32).into();
-        Self { index, nulls_first, nan_first, may_be_asked, subplan, expected, bounds, comparands, decide }
+        let own = number(16) as usize;
+        Self { index, nulls_first, nan_first, may_be_asked, subplan, expected, bounds, comparands, decide, own }
     }
 }
 
-/// How included columns are tested.
+/// How columns are tested.
 #[derive(Default)]
 struct Keys {
+    /// where it is the table's own, on its pages
+    test: Option<RowTest>,
+    /// the table's own columns that are tested
+    own: Vec<i16>,
     /// see [`testable::Form::words`]; empty where they are not
     words: Vec<i32>,
     /// with the present values
@@ -181,8 +195,14 @@ struct Scan {
     /// made for the first row
     scan: *mut Option<GraphScan>,
     keys: *mut Keys,
+    /// what the subplan has found and is still to be read
+    bitmap: *mut Option<TidBitmap>,
+    /// whether rows may be passed by without a word to the server
+    may_pass_by: bool,
     /// whether the scan is that of the present query
     begun: bool,
+    /// the vectors' column
+    vector: i16,
     private: Private,
     /// finds rows; null until it is wanted
     subplan: *mut PlanState,
@@ -211,12 +231,14 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
         let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
         (*own).private = Private::of(plan);
         (*own).given = table_rows::prepare(node, estate, ((*own).private.bounds, (*own).private.comparands));
-        let numbers = WORDS_AT..(*plan.custom_private).length as usize;
-        let words = numbers.map(|at| (*(*plan.custom_private).elements.add(at)).int_value).collect();
-        let keys = Keys { words, condition: None };
+        let numbers = COLUMNS_AT..(*plan.custom_private).length as usize;
+        let mut numbers = numbers.map(|at| (*(*plan.custom_private).elements.add(at)).int_value);
+        let columns = numbers.by_ref().take((*own).private.own).map(|column| column as i16).collect();
+        let keys = Keys { test: None, own: columns, words: numbers.collect(), condition: None };
         (*own).keys = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(keys);
         (*own).scan = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
-        if (*own).private.subplan == Subplan::Indexes {
+        (*own).bitmap = PgMemoryContexts::CurrentMemoryContext.leak_and_drop_on_delete(None);
+        if matches!((*own).private.subplan, Subplan::Index | Subplan::Bitmap) {
             let subplan = (*(*plan.custom_plans).elements).ptr_value.cast();
             (*own).subplan = pg_sys::ExecInitNode(subplan, estate, flags);
             (*node).custom_ps = pg_sys::lappend(std::ptr::null_mut(), (*own).subplan.cast());
@@ -283,6 +305,7 @@ unsafe fn begin(node: *mut Scan) {
         (*node).given.bounds(econtext).for_each(|bound| hints.bound(bound));
         // of what was found under another condition nothing is known
         let forgets = (*(*node).keys).bind(node);
+        (*node).may_pass_by = may_pass_rows_by();
         (*node).rows.begin(ss);
         (*node).in_slot = Tid::NONE;
         boundary(|| raw::PredicateLockRelation(index, snapshot));
@@ -292,7 +315,7 @@ unsafe fn begin(node: *mut Scan) {
         }
         let Some(scan) = scan else { return };
         if forgets {
-            scan.forget_conditions();
+            forget(node, scan);
             let subplan = (*node).subplan;
             if !subplan.is_null() {
                 boundary(|| pg_sys::ExecReScan(subplan));
@@ -301,6 +324,7 @@ unsafe fn begin(node: *mut Scan) {
         Rel::of(index).count_scan();
         scan.set_hints(hints);
         let column = *scan.column();
+        (*node).vector = column.attnum;
         let distance = crate::knn::distance_clause::parts_of(
             distance_of(node.cast()),
             (*(*ss).ps.plan.cast::<CustomScan>()).scan.scanrelid,
@@ -315,14 +339,115 @@ unsafe fn begin(node: *mut Scan) {
             check_same_dims(usize::from(column.dims), usize::from(value.dims())).or_raise();
             VectorQuery::new(column.metric, column.element, value.bytes())
         });
+        let keys = &mut *(*node).keys;
+        if keys.test.is_none() && (!keys.own.is_empty() || (*node).private.subplan == Subplan::Bitmap) {
+            keys.test = RowTest::new(rel, &keys.own, column.attnum);
+        }
         scan.start(query, &mut Told { node });
         (*node).begun = true;
+    }
+}
+
+/// What was found under another condition is forgotten.
+unsafe fn forget(node: *mut Scan, scan: &mut GraphScan) {
+    scan.forget_conditions();
+    // SAFETY: between the node's beginning and its end
+    unsafe {
+        if let Some(bitmap) = (*(*node).bitmap).take() {
+            bitmap.end();
+        }
     }
 }
 
 /// The node's conditions, as its scan may ask about them.
 struct Told {
     node: *mut Scan,
+}
+
+impl Told {
+    /// The test of rows on the table's pages, and what they are tested for.
+    fn test(&mut self) -> Option<(&mut RowTest, Rc<Condition>)> {
+        // SAFETY: between the node's beginning and its end
+        let (may_pass_by, keys) = unsafe { ((*self.node).may_pass_by, &mut *(*self.node).keys) };
+        if !may_pass_by || keys.own.is_empty() {
+            return None;
+        }
+        Some((keys.test.as_mut()?, keys.condition.clone()?))
+    }
+
+    /// Whether rows on the table's pages are tested for all conditions.
+    fn is_tested(&self) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let (node, keys) = (&*self.node, &*(*self.node).keys);
+            node.may_pass_by && node.private.decide && keys.test.is_some() && !keys.own.is_empty()
+        }
+    }
+
+    /// As [`Conditions::find`], by a set of addresses.
+    unsafe fn find_by_bitmap(&mut self, most: u64, take: &mut dyn FnMut(SlotNo)) -> bool {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let node = self.node;
+            let ss = &raw mut (*node).custom.ss;
+            let (subplan, may_pass_by) = ((*node).subplan, (*node).may_pass_by);
+            let bitmap = &mut *(*node).bitmap;
+            if bitmap.is_none() {
+                let context = (*(*ss).ps.state).es_query_cxt;
+                *bitmap = Some(boundary(|| {
+                    let before = pg_sys::MemoryContextSwitchTo(context);
+                    let made = TidBitmap::new(pg_sys::MultiExecProcNode(subplan).cast());
+                    pg_sys::MemoryContextSwitchTo(before);
+                    made
+                }));
+            }
+            let Keys { test, condition, own, .. } = &mut *(*node).keys;
+            let (Some(test), Some(addresses)) = (test, bitmap.as_mut()) else { return true };
+            let condition = condition.as_deref().filter(|_| !own.is_empty());
+            let (mut found, mut offsets) = (0, Vec::new());
+            while found < most {
+                pgrx::check_for_interrupts!();
+                let Some((block, are_known)) = addresses.next(&mut offsets) else {
+                    if let Some(bitmap) = bitmap.take() {
+                        bitmap.end();
+                    }
+                    return true;
+                };
+                let take = |slot| {
+                    found += 1;
+                    take(slot);
+                };
+                let offsets = are_known.then_some(offsets.as_slice());
+                if may_pass_by {
+                    test.slots_in(block, offsets, condition, take);
+                } else {
+                    self.look_up(block, offsets, take);
+                }
+            }
+            false
+        }
+    }
+
+    /// Hands the slots of the vectors of the rows at addresses of a block, or of all of it, to `take`, as the server looks rows up.
+    unsafe fn look_up(&self, block: u32, offsets: Option<&[u16]>, mut take: impl FnMut(SlotNo)) {
+        // SAFETY: between the node's beginning and its end
+        unsafe {
+            let node = self.node;
+            let ss = &raw mut (*node).custom.ss;
+            let slot = (*ss).ss_ScanTupleSlot;
+            let mut take = |offset| {
+                if (*node).rows.fetches(ss, Tid { block, offset }, slot)
+                    && let Some(found) = vector_in(slot, (*node).vector)
+                {
+                    take(found);
+                }
+            };
+            match offsets {
+                Some(offsets) => offsets.iter().copied().for_each(&mut take),
+                None => (1..=MOST_ROWS as u16).for_each(&mut take),
+            }
+        }
+    }
 }
 
 impl Conditions for Told {
@@ -337,6 +462,12 @@ impl Conditions for Told {
             let node = self.node;
             let ss = &raw mut (*node).custom.ss;
             let slot = (*ss).ss_ScanTupleSlot;
+            if let Some((test, condition)) = self.test()
+                && !test.may_hold(tid, &condition)
+            {
+                (*node).in_slot = Tid::NONE;
+                return false;
+            }
             let holds = (*node).rows.fetches(ss, tid, slot) && boundary(|| table_rows::satisfies(ss, slot));
             (*node).in_slot = if holds { tid } else { Tid::NONE };
             holds
@@ -345,37 +476,59 @@ impl Conditions for Told {
 
     fn finder(&self) -> Finder {
         // SAFETY: between the node's beginning and its end
-        let (private, keys) = unsafe { ((*self.node).private, &*(*self.node).keys) };
+        let (private, keys, may_pass_by) =
+            unsafe { ((*self.node).private, &*(*self.node).keys, (*self.node).may_pass_by) };
         let finder = match private.subplan {
             Subplan::None => Finder::Nobody,
             Subplan::Table => Finder::Table(private.expected.finding * NANOSECONDS),
-            Subplan::Indexes => Finder::Indexes(private.expected.share),
+            Subplan::Index => Finder::Indexes(private.expected.share, LED_TO),
+            Subplan::Bitmap => Finder::Indexes(private.expected.share, if may_pass_by { POINTED_TO } else { LED_TO }),
         };
-        if keys.condition.is_none() {
+        let is_own = !keys.own.is_empty();
+        if keys.condition.is_none() || is_own && !self.is_tested() {
             return finder;
         }
         let Expected { rows, share, .. } = private.expected;
-        let by_keys = rows * KEY * testable::tests(&keys.words) as f64;
+        let by_keys = rows * if is_own { ROW } else { KEY } * testable::tests(&keys.words) as f64;
         match finder {
-            Finder::Indexes(_) if Known::cost_of_indexes(rows * share) < by_keys => finder,
+            Finder::Indexes(_, each) if Known::cost_of_indexes(rows * share, each) < by_keys => finder,
+            _ if is_own => Finder::Table(by_keys),
             _ => Finder::Columns(by_keys),
         }
     }
 
     fn keys(&self) -> Option<Rc<Condition>> {
         // SAFETY: between the node's beginning and its end
-        unsafe { (*(*self.node).keys).condition.clone() }
+        let keys = unsafe { &*(*self.node).keys };
+        keys.condition.clone().filter(|_| keys.own.is_empty())
     }
 
     fn keys_decide(&self) -> bool {
         // SAFETY: between the node's beginning and its end
-        unsafe { (*self.node).private.decide }
+        unsafe { (*self.node).private.decide && (*self.node).private.own == 0 }
+    }
+
+    fn cost_of_asking(&self) -> f64 {
+        match (self.keys_decide(), self.is_tested()) {
+            (true, _) => PROBED,
+            (_, true) => TESTED,
+            _ => ASKED,
+        }
     }
 
     fn find(&mut self, most: u64, take: &mut dyn FnMut(SlotNo)) -> bool {
+        let by_table = self.is_tested() && matches!(self.finder(), Finder::Table(_));
+        if by_table && let Some((test, condition)) = self.test() {
+            // SAFETY: between the node's beginning and its end
+            unsafe { test.slots(&condition, take) }
+            return true;
+        }
         // SAFETY: between the node's beginning and its end; the subplan scans the same table
         unsafe {
             let node = self.node;
+            if (*node).private.subplan == Subplan::Bitmap {
+                return self.find_by_bitmap(most, take);
+            }
             let ss = &raw mut (*node).custom.ss;
             let plan = (*ss).ps.plan.cast::<CustomScan>();
             if (*node).subplan.is_null() {
@@ -439,7 +592,7 @@ pub unsafe extern "C-unwind" fn rescan_custom_scan(node: *mut CustomScanState) {
                 if !(*subplan).chgParam.is_null()
                     && let Some(scan) = &mut *(*own).scan
                 {
-                    scan.forget_conditions();
+                    forget(own, scan);
                 }
             }
             boundary(|| pg_sys::ExecScanReScan(ss));
@@ -455,6 +608,9 @@ pub unsafe extern "C-unwind" fn end_custom_scan(node: *mut CustomScanState) {
             let own = node.cast::<Scan>();
             if let Some(mut scan) = (*(*own).scan).take() {
                 scan.end();
+            }
+            if let Some(bitmap) = (*(*own).bitmap).take() {
+                bitmap.end();
             }
             (*own).rows.end(&mut (*node).ss);
             let (subplan, index) = ((*own).subplan, (*own).index);

@@ -28,8 +28,14 @@ pub const ASKED: f64 = 700.0;
 pub const PROBED: f64 = 60.0;
 /// The same of each row, one after the other, for each column.
 pub const KEY: f64 = 1.0;
-/// A row that other indexes have led to.
-const LED_TO: f64 = 160.0;
+/// The same of a row on the table's pages, of which most fail.
+pub const TESTED: f64 = 150.0;
+/// A row on the table's pages that is tested there, one after the other, with what its page costs.
+pub const ROW: f64 = 7.0;
+/// A row that other indexes have led to, asked by the server's executor.
+pub const LED_TO: f64 = 160.0;
+/// The same, of which nothing but the vector's slot is looked at.
+pub const POINTED_TO: f64 = 45.0;
 /// Going through other indexes, before the first row.
 const DESCENDED: f64 = 10_000.0;
 /// Codes compared for each of the nearest that a search settles.
@@ -54,8 +60,8 @@ pub enum Finder {
     Nobody,
     /// by a scan of the table, at these costs
     Table(f64),
-    /// by other indexes, which lead to this share of the table's rows, as far as the planner knows
-    Indexes(f64),
+    /// by other indexes, which lead to this share of the table's rows, as far as the planner knows, and what a row costs
+    Indexes(f64, f64),
     /// by what the index keeps of the rows' columns, at these costs
     Columns(f64),
 }
@@ -81,7 +87,7 @@ pub struct Known {
     pub ef: f64,
     /// bytes of a code
     pub code_bytes: f64,
-    /// what it costs to ask about a row, [`ASKED`] or [`PROBED`]
+    /// what it costs to ask about a row that fails: [`ASKED`], [`TESTED`] or [`PROBED`]
     pub asking: f64,
     /// how others find the rows
     pub finder: Finder,
@@ -130,8 +136,8 @@ impl Known {
 
     /// What it costs to have so many rows found by other indexes.
     #[must_use]
-    pub fn cost_of_indexes(rows: f64) -> f64 {
-        DESCENDED + rows * LED_TO
+    pub fn cost_of_indexes(rows: f64, each: f64) -> f64 {
+        DESCENDED + rows * each
     }
 
     /// What it costs to find out which rows satisfy the conditions; `None` where nobody can.
@@ -140,7 +146,9 @@ impl Known {
         match self.finder {
             Finder::Nobody => None,
             Finder::Table(cost) | Finder::Columns(cost) => Some(cost),
-            Finder::Indexes(share) => Some(Self::cost_of_indexes(share.max(self.likely_share()) * self.rows)),
+            Finder::Indexes(share, each) => {
+                Some(Self::cost_of_indexes(share.max(self.likely_share()) * self.rows, each))
+            }
         }
     }
 
@@ -164,25 +172,23 @@ impl Known {
     pub fn is_to_find_first(&self) -> bool {
         let is_cheap = match self.finder {
             Finder::Table(_) => false,
-            Finder::Indexes(share) => share.max(self.share) * self.rows <= self.at_first(),
+            Finder::Indexes(share, each) => share.max(self.share) * self.rows <= self.at_first(each),
             Finder::Nobody | Finder::Columns(_) => true,
         };
         is_cheap && self.is_to_find()
     }
 
     /// As many rows as other indexes find in the time of a search and the first questions.
-    fn at_first(&self) -> f64 {
-        (self.search() + AT_FIRST * ASKED) / LED_TO
+    fn at_first(&self, each: f64) -> f64 {
+        (self.search() + AT_FIRST * ASKED) / each
     }
 
     /// So many more rows may be found on the strength of what is known now. If there are more, that is worth knowing, too.
     #[must_use]
     pub fn most_to_find(&self) -> u64 {
-        if !matches!(self.finder, Finder::Indexes(_)) {
-            return u64::MAX;
-        }
+        let Finder::Indexes(_, each) = self.finder else { return u64::MAX };
         let expected = if self.asked > 0.0 { self.likely_share() * self.rows } else { 0.0 };
-        (2.0 * expected - self.known).max(self.at_first()).ceil() as u64 + 1
+        (2.0 * expected - self.known).max(self.at_first(each)).ceil() as u64 + 1
     }
 }
 
@@ -202,7 +208,7 @@ mod tests {
             let most = left.min(known.most_to_find() as f64);
             known.known += most;
             match expected.finder {
-                Finder::Indexes(_) => (DESCENDED + most * LED_TO, most >= left),
+                Finder::Indexes(_, each) => (DESCENDED + most * each, most >= left),
                 _ => (expected.cost_of_finding().unwrap_or(f64::INFINITY), true),
             }
         };
@@ -218,7 +224,7 @@ mod tests {
         let wanted = known.wanted;
         loop {
             known.asked += 1.0;
-            cost += ASKED;
+            cost += known.asking;
             if known.asked + known.asked / 2.0 > known.found {
                 cost += 1.5 * COMPARED_PER_FOUND * known.code();
             }
@@ -250,12 +256,20 @@ mod tests {
     fn a_wrong_estimate_costs_twice_as_much_at_the_most() {
         let shares = [0.0, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0];
         for rows in [10_000.0, 60_000.0, 1e6] {
-            for finder in [Finder::Table(0.0), Finder::Indexes(0.0)] {
+            for (finder, asking) in [
+                (Finder::Table(50.0), ASKED),
+                (Finder::Table(ROW), TESTED),
+                (Finder::Indexes(0.0, LED_TO), ASKED),
+                (Finder::Indexes(0.0, POINTED_TO), TESTED),
+            ] {
                 for (estimate, share) in shares.iter().flat_map(|&a| shares.iter().map(move |&b| (a, b))) {
-                    let is_table = matches!(finder, Finder::Table(_));
-                    let finder = if is_table { Finder::Table(50.0 * rows) } else { Finder::Indexes(estimate) };
+                    let finder = match finder {
+                        Finder::Indexes(_, each) => Finder::Indexes(estimate, each),
+                        Finder::Table(each) => Finder::Table(each * rows),
+                        other => other,
+                    };
                     let (asked, satisfied, known, found) = (0.0, 0.0, 0.0, 0.0);
-                    let (wanted, ef, code_bytes, asking) = (10.0, 64.0, 400.0, ASKED);
+                    let (wanted, ef, code_bytes) = (10.0, 64.0, 400.0);
                     let share_of = |share| Known {
                         rows,
                         share,
@@ -299,9 +313,11 @@ mod tests {
             asking: ASKED,
             finder,
         };
-        assert!(!of(0.5, Finder::Indexes(0.5)).is_to_find() && !of(0.1, TABLE).is_to_find());
-        assert!(of(0.0001, Finder::Indexes(0.0001)).is_to_find_first() && !of(0.0001, TABLE).is_to_find_first());
-        assert!(of(0.001, Finder::Indexes(0.001)).is_to_find() && of(0.0001, TABLE).is_to_find());
+        assert!(!of(0.5, Finder::Indexes(0.5, LED_TO)).is_to_find() && !of(0.1, TABLE).is_to_find());
+        assert!(
+            of(0.0001, Finder::Indexes(0.0001, LED_TO)).is_to_find_first() && !of(0.0001, TABLE).is_to_find_first()
+        );
+        assert!(of(0.001, Finder::Indexes(0.001, LED_TO)).is_to_find() && of(0.0001, TABLE).is_to_find());
         assert!(!of(0.0001, Finder::Nobody).is_to_find());
         assert_eq!(of(0.0, TABLE).cost_of_ordering(200.0).1, Way::Listed);
         assert_eq!(of(0.0, TABLE).cost_of_ordering(20_000.0).1, Way::Among);

@@ -228,6 +228,9 @@ impl Hop {
             }
             !is_among
         });
+        /// so many nodes ahead their links are loaded
+        const AHEAD: usize = 4;
+        self.between.iter().take(AHEAD).for_each(|&next| graph.expect_links(next, 0));
         for at in 0..self.between.len() {
             if met > enough && self.with_duplicates == 0 {
                 break;
@@ -236,7 +239,7 @@ impl Hop {
             if !visited.insert(passed) {
                 continue;
             }
-            if let Some(&next) = self.between.get(at + 1) {
+            if let Some(&next) = self.between.get(at + AHEAD) {
                 graph.expect_links(next, 0);
             }
             self.beyond.clear();

@@ -1084,3 +1084,84 @@ pub unsafe fn let_go_of_file(entry: &mut pg_sys::RelationData) {
     }
     entry.rd_smgr = std::ptr::null_mut();
 }
+
+/// A set of rows' addresses, as scans of indexes make it, read block by block.
+pub struct TidBitmap {
+    bitmap: *mut pg_sys::TIDBitmap,
+    #[cfg(not(feature = "pg18"))]
+    iterator: *mut pg_sys::TBMIterator,
+    #[cfg(feature = "pg18")]
+    iterator: *mut pg_sys::TBMPrivateIterator,
+}
+
+impl TidBitmap {
+    /// Begins to read `bitmap`, which is given back by [`TidBitmap::end`].
+    #[must_use]
+    pub unsafe fn new(bitmap: *mut pg_sys::TIDBitmap) -> Self {
+        // SAFETY: by contract
+        unsafe {
+            #[cfg(not(feature = "pg18"))]
+            let iterator = pg_sys::tbm_begin_iterate(bitmap);
+            #[cfg(feature = "pg18")]
+            let iterator = pg_sys::tbm_begin_private_iterate(bitmap);
+            Self { bitmap, iterator }
+        }
+    }
+
+    /// The next block, and whether its addresses are known, which then are in `offsets`.
+    pub unsafe fn next(&mut self, offsets: &mut Vec<pg_sys::OffsetNumber>) -> Option<(u32, bool)> {
+        offsets.clear();
+        // SAFETY: begun; a page has no more addresses than the array has room for
+        unsafe {
+            #[cfg(not(feature = "pg18"))]
+            {
+                let found = pg_sys::tbm_iterate(self.iterator).as_ref()?;
+                let are_known = found.ntuples >= 0;
+                if are_known {
+                    offsets.extend_from_slice(found.offsets.as_slice(found.ntuples as usize));
+                }
+                Some((found.blockno, are_known))
+            }
+            #[cfg(feature = "pg18")]
+            {
+                let mut found = pg_sys::TBMIterateResult::default();
+                if !pg_sys::tbm_private_iterate(self.iterator, &mut found) {
+                    return None;
+                }
+                if !found.lossy {
+                    let most = pg_sys::BLCKSZ as usize / size_of::<pg_sys::ItemIdData>();
+                    offsets.resize(most, 0);
+                    let count = pg_sys::tbm_extract_page_tuple(&mut found, offsets.as_mut_ptr(), most as u32);
+                    offsets.truncate(count as usize);
+                }
+                Some((found.blockno, !found.lossy))
+            }
+        }
+    }
+
+    /// Gives back the set.
+    pub unsafe fn end(self) {
+        // SAFETY: begun
+        unsafe {
+            #[cfg(not(feature = "pg18"))]
+            pg_sys::tbm_end_iterate(self.iterator);
+            #[cfg(feature = "pg18")]
+            pg_sys::tbm_end_private_iterate(self.iterator);
+            pg_sys::tbm_free(self.bitmap);
+        }
+    }
+}
+
+/// Whether scans may pass rows by without telling the server of them: not where it watches for conflicts of serializable
+/// transactions, nor where old snapshots may have lost rows, which reading a row tells.
+#[must_use]
+pub fn may_pass_rows_by() -> bool {
+    // SAFETY: settings
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        if pg_sys::old_snapshot_threshold >= 0 {
+            return false;
+        }
+        pg_sys::XactIsoLevel != pg_sys::XACT_SERIALIZABLE as i32
+    }
+}

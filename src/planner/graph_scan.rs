@@ -6,13 +6,14 @@
 
 use crate::executor::exact_scan::Methods;
 use crate::executor::graph_scan::{NAME, Private, SCAN, Subplan};
+use crate::executor::row_test::columns_of;
 use crate::indexam::hnsw;
 use crate::indexam::hnsw::filter::Expected;
 use crate::indexam::hnsw::included::testable::{Columns, Form, recognise, tests};
 use crate::knn::cost::ScanCost;
 use crate::knn::scan_hints;
 use crate::pg::compat;
-use crate::pg::list::elements;
+use crate::pg::list::{elements, members};
 use crate::pg::relation::OpenRelation;
 use crate::pg::settings;
 use crate::planner::ours::{OURS, is_index_of, is_of};
@@ -27,6 +28,9 @@ static PATH: Methods<CustomPathMethods> = Methods(CustomPathMethods {
     PlanCustomPath: Some(plan_custom_path),
     ReparameterizeCustomPathByChild: None,
 });
+
+/// What it costs to test the rows on a table's pages, beside a scan of the server's that asks the same.
+const TESTED: f64 = 0.15;
 
 /// A row that is looked up costs so many of a sequential scan: what conditions cost that are asked about a row before its turn
 /// is not to be more.
@@ -118,8 +122,8 @@ unsafe fn finder(rel: *mut RelOptInfo, path: &Path) -> Option<(*mut Path, Subpla
             })
             .min_by(|&a, &b| (*a).total_cost.total_cmp(&(*b).total_cost))?;
         let (bytes, subplan) = match (*found).type_ {
-            NodeTag::T_IndexPath => (size_of::<IndexPath>(), Subplan::Indexes),
-            NodeTag::T_BitmapHeapPath => (size_of::<pg_sys::BitmapHeapPath>(), Subplan::Indexes),
+            NodeTag::T_IndexPath => (size_of::<IndexPath>(), Subplan::Index),
+            NodeTag::T_BitmapHeapPath => (size_of::<pg_sys::BitmapHeapPath>(), Subplan::Bitmap),
             _ => (size_of::<Path>(), Subplan::Table),
         };
         let copy = pg_sys::palloc(bytes);
@@ -175,6 +179,7 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
             bounds: bounds.len(),
             comparands: tested.form.comparands.len(),
             decide: is_whole && !wanted.is_empty() && tested.clauses.len() == wanted.len(),
+            own: tested.own.len(),
         };
         if let Some((finder, _)) = finder {
             (*path).custom_paths = list(std::ptr::null_mut(), finder.cast());
@@ -182,11 +187,16 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
         let computed =
             bounds.iter().fold(list(std::ptr::null_mut(), distance.cast()), |to, &bound| list(to, bound.cast()));
         let computed = tested.form.comparands.iter().fold(computed, |to, &value| list(to, value.cast()));
-        let computed = tested.clauses.iter().fold(computed, |to, &clause| list(to, clause.cast()));
+        let included = tested.clauses.iter().filter(|_| tested.own.is_empty());
+        let computed = included.fold(computed, |to, &clause| list(to, clause.cast()));
         (*path).custom_private =
-            list(list(std::ptr::null_mut(), computed.cast()), private.list(&tested.form.words).cast());
-        set_costs(&mut (*path).path, &scan, finder.map(|(finder, _)| &*finder), limit);
-        if !tested.clauses.is_empty() {
+            list(list(std::ptr::null_mut(), computed.cast()), private.list(&tested.own, &tested.form.words).cast());
+        // who tests rows on the table's pages has no plan of the server's for each
+        let faster =
+            |subplan| if private.own > 0 && private.decide && subplan == Subplan::Table { TESTED } else { 1.0 };
+        let finding = finder.map(|(finder, subplan)| (*finder).total_cost * faster(subplan));
+        set_costs(&mut (*path).path, &scan, finding, limit);
+        if !tested.clauses.is_empty() && tested.own.is_empty() {
             tested.set_costs(&mut (*path).path, &(*graph).path, &scan, limit);
         }
         pg_sys::add_path(rel, path.cast());
@@ -196,16 +206,16 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
 /// The cheaper of two ways, for as many rows as are wanted: as the index scan, which asks rows in order; and with rows that
 /// were found before, whose codes are compared, or which the graph is searched for. The scan chooses anew when it runs, so the
 /// whole costs no more than the cheaper one.
-unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finder: Option<&Path>, limit: f64) {
+unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finding: Option<f64>, limit: f64) {
     /// A little less than the index scan, of which nothing is left to be said for.
     const LESS: f64 = 0.999;
     let (startup, total, rows) = (path.startup_cost, path.total_cost, path.rows.max(1.0));
     let share = if limit > 0.0 { (limit / rows).min(1.0) } else { 1.0 };
     let of_share = |startup: f64, total: f64| startup + (total - startup) * share;
     (path.startup_cost, path.total_cost) = (startup * LESS, total * LESS);
-    if let Some(finder) = finder {
+    if let Some(finding) = finding {
         let (code, each) = hnsw::known_row_costs(scan);
-        let begins = finder.total_cost + (rows * code).min(2.0 * startup) + scan.nulls_first;
+        let begins = finding + (rows * code).min(2.0 * startup) + scan.nulls_first;
         let ends = begins + rows * each;
         if of_share(begins, ends) < of_share(startup, total) {
             path.startup_cost = begins;
@@ -214,9 +224,11 @@ unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finder: Option<&Path>, lim
     }
 }
 
-/// What the index's included columns tell of the conditions.
+/// What columns tell of the conditions: those that the index includes, or if these tell nothing, the table's own.
 #[derive(Default)]
 struct Tested {
+    /// the table's own columns; none where included ones are tested
+    own: Vec<i16>,
     form: Form,
     clauses: Vec<*mut Expr>,
     /// the share of the rows that passes
@@ -232,21 +244,53 @@ impl Tested {
     ) -> Self {
         // SAFETY: the planner's own; it has locked the index
         unsafe {
-            let (keys, all) = ((*index).nkeycolumns as usize, (*index).ncolumns as usize);
-            if keys == all || conditions.is_empty() {
+            if conditions.is_empty() {
                 return Self::default();
             }
-            let opened = OpenRelation::open((*index).indexoid, pg_sys::NoLock as _);
-            let kinds = hnsw::included_columns(opened.rel());
-            let numbers: Vec<i16> = (keys..all).map(|at| *(*index).indexkeys.add(at) as i16).collect();
+            let (keys, all) = ((*index).nkeycolumns as usize, (*index).ncolumns as usize);
+            if keys < all {
+                let opened = OpenRelation::open((*index).indexoid, pg_sys::NoLock as _);
+                let kinds = hnsw::included_columns(opened.rel());
+                let numbers: Vec<i16> = (keys..all).map(|at| *(*index).indexkeys.add(at) as i16).collect();
+                let columns = Columns { relid: (*rel).relid, numbers: &numbers, kinds: &kinds };
+                let tested = Self::by(root, rel, &columns, conditions);
+                if !tested.clauses.is_empty() {
+                    return tested;
+                }
+            }
+            let mut read = std::ptr::null_mut();
+            for &condition in conditions {
+                pg_sys::pull_varattnos((*condition).clause.cast(), (*rel).relid, &mut read);
+            }
+            let read = members(read).into_iter().map(|at| (at + pg_sys::FirstLowInvalidHeapAttributeNumber) as i16);
+            let table = (**(*root).simple_rte_array.add((*rel).relid as usize)).relid;
+            let opened = OpenRelation::open(table, pg_sys::NoLock as _);
+            let (numbers, kinds): (Vec<_>, Vec<_>) =
+                columns_of(opened.rel(), &read.collect::<Vec<_>>()).into_iter().unzip();
             let columns = Columns { relid: (*rel).relid, numbers: &numbers, kinds: &kinds };
+            let mut tested = Self::by(root, rel, &columns, conditions);
+            if !tested.clauses.is_empty() {
+                tested.own = numbers;
+            }
+            tested
+        }
+    }
+
+    unsafe fn by(
+        root: *mut PlannerInfo,
+        rel: *mut RelOptInfo,
+        columns: &Columns<'_>,
+        conditions: &[*mut RestrictInfo],
+    ) -> Self {
+        // SAFETY: the planner's own
+        unsafe {
             let (mut forms, mut clauses, mut tested) = (Vec::new(), Vec::new(), std::ptr::null_mut());
             for &condition in conditions {
                 let clause = (*condition).clause;
                 if pg_sys::contain_subplans(clause.cast()) {
                     continue;
                 }
-                if let Some(form) = recognise(&columns, clause) {
+                if let Some(form) = recognise(columns, clause) {
                     forms.push(form);
                     clauses.push(clause);
                     tested = pg_sys::lappend(tested, condition.cast());
@@ -255,7 +299,7 @@ impl Tested {
             let Some(form) = Form::all(forms) else { return Self::default() };
             let (inner, none) = (pg_sys::JoinType::JOIN_INNER, std::ptr::null_mut());
             let share = pg_sys::clauselist_selectivity(root, tested, (*rel).relid as i32, inner, none);
-            Self { form, clauses, share }
+            Self { own: Vec::new(), form, clauses, share }
         }
     }
 
@@ -306,6 +350,10 @@ pub unsafe extern "C-unwind" fn plan_custom_path(
         for mut finder in elements::<Plan>(plans) {
             // conditions without a row, which are asked above this node as well
             if (*finder).type_ == NodeTag::T_Result && !(*finder).lefttree.is_null() {
+                finder = (*finder).lefttree;
+            }
+            // the rows' addresses are all that is wanted
+            if (*finder).type_ == NodeTag::T_BitmapHeapScan {
                 finder = (*finder).lefttree;
             }
             (*plan).custom_plans = pg_sys::lappend((*plan).custom_plans, finder.cast());

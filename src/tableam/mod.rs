@@ -20,6 +20,7 @@ pub mod lookup;
 mod modify;
 mod partial;
 mod publication;
+pub mod row_pages;
 mod rows;
 mod scan;
 mod slot;
@@ -27,7 +28,7 @@ mod update;
 mod vacuum;
 pub mod vectors;
 
-pub use rows::{OldRow, item_pointer, reference_at, row_version, tid};
+pub use rows::{MOST_ROWS, OldRow, item_pointer, reference_at, row_version, tid};
 
 use crate::error::{Error, SqlState};
 use crate::pg::compat;

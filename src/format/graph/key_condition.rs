@@ -2,6 +2,7 @@
 //!
 //! What passes is a superset of the rows that satisfy the condition from which it was made: see [`crate::format::graph::included`].
 
+use crate::distance::keys::add_within;
 use crate::format::graph::included::{ANY, GREATEST, IncludedShape, LEAST, NONE, NULL, key};
 use crate::format::page::PageBytes;
 
@@ -98,8 +99,12 @@ impl KeyRanges {
     }
 
     /// Whether a key passes.
+    #[inline]
     #[must_use]
     pub fn has(&self, key: u64) -> bool {
+        if let [(first, last)] = self.0[..] {
+            return (first..=last).contains(&key) || key == ANY;
+        }
         let at = self.0.partition_point(|range| range.1 < key);
         key == ANY || self.0.get(at).is_some_and(|range| range.0 <= key)
     }
@@ -143,8 +148,16 @@ impl Condition {
     }
 
     /// Whether the keys of a row pass.
+    #[inline]
     #[must_use]
     pub fn holds(&self, keys: &[u64]) -> bool {
+        match self {
+            Self::Column(column, ranges) => ranges.has(keys[*column]),
+            _ => self.all_hold(keys),
+        }
+    }
+
+    fn all_hold(&self, keys: &[u64]) -> bool {
         match self {
             Self::Column(column, ranges) => ranges.has(keys[*column]),
             Self::All(all) => all.iter().all(|condition| condition.holds(keys)),
@@ -177,10 +190,10 @@ impl Condition {
                 let keys = shape.keys(page, *column);
                 if few.len() <= FEW {
                     for &(first, last) in few {
-                        compare(keys, first, last, places);
+                        add_within(keys, first, last - first, places);
                     }
                     if has_any {
-                        compare(keys, ANY, ANY, places);
+                        add_within(keys, ANY, 0, places);
                     }
                 } else {
                     search(keys, ranges, places);
@@ -224,25 +237,6 @@ fn search(keys: &[[u8; 8]], ranges: &KeyRanges, places: &mut Places) {
             let key = u64::from_le_bytes(*key);
             *word |= u64::from(key != NONE && ranges.has(key)) << i;
         }
-    }
-}
-
-/// Adds the places of the keys from `first` to `last`.
-fn compare(keys: &[[u8; 8]], first: u64, last: u64, places: &mut Places) {
-    let width = last - first;
-    let (words, rest) = keys.as_chunks::<64>();
-    let bits = |keys: &[[u8; 8]]| {
-        let mut bits = 0;
-        for (i, key) in keys.iter().enumerate() {
-            bits |= u64::from(u64::from_le_bytes(*key).wrapping_sub(first) <= width) << i;
-        }
-        bits
-    };
-    for (word, keys) in places.iter_mut().zip(words) {
-        *word |= bits(keys);
-    }
-    if let Some(word) = places.get_mut(words.len()) {
-        *word |= bits(rest);
     }
 }
 

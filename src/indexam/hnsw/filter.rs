@@ -29,6 +29,10 @@ pub trait Conditions {
     fn keys_decide(&self) -> bool {
         false
     }
+    /// What it costs to ask about a row that fails, in nanoseconds.
+    fn cost_of_asking(&self) -> f64 {
+        if self.keys_decide() { PROBED } else { ASKED }
+    }
     /// Rows of the table and the share that satisfies them, by the planner's estimate, and rows that the query wants.
     fn expected(&self) -> Expected;
 }
@@ -195,7 +199,7 @@ impl Filter {
             found: found as f64,
             ef: ef as f64,
             code_bytes: code_bytes as f64,
-            asking: if conditions.keys_decide() { PROBED } else { ASKED },
+            asking: conditions.cost_of_asking(),
             finder: conditions.finder(),
         }
     }

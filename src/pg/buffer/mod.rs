@@ -177,6 +177,16 @@ impl Pinned {
 }
 
 impl Shared {
+    /// Lets go of the lock, and keeps the pin.
+    #[must_use]
+    pub fn unlock(self) -> Pinned {
+        // SAFETY: locked
+        unsafe { raw::LockBuffer(self.0, pg_sys::BUFFER_LOCK_UNLOCK as i32) };
+        let buffer = self.0;
+        std::mem::forget(self);
+        Pinned(buffer)
+    }
+
     /// The page.
     #[must_use]
     pub fn page(&self) -> &PageBytes {

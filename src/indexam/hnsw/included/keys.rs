@@ -116,6 +116,7 @@ impl KeyType {
     }
 
     /// The rank of a value, of which [`key`] makes its key. The value may be stored elsewhere.
+    #[inline]
     #[must_use]
     pub unsafe fn rank(&self, value: Datum) -> u64 {
         /// room for the values at either end that share a key
@@ -135,6 +136,7 @@ impl KeyType {
     }
 
     /// The key of a value, which may be stored elsewhere.
+    #[inline]
     #[must_use]
     pub unsafe fn key(&self, value: Datum) -> u64 {
         // SAFETY: by contract

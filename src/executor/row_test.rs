@@ -1,0 +1,118 @@
+//! Conditions on a table's own columns, tested on its rows as they lie on the pages: the same tests as those of included columns
+//! ([`crate::indexam::hnsw::included::testable`]), of the rows themselves. What passes is a superset of the rows that satisfy the conditions, versions that
+//! nobody sees included.
+
+use crate::format::graph::included::{ANY, NULL};
+use crate::format::graph::{Condition, IncludedColumn};
+use crate::format::store::{SlotNo, Tid};
+use crate::indexam::hnsw::included::keys::KeyType;
+use crate::pg::relation::Rel;
+use crate::tableam::row_pages::{self, RowForm};
+use pgrx::pg_sys;
+use smallvec::SmallVec;
+
+/// Tests of a table's rows.
+pub struct RowTest {
+    rel: pg_sys::Relation,
+    /// the columns that are tested
+    form: RowForm,
+    /// the vectors' column
+    vector: RowForm,
+    kinds: SmallVec<[KeyType; 4]>,
+    keys: SmallVec<[u64; 4]>,
+}
+
+impl RowTest {
+    /// Of these columns of a table that stays open, whose vectors are in column `vector`; `None` where a column has no keys.
+    #[must_use]
+    pub unsafe fn new(rel: pg_sys::Relation, columns: &[i16], vector: i16) -> Option<Self> {
+        // SAFETY: by contract
+        unsafe {
+            let kind = |&number: &i16| KeyType::of(Rel::of(rel).attribute(number).atttypid);
+            let kinds = columns.iter().map(kind).collect::<Option<SmallVec<_>>>()?;
+            let (form, vector) = (RowForm::new(rel, columns), RowForm::new(rel, &[vector]));
+            Some(Self { rel, form, vector, keys: SmallVec::from_elem(ANY, kinds.len()), kinds })
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn passes(&mut self, row: pg_sys::HeapTupleHeader, condition: &Condition) -> bool {
+        let (kinds, keys) = (&self.kinds[..], &mut self.keys[..]);
+        // SAFETY: a row of the table
+        unsafe {
+            self.form.read(row, |column, value| {
+                keys[column] = match value {
+                    Ok(Some(value)) => kinds[column].key(value),
+                    Ok(None) => NULL,
+                    // it is not on the page
+                    Err(()) => ANY,
+                };
+            });
+        }
+        condition.holds(keys)
+    }
+
+    /// Calls `take` with the vectors' slots of all rows that pass.
+    pub unsafe fn slots(&mut self, condition: &Condition, mut take: impl FnMut(SlotNo)) {
+        // SAFETY: by contract of `new`
+        unsafe {
+            Rel::of(self.rel).count_scan();
+            let rel = self.rel;
+            row_pages::each_version(rel, |row| {
+                if self.passes(row, condition)
+                    && let Some(slot) = self.slot(row)
+                {
+                    take(slot);
+                }
+            });
+        }
+    }
+
+    /// The slot of a row's vector.
+    unsafe fn slot(&self, row: pg_sys::HeapTupleHeader) -> Option<SlotNo> {
+        let mut slot = None;
+        // SAFETY: a row of the table
+        unsafe {
+            self.vector.read(row, |_, value| slot = value.ok().flatten().and_then(|value| self.vector.slot(value)))
+        };
+        slot
+    }
+
+    /// Calls `take` with the slots of the vectors of the rows that indexes reach by addresses of a block, or of all of it, as far
+    /// as they pass, if there is a condition.
+    pub unsafe fn slots_in(
+        &mut self,
+        block: u32,
+        offsets: Option<&[u16]>,
+        condition: Option<&Condition>,
+        mut take: impl FnMut(SlotNo),
+    ) {
+        // SAFETY: by contract of `new`
+        unsafe {
+            row_pages::versions_in(self.rel, block, offsets, |row| {
+                if condition.is_none_or(|condition| self.passes(row, condition))
+                    && let Some(slot) = self.slot(row)
+                {
+                    take(slot);
+                }
+            });
+        }
+    }
+
+    /// Whether the row at `at`, which the snapshot sees, may satisfy the conditions.
+    #[must_use]
+    pub unsafe fn may_hold(&mut self, at: Tid, condition: &Condition) -> bool {
+        // SAFETY: by contract of `new`
+        unsafe { row_pages::any_version(self.rel, at, |row| self.passes(row, condition)) }
+    }
+}
+
+/// The columns that conditions read, with what keys their values have; such as have none are left out.
+#[must_use]
+pub unsafe fn columns_of(rel: Rel<'_>, numbers: &[i16]) -> Vec<(i16, IncludedColumn)> {
+    let kept = |&number: &i16| {
+        let known = (number > 0).then(|| KeyType::of(rel.attribute(number).atttypid))??;
+        Some((number, known.column))
+    };
+    numbers.iter().filter_map(kept).collect()
+}
