@@ -9,10 +9,10 @@ INSERT INTO t SELECT i, (hashint4(i) & 2147483647) % 10000, vec(i, 16) FROM gene
 CREATE INDEX t_v ON t USING zvec_hnsw (v);
 ANALYZE t;
 CREATE TABLE q AS SELECT i AS id, vec(i + 70000, 16) AS v FROM generate_series(1, 5) i;
--- in nanoseconds, as src/hnsw/filtering.rs has them, on the average of the queries: rows asked, codes, lists of links, rows that others
--- have found
+-- in nanoseconds, as src/hnsw/filtering.rs has them, on the average of the queries: rows asked, codes, lists of links, rows tested on their
+-- pages, rows that others have found
 CREATE FUNCTION work(condition text, OUT work numeric, OUT strategy text, OUT expected numeric) LANGUAGE plpgsql AS $$
-DECLARE node jsonb; one q; by_table bool;
+DECLARE node jsonb; one q; by_table bool; by_pages bool; tested numeric; asked numeric; failed numeric;
 BEGIN
     work := 0;
     PERFORM set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'on', true);
@@ -22,9 +22,15 @@ BEGIN
         IF node ->> 'Custom Plan Provider' IS DISTINCT FROM 'ZvecGraphScan' THEN RAISE 'another plan: %', node; END IF;
         strategy := node ->> 'Strategy';
         expected := node ->> 'Rows Expected to Qualify';
-        by_table := node -> 'Plans' IS NULL AND strategy LIKE '%known%';
-        work := work + (700 * (node ->> 'Rows Asked')::numeric + 41 * (node ->> 'Codes Compared')::numeric + 41 * (node ->> 'Nodes Passed Through')::numeric
-            + CASE WHEN by_table THEN 50 * 20000 ELSE 160 * (node ->> 'Rows Known to Qualify')::numeric END) / (SELECT count(*) FROM q);
+        -- rows that are asked are tested on their pages before, as far as that can be; where all are tested there, those are far more
+        tested := (node ->> 'Rows Tested on Pages')::numeric;
+        asked := (node ->> 'Rows Asked')::numeric;
+        failed := (node ->> 'Rows Removed When Asked')::numeric;
+        by_pages := tested > asked;
+        by_table := node -> 'Plans' IS NULL AND strategy LIKE '%known%' AND NOT by_pages;
+        work := work + (700 * (asked - failed) + CASE WHEN tested >= asked THEN 150 ELSE 700 END * failed
+            + 41 * (node ->> 'Codes Compared')::numeric + 41 * (node ->> 'Nodes Passed Through')::numeric
+            + CASE WHEN by_pages THEN 7 * tested WHEN by_table THEN 50 * 20000 ELSE 45 * (node ->> 'Rows Known to Qualify')::numeric END) / (SELECT count(*) FROM q);
     END LOOP;
     PERFORM set_config('enable_sort', 'on', true);
 END $$;

@@ -199,6 +199,8 @@ struct Scan {
     bitmap: *mut Option<TidBitmap>,
     /// whether rows may be passed by without a word to the server
     may_pass_by: bool,
+    /// versions of rows that were tested on their pages, since the first loop began
+    tested: u64,
     /// whether the scan is that of the present query
     begun: bool,
     /// the vectors' column
@@ -462,11 +464,12 @@ impl Conditions for Told {
             let node = self.node;
             let ss = &raw mut (*node).custom.ss;
             let slot = (*ss).ss_ScanTupleSlot;
-            if let Some((test, condition)) = self.test()
-                && !test.may_hold(tid, &condition)
-            {
-                (*node).in_slot = Tid::NONE;
-                return false;
+            if let Some((test, condition)) = self.test() {
+                (*node).tested += 1;
+                if !test.may_hold(tid, &condition) {
+                    (*node).in_slot = Tid::NONE;
+                    return false;
+                }
             }
             let holds = (*node).rows.fetches(ss, tid, slot) && boundary(|| table_rows::satisfies(ss, slot));
             (*node).in_slot = if holds { tid } else { Tid::NONE };
@@ -520,7 +523,7 @@ impl Conditions for Told {
         let by_table = self.is_tested() && matches!(self.finder(), Finder::Table(_));
         if by_table && let Some((test, condition)) = self.test() {
             // SAFETY: between the node's beginning and its end
-            unsafe { test.slots(&condition, take) }
+            unsafe { (*self.node).tested += test.slots(&condition, take) }
             return true;
         }
         // SAFETY: between the node's beginning and its end; the subplan scans the same table
@@ -679,8 +682,8 @@ unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
         let expected = (*node).private.expected;
         let number = |label: &CStr, value: f64| table_rows::show_number(label, value, es);
         number(c"Rows Expected to Qualify", expected.rows * expected.share);
-        number(c"Rows Known to Qualify", counts.found as f64);
         let each = [
+            (c"Rows Known to Qualify", counts.found),
             (c"Graphs Searched", counts.searched),
             (c"Nodes Expanded", counts.work.expanded),
             (c"Nodes Passed Through", counts.work.passed),
@@ -689,6 +692,7 @@ unsafe fn explain_work(node: *mut Scan, es: *mut ExplainState) {
             (c"Exact Distances", counts.exact),
             (c"Keys Compared", counts.probed + counts.keys),
             (c"Rows Removed by Keys", counts.failed_keys),
+            (c"Rows Tested on Pages", (*node).tested),
             (c"Rows Asked", counts.asked),
             (c"Rows Removed When Asked", counts.failed),
             (c"Vectors Not Visible", counts.hidden),

@@ -52,13 +52,15 @@ impl RowTest {
         condition.holds(keys)
     }
 
-    /// Calls `take` with the vectors' slots of all rows that pass.
-    pub unsafe fn slots(&mut self, condition: &Condition, mut take: impl FnMut(SlotNo)) {
+    /// Calls `take` with the vectors' slots of all rows that pass. Returns how many were tested, every version counted.
+    pub unsafe fn slots(&mut self, condition: &Condition, mut take: impl FnMut(SlotNo)) -> u64 {
+        let mut tested = 0;
         // SAFETY: by contract of `new`
         unsafe {
             Rel::of(self.rel).count_scan();
             let rel = self.rel;
             row_pages::each_version(rel, |row| {
+                tested += 1;
                 if self.passes(row, condition)
                     && let Some(slot) = self.slot(row)
                 {
@@ -66,6 +68,7 @@ impl RowTest {
                 }
             });
         }
+        tested
     }
 
     /// The slot of a row's vector.

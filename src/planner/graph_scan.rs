@@ -89,10 +89,11 @@ unsafe fn is_of_vectors(condition: *mut RestrictInfo, index: *mut IndexOptInfo) 
 
 /// Whether rows may be asked about the conditions before their turn: asked twice, they answer the same, they have no queries of
 /// their own, which would show and might not, and to ask costs no more than to look a row up.
-unsafe fn may_be_asked(rel: &RelOptInfo) -> bool {
+unsafe fn may_be_asked(rel: &RelOptInfo, path: &Path) -> bool {
     // SAFETY: the planner's own
     unsafe {
-        let mut conditions = elements::<RestrictInfo>(rel.baserestrictinfo);
+        let of_joins = path.param_info.as_ref().map_or(std::ptr::null_mut(), |info| info.ppi_clauses);
+        let mut conditions = elements::<RestrictInfo>(rel.baserestrictinfo).chain(elements::<RestrictInfo>(of_joins));
         rel.baserestrictcost.per_tuple <= LOOKED_UP * pg_sys::cpu_tuple_cost
             && !conditions.any(|condition| {
                 let clause = (*condition).clause.cast();
@@ -146,8 +147,12 @@ unsafe fn add(root: *mut PlannerInfo, rel: *mut RelOptInfo, graph: *mut IndexPat
         if !conditions.any(|condition| !known.contains(&condition) && !is_of_vectors(condition, index)) {
             return;
         }
+        // bounds are of the table alone, as the planner makes them
+        if !(*graph).path.param_info.is_null() && !bounds.is_empty() {
+            return;
+        }
         let Some(scan) = ScanCost::of(root, graph) else { return };
-        let may_be_asked = may_be_asked(&*rel);
+        let may_be_asked = may_be_asked(&*rel, &(*graph).path);
         let finder = if may_be_asked { finder(rel, &(*graph).path) } else { None };
         let wanted: Vec<*mut RestrictInfo> = elements::<RestrictInfo>((*index).indrestrictinfo)
             .filter(|&condition| !known.contains(&condition) && !is_of_vectors(condition, index))
@@ -218,9 +223,8 @@ unsafe fn set_costs(path: &mut Path, scan: &ScanCost, finding: Option<f64>, limi
         let begins = finding + (rows * code).min(2.0 * startup) + scan.nulls_first;
         let ends = begins + rows * each;
         if of_share(begins, ends) < of_share(startup, total) {
-            path.startup_cost = begins;
+            (path.startup_cost, path.total_cost) = (begins, ends);
         }
-        path.total_cost = path.total_cost.min(ends).max(path.startup_cost);
     }
 }
 

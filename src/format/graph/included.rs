@@ -251,9 +251,11 @@ impl IncludedShape {
     }
 }
 
+/// Read at once: a page that is looked at without a lock may be changed meanwhile, and what is aligned is changed at once.
 #[inline]
 fn u64_at(page: &PageBytes, at: usize) -> u64 {
-    u64::from(u32_at(page, at)) | u64::from(u32_at(page, at + 4)) << 32
+    let (whole, _) = page[at..].as_chunks();
+    u64::from_le_bytes(whole[0])
 }
 
 #[cfg(test)]

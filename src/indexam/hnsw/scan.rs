@@ -16,7 +16,7 @@
 //! what was returned. What the search does not reach even so comes from the map.
 
 use crate::bitset::Bitset;
-use crate::format::graph::{Entry, MapPlace};
+use crate::format::graph::{Area, Entry, MapPlace, Shape};
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::beam::{Accept, Limits};
@@ -434,12 +434,35 @@ impl GraphScan {
         self.begin_known(conditions);
     }
 
+    /// What share of the slots that are known lead to a vector in the index, by some of them: others are of rows that are gone.
+    fn share_in_graphs(&self) -> f64 {
+        /// places of slots that are looked at, and how far from each
+        const PLACES: u32 = 64;
+        const FAR: u32 = 256;
+        let (mut looked_at, mut led) = (0_u32, 0_u32);
+        for graph in self.index.graphs() {
+            let Some(positions) = self.filter.among.of(graph.map.page.tag) else { continue };
+            let all = graph.map.page.area(Area::Map).pages() * Shape::MAP.per_page;
+            let every = (all / PLACES).max(1);
+            for start in (0..all).step_by(every as usize) {
+                let mut first = None;
+                positions.each_in(start..start + every.min(FAR), |position| {
+                    first.get_or_insert(position);
+                });
+                let known = first.and_then(|position| graph.place(position));
+                looked_at += u32::from(first.is_some());
+                led += u32::from(known.is_some_and(|known| known.place != MapPlace::None));
+            }
+        }
+        if looked_at == 0 { 1.0 } else { (f64::from(led) / f64::from(looked_at)).max(0.01) }
+    }
+
     /// Begins with the rows that are known to satisfy the conditions.
     fn begin_known(&mut self, conditions: &mut dyn Conditions) {
         let Some(numbers) = self.query.as_ref().map(VectorQuery::numbers) else { return };
         let code_bytes = usize::from(self.column.dims);
         let known = self.filter.known(conditions, self.width.ef, self.width.ef, code_bytes, self.returned);
-        let (_, way) = known.cost_of_ordering(self.filter.count as f64);
+        let (_, way) = known.cost_of_ordering(self.filter.count as f64 * self.share_in_graphs());
         self.filter.strategy = if way == Way::Listed { Strategy::Listed } else { Strategy::Among };
         self.counts.ways[if way == Way::Listed { 2 } else { 1 }] += 1;
         for graph in self.index.graphs() {
