@@ -11,7 +11,7 @@
 //! Which rows satisfy the conditions becomes known by a scan of the table, or of other indexes: whether that is worth while is
 //! told by what it costs and by what going on as before will cost, which follows from the share of those rows that did
 //! among the rows that were asked. The planner's estimate counts as much as [`WEIGHT`] rows that were asked, so it decides
-//! how a scan begins and is soon outvoted where it is wrong. It never decides alone to scan the whole table: to ask a few rows
+//! how a scan begins and is soon outvoted where it is wrong. It decides alone to scan the whole table only where that costs no more than a search: to ask a few rows
 //! first costs next to nothing beside that. Other indexes are let find as many rows as they were expected to, or as cost no more
 //! than a search.
 //!
@@ -171,7 +171,8 @@ impl Known {
     #[must_use]
     pub fn is_to_find_first(&self) -> bool {
         let is_cheap = match self.finder {
-            Finder::Table(_) => false,
+            // whatever the truth is, no more than twice a search
+            Finder::Table(cost) => cost <= self.search(),
             Finder::Indexes(share, each) => share.max(self.share) * self.rows <= self.at_first(each),
             Finder::Nobody | Finder::Columns(_) => true,
         };
