@@ -48,6 +48,21 @@ done
 zvec_result $? "frozen: nor is one that changes meanwhile ($passes passes)"
 psql -Xqc "DROP TABLE moved"
 
+# Where the table is so old that the heap's VACUUM takes the brakes off, the pass over the slots, which comes first, takes none either.
+psql -Xq -c "CREATE TABLE slow (id int, e zvec(1)) USING zvec" -c "INSERT INTO slow SELECT i, ARRAY[i]::zvec FROM generate_series(1, 60000) i"
+brakes() {
+    psql -Xq -c "SET vacuum_failsafe_age = 0" -c "SET vacuum_cost_delay = 100" -c "SET vacuum_cost_limit = 1" -c "SET statement_timeout = '8s'" \
+        -c "VACUUM (FREEZE) slow" 2>&1 | grep -o '^ERROR: .*\|^WARNING:  bypassing nonessential maintenance of table "[a-z.]*slow"'
+}
+[ "$(brakes)" = "ERROR:  canceling statement due to statement timeout" ]
+zvec_result $? "frozen: a VACUUM with brakes takes its time among the slots"
+psql -Xq -c "UPDATE pg_class SET relfrozenxid = ((txid_current() + 4294967296 - 200000) % 4294967296)::text::xid WHERE relname = 'slow'"
+[ "$(brakes)" = 'WARNING:  bypassing nonessential maintenance of table "postgres.public.slow"' ]
+zvec_result $? "frozen: in the failsafe there are no brakes"
+is "SELECT age(relfrozenxid) < 100 FROM pg_class WHERE relname = 'slow'" t && says_nothing "SELECT * FROM zvec_check('slow')"
+zvec_result $? "frozen: ... and the table is frozen then"
+psql -Xqc "DROP TABLE slow"
+
 # had relfrozenxid advanced without the slots
 psql -Xqc "INSERT INTO old SELECT i, 1, g(i, 1) FROM generate_series(1001, 1100) i"
 is "BEGIN; UPDATE pg_class SET relfrozenxid = (txid_current() % 4294967296)::text::xid WHERE relname = 'old';

@@ -548,7 +548,29 @@ CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN NEW.seen :=
 CREATE TRIGGER see BEFORE INSERT ON mark FOR EACH ROW EXECUTE FUNCTION see();
 ALTER TABLE mark ENABLE ALWAYS TRIGGER see;
 SQL
+# streams buffered|immediate, of PostgreSQL 18: from when on the publisher sends changes of a transaction that has not ended: from the limit
+# of its memory on, or from the first. 18 has a fault, with heap tables as with these (design/logical-decoding.md): where that limit is met
+# by a transaction that has been rolled back by then, its savepoint is taken back at the subscriber, too, which knows nothing of it, and
+# whose worker crashes if nothing was streamed to it before. So to a worker that is new changes are sent at once, which leads past the fault.
+streams() {
+    [ "$(zvec_version)" -lt 18 ] ||
+        here -o /dev/null -c "ALTER SYSTEM SET debug_logical_replication_streaming = $1" -c "SELECT pg_reload_conf(), pg_sleep(0.2)"
+}
+streamed="SELECT coalesce(sum(stream_txns), 0) FROM pg_stat_replication_slots WHERE slot_name = 's'"
+if [ "$(zvec_version)" -ge 18 ]; then
+    before=$(here -At -d pub -c "$streamed")
+    streams immediate
+    for ((n = 0; n < 100; n++)); do
+        here -d pub -c "UPDATE b SET note = 'at once $n' WHERE id < 10"
+        sleep 0.1
+        [ "$(here -At -d pub -c "$streamed")" -le "$before" ] || break
+    done
+    [ $n -lt 100 ]
+    zvec_result $? "logical: changes are streamed at once"
+    agree "... and arrive"
+fi
 for round in 1 2 3 4; do
+    streams buffered
     pids=()
     for session in 1 2 3; do
         here -d pub -c "CALL churn(0.$seed$round$session, clock_timestamp() + interval '4 seconds')" >"$ZVEC_SCRATCH/churn.$session" 2>&1 &
@@ -557,6 +579,7 @@ for round in 1 2 3 4; do
     here -d pub -c "CALL mark(clock_timestamp() + interval '4 seconds')" >"$ZVEC_SCRATCH/churn.4" 2>&1 &
     pids+=($!)
     sleep 1
+    [ $round = 3 ] || streams immediate
     case $round in
     1) here -o /dev/null -c "SELECT pg_terminate_backend(pid) FROM pg_stat_replication" ;;
     2) zvec_stop there immediate && zvec_start there ;;
@@ -572,6 +595,7 @@ for round in 1 2 3 4; do
     [ "$wrong" = 0 ] || { there -d sub -c "SELECT * FROM mark WHERE seen IS DISTINCT FROM digest LIMIT 3"; echo "$wrong of $seen" && false; }
     zvec_result $? "logical: ... and the subscriber was right at each place of the log"
 done
+streams buffered
 [ "$seen" -ge 8 ]
 zvec_result $? "logical: there were such places"
 there -d sub -c "DROP SUBSCRIPTION s" 2>/dev/null

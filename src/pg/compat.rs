@@ -521,6 +521,25 @@ pub unsafe fn vacuum_delay_point() {
     }
 }
 
+/// Whether the open table has become so old that VACUUM is to freeze it without a rest (`vacuum_failsafe_age`).
+pub unsafe fn is_failsafe_due(rel: pg_sys::Relation) -> bool {
+    // SAFETY: rel is open; a look at shared state and settings
+    unsafe {
+        let (relfrozenxid, relminmxid) = ((*(*rel).rd_rel).relfrozenxid, (*(*rel).rd_rel).relminmxid);
+        if relfrozenxid == pg_sys::InvalidTransactionId {
+            return false;
+        }
+        #[cfg(feature = "pg15")]
+        return pg_sys::vacuum_xid_failsafe_check(relfrozenxid, relminmxid);
+        #[cfg(not(feature = "pg15"))]
+        return pg_sys::vacuum_xid_failsafe_check(&pg_sys::VacuumCutoffs {
+            relfrozenxid,
+            relminmxid,
+            ..Default::default()
+        });
+    }
+}
+
 /// Lets ANALYZE rest, or be cancelled.
 pub unsafe fn analyze_delay_point() {
     // SAFETY: for the backend's first thread

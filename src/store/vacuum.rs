@@ -47,11 +47,12 @@ impl World for Outside<'_> {
 }
 
 impl Store<'_> {
-    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon; `dropped` tells
+    /// Frees, tidies and freezes slots. `oldest_xmin` is a horizon; `begin` is called before each segment; `dropped` tells
     /// whether a column was dropped (its vectors are unreachable); `row` tells what a row address leads to.
     pub unsafe fn reclaim(
         &self,
         oldest_xmin: u32,
+        begin: &dyn Fn(),
         dropped: &dyn Fn(i16) -> bool,
         row: &mut dyn FnMut(Tid, SlotNo, Generation) -> RowVersion,
     ) -> Reclaimed {
@@ -62,6 +63,7 @@ impl Store<'_> {
         unsafe {
             self.refresh();
             for segment in self.segments() {
+                begin();
                 let segment = self.refresh_segment(&segment);
                 let unreachable = dropped(segment.page.attnum);
                 let mut lowest_free = None;

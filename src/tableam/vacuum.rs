@@ -131,7 +131,8 @@ unsafe fn slots(rel: Relation, toast: pg_sys::Oid, horizon: u32) -> Reclaimed {
         }
         let dropped = |attnum: i16| !columns.iter().any(|&column| column as i16 + 1 == attnum);
         let attnum_of = |slot: crate::format::store::SlotNo| store.segment_of(slot).map(|s| s.page.attnum);
-        let done = store.reclaim(horizon, &dropped, &mut |at, slot, generation| match attnum_of(slot) {
+        let begin = || take_brakes_off(rel);
+        let done = store.reclaim(horizon, &begin, &dropped, &mut |at, slot, generation| match attnum_of(slot) {
             Some(attnum) => row_version(rel, at, attnum, slot, generation),
             None => crate::store::RowVersion::Gone { removed: 0 },
         });
@@ -140,6 +141,17 @@ unsafe fn slots(rel: Relation, toast: pg_sys::Oid, horizon: u32) -> Reclaimed {
             pg_sys::CacheInvalidateRelcache(toast.raw());
         }
         done
+    }
+}
+
+/// Lets the pass go on without rests where the heap's VACUUM will find that its failsafe is due.
+unsafe fn take_brakes_off(rel: Relation) {
+    // SAFETY: rel is open; counters of this process
+    unsafe {
+        if pg_sys::VacuumCostActive && compat::is_failsafe_due(rel) {
+            pg_sys::VacuumCostActive = false;
+            pg_sys::VacuumCostBalance = 0;
+        }
     }
 }
 
