@@ -26,6 +26,7 @@ class Searcher:
     ask: Callable
     set_ef: Optional[Callable] = None
     close: Callable = lambda: None
+    pid: int = 0
 
 
 class Missing(Exception):
@@ -40,6 +41,8 @@ class SqlEngine:
     exact = False
     tuned = False
     extension, type, table_am, index_am, ef_setting = "pg_zvec", "zvec", "zvec", None, None
+    # whether the index can have further columns included
+    includes = False
     # settings of a session that searches, where the index is what is measured
     forced = ()
 
@@ -88,8 +91,8 @@ class SqlEngine:
     def operator_class(self):
         return f"{self.type}_{self.data.metric}_ops"
 
-    def build(self, threads):
-        """Builds the index anew; returns seconds, None without an index."""
+    def build(self, threads, include=None):
+        """Builds the index anew, with a column included perhaps; returns seconds, None without an index."""
         if not self.index_am:
             return None
         with self.server.session() as s:
@@ -100,7 +103,7 @@ class SqlEngine:
             options = self.index_options()
             began = time.perf_counter()
             s.run(f"CREATE INDEX {self.index()} ON {self.table} USING {self.index_am} (v {self.operator_class()})"
-                  + (f" WITH ({options})" if options else ""))  # fmt: skip
+                  + (f" INCLUDE ({include})" if include else "") + (f" WITH ({options})" if options else ""))  # fmt: skip
             seconds = time.perf_counter() - began
             s.run("CHECKPOINT")
             s.run(f"ANALYZE {self.table}")
@@ -119,7 +122,31 @@ class SqlEngine:
         def set_ef(ef):
             session.run(f"SET {self.ef_setting} = {ef}")
 
-        return Searcher(lambda i: ask(parameters[i]), set_ef if self.tuned else None, session.close)
+        pid = session.connection.info.backend_pid
+        return Searcher(lambda i: ask(parameters[i]), set_ef if self.tuned else None, session.close, pid)
+
+    def lateral(self, queries, settings=()):
+        """A function that searches for all of `queries` in one statement, among the rows that its argument keeps, and
+        returns the seconds; with a close."""
+        session, table = Session(self.server.conninfo, settings), f"{self.table}_queries"
+        session.run(f"DROP TABLE IF EXISTS {table}")
+        session.run(f"CREATE TABLE {table} (id int, cat int, v {self.type}({self.data.dims}))")
+        session.load(table, queries)
+        session.run(f"VACUUM ANALYZE {table}")
+
+        def search(where):
+            one = self.query(where, "q.v").replace("ORDER BY v", f"ORDER BY {self.table}.v")
+            one = one.replace("SELECT id", f"SELECT {self.table}.id").replace(" cat ", f" {self.table}.cat ")
+            began = time.perf_counter()
+            session.run(f"SELECT count(*) FROM {table} AS q CROSS JOIN LATERAL ({one}) AS found")
+            return time.perf_counter() - began
+
+        def close():
+            session.run(f"DROP TABLE {table}")
+            session.close()
+
+        search.close = close
+        return search
 
     def plan(self, where=None, settings=()):
         """The plan of a search, its lines joined, as a free planner makes it."""
@@ -195,6 +222,7 @@ class ZvecFlat(Indexed):
 
 
 class ZvecHnsw(Indexed):
+    includes = True
     name, title, index_am, tuned, ef_setting = "zvec_hnsw", "zvec table, zvec_hnsw", "zvec_hnsw", True, "zvec.ef_search"
 
     def build_settings(self, threads):

@@ -33,7 +33,7 @@ BEGIN
         by_table := node -> 'Plans' IS NULL AND strategy LIKE '%known%' AND NOT by_pages;
         work := work + (700 * (asked - failed) + CASE WHEN tested >= asked THEN 150 ELSE 700 END * failed
             + 41 * (node ->> 'Codes Compared')::numeric + 41 * (node ->> 'Nodes Passed Through')::numeric
-            + CASE WHEN by_pages THEN 7 * tested WHEN by_table THEN 50 * 20000 ELSE 45 * (node ->> 'Rows Known to Qualify')::numeric END) / (SELECT count(*) FROM q);
+            + CASE WHEN by_pages THEN 9 * tested WHEN by_table THEN 50 * 20000 ELSE 45 * (node ->> 'Rows Known to Qualify')::numeric END) / (SELECT count(*) FROM q);
     END LOOP;
     PERFORM set_config('enable_sort', 'on', true);
 END $$;

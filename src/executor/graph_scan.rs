@@ -25,6 +25,7 @@ use crate::pg::raw;
 use crate::pg::relation::{Rel, plain_name_of};
 use crate::tableam::MOST_ROWS;
 use crate::tableam::lookup::vector_in;
+use crate::tableam::row_pages::Addresses;
 use crate::tableam::vectors::VectorValue;
 use crate::vector::check_same_dims;
 use pgrx::PgMemoryContexts;
@@ -32,6 +33,7 @@ use pgrx::pg_sys::{
     self, CustomExecMethods, CustomScan, CustomScanMethods, CustomScanState, EState, ExplainState, List, Node, NodeTag,
     PlanState, ScanState, TupleTableSlot,
 };
+use smallvec::SmallVec;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -107,7 +109,7 @@ pub struct Private {
 }
 
 /// Where the numbers of the columns that are tested begin in the list. The words of [`testable::Form`] follow.
-const COLUMNS_AT: usize = 17;
+const TESTED_AT: usize = 17;
 
 impl Private {
     /// As a list, with the table's own columns that are tested, and how columns are tested ([`testable::Form::words`]), if any are.
@@ -233,7 +235,7 @@ pub unsafe extern "C-unwind" fn begin_custom_scan(node: *mut CustomScanState, es
         let plan = &*(*node).ss.ps.plan.cast::<CustomScan>();
         (*own).private = Private::of(plan);
         (*own).given = table_rows::prepare(node, estate, ((*own).private.bounds, (*own).private.comparands));
-        let numbers = COLUMNS_AT..(*plan.custom_private).length as usize;
+        let numbers = TESTED_AT..(*plan.custom_private).length as usize;
         let mut numbers = numbers.map(|at| (*(*plan.custom_private).elements.add(at)).int_value);
         let columns = numbers.by_ref().take((*own).private.own).map(|column| column as i16).collect();
         let keys = Keys { test: None, own: columns, words: numbers.collect(), condition: None };
@@ -361,6 +363,9 @@ unsafe fn forget(node: *mut Scan, scan: &mut GraphScan) {
     }
 }
 
+/// So many blocks are looked at together.
+const TOGETHER: usize = 16;
+
 /// The node's conditions, as its scan may ask about them.
 struct Told {
     node: *mut Scan,
@@ -406,47 +411,54 @@ impl Told {
             let Keys { test, condition, own, .. } = &mut *(*node).keys;
             let (Some(test), Some(addresses)) = (test, bitmap.as_mut()) else { return true };
             let condition = condition.as_deref().filter(|_| !own.is_empty());
-            let (mut found, mut offsets) = (0, Vec::new());
-            while found < most {
+            let (mut found, mut offsets, mut blocks) = (0, Vec::new(), Vec::with_capacity(TOGETHER));
+            let mut is_at_end = false;
+            while found < most && !is_at_end {
                 pgrx::check_for_interrupts!();
-                let Some((block, are_known)) = addresses.next(&mut offsets) else {
-                    if let Some(bitmap) = bitmap.take() {
-                        bitmap.end();
+                blocks.clear();
+                while blocks.len() < TOGETHER && !is_at_end {
+                    match addresses.next(&mut offsets) {
+                        Some((block, true)) => blocks.push((block, Some(SmallVec::from_slice(&offsets)))),
+                        Some((block, false)) => blocks.push((block, None)),
+                        None => is_at_end = true,
                     }
-                    return true;
-                };
+                }
                 let take = |slot| {
                     found += 1;
                     take(slot);
                 };
-                let offsets = are_known.then_some(offsets.as_slice());
                 if may_pass_by {
-                    test.slots_in(block, offsets, condition, take);
+                    test.slots_at(&blocks, condition, take);
                 } else {
-                    self.look_up(block, offsets, take);
+                    self.look_up(&blocks, take);
                 }
             }
-            false
+            if is_at_end && let Some(bitmap) = bitmap.take() {
+                bitmap.end();
+            }
+            is_at_end
         }
     }
 
-    /// Hands the slots of the vectors of the rows at addresses of a block, or of all of it, to `take`, as the server looks rows up.
-    unsafe fn look_up(&self, block: u32, offsets: Option<&[u16]>, mut take: impl FnMut(SlotNo)) {
+    /// Hands the slots of the vectors of the rows at addresses to `take`, as the server looks rows up.
+    unsafe fn look_up(&self, blocks: &[Addresses], mut take: impl FnMut(SlotNo)) {
         // SAFETY: between the node's beginning and its end
         unsafe {
             let node = self.node;
             let ss = &raw mut (*node).custom.ss;
             let slot = (*ss).ss_ScanTupleSlot;
-            let mut take = |offset| {
+            let mut take = |block, offset| {
                 if (*node).rows.fetches(ss, Tid { block, offset }, slot)
                     && let Some(found) = vector_in(slot, (*node).vector)
                 {
                     take(found);
                 }
             };
-            match offsets {
-                Some(offsets) => offsets.iter().copied().for_each(&mut take),
-                None => (1..=MOST_ROWS as u16).for_each(&mut take),
+            for &(block, ref offsets) in blocks {
+                match offsets {
+                    Some(offsets) => offsets.iter().for_each(|&offset| take(block, offset)),
+                    None => (1..=MOST_ROWS as u16).for_each(|offset| take(block, offset)),
+                }
             }
         }
     }

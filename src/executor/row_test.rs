@@ -7,7 +7,7 @@ use crate::format::graph::{Condition, IncludedColumn};
 use crate::format::store::{SlotNo, Tid};
 use crate::indexam::hnsw::included::keys::KeyType;
 use crate::pg::relation::Rel;
-use crate::tableam::row_pages::{self, RowForm};
+use crate::tableam::row_pages::{self, Addresses, RowForm};
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 
@@ -81,18 +81,16 @@ impl RowTest {
         slot
     }
 
-    /// Calls `take` with the slots of the vectors of the rows that indexes reach by addresses of a block, or of all of it, as far
-    /// as they pass, if there is a condition.
-    pub unsafe fn slots_in(
+    /// Calls `take` with the slots of the vectors of the rows that indexes reach by addresses, as far as they pass, if there is a condition.
+    pub unsafe fn slots_at(
         &mut self,
-        block: u32,
-        offsets: Option<&[u16]>,
+        blocks: &[Addresses],
         condition: Option<&Condition>,
         mut take: impl FnMut(SlotNo),
     ) {
         // SAFETY: by contract of `new`
         unsafe {
-            row_pages::versions_in(self.rel, block, offsets, |row| {
+            row_pages::versions_at(self.rel, blocks, |row| {
                 if condition.is_none_or(|condition| self.passes(row, condition))
                     && let Some(slot) = self.slot(row)
                 {

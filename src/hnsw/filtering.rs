@@ -31,7 +31,7 @@ pub const KEY: f64 = 1.0;
 /// The same of a row on the table's pages, of which most fail.
 pub const TESTED: f64 = 150.0;
 /// A row on the table's pages that is tested there, one after the other, with what its page costs.
-pub const ROW: f64 = 7.0;
+pub const ROW: f64 = 9.0;
 /// A row that other indexes have led to, asked by the server's executor.
 pub const LED_TO: f64 = 160.0;
 /// The same, of which nothing but the vector's slot is looked at.

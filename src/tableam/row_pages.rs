@@ -6,12 +6,14 @@
 //! under a lock, and nobody moves a row while its page is pinned by others.
 
 use crate::format::store::{SlotNo, Tid};
-use crate::pg::buffer::{self, Pinned};
+use crate::pg::buffer::hints::hints_of;
+use crate::pg::buffer::{self, Pinned, optimistic};
 use crate::pg::compat;
 use crate::pg::relation::Rel;
 use crate::tableam::rows::MOST_ROWS;
 use crate::tableam::vectors;
 use pgrx::pg_sys::{self, Datum, HeapTupleHeader};
+use smallvec::SmallVec;
 use std::mem::MaybeUninit;
 
 struct Attribute {
@@ -294,22 +296,36 @@ pub unsafe fn each_version(rel: pg_sys::Relation, mut see: impl FnMut(HeapTupleH
     }
 }
 
-/// Calls `see` with the versions that indexes reach by the addresses of a block, or with all of it.
-pub unsafe fn versions_in(
-    rel: pg_sys::Relation,
-    block: u32,
-    offsets: Option<&[u16]>,
-    mut see: impl FnMut(HeapTupleHeader),
-) {
-    // SAFETY: open; the block is there, or an error is raised
+/// Addresses of rows in a block; none where all of it may be meant.
+pub type Addresses = (u32, Option<SmallVec<[u16; 6]>>);
+
+/// Calls `see` with the versions that indexes reach by these addresses, a few blocks at the most: their pages are pinned together,
+/// so that the processor loads rows of one while others are looked up.
+pub unsafe fn versions_at(rel: pg_sys::Relation, blocks: &[Addresses], mut see: impl FnMut(HeapTupleHeader)) {
+    // SAFETY: open; the blocks are there, or an error is raised
     unsafe {
-        let page = Page::of(buffer::read(Rel::of(rel), block));
-        let Some(offsets) = offsets else { return page.each(&mut see) };
-        for &offset in offsets {
-            page.any_of_chain(offset, |row| {
-                see(row);
-                false
-            });
+        let table = Rel::of(rel);
+        let hints = hints_of(table);
+        for &(block, _) in blocks {
+            optimistic::prefetch(hints.get_any(block), 0, 64);
+        }
+        let mut pages = Vec::with_capacity(blocks.len());
+        for (block, offsets) in blocks {
+            let page = Page::of(buffer::read(table, *block));
+            offsets.iter().flatten().filter_map(|&offset| page.pointer(offset)).for_each(|first| page.prefetch(first));
+            pages.push(page);
+        }
+        for ((_, offsets), page) in blocks.iter().zip(pages) {
+            let Some(offsets) = offsets else {
+                page.each(&mut see);
+                continue;
+            };
+            for &offset in offsets {
+                page.any_of_chain(offset, |row| {
+                    see(row);
+                    false
+                });
+            }
         }
     }
 }
