@@ -190,25 +190,40 @@ impl Accumulator {
     #[inline]
     #[must_use]
     pub fn is_beyond(&self, bound: f64) -> bool {
-        // a square root is rounded by far less than this
-        const MARGIN: f64 = 1.0 + 1e-12;
-        self.metric == Metric::L2 && total(&self.sums) > bound * bound * MARGIN
+        is_beyond(self.metric, total(&self.sums), bound)
     }
 
     /// The distance over everything that was added.
     #[inline]
     #[must_use]
     pub fn finish(&self) -> f64 {
-        let sum = total(&self.sums);
-        match self.metric {
-            Metric::L2 => sum.sqrt(),
-            Metric::L1 => sum,
-            // Not -sum, which would answer -0 for orthogonal vectors.
-            Metric::InnerProduct => 0.0 - sum,
-            Metric::Cosine => cosine_distance(sum, self.query_squared, total(&self.squares)),
-            Metric::Hamming | Metric::Jaccard => f64::NAN,
-        }
+        let squares = if self.metric == Metric::Cosine { total(&self.squares) } else { 0.0 };
+        distance_of(self.metric, total(&self.sums), squares, self.query_squared)
     }
+}
+
+/// The distance from what was added up: the sum of the metric's own terms, the stored vector's squares and the query's (cosine).
+#[inline(always)]
+#[must_use]
+pub fn distance_of(metric: Metric, sum: f64, squares: f64, query_squared: f64) -> f64 {
+    match metric {
+        Metric::L2 => sum.sqrt(),
+        Metric::L1 => sum,
+        // Not -sum, which would answer -0 for orthogonal vectors.
+        Metric::InnerProduct => 0.0 - sum,
+        Metric::Cosine => cosine_distance(sum, query_squared, squares),
+        Metric::Hamming | Metric::Jaccard => f64::NAN,
+    }
+}
+
+/// Whether the distance from `sum`, the sum of the metric's own terms, is surely greater than `bound`; false where that takes
+/// computing it.
+#[inline(always)]
+#[must_use]
+pub fn is_beyond(metric: Metric, sum: f64, bound: f64) -> bool {
+    // a square root is rounded by far less than this
+    const MARGIN: f64 = 1.0 + 1e-12;
+    metric == Metric::L2 && sum > bound * bound * MARGIN
 }
 
 /// The sum of all lanes.
@@ -225,6 +240,20 @@ fn total(sums: &Sums) -> f64 {
     halves[0]
 }
 
+/// As [`total`], by name: left to the compiler, the sums that it is made of are taken apart in the loop that adds them up.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn total_avx512(sums: &Sums) -> f64 {
+    use std::arch::x86_64::*;
+    // SAFETY: as many doubles are read as there are
+    let (low, high) = unsafe { (_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(LANES / 2))) };
+    let eight = _mm512_add_pd(low, high);
+    let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
+    let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+    _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+}
+
 /// Has the processor fetch the line at `address`: a hint, which touches no memory.
 #[inline(always)]
 fn fetch(address: usize) {
@@ -236,6 +265,15 @@ fn fetch(address: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
+}
+
+/// The same for `len` bytes from `ahead` on; 0 is for none.
+#[inline(always)]
+pub fn fetch_lines(ahead: usize, len: usize) {
+    const LINE: usize = 64;
+    if ahead != 0 {
+        (0..len).step_by(LINE).for_each(|at| fetch(ahead + at));
+    }
 }
 
 const PORTABLE: u8 = Instructions::Portable as u8;
@@ -267,6 +305,47 @@ fn add_up_avx512<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored:
 #[target_feature(enable = "avx2,f16c")]
 fn add_up_avx2<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     add_up::<AVX2, Q, S>(sum, query, stored, ahead);
+}
+
+/// The sums of a whole vector, as [`Accumulator::add_fetching`] adds them up: the metric's own terms, and squares (cosine). They stay in
+/// registers.
+#[inline]
+#[must_use]
+pub fn sums_of_whole<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    debug_assert_eq!(query.len(), stored.len());
+    #[cfg(target_arch = "x86_64")]
+    match allowed() {
+        // SAFETY: the CPU has the features
+        Instructions::Avx512 => return unsafe { whole_avx512(metric, query, stored, ahead) },
+        // SAFETY: as above
+        Instructions::Avx2 => return unsafe { whole_avx2(metric, query, stored, ahead) },
+        Instructions::Portable => {}
+    }
+    whole_by::<PORTABLE, _, _>(metric, query, stored, ahead)
+}
+
+#[inline(always)]
+fn whole_by<const I: u8, Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    let mut sum = Accumulator::with_query_squared(metric, 0.0);
+    add_up::<I, Q, S>(&mut sum, query, stored, ahead);
+    #[cfg(target_arch = "x86_64")]
+    if I == AVX512 {
+        // SAFETY: the caller's instruction set
+        return unsafe { (total_avx512(&sum.sums), total_avx512(&sum.squares)) };
+    }
+    (total(&sum.sums), total(&sum.squares))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,f16c")]
+fn whole_avx512<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    whole_by::<AVX512, Q, S>(metric, query, stored, ahead)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c")]
+fn whole_avx2<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    whole_by::<AVX2, Q, S>(metric, query, stored, ahead)
 }
 
 /// `SQUARES`: the squares of the stored elements are added up too.
@@ -330,9 +409,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
 
 #[inline]
 fn whole<F: Float>(metric: Metric, a: &[F], b: &[F]) -> f64 {
-    let mut sum = Accumulator::with_query_squared(metric, 0.0);
-    sum.add(a, b);
-    total(&sum.sums)
+    sums_of_whole(metric, a, b, 0).0
 }
 
 /// Inner product of two slices of one length.
