@@ -1,9 +1,9 @@
-"""Element types beside each other and beside libraries: `make bench PART=elements`. Each type holds the same data set, as its elements
-can: numbers made whole for `zint8`, those above their dimension's mean as bits for `zbit`.
+"""Element types beside each other and beside libraries: `make bench PART=elements`. Each type holds the same data set
+as far as its elements can: whole numbers from -127 to 127 for `zint8`, what is above its dimension's mean for `zbit`.
 
-Sizes; scans without an index by every metric; searches of graphs at equal recall. Times are processor time of the session, or of this
-process for a library, one thread each. The session's are of a loop in the server (LATERAL), so no round trip is in them. Figures are
-medians of rounds, in which the types and libraries take turns, all of them on one core."""
+Sizes; scans without an index by every metric; searches of graphs at equal recall. Times are processor time of the
+session, or of this process for a library, one thread each. The session's are of a loop in the server (LATERAL), so no
+round trip is in them. Figures are medians of rounds, in which the types and libraries take turns, all on one core."""
 
 import os
 import tempfile
@@ -14,6 +14,7 @@ import numpy
 import data as datasets
 from data import Dataset
 from engines import ZvecHnsw
+from goals import ratio
 from main import arguments
 from measure import K, ask_all, at_recall, recall
 from reading import ENOUGH, WANTED, parallel
@@ -31,8 +32,8 @@ FASTER = {"zhalf": 1.6, "zint8": 2.5, "zbit": 10}
 
 
 def as_elements(type, data):
-    """The data set as the type's elements have it, as numbers, with the true neighbours. Those of bits, 0 and 1, have the order of
-    Hamming distances by L2."""
+    """The data set as the type's elements have it, as numbers, with the true neighbours. By L2 bits, 0 and 1, have the
+    order of Hamming distances."""
     largest, means = numpy.abs(data.base).max(), data.base.mean(axis=0)
     make = {"zvec": lambda v: v, "zhalf": lambda v: v.astype("f2").astype("f4"),
             "zint8": lambda v: numpy.rint(v * (127 / largest)).clip(-127, 127),
@@ -80,9 +81,10 @@ class Loop:
 
     def milliseconds(self, count, metric=None):
         """Of a query, among the first `count`."""
-        query = self.column.query(parameter="q.v", metric=metric)
+        queries = f"(SELECT v FROM {self.column.table}_q WHERE id < {count}) q"
+        search = self.column.query(parameter="q.v", metric=metric)
         began = self.used()
-        found = self.session.value(f"SELECT count(*) FROM (SELECT v FROM {self.column.table}_q WHERE id < {count}) q, LATERAL ({query}) x")
+        found = self.session.value(f"SELECT count(*) FROM {queries}, LATERAL ({search}) x")
         assert found == count * K, found
         return (self.used() - began) / count / 1e6
 
@@ -92,42 +94,48 @@ class Loop:
             return int(f.read().split()[0])
 
 
-def libraries(columns):
-    """What libraries have for the same elements: (type, metric, name, function of a query's number), where they are there."""
-    try:
-        import faiss
+def packed(data):
+    """The data set's rows and queries of 0 and 1 as bits."""
+    return [numpy.packbits(vectors > 0, axis=1) for vectors in (data.base, data.queries)]
 
-        faiss.omp_set_num_threads(1)
-        scalar = faiss.ScalarQuantizer
-        for type, make in (("zvec", faiss.IndexFlat),
-                           ("zhalf", lambda n, by: faiss.IndexScalarQuantizer(n, scalar.QT_fp16, by)),
-                           ("zint8", lambda n, by: faiss.IndexScalarQuantizer(n, scalar.QT_8bit_direct_signed, by))):  # fmt: skip
-            for metric, by in (("l2", faiss.METRIC_L2), ("ip", faiss.METRIC_INNER_PRODUCT)):
-                data = columns[type].data
-                index = make(data.dims, by)
-                index.train(data.base)
-                index.add(data.base)
-                yield type, metric, "faiss", lambda i, x=index, q=data.queries: x.search(q[i : i + 1], K)[1][0]
-        rows, asked = (numpy.packbits(v > 0, axis=1) for v in (columns["zbit"].data.base, columns["zbit"].data.queries))
-        if rows.shape[1] % 8 == 0 or columns["zbit"].data.dims % 8 == 0:
-            index = faiss.IndexBinaryFlat(8 * rows.shape[1])
-            index.add(rows)
-            yield "zbit", "hamming", "faiss", lambda i: index.search(asked[i : i + 1], K)[1][0]
-    except ImportError as e:
-        say(f"skipped: faiss: {e}")
-    try:
-        from usearch.index import MetricKind, search
 
-        kinds = {"l2": MetricKind.L2sq, "ip": MetricKind.IP, "cosine": MetricKind.Cos, "hamming": MetricKind.Hamming,
-                 "jaccard": MetricKind.Jaccard}  # fmt: skip
-        for type, kind in (("zvec", "f4"), ("zhalf", "f2"), ("zint8", "i1"), ("zbit", "b1")):
-            data = columns[type].data
-            rows, asked = ((numpy.packbits(v > 0, axis=1) if kind == "b1" else v.astype(kind)) for v in (data.base, data.queries))
-            for metric in METRICS[type].keys() & kinds.keys():
-                yield type, metric, "usearch", lambda i, r=rows, q=asked, m=kinds[metric], d="b1" if kind == "b1" else None: \
-                    search(r, q[i], K, m, exact=True, threads=1, dtype=d).keys
-    except ImportError as e:
-        say(f"skipped: usearch: {e}")
+def of_faiss(columns):
+    """faiss's flat indexes of the same elements: (type, metric, function of a query's number)."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    scalar = faiss.ScalarQuantizer
+    make = {"zvec": faiss.IndexFlat, "zhalf": lambda n, by: faiss.IndexScalarQuantizer(n, scalar.QT_fp16, by),
+            "zint8": lambda n, by: faiss.IndexScalarQuantizer(n, scalar.QT_8bit_direct_signed, by)}  # fmt: skip
+    for type in make:
+        data = columns[type].data
+        for metric, by in (("l2", faiss.METRIC_L2), ("ip", faiss.METRIC_INNER_PRODUCT)):
+            index = make[type](data.dims, by)
+            index.train(data.base)
+            index.add(data.base)
+            yield type, metric, lambda i, index=index, q=data.queries: index.search(q[i : i + 1], K)[1][0]
+    rows, queries = packed(columns["zbit"].data)
+    index = faiss.IndexBinaryFlat(8 * rows.shape[1])
+    index.add(rows)
+    yield "zbit", "hamming", lambda i: index.search(queries[i : i + 1], K)[1][0]
+
+
+def of_usearch(columns):
+    """usearch's exact search, likewise."""
+    from usearch.index import MetricKind, search
+
+    kinds = {"l2": MetricKind.L2sq, "ip": MetricKind.IP, "cosine": MetricKind.Cos, "hamming": MetricKind.Hamming,
+             "jaccard": MetricKind.Jaccard}  # fmt: skip
+    for type, dtype in (("zvec", "f4"), ("zhalf", "f2"), ("zint8", "i1"), ("zbit", None)):
+        data = columns[type].data
+        rows, queries = [v.astype(dtype) for v in (data.base, data.queries)] if dtype else packed(data)
+        settings = {"exact": True, "threads": 1, "dtype": None if dtype else "b1"}
+        for metric in METRICS[type].keys() & kinds.keys():
+            yield type, metric, lambda i, rows=rows, queries=queries, kind=kinds[metric], settings=settings: \
+                search(rows, queries[i], K, kind, **settings).keys  # fmt: skip
+
+
+LIBRARIES = {"faiss": of_faiss, "usearch": of_usearch}
 
 
 def used_by(ask, count):
@@ -148,10 +156,14 @@ def scans(run, columns):
         assert "Sort" not in plan and column.index() not in plan, plan
         for metric in METRICS[type]:
             timers[type, metric] = lambda loop=loop, metric=metric: loop.milliseconds(count, metric)
-    for type, metric, name, ask in libraries(columns):
-        if metric in ("l2", "hamming"):
-            assert recall(columns[type].data, ask_all(ask, count)) > 0.999, (type, name)
-        timers[type, metric, name] = lambda ask=ask: used_by(ask, count)
+    for name, searches in LIBRARIES.items():
+        try:
+            for type, metric, ask in searches(columns):
+                if metric in ("l2", "hamming"):
+                    assert recall(columns[type].data, ask_all(ask, count)) > 0.999, (type, name)
+                timers[type, metric, name] = lambda ask=ask: used_by(ask, count)
+        except ImportError as reason:
+            run.skip(name, "elements", reason)
     times = {what: [] for what in timers}
     for _ in range(run.options.rounds):
         for what, timer in timers.items():
@@ -183,8 +195,10 @@ def graphs(run, columns):
             times.setdefault((type, ef), []).append(loops[type].milliseconds(len(columns[type].data.queries)))
     for (type, ef), values in times.items():
         run.record("elements", type, 1000 / median(values), "QPS", ef=ef, recall=recalls[type, ef], runs=values)
-    return {(type, wanted): at_recall([(recalls[t, ef], 1000 / median(values)) for (t, ef), values in times.items() if t == type], wanted)
-            for type in columns for wanted in WANTED}  # fmt: skip
+    points = {type: [] for type in columns}
+    for (type, ef), values in times.items():
+        points[type].append((recalls[type, ef], 1000 / median(values)))
+    return {(type, wanted): at_recall(points[type], wanted) for type in columns for wanted in WANTED}
 
 
 def aims(sizes, scanned, searched):
@@ -192,15 +206,15 @@ def aims(sizes, scanned, searched):
     for type, least in FASTER.items():
         yield type, "bytes of data pages / of elements", sizes[type][0], "<= 1.05"
         for metric in METRICS[type]:
-            beside = BESIDE.get(metric, metric)
-            others = {f"zvec's by {beside}": ("zvec", beside), **{f"{name}'s": (type, metric, name) for name in ("faiss", "usearch")}}
-            for other, what in others.items():
-                if what in scanned:
-                    bound = least if len(what) == 2 else 1
-                    yield type, f"rows a second of a scan by {metric} / {other}", scanned[what] / scanned[type, metric], f">= {bound}"
+            beside, ours = BESIDE.get(metric, metric), scanned[type, metric]
+            rate = f"rows a second of a scan by {metric}"
+            yield type, f"{rate} / zvec's by {beside}", scanned["zvec", beside] / ours, f">= {least}"
+            for name in LIBRARIES:
+                if (type, metric, name) in scanned:
+                    yield type, f"{rate} / {name}'s", scanned[type, metric, name] / ours, ">= 1"
         for wanted in WANTED:
             rates = searched[type, wanted], searched["zvec", wanted]
-            yield type, f"searches a second of a graph at recall {wanted} / zvec's", rates[0] / rates[1] if all(rates) else None, ">= 1"
+            yield type, f"searches a second of a graph at recall {wanted} / zvec's", ratio(*rates), ">= 1"
 
 
 def main():
@@ -212,7 +226,8 @@ def main():
     with open(a.results or os.path.join(a.out, "results.jsonl"), "a") as file, tempfile.TemporaryDirectory() as scratch:
         run = Run(a, server, scratch, file)
         run.machine()
-        run.use(datasets.load("mnist" if a.data else "synthetic", a.data, a.rows or (None if a.data else 50000), None, a.queries))
+        name, rows = ("mnist", a.rows) if a.data else ("synthetic", a.rows or 50000)
+        run.use(datasets.load(name, a.data, rows, None, a.queries))
         columns, sizes = {type: Column(server, a, type) for type in METRICS}, {}
         for type, column in columns.items():
             say(f" {type}: loading")
@@ -222,15 +237,18 @@ def main():
                 run.record("elements", type, value, "times the elements", what=what)
         scanned = scans(run, columns)
         searched = graphs(run, columns)
-        names = list(dict.fromkeys(what[2] for what in scanned if len(what) > 2))
+        of_types = [
+            [type, *(f"{size:.3f}" for size in sizes[type]), *(number(searched[type, wanted]) for wanted in WANTED)]
+            for type in columns
+        ]
+        of_scans = [
+            [f"{type}, {metric}", *(number(scanned.get((type, metric, *name))) for name in [(), *zip(LIBRARIES)])]
+            for type in columns for metric in METRICS[type]
+        ]  # fmt: skip
+        heads = ["type", "data pages / elements", "table / elements", *(f"QPS at {wanted}" for wanted in WANTED)]
         parts = [
-            machine(run.lines_of("machine")[0], a), f"## {run.data.title()}",
-            table(["type", "data pages / elements", "table / elements", *(f"QPS at {wanted}" for wanted in WANTED)],
-                  [[type, *(f"{size:.3f}" for size in sizes[type]), *(number(searched[type, wanted]) for wanted in WANTED)] for type in columns]),
-            table(["ms a scan", "ours", *names],
-                  [[f"{what[0]}, {what[1]}", number(value), *(number(scanned.get((*what, name))) for name in names)]
-                   for what, value in scanned.items() if len(what) == 2]),
-            judged(aims(sizes, scanned, searched)),
+            machine(run.lines_of("machine")[0], a), f"## {run.data.title()}", table(heads, of_types),
+            table(["ms a scan", "ours", *LIBRARIES], of_scans), judged(aims(sizes, scanned, searched)),
         ]  # fmt: skip
         print("\n\n".join(parts), flush=True)
         for column in columns.values():

@@ -12,7 +12,7 @@ ELEMENTS = {"zvec": ">f4", "vector": ">f4", "zhalf": ">f2", "zint8": "i1", "zbit
 
 
 def form(vectors, type):
-    """What the binary forms of `vectors` (rows, dimensions) have in common: the columns of a NumPy record, and their values."""
+    """The columns of a NumPy record that are the binary forms of `vectors` (rows, dimensions), and their values."""
     columns, dims = [("dims", ">i2"), ("unused", ">i2")], vectors.shape[1]
     # of bits their number is one integer of 32 bits
     head = (0, dims) if type == "zbit" else (dims, 0)
@@ -29,7 +29,7 @@ def fill(columns, count, values):
 
 
 def wire(vectors, type="zvec"):
-    """The binary forms of `vectors` (rows, dimensions), as ours and pgvector's types send and receive them: a list of bytes."""
+    """The binary forms of `vectors` (rows, dimensions), as ours and pgvector's types have them: a list of bytes."""
     columns, values = form(vectors, type)
     record = fill(columns, len(vectors), values)
     return [record[i : i + 1].tobytes() for i in range(len(record))]
@@ -117,7 +117,7 @@ class Session:
         return do
 
     def load(self, table, vectors, categories=None, first_id=0, block=2000, type="zvec"):
-        """Copies vectors into `table` (id int, cat int, v of `type`), ids from `first_id`; `categories` (rows) or zeros."""
+        """Copies vectors into `table` (id int, cat int, v `type`), ids from `first_id`; `categories` or zeros."""
         with self.connection.cursor().copy(f"COPY {table} (id, cat, v) FROM STDIN (FORMAT binary)") as copy:
             copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
             for start in range(0, len(vectors), block):

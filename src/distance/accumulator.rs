@@ -1,9 +1,10 @@
 //! The kernel: a distance added up over the pieces of memory in which a vector lies.
 //!
 //! Element i is added to sum number i % [`LANES`], in `f64`, and the sums are brought together in one fixed order at the
-//! end. So a distance is the same number wherever a vector lies and however it is cut, whatever the instruction set (no
-//! multiplication is fused with an addition), and whichever of the two comes first. `f64` holds the terms of any `f32`
-//! without overflow or underflow; where vectors come from memory it costs no time, since that is slower still.
+//! end. So a distance is the same number wherever a vector lies and however it is cut, whatever the instruction set (a
+//! multiplication is fused with an addition only where its product is exact, which makes no difference), and whichever of the two
+//! comes first. `f64` holds the terms of any `f32` without overflow or underflow; where vectors come from memory it costs no time,
+//! since that is slower still.
 //!
 //! A processor fetches memory ahead by itself, but only within a page of it, and waits at each page's beginning. So who
 //! reads many vectors in the order of their places can have memory that is wanted soon fetched while a piece is added up:
@@ -18,7 +19,7 @@ const LANES: usize = 16;
 
 type Sums = [f64; LANES];
 
-/// Elements that the accumulator adds up: numbers that `f64` holds exactly.
+/// Elements that the accumulator adds up: numbers of at most 24 significant bits, so that `f64` holds them and their products exactly.
 pub trait Float: Copy + Default {
     /// A zero.
     const ZERO: Self;
@@ -68,6 +69,7 @@ impl Float for f32 {
     }
 }
 
+/// Numbers of narrower types, made wide.
 impl Float for f64 {
     const ZERO: Self = 0.0;
 
@@ -286,23 +288,29 @@ const AVX512: u8 = Instructions::Avx512 as u8;
 fn add_up<const I: u8, Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     let Accumulator { metric, lane, sums, squares, .. } = sum;
     match metric {
-        Metric::L2 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
-        Metric::L1 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
-        Metric::InnerProduct => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
-        Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        Metric::L2 => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |sum, q, x| sum + (q - x) * (q - x))
+        }
+        Metric::L1 => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |sum, q, x| sum + (q - x).abs())
+        }
+        Metric::InnerProduct => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, add_product::<I>)
+        }
+        Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, add_product::<I>),
         // of bits alone
         Metric::Hamming | Metric::Jaccard => {}
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,f16c")]
+#[target_feature(enable = "avx512f,f16c,fma")]
 fn add_up_avx512<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     add_up::<AVX512, Q, S>(sum, query, stored, ahead);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn add_up_avx2<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     add_up::<AVX2, Q, S>(sum, query, stored, ahead);
 }
@@ -337,30 +345,36 @@ fn whole_by<const I: u8, Q: Float, S: Float>(metric: Metric, query: &[Q], stored
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,f16c")]
+#[target_feature(enable = "avx512f,f16c,fma")]
 fn whole_avx512<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
     whole_by::<AVX512, Q, S>(metric, query, stored, ahead)
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn whole_avx2<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
     whole_by::<AVX2, Q, S>(metric, query, stored, ahead)
 }
 
+/// `sum + q * x`, of which the product is exact: so it does not matter whether it is rounded before it is added.
+#[inline(always)]
+fn add_product<const I: u8>(sum: f64, q: f64, x: f64) -> f64 {
+    if I == PORTABLE { sum + q * x } else { q.mul_add(x, sum) }
+}
+
 /// `SQUARES`: the squares of the stored elements are added up too.
 #[inline(always)]
-fn add_chunk<const SQUARES: bool>(
+fn add_chunk<const I: u8, const SQUARES: bool>(
     sums: &mut Sums,
     squares: &mut Sums,
     q: &Sums,
     x: &Sums,
-    term: impl Fn(f64, f64) -> f64,
+    add: impl Fn(f64, f64, f64) -> f64,
 ) {
     for i in 0..LANES {
-        sums[i] += term(q[i], x[i]);
+        sums[i] = add(sums[i], q[i], x[i]);
         if SQUARES {
-            squares[i] += x[i] * x[i];
+            squares[i] = add_product::<I>(squares[i], x[i], x[i]);
         }
     }
 }
@@ -381,7 +395,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
     query: &[Q],
     stored: &[S],
     ahead: usize,
-    term: impl Fn(f64, f64) -> f64,
+    add: impl Fn(f64, f64, f64) -> f64,
 ) {
     // copies, which the compiler keeps in registers
     let (mut own_sums, mut own_squares) = (*sums, *squares);
@@ -389,7 +403,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
     let head = if *lane == 0 { 0 } else { (LANES - *lane).min(len) };
     if head > 0 {
         let (q, x) = (padded::<I, Q>(*lane, &query[..head]), padded::<I, S>(*lane, &stored[..head]));
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &add);
     }
     let (query_chunks, query_rest) = query[head..len].as_chunks::<LANES>();
     let (stored_chunks, stored_rest) = stored[head..len].as_chunks::<LANES>();
@@ -397,11 +411,11 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
         if ahead != 0 {
             fetch(ahead + size_of::<S>() * LANES * at);
         }
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &Q::widen::<I>(q), &S::widen::<I>(x), &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &Q::widen::<I>(q), &S::widen::<I>(x), &add);
     }
     if !stored_rest.is_empty() {
         let (q, x) = (padded::<I, Q>(0, query_rest), padded::<I, S>(0, stored_rest));
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &add);
     }
     *lane = (*lane + len) % LANES;
     (*sums, *squares) = (own_sums, own_squares);
