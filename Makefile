@@ -62,7 +62,7 @@ stress: ## sessions at random against zvec tables in a private server (MINUTES=1
 demo: ## set up, build, and show 5,000 Debian packages in a private server (KEEP=1 leaves it running)
 	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' KEEP='$(KEEP)' sql/demo/demo.sh
 
-bench: ## measure tables and searches in private servers (PART=tables|search|collections DATA=folder RESULTS=file FULL=1 ARGS=...)
+bench: ## measure tables and searches in private servers (PART=tables|search|elements|collections DATA=folder RESULTS=file FULL=1 ARGS=...)
 	@PG='$(PG)' PG_CONFIG='$(PG_CONFIG)' PART='$(PART)' DATA='$(DATA)' RESULTS='$(RESULTS)' OUT='$(OUT)' FULL='$(FULL)' \
 		ARGS='$(ARGS)' benches/bench.sh
 

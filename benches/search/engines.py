@@ -72,7 +72,7 @@ class SqlEngine:
             s.run(f"DROP TABLE IF EXISTS {self.table}")
             s.run(f"CREATE TABLE {self.table} (id int, cat int, v {self.type}({data.dims})) USING {self.table_am}")
             began = time.perf_counter()
-            s.load(self.table, data.base, categories)
+            s.load(self.table, data.base, categories, type=self.type)
             seconds = time.perf_counter() - began
             s.run("CHECKPOINT")
             s.run(f"VACUUM (FREEZE, ANALYZE) {self.table}")
@@ -117,7 +117,7 @@ class SqlEngine:
         """A session of its own that searches for `queries` (count, dimensions), among the rows that `where` keeps. The
         planner has to take the engine's index, unless it is `free`."""
         session = Session(self.server.conninfo, [*(() if free else self.forced), *settings])
-        ask, parameters = session.asker(self.query(where)), wire(queries)
+        ask, parameters = session.asker(self.query(where)), wire(queries, self.type)
 
         def set_ef(ef):
             session.run(f"SET {self.ef_setting} = {ef}")

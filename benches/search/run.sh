@@ -23,4 +23,4 @@ export BENCH_RESTART="cd / && $as '$ZVEC_BINDIR/pg_ctl' restart -s -w -m fast -D
 full=()
 [ -z "${FULL:-}" ] || [ "$FULL" = 0 ] || full=(--full)
 # shellcheck disable=SC2086 # ARGS are several words
-./python.sh main.py --data "$data" --out "$OUT" --results "$RESULTS" "${full[@]}" ${ARGS:-}
+./python.sh "${1:-main.py}" --data "$data" --out "$OUT" --results "$RESULTS" "${full[@]}" ${ARGS:-}

@@ -7,27 +7,42 @@ import psycopg
 from psycopg import pq
 
 
-def wire(vectors):
-    """The binary forms of `vectors` (rows, dimensions), as zvec and pgvector send and receive them: a list of bytes."""
-    record = numpy.empty(len(vectors), dtype=[("dims", ">i2"), ("unused", ">i2"), ("v", ">f4", vectors.shape[1])])
-    record["dims"], record["unused"], record["v"] = vectors.shape[1], 0, vectors
+# what the binary form of n elements has of them; of bits, eight in a byte
+ELEMENTS = {"zvec": ">f4", "vector": ">f4", "zhalf": ">f2", "zint8": "i1", "zbit": "u1"}
+
+
+def form(vectors, type):
+    """The columns of a NumPy record that are the binary forms of `vectors` (rows, dimensions), and their values."""
+    columns, dims = [("dims", ">i2"), ("unused", ">i2")], vectors.shape[1]
+    # of bits their number is one integer of 32 bits
+    head = (0, dims) if type == "zbit" else (dims, 0)
+    values = numpy.packbits(vectors > 0, axis=1) if type == "zbit" else vectors
+    return [*columns, ("v", ELEMENTS[type], values.shape[1])], dict(zip(("dims", "unused", "v"), (*head, values)))
+
+
+def fill(columns, count, values):
+    """`count` records of these columns with these values."""
+    record = numpy.empty(count, dtype=columns)
+    for name, value in values.items():
+        record[name] = value
+    return record
+
+
+def wire(vectors, type="zvec"):
+    """The binary forms of `vectors` (rows, dimensions), as ours and pgvector's types have them: a list of bytes."""
+    columns, values = form(vectors, type)
+    record = fill(columns, len(vectors), values)
     return [record[i : i + 1].tobytes() for i in range(len(record))]
 
 
-def copy_rows(ids, categories, vectors):
+def copy_rows(ids, categories, vectors, type="zvec"):
     """Rows (id int, cat int, v vector) as COPY's binary format has them, without its header."""
-    dims = vectors.shape[1]
-    record = numpy.empty(
-        len(ids),
-        dtype=[
-            ("columns", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("cat_bytes", ">i4"), ("cat", ">i4"),
-            ("v_bytes", ">i4"), ("dims", ">i2"), ("unused", ">i2"), ("v", ">f4", dims),
-        ],
-    )  # fmt: skip
-    record["columns"], record["id_bytes"], record["cat_bytes"], record["v_bytes"] = 3, 4, 4, 4 + 4 * dims
-    record["dims"], record["unused"] = dims, 0
-    record["id"], record["cat"], record["v"] = ids, categories, vectors
-    return record.tobytes()
+    columns, values = form(vectors, type)
+    columns = [("columns", ">i2"), ("id_bytes", ">i4"), ("id", ">i4"), ("cat_bytes", ">i4"), ("cat", ">i4"),
+               ("v_bytes", ">i4"), *columns]  # fmt: skip
+    bytes_of_v = numpy.dtype(columns[6:]).itemsize
+    values |= {"columns": 3, "id_bytes": 4, "id": ids, "cat_bytes": 4, "cat": categories, "v_bytes": bytes_of_v}
+    return fill(columns, len(ids), values).tobytes()
 
 
 class Session:
@@ -101,14 +116,14 @@ class Session:
 
         return do
 
-    def load(self, table, vectors, categories=None, first_id=0, block=2000):
-        """Copies vectors into `table` (id int, cat int, v), ids from `first_id`; `categories` (rows) or zeros."""
+    def load(self, table, vectors, categories=None, first_id=0, block=2000, type="zvec"):
+        """Copies vectors into `table` (id int, cat int, v `type`), ids from `first_id`; `categories` or zeros."""
         with self.connection.cursor().copy(f"COPY {table} (id, cat, v) FROM STDIN (FORMAT binary)") as copy:
             copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
             for start in range(0, len(vectors), block):
                 part = vectors[start : start + block]
                 of = 0 if categories is None else categories[start : start + block]
-                copy.write(copy_rows(numpy.arange(first_id + start, first_id + start + len(part)), of, part))
+                copy.write(copy_rows(numpy.arange(first_id + start, first_id + start + len(part)), of, part, type))
             copy.write(b"\xff\xff")
 
     def plan(self, sql):

@@ -2,13 +2,19 @@
 SELECT '{1:0.5,7:2}/1000'::zsparse, ' { 7 : 2 , 1:-.5, 3:0 } / 1000000000 '::zsparse, '{}/3'::zsparse;
 SELECT '{1:1}/3'::zsparse(4);
 SELECT '{4:1}/3'::zsparse;
+SELECT '{0:1}/3'::zsparse;
+SELECT '{-9223372036854775808:1}/3'::zsparse;
+SELECT '{5000000000:1}/3'::zsparse;
 SELECT '{1:1,1:2}/3'::zsparse;
 SELECT '[1,2]'::zsparse;
 SELECT '{1:1}/1000000001'::zsparse;
 SELECT NULL::zsparse(0);
 SELECT '{1:1}/3'::zsparse <-> '{1:1}/4';
 SELECT zsparse_send('{1:1,3:-2.5}/4');
-SELECT '[0,1.5,0,-2]'::zvec::zsparse, '{2:1.5,4:-2}/4'::zsparse::zvec, ARRAY[0,0,3]::real[]::zsparse;
+SELECT '[0,1.5,0,-2]'::zvec::zsparse, '{2:1.5,4:-2}/4'::zsparse::zvec, ARRAY[0,0,3]::real[]::zsparse,
+    ARRAY[0,-7,3]::zsparse(3), ARRAY[0.1,0,1e-50]::double precision[]::zsparse;
+SELECT ARRAY[1e39]::double precision[]::zsparse;
+SELECT ARRAY[1,2]::zsparse(3);
 SELECT '{2:1.5}/20000'::zsparse::zvec;
 SELECT vector_dims('{1:1}/5'::zsparse), l2_norm('{1:3,9:4}/10'::zsparse), l2_distance('{1:3}/9'::zsparse, '{2:4}/9'),
     inner_product('{1:3,2:1}/9'::zsparse, '{2:4}/9'), zsparse_distance('{1:3,2:1}/9', '{2:4}/9', 'l1'), '{}/2'::zsparse <=> '{1:1}/2';

@@ -21,11 +21,18 @@ CREATE FUNCTION l2_norm(zsparse) RETURNS double precision
 
 CREATE FUNCTION array_to_zsparse(real[], integer, boolean) RETURNS zsparse
     AS 'MODULE_PATHNAME', 'zsparse_from_float4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zsparse(double precision[], integer, boolean) RETURNS zsparse
+    AS 'MODULE_PATHNAME', 'zsparse_from_float8' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+CREATE FUNCTION array_to_zsparse(integer[], integer, boolean) RETURNS zsparse
+    AS 'MODULE_PATHNAME', 'zsparse_from_int4' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zsparse(zvec, integer, boolean) RETURNS zsparse
     AS 'MODULE_PATHNAME', 'zsparse_from_zvec' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE FUNCTION zvec(zsparse, integer, boolean) RETURNS zvec
     AS 'MODULE_PATHNAME', 'zvec_from_zsparse' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 CREATE CAST (real[] AS zsparse) WITH FUNCTION array_to_zsparse(real[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (double precision[] AS zsparse)
+    WITH FUNCTION array_to_zsparse(double precision[], integer, boolean) AS ASSIGNMENT;
+CREATE CAST (integer[] AS zsparse) WITH FUNCTION array_to_zsparse(integer[], integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zvec AS zsparse) WITH FUNCTION zsparse(zvec, integer, boolean) AS ASSIGNMENT;
 CREATE CAST (zsparse AS zvec) WITH FUNCTION zvec(zsparse, integer, boolean) AS ASSIGNMENT;
 
@@ -40,7 +47,11 @@ COMMENT ON OPERATOR <=> (zsparse, zsparse) IS 'cosine distance: 1 - cosine of th
 COMMENT ON OPERATOR <+> (zsparse, zsparse) IS 'city block distance';
 COMMENT ON FUNCTION l2_norm(zsparse) IS 'Euclidean norm';
 COMMENT ON FUNCTION array_to_zsparse(real[], integer, boolean) IS 'makes a vector of an array of real';
+COMMENT ON FUNCTION array_to_zsparse(double precision[], integer, boolean) IS 'makes a vector of an array of double precision';
+COMMENT ON FUNCTION array_to_zsparse(integer[], integer, boolean) IS 'makes a vector of an array of integer';
 COMMENT ON CAST (real[] AS zsparse) IS 'makes a vector of an array';
+COMMENT ON CAST (double precision[] AS zsparse) IS 'makes a vector of an array';
+COMMENT ON CAST (integer[] AS zsparse) IS 'makes a vector of an array';
 COMMENT ON FUNCTION zsparse(zvec, integer, boolean) IS 'the same vector as zsparse';
 COMMENT ON CAST (zvec AS zsparse) IS 'the same vector as zsparse';
 COMMENT ON FUNCTION zvec(zsparse, integer, boolean) IS 'the same vector as zvec';

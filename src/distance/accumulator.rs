@@ -1,9 +1,10 @@
 //! The kernel: a distance added up over the pieces of memory in which a vector lies.
 //!
 //! Element i is added to sum number i % [`LANES`], in `f64`, and the sums are brought together in one fixed order at the
-//! end. So a distance is the same number wherever a vector lies and however it is cut, whatever the instruction set (no
-//! multiplication is fused with an addition), and whichever of the two comes first. `f64` holds the terms of any `f32`
-//! without overflow or underflow; where vectors come from memory it costs no time, since that is slower still.
+//! end. So a distance is the same number wherever a vector lies and however it is cut, whatever the instruction set (a
+//! multiplication is fused with an addition only where its product is exact, which makes no difference), and whichever of the two
+//! comes first. `f64` holds the terms of any `f32` without overflow or underflow; where vectors come from memory it costs no time,
+//! since that is slower still.
 //!
 //! A processor fetches memory ahead by itself, but only within a page of it, and waits at each page's beginning. So who
 //! reads many vectors in the order of their places can have memory that is wanted soon fetched while a piece is added up:
@@ -18,7 +19,7 @@ const LANES: usize = 16;
 
 type Sums = [f64; LANES];
 
-/// Elements that the accumulator adds up: numbers that `f64` holds exactly.
+/// Elements that the accumulator adds up: numbers of at most 24 significant bits, so that `f64` holds them and their products exactly.
 pub trait Float: Copy + Default {
     /// A zero.
     const ZERO: Self;
@@ -68,6 +69,7 @@ impl Float for f32 {
     }
 }
 
+/// Numbers of narrower types, made wide.
 impl Float for f64 {
     const ZERO: Self = 0.0;
 
@@ -190,25 +192,40 @@ impl Accumulator {
     #[inline]
     #[must_use]
     pub fn is_beyond(&self, bound: f64) -> bool {
-        // a square root is rounded by far less than this
-        const MARGIN: f64 = 1.0 + 1e-12;
-        self.metric == Metric::L2 && total(&self.sums) > bound * bound * MARGIN
+        is_beyond(self.metric, total(&self.sums), bound)
     }
 
     /// The distance over everything that was added.
     #[inline]
     #[must_use]
     pub fn finish(&self) -> f64 {
-        let sum = total(&self.sums);
-        match self.metric {
-            Metric::L2 => sum.sqrt(),
-            Metric::L1 => sum,
-            // Not -sum, which would answer -0 for orthogonal vectors.
-            Metric::InnerProduct => 0.0 - sum,
-            Metric::Cosine => cosine_distance(sum, self.query_squared, total(&self.squares)),
-            Metric::Hamming | Metric::Jaccard => f64::NAN,
-        }
+        let squares = if self.metric == Metric::Cosine { total(&self.squares) } else { 0.0 };
+        distance_of(self.metric, total(&self.sums), squares, self.query_squared)
     }
+}
+
+/// The distance from what was added up: the sum of the metric's own terms, the stored vector's squares and the query's (cosine).
+#[inline(always)]
+#[must_use]
+pub fn distance_of(metric: Metric, sum: f64, squares: f64, query_squared: f64) -> f64 {
+    match metric {
+        Metric::L2 => sum.sqrt(),
+        Metric::L1 => sum,
+        // Not -sum, which would answer -0 for orthogonal vectors.
+        Metric::InnerProduct => 0.0 - sum,
+        Metric::Cosine => cosine_distance(sum, query_squared, squares),
+        Metric::Hamming | Metric::Jaccard => f64::NAN,
+    }
+}
+
+/// Whether the distance from `sum`, the sum of the metric's own terms, is surely greater than `bound`; false where that takes
+/// computing it.
+#[inline(always)]
+#[must_use]
+pub fn is_beyond(metric: Metric, sum: f64, bound: f64) -> bool {
+    // a square root is rounded by far less than this
+    const MARGIN: f64 = 1.0 + 1e-12;
+    metric == Metric::L2 && sum > bound * bound * MARGIN
 }
 
 /// The sum of all lanes.
@@ -225,6 +242,20 @@ fn total(sums: &Sums) -> f64 {
     halves[0]
 }
 
+/// As [`total`], by name: left to the compiler, the sums that it is made of are taken apart in the loop that adds them up.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn total_avx512(sums: &Sums) -> f64 {
+    use std::arch::x86_64::*;
+    // SAFETY: as many doubles are read as there are
+    let (low, high) = unsafe { (_mm512_loadu_pd(sums.as_ptr()), _mm512_loadu_pd(sums.as_ptr().add(LANES / 2))) };
+    let eight = _mm512_add_pd(low, high);
+    let four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd::<1>(eight));
+    let two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd::<1>(four));
+    _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
+}
+
 /// Has the processor fetch the line at `address`: a hint, which touches no memory.
 #[inline(always)]
 fn fetch(address: usize) {
@@ -238,6 +269,15 @@ fn fetch(address: usize) {
     let _ = address;
 }
 
+/// The same for `len` bytes from `ahead` on; 0 is for none.
+#[inline(always)]
+pub fn fetch_lines(ahead: usize, len: usize) {
+    const LINE: usize = 64;
+    if ahead != 0 {
+        (0..len).step_by(LINE).for_each(|at| fetch(ahead + at));
+    }
+}
+
 const PORTABLE: u8 = Instructions::Portable as u8;
 #[cfg(target_arch = "x86_64")]
 const AVX2: u8 = Instructions::Avx2 as u8;
@@ -248,40 +288,93 @@ const AVX512: u8 = Instructions::Avx512 as u8;
 fn add_up<const I: u8, Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     let Accumulator { metric, lane, sums, squares, .. } = sum;
     match metric {
-        Metric::L2 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x) * (q - x)),
-        Metric::L1 => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| (q - x).abs()),
-        Metric::InnerProduct => add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
-        Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, |q, x| q * x),
+        Metric::L2 => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |sum, q, x| sum + (q - x) * (q - x))
+        }
+        Metric::L1 => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, |sum, q, x| sum + (q - x).abs())
+        }
+        Metric::InnerProduct => {
+            add_terms::<I, false, Q, S>(lane, sums, squares, query, stored, ahead, add_product::<I>)
+        }
+        Metric::Cosine => add_terms::<I, true, Q, S>(lane, sums, squares, query, stored, ahead, add_product::<I>),
         // of bits alone
         Metric::Hamming | Metric::Jaccard => {}
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,f16c")]
+#[target_feature(enable = "avx512f,f16c,fma")]
 fn add_up_avx512<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     add_up::<AVX512, Q, S>(sum, query, stored, ahead);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,f16c")]
+#[target_feature(enable = "avx2,f16c,fma")]
 fn add_up_avx2<Q: Float, S: Float>(sum: &mut Accumulator, query: &[Q], stored: &[S], ahead: usize) {
     add_up::<AVX2, Q, S>(sum, query, stored, ahead);
 }
 
+/// The sums of a whole vector, as [`Accumulator::add_fetching`] adds them up: the metric's own terms, and squares (cosine). They stay in
+/// registers.
+#[inline]
+#[must_use]
+pub fn sums_of_whole<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    debug_assert_eq!(query.len(), stored.len());
+    #[cfg(target_arch = "x86_64")]
+    match allowed() {
+        // SAFETY: the CPU has the features
+        Instructions::Avx512 => return unsafe { whole_avx512(metric, query, stored, ahead) },
+        // SAFETY: as above
+        Instructions::Avx2 => return unsafe { whole_avx2(metric, query, stored, ahead) },
+        Instructions::Portable => {}
+    }
+    whole_by::<PORTABLE, _, _>(metric, query, stored, ahead)
+}
+
+#[inline(always)]
+fn whole_by<const I: u8, Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    let mut sum = Accumulator::with_query_squared(metric, 0.0);
+    add_up::<I, Q, S>(&mut sum, query, stored, ahead);
+    #[cfg(target_arch = "x86_64")]
+    if I == AVX512 {
+        // SAFETY: the caller's instruction set
+        return unsafe { (total_avx512(&sum.sums), total_avx512(&sum.squares)) };
+    }
+    (total(&sum.sums), total(&sum.squares))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,f16c,fma")]
+fn whole_avx512<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    whole_by::<AVX512, Q, S>(metric, query, stored, ahead)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,f16c,fma")]
+fn whole_avx2<Q: Float, S: Float>(metric: Metric, query: &[Q], stored: &[S], ahead: usize) -> (f64, f64) {
+    whole_by::<AVX2, Q, S>(metric, query, stored, ahead)
+}
+
+/// `sum + q * x`, of which the product is exact: so it does not matter whether it is rounded before it is added.
+#[inline(always)]
+fn add_product<const I: u8>(sum: f64, q: f64, x: f64) -> f64 {
+    if I == PORTABLE { sum + q * x } else { q.mul_add(x, sum) }
+}
+
 /// `SQUARES`: the squares of the stored elements are added up too.
 #[inline(always)]
-fn add_chunk<const SQUARES: bool>(
+fn add_chunk<const I: u8, const SQUARES: bool>(
     sums: &mut Sums,
     squares: &mut Sums,
     q: &Sums,
     x: &Sums,
-    term: impl Fn(f64, f64) -> f64,
+    add: impl Fn(f64, f64, f64) -> f64,
 ) {
     for i in 0..LANES {
-        sums[i] += term(q[i], x[i]);
+        sums[i] = add(sums[i], q[i], x[i]);
         if SQUARES {
-            squares[i] += x[i] * x[i];
+            squares[i] = add_product::<I>(squares[i], x[i], x[i]);
         }
     }
 }
@@ -302,7 +395,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
     query: &[Q],
     stored: &[S],
     ahead: usize,
-    term: impl Fn(f64, f64) -> f64,
+    add: impl Fn(f64, f64, f64) -> f64,
 ) {
     // copies, which the compiler keeps in registers
     let (mut own_sums, mut own_squares) = (*sums, *squares);
@@ -310,7 +403,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
     let head = if *lane == 0 { 0 } else { (LANES - *lane).min(len) };
     if head > 0 {
         let (q, x) = (padded::<I, Q>(*lane, &query[..head]), padded::<I, S>(*lane, &stored[..head]));
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &add);
     }
     let (query_chunks, query_rest) = query[head..len].as_chunks::<LANES>();
     let (stored_chunks, stored_rest) = stored[head..len].as_chunks::<LANES>();
@@ -318,11 +411,11 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
         if ahead != 0 {
             fetch(ahead + size_of::<S>() * LANES * at);
         }
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &Q::widen::<I>(q), &S::widen::<I>(x), &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &Q::widen::<I>(q), &S::widen::<I>(x), &add);
     }
     if !stored_rest.is_empty() {
         let (q, x) = (padded::<I, Q>(0, query_rest), padded::<I, S>(0, stored_rest));
-        add_chunk::<SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &term);
+        add_chunk::<I, SQUARES>(&mut own_sums, &mut own_squares, &q, &x, &add);
     }
     *lane = (*lane + len) % LANES;
     (*sums, *squares) = (own_sums, own_squares);
@@ -330,9 +423,7 @@ fn add_terms<const I: u8, const SQUARES: bool, Q: Float, S: Float>(
 
 #[inline]
 fn whole<F: Float>(metric: Metric, a: &[F], b: &[F]) -> f64 {
-    let mut sum = Accumulator::with_query_squared(metric, 0.0);
-    sum.add(a, b);
-    total(&sum.sums)
+    sums_of_whole(metric, a, b, 0).0
 }
 
 /// Inner product of two slices of one length.

@@ -13,7 +13,7 @@ pub const CAP: &str = "PG_ZVEC_INSTRUCTIONS";
 pub enum Instructions {
     /// what every processor has
     Portable,
-    /// AVX2 with F16C
+    /// AVX2 with F16C and FMA
     Avx2,
     /// AVX-512
     Avx512,
@@ -29,7 +29,8 @@ impl Instructions {
 pub fn of_processor() -> Instructions {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
+        if avx2 && is_x86_feature_detected!("fma") {
             return if is_x86_feature_detected!("avx512f") { Instructions::Avx512 } else { Instructions::Avx2 };
         }
     }

@@ -1,6 +1,6 @@
 //! Kernels over signed bytes and over bits: integer sums, so that no order of adding up, and no processor, makes another
-//! number. Inner products, squares of differences and counts of differing bits are simsimd's; it has no L1, and takes two passes for
-//! two sums, as cosine and Jaccard need (`integer_wide`).
+//! number. Inner products, squares of differences and counts of differing bits are simsimd's, but with AVX-512 our own
+//! (`integer_wide`); it has no L1.
 //!
 //! A piece of a vector has fewer than 2^14 bytes, so that no sum of squares of differences (255^2 each) leaves an `i32`,
 //! in which some kernels add up.
@@ -43,12 +43,35 @@ const ANY: u32 = 0x7fff_ffff;
 /// The kernels of one instruction set.
 #[derive(Clone, Copy)]
 pub struct Kernels {
-    dot: Kernel,
-    l2_squared: Kernel,
-    hamming: Kernel,
-    l1: fn(&[i8], &[i8]) -> i64,
+    dot: Sum,
+    l2_squared: Sum,
+    hamming: Sum,
+    l1: fn(&[u8], &[u8]) -> i64,
     /// both of [`Kernels::dot_and_squares`], and of [`Kernels::differing_and_ones`], in one pass
     fused: Option<(TwoSums, TwoSums)>,
+}
+
+/// A sum over two pieces of the same length.
+#[derive(Clone, Copy)]
+enum Sum {
+    Simsimd(Kernel),
+    Own(fn(&[u8], &[u8]) -> i64),
+}
+
+impl Sum {
+    #[inline(always)]
+    fn of(self, a: &[u8], b: &[u8]) -> i64 {
+        debug_assert_eq!(a.len(), b.len());
+        match self {
+            Self::Own(sum) => sum(a, b),
+            Self::Simsimd(kernel) => {
+                let mut result = 0.0;
+                // SAFETY: as many bytes are read of each as both have
+                unsafe { kernel(a.as_ptr(), b.as_ptr(), a.len().min(b.len()) as u64, &mut result) }
+                result as i64
+            }
+        }
+    }
 }
 
 /// Two sums over two pieces.
@@ -79,59 +102,53 @@ impl Kernels {
             Instructions::Avx512 => ANY,
         };
         let instructions = instructions.min(of_processor());
-        let mut l1: fn(&[i8], &[i8]) -> i64 = if instructions >= Instructions::Avx2 { l1_by_avx2 } else { l1_portable };
-        let mut fused = None;
         #[cfg(target_arch = "x86_64")]
         if instructions >= Instructions::Avx512 && integer_wide::is_there() {
-            l1 = |a, b| integer_wide::l1(bytes(a), bytes(b));
-            fused = Some((integer_wide::dot_and_squares as TwoSums, integer_wide::differing_and_ones as TwoSums));
+            return Self {
+                dot: Sum::Own(integer_wide::dot),
+                l2_squared: Sum::Own(integer_wide::l2_squared),
+                hamming: Sum::Own(integer_wide::differing),
+                l1: integer_wide::l1,
+                fused: Some((integer_wide::dot_and_squares, integer_wide::differing_and_ones)),
+            };
         }
         Self {
-            dot: find(DOT, SIGNED_BYTES, allowed),
-            l2_squared: find(L2_SQUARED, SIGNED_BYTES, allowed),
-            hamming: find(HAMMING, BITS, allowed),
-            l1,
-            fused,
+            dot: Sum::Simsimd(find(DOT, SIGNED_BYTES, allowed)),
+            l2_squared: Sum::Simsimd(find(L2_SQUARED, SIGNED_BYTES, allowed)),
+            hamming: Sum::Simsimd(find(HAMMING, BITS, allowed)),
+            l1: if instructions >= Instructions::Avx2 { l1_by_avx2 } else { l1_portable },
+            fused: None,
         }
     }
 
     /// The best that may be used.
     #[inline]
     #[must_use]
-    pub fn best() -> Self {
+    pub fn best() -> &'static Self {
         static BEST: OnceLock<Kernels> = OnceLock::new();
         // processors of other makers have sets that only simsimd tells apart
-        *BEST.get_or_init(|| Self::of(if allowed() == of_processor() { Instructions::Avx512 } else { allowed() }))
-    }
-
-    #[inline]
-    fn run(kernel: Kernel, a: &[u8], b: &[u8]) -> i64 {
-        debug_assert_eq!(a.len(), b.len());
-        let mut result = 0.0;
-        // SAFETY: as many bytes are read of each as both have
-        unsafe { kernel(a.as_ptr(), b.as_ptr(), a.len().min(b.len()) as u64, &mut result) }
-        result as i64
+        BEST.get_or_init(|| Self::of(if allowed() == of_processor() { Instructions::Avx512 } else { allowed() }))
     }
 
     /// Inner product.
     #[inline]
     #[must_use]
     pub fn dot(&self, a: &[i8], b: &[i8]) -> i64 {
-        Self::run(self.dot, bytes(a), bytes(b))
+        self.dot.of(bytes(a), bytes(b))
     }
 
     /// Sum of the squares of the differences.
     #[inline]
     #[must_use]
     pub fn l2_squared(&self, a: &[i8], b: &[i8]) -> i64 {
-        Self::run(self.l2_squared, bytes(a), bytes(b))
+        self.l2_squared.of(bytes(a), bytes(b))
     }
 
     /// Sum of the absolute differences.
     #[inline]
     #[must_use]
     pub fn l1(&self, a: &[i8], b: &[i8]) -> i64 {
-        (self.l1)(a, b)
+        (self.l1)(bytes(a), bytes(b))
     }
 
     /// Inner product, and the sum of the squares of `b`.
@@ -158,7 +175,7 @@ impl Kernels {
     #[inline]
     #[must_use]
     pub fn hamming(&self, a: &[u8], b: &[u8]) -> i64 {
-        Self::run(self.hamming, a, b)
+        self.hamming.of(a, b)
     }
 }
 
@@ -175,19 +192,20 @@ fn bytes(elements: &[i8]) -> &[u8] {
 }
 
 #[inline(always)]
-fn l1_portable(a: &[i8], b: &[i8]) -> i64 {
-    let part = |a: &[i8], b: &[i8]| i64::from(a.iter().zip(b).map(|(&x, &y)| u32::from(x.abs_diff(y))).sum::<u32>());
+fn l1_portable(a: &[u8], b: &[u8]) -> i64 {
+    let differs = |x: u8, y: u8| u32::from((x as i8).abs_diff(y as i8));
+    let part = |a: &[u8], b: &[u8]| i64::from(a.iter().zip(b).map(|(&x, &y)| differs(x, y)).sum::<u32>());
     let (a_chunks, a_rest) = a.as_chunks::<64>();
     let (b_chunks, b_rest) = b.as_chunks::<64>();
     let sum: u32 = a_chunks.iter().zip(b_chunks).map(|(a, b)| part(a, b) as u32).sum();
     i64::from(sum) + part(a_rest, b_rest)
 }
 
-fn l1_by_avx2(a: &[i8], b: &[i8]) -> i64 {
+fn l1_by_avx2(a: &[u8], b: &[u8]) -> i64 {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx2")]
-        fn l1(a: &[i8], b: &[i8]) -> i64 {
+        fn l1(a: &[u8], b: &[u8]) -> i64 {
             l1_portable(a, b)
         }
         // SAFETY: `Kernels::of` takes it where the processor has the instructions
@@ -249,7 +267,9 @@ mod tests {
     fn wider_instructions_are_other_kernels() {
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             let (plain, wide) = (Kernels::of(Instructions::Portable), Kernels::of(Instructions::Avx2));
-            assert!(plain.dot as usize != wide.dot as usize && plain.hamming as usize != wide.hamming as usize);
+            let different =
+                |a: Sum, b: Sum| matches!((a, b), (Sum::Simsimd(a), Sum::Simsimd(b)) if a as usize != b as usize);
+            assert!(different(plain.dot, wide.dot) && different(plain.hamming, wide.hamming));
             assert!(plain.fused.is_none() && wide.fused.is_none());
             assert_eq!(Kernels::of(Instructions::Avx512).fused.is_some(), integer_wide::is_there());
         }

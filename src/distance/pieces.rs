@@ -6,11 +6,11 @@
 
 #![forbid(unsafe_code)]
 
-use crate::distance::accumulator::{Accumulator, dot};
+use crate::distance::accumulator::{Accumulator, Float, distance_of, dot, fetch_lines, is_beyond, sums_of_whole};
 use crate::distance::half::Half;
 use crate::distance::integer::{Kernels, ones};
 use crate::distance::{Metric, cosine_distance};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The elements of a query, as the kernels take them; those of the stored vectors are of the same kind.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +44,44 @@ impl Operand<'_> {
             _ => 0.0,
         }
     }
+
+    /// The distance to a vector that is one piece of a page: to the bit as [`PieceSum`] has it, without what pieces take. `squared`
+    /// is [`Operand::squared`], `ahead` as for [`PieceSum::add`]. `None` where the distance is surely greater than `bound`.
+    #[inline(always)]
+    #[must_use]
+    pub fn to_whole(self, metric: Metric, squared: f64, bytes: &[u8], ahead: usize, bound: Option<f64>) -> Option<f64> {
+        let mut integers = Integers::new(metric, squared);
+        match self {
+            Self::Float(query) => return floats::<f32, f32>(metric, squared, query, bytes, ahead, bound),
+            Self::Half(query) => return floats::<Half, Half>(metric, squared, query, bytes, ahead, bound),
+            Self::WideHalf(query) => return floats::<f64, Half>(metric, squared, query, bytes, ahead, bound),
+            Self::Bytes(query) => {
+                fetch_lines(ahead, bytes.len());
+                integers.add_bytes(query, <[i8]>::ref_from_bytes(bytes).unwrap_or_default());
+            }
+            Self::Bits(query) => {
+                fetch_lines(ahead, bytes.len());
+                integers.add_bits(query, bytes);
+            }
+        }
+        (!bound.is_some_and(|bound| integers.is_beyond(bound))).then(|| integers.finish())
+    }
+}
+
+#[inline(always)]
+fn floats<Q: Float, S: Float + FromBytes + KnownLayout + Immutable>(
+    metric: Metric,
+    squared: f64,
+    query: &[Q],
+    bytes: &[u8],
+    ahead: usize,
+    bound: Option<f64>,
+) -> Option<f64> {
+    let stored = <[S]>::ref_from_bytes(bytes).unwrap_or_default();
+    let len = query.len().min(stored.len());
+    let (sum, stored_squared) = sums_of_whole(metric, &query[..len], &stored[..len], ahead);
+    (!bound.is_some_and(|bound| is_beyond(metric, sum, bound)))
+        .then(|| distance_of(metric, sum, stored_squared, squared))
 }
 
 /// Bytes of a piece, at the most.
@@ -94,9 +132,7 @@ impl<'q> PieceSum<'q> {
             Operand::Float(_) | Operand::Half(_) | Operand::WideHalf(_) => {
                 Sum::Floats(Accumulator::with_query_squared(metric, query_squared))
             }
-            Operand::Bytes(_) | Operand::Bits(_) => {
-                Sum::Integers(Integers { metric, sum: 0, squares: 0, query_squared })
-            }
+            Operand::Bytes(_) | Operand::Bits(_) => Sum::Integers(Integers::new(metric, query_squared)),
         };
         Self { query, at: 0, sum }
     }
@@ -148,7 +184,7 @@ impl<'q> PieceSum<'q> {
     pub fn is_beyond(&self, bound: f64) -> bool {
         match &self.sum {
             Sum::Floats(sum) => sum.is_beyond(bound),
-            Sum::Integers(_) => false,
+            Sum::Integers(sum) => sum.is_beyond(bound),
         }
     }
 
@@ -164,7 +200,17 @@ impl<'q> PieceSum<'q> {
 }
 
 impl Integers {
-    #[inline]
+    #[inline(always)]
+    const fn new(metric: Metric, query_squared: f64) -> Self {
+        Self { metric, sum: 0, squares: 0, query_squared }
+    }
+
+    #[inline(always)]
+    fn is_beyond(&self, bound: f64) -> bool {
+        is_beyond(self.metric, self.sum as f64, bound)
+    }
+
+    #[inline(always)]
     fn add_bytes(&mut self, query: &[i8], stored: &[i8]) {
         let kernels = Kernels::best();
         match self.metric {
@@ -181,7 +227,7 @@ impl Integers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn add_bits(&mut self, query: &[u8], stored: &[u8]) {
         let kernels = Kernels::best();
         if self.metric == Metric::Jaccard {
@@ -193,7 +239,7 @@ impl Integers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(&self) -> f64 {
         let sum = self.sum as f64;
         match self.metric {

@@ -57,6 +57,7 @@ impl Versions {
 const VERSION: usize = 5;
 
 /// The 16 bytes from offset 24 of a new page of ours: magic number, kind, version, whose page it is, its ordinal.
+#[inline]
 #[must_use]
 pub fn encode(magic: u32, kind: u8, versions: Versions, owner: u32, ordinal: u32) -> [u8; 16] {
     let mut bytes = [0; 16];

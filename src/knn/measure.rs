@@ -15,7 +15,7 @@ pub trait PageSource {
 }
 
 /// Measures the vector of `found`, which a snapshot may see, and offers it; false when a page of it cannot be read.
-#[inline]
+#[inline(always)]
 pub fn offer(
     measure: Measure<'_>,
     geometry: Geometry,
@@ -23,24 +23,27 @@ pub fn offer(
     pages: &mut impl PageSource,
     best: &mut TopK,
 ) -> bool {
-    let mut sum = measure.begin();
-    for piece in geometry.pieces(found.slot.position()) {
+    let (position, bound) = (found.slot.position(), best.bound());
+    // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever they are
+    let near = if let Some(piece) = geometry.whole(position) {
         let from = PAYLOAD_START + piece.offset;
-        // the bytes of a visible slot's vector do not change, so a pin is enough; those of another are numbers whatever
-        // they are
         let Some((page, next)) = pages.page(piece.ordinal) else { return false };
         let ahead = if next == 0 { 0 } else { next + from };
-        sum.add(&page[from..from + piece.len], ahead);
-    }
-    if best.bound().is_some_and(|bound| sum.is_beyond(bound)) {
+        measure.of_whole(&page[from..from + piece.len], ahead, bound)
+    } else {
+        let mut sum = measure.begin();
+        for piece in geometry.pieces(position) {
+            let from = PAYLOAD_START + piece.offset;
+            let Some((page, next)) = pages.page(piece.ordinal) else { return false };
+            let ahead = if next == 0 { 0 } else { next + from };
+            sum.add(&page[from..from + piece.len], ahead);
+        }
+        (!bound.is_some_and(|bound| sum.is_beyond(bound))).then(|| sum.finish())
+    };
+    let Some(distance) = near.filter(|&distance| !bound.is_some_and(|bound| distance > bound)) else {
         best.pass();
         return true;
-    }
-    let distance = sum.finish();
-    if best.bound().is_some_and(|bound| distance > bound) {
-        best.pass();
-        return true;
-    }
+    };
     best.offer(Found { distance, ..found });
     true
 }

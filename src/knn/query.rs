@@ -84,6 +84,13 @@ impl<'q> Measure<'q> {
     pub fn begin(&self) -> PieceSum<'q> {
         PieceSum::with_query_squared(self.metric, self.operand, self.squared)
     }
+
+    /// The distance to a vector that is one piece: see [`Operand::to_whole`].
+    #[inline(always)]
+    #[must_use]
+    pub fn of_whole(&self, bytes: &[u8], ahead: usize, bound: Option<f64>) -> Option<f64> {
+        self.operand.to_whole(self.metric, self.squared, bytes, ahead, bound)
+    }
 }
 
 #[cfg(test)]
@@ -123,8 +130,7 @@ mod tests {
                 page.0[PAYLOAD_START + at] = bytes_of(ordinal * PAYLOAD_BYTES + at);
             }
         }
-        let query_bytes: Vec<u8> =
-            (0..shape.bytes()).map(|i| bytes_of(28 * i / 4 * 4 / 28 + 4 * 7919 + i % 4)).collect();
+        let query_bytes: Vec<u8> = (0..shape.bytes()).map(|i| bytes_of(4 * 7919 + i)).collect();
         for metric in shape.element.metrics() {
             let query = VectorQuery::new(metric, shape.element, &query_bytes);
             for position in (0..40).map(Position) {
@@ -144,6 +150,20 @@ mod tests {
                 let mut operator = PieceSum::new(metric, shape.element.operand(query.bytes().as_bytes()));
                 operator.add(whole.as_bytes(), 0);
                 assert_eq!(sum.finish().to_bits(), operator.finish().to_bits(), "{metric:?} {shape:?}");
+                let (measure, distance) = (query.measure(), operator.finish());
+                let of_whole = |bound| measure.of_whole(whole.as_bytes(), 0, bound);
+                assert_eq!(of_whole(None).map(f64::to_bits), Some(distance.to_bits()), "{metric:?} {shape:?}");
+                assert_eq!(
+                    of_whole(Some(distance)).map(f64::to_bits),
+                    Some(distance.to_bits()),
+                    "{metric:?} {shape:?}"
+                );
+                let nearer = Some(distance * (1.0 - 1e-9)).filter(|_| distance > 0.0);
+                assert_eq!(
+                    of_whole(nearer).is_none(),
+                    metric == Metric::L2 && nearer.is_some(),
+                    "{metric:?} {shape:?}"
+                );
             }
         }
     }

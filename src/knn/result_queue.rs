@@ -34,6 +34,7 @@ impl Found {
         (distance != f64::NEG_INFINITY).then_some(Self { distance: nearer, slot: SlotNo(u32::MAX), ..Self::FIRST })
     }
 
+    #[inline]
     fn order(&self, other: &Self) -> Ordering {
         // unequal only where one of them is NaN, which comes last
         let distance = self.distance.partial_cmp(&other.distance);
@@ -51,12 +52,14 @@ impl PartialEq for Found {
 impl Eq for Found {}
 
 impl PartialOrd for Found {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Found {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         self.order(other)
     }

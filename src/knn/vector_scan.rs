@@ -101,14 +101,21 @@ struct BackendPages<'s> {
     next: usize,
 }
 
+impl BackendPages<'_> {
+    #[inline(never)]
+    fn go_to(&mut self, ordinal: u32) {
+        self.current = None;
+        let page = self.pins.data(ordinal);
+        self.current = Some((ordinal, page));
+        self.next = self.pins.last_address(ordinal + 1);
+    }
+}
+
 impl PageSource for BackendPages<'_> {
-    #[inline]
+    #[inline(always)]
     fn page(&mut self, ordinal: u32) -> Option<(&PageBytes, usize)> {
         if self.current.as_ref().is_none_or(|(at, _)| *at != ordinal) {
-            self.current = None;
-            let page = self.pins.data(ordinal);
-            self.current = Some((ordinal, page));
-            self.next = self.pins.last_address(ordinal + 1);
+            self.go_to(ordinal);
         }
         self.current.as_ref().map(|(_, page)| (page.page(), self.next))
     }

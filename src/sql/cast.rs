@@ -34,9 +34,17 @@ fn from_array<'a, T: Copy>(
 /// # Errors
 /// `NumericValueOutOfRange` when it is too large.
 pub fn narrow(value: f64) -> Result<f32> {
+    narrow_for("zvec", value)
+}
+
+/// The same, for elements of that type.
+///
+/// # Errors
+/// As [`narrow`].
+pub fn narrow_for(type_name: &str, value: f64) -> Result<f32> {
     let narrowed = value as f32;
     if narrowed.is_infinite() && value.is_finite() {
-        return Err(out_of_range(format!("\"{value:e}\" is out of range for an element of type zvec")));
+        return Err(out_of_range(format!("\"{value:e}\" is out of range for an element of type {type_name}")));
     }
     Ok(narrowed)
 }

@@ -9,12 +9,14 @@ use crate::pg::hash;
 use crate::pg::message::cstring;
 use crate::pg::varlena::{Detoasted, NewVarlena};
 use crate::sql::arg::{VectorArg, new_vector};
+use crate::sql::cast::narrow_for;
 use crate::sql::io::typmod_out;
 use crate::sql_function;
 use crate::vector::sparse::{MAX_DIMS, Sparse, SparseBuf, check_typmod};
 use crate::vector::{out_of_range, sparse};
 use pgrx::pg_sys::Datum;
 use std::cmp::Ordering;
+use zerocopy::FromBytes;
 
 /// An argument of type zsparse for the time of a call.
 struct SparseArg<'a>(Detoasted<'a>);
@@ -115,13 +117,26 @@ sql_function! {
     }
 }
 
+fn from_array<T: FromBytes + Copy>(call: Call<'_>, number: fn(T) -> Result<f32>) -> Result<Datum> {
+    let array = Array::new(call.arg(0).varlena())?;
+    sparse::check_dims(array.len())?;
+    let elements = array.fixed::<T>().iter().map(|&element| number(element)).collect::<Result<Vec<f32>>>()?;
+    new(&SparseBuf::of_dense(&elements)?, call.arg(1).i32())
+}
+
 sql_function! {
     /// `array_to_zsparse(real[], integer, boolean) returns zsparse`
-    zsparse_from_float4(call) {
-        let array = Array::new(call.arg(0).varlena())?;
-        sparse::check_dims(array.len())?;
-        new(&SparseBuf::of_dense(array.fixed())?, call.arg(1).i32())
-    }
+    zsparse_from_float4(call) { from_array(call, Ok) }
+}
+
+sql_function! {
+    /// `array_to_zsparse(double precision[], integer, boolean) returns zsparse`
+    zsparse_from_float8(call) { from_array(call, |element| narrow_for("zsparse", element)) }
+}
+
+sql_function! {
+    /// `array_to_zsparse(integer[], integer, boolean) returns zsparse`
+    zsparse_from_int4(call) { from_array(call, |element: i32| Ok(element as f32)) }
 }
 
 sql_function! {

@@ -94,6 +94,11 @@ fn duplicate(index: u32) -> Error {
         .hint("Give each index once.")
 }
 
+fn out_of_range(index: i64, dims: usize) -> Error {
+    Error::new(SqlState::DataException, format!("index {index} of a zsparse is out of range"))
+        .hint(format!("Indexes go from 1 to {dims}."))
+}
+
 impl SparseBuf {
     /// A vector of pairs in any order, of which zeros are left out.
     ///
@@ -107,8 +112,7 @@ impl SparseBuf {
             return Err(duplicate(twice[0].0));
         }
         if let Some(&(index, _)) = pairs.last().filter(|pair| pair.0 as usize >= dims) {
-            let message = format!("index {} of a zsparse is out of range", u64::from(index) + 1);
-            return Err(Error::new(SqlState::DataException, message).hint(format!("Indexes go from 1 to {dims}.")));
+            return Err(out_of_range(i64::from(index) + 1, dims));
         }
         if let Some(&(_, element)) = pairs.iter().find(|pair| !pair.1.is_finite()) {
             return Err(not_finite(ElementType::Float4, element.is_nan()));
@@ -184,9 +188,8 @@ impl SparseBuf {
                     Some(Err(value)) => return Err(not_finite(ElementType::Float4, value.is_nan())),
                     None => return Err(malformed("an element is not a number")),
                 };
-                // what no dimensions allow, either
-                let index = if index < 1 { u32::MAX } else { (index - 1).min(i64::from(u32::MAX)) as u32 };
-                pairs.push((index, element));
+                let from_zero = index.checked_sub(1).and_then(|index| u32::try_from(index).ok());
+                pairs.push((from_zero.ok_or_else(|| out_of_range(index, dims))?, element));
             }
         }
         Self::new(dims, pairs)

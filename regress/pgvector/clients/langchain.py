@@ -1,10 +1,16 @@
 """langchain-postgres: PGVectorStore, and PGVector of before."""
+import logging
+
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_postgres import Column, PGEngine, PGVector, PGVectorStore
 from langchain_postgres.v2.indexes import HNSWIndex
 
 import common
+
+
+# it warns that there is no collection yet which it could delete
+logging.getLogger("langchain_postgres").setLevel(logging.ERROR)
 
 
 class Letters(Embeddings):

@@ -90,6 +90,16 @@ impl Geometry {
         })
     }
 
+    /// The vector at `position` as a piece, if it is one.
+    #[inline(always)]
+    #[must_use]
+    pub fn whole(&self, position: Position) -> Option<Piece> {
+        let at = u64::from(position.0) * u64::from(self.stride_bytes);
+        let (ordinal, offset) = ((at / PAYLOAD_BYTES as u64) as u32, (at % PAYLOAD_BYTES as u64) as usize);
+        let len = self.stride_bytes as usize;
+        (offset + len <= PAYLOAD_BYTES).then_some(Piece { ordinal, offset, len })
+    }
+
     /// Ordinals of the data pages that the vector at `position` is on.
     #[inline]
     #[must_use]
@@ -145,6 +155,9 @@ mod tests {
                 }
                 assert!(geometry.positions_on(geometry.data_pages(position)) >= position);
                 assert!(geometry.positions_on(geometry.data_pages(position + 1) - 1) <= position);
+                let pieces: Vec<Piece> = geometry.pieces(Position(position)).collect();
+                let whole = pieces.first().copied().filter(|_| pieces.len() == 1);
+                assert_eq!(geometry.whole(Position(position)), whole);
                 let ordinals: Vec<u32> = geometry.pieces(Position(position)).map(|piece| piece.ordinal).collect();
                 assert_eq!(geometry.pages(Position(position)).collect::<Vec<_>>(), ordinals);
             }

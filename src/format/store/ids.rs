@@ -37,6 +37,7 @@ impl SlotNo {
     ///
     /// # Panics
     /// When either is out of range: the number would be that of another segment's slot.
+    #[inline]
     #[must_use]
     pub fn new(tag: SegmentTag, position: Position) -> Self {
         assert!(tag.0 < MAX_SEGMENTS && position.0 < MAX_POSITIONS, "segment or position out of range");
@@ -44,12 +45,14 @@ impl SlotNo {
     }
 
     /// Its segment.
+    #[inline]
     #[must_use]
     pub fn tag(self) -> SegmentTag {
         SegmentTag(self.0 >> POSITION_BITS)
     }
 
     /// Its position within the segment.
+    #[inline]
     #[must_use]
     pub fn position(self) -> Position {
         Position(self.0 & (MAX_POSITIONS - 1))

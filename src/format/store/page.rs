@@ -60,6 +60,7 @@ pub struct PageHeader {
 
 impl PageHeader {
     /// The 16 bytes from offset 24.
+    #[inline]
     #[must_use]
     pub fn encode(&self) -> [u8; 16] {
         page::encode(MAGIC, self.kind as u8, self.kind.versions(), self.segment.0, self.ordinal)
@@ -320,10 +321,8 @@ impl SlotPage {
     #[inline]
     #[must_use]
     pub fn slot(page: &PageBytes, index: usize) -> Slot {
-        let at = Self::offset(index);
-        let mut bytes = [0; SLOT_BYTES];
-        bytes.copy_from_slice(&page[at..at + SLOT_BYTES]);
-        Slot::decode(&bytes)
+        // where it lies: a copy would be read before it is written as a whole, for which a processor waits
+        page[Self::offset(index)..].first_chunk().map_or(Slot::free(Generation(0)), Slot::decode)
     }
 
     /// The hint.

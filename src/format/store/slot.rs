@@ -37,6 +37,7 @@ impl Tid {
     pub const NONE: Self = Self { block: 0, offset: 0 };
 
     /// Whether it is an address at all.
+    #[inline]
     #[must_use]
     pub fn is_some(self) -> bool {
         self.offset != 0
@@ -91,6 +92,7 @@ impl Slot {
     }
 
     /// Its state; `None` for a value that no version of this format writes.
+    #[inline]
     #[must_use]
     pub fn state(&self) -> Option<SlotState> {
         if self.flags & !KNOWN_FLAGS != 0 {
@@ -105,6 +107,7 @@ impl Slot {
     }
 
     /// Whether all of `flag` is set.
+    #[inline]
     #[must_use]
     pub fn has(&self, flag: u16) -> bool {
         self.flags & flag == flag
@@ -132,6 +135,7 @@ impl Slot {
     }
 
     /// Reads a slot. Any bytes decode; [`Slot::state`] tells whether they make sense.
+    #[inline]
     #[must_use]
     pub fn decode(bytes: &[u8; SLOT_BYTES]) -> Self {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
