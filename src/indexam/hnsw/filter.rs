@@ -137,6 +137,8 @@ pub struct Filter {
     pub to_find: Option<u64>,
     /// the share of the rows whose keys pass, by some of them
     pub share: Option<f64>,
+    /// how many graphs there are to be searched
+    pub graphs: usize,
 }
 
 impl Filter {
@@ -197,6 +199,7 @@ impl Filter {
             code_bytes: code_bytes as f64,
             asking: if conditions.keys_decide() { PROBED } else { ASKED },
             finder: conditions.finder(),
+            graphs: self.graphs.max(1) as f64,
         }
     }
 }
