@@ -32,7 +32,7 @@ END $$;
 CALL fill('graph');
 CALL fill('flat');
 CALL fill('exact');
-CREATE INDEX graph_e ON graph USING zvec_hnsw (e zvec_l2_ops);
+CREATE INDEX graph_e ON graph USING zvec_hnsw (e zvec_l2_ops) INCLUDE (tag);
 CREATE INDEX flat_e ON flat USING zvec_flat (e zvec_l2_ops);
 INSERT INTO m SELECT i, 0, v(i) FROM generate_series(401, 440) i;
 INSERT INTO graph SELECT * FROM m WHERE id > 400;
@@ -68,6 +68,9 @@ distances of two tables|SELECT sum(g.e <-> x.e) FROM graph g JOIN @ x USING (id)
 distances in a sort|SELECT id FROM (SELECT * FROM @ OFFSET 0) x ORDER BY e <=> v(3)|
 values|SELECT length(e::text) FROM @|
 nearest|SELECT id FROM @ ORDER BY e <-> v(9) LIMIT 20|
+nearest of some|SELECT id FROM @ WHERE tag < 1 AND id % 3 = 0 ORDER BY e <-> v(9) LIMIT 20|
+nearest of those known|SELECT id FROM @ WHERE id % 40 = 0 AND tag = 0 ORDER BY e <-> v(9) LIMIT 20|
+nearest of those that an index finds|SELECT id FROM @ WHERE id < 9 ORDER BY e <-> v(9) LIMIT 20|
 all in order|SELECT id FROM @ ORDER BY e <-> v(9)|
 a cursor|DO $$ DECLARE c CURSOR FOR SELECT id FROM @ ORDER BY e <-> v(9); i integer; BEGIN OPEN c; FOR j IN 1..50 LOOP FETCH c INTO i; END LOOP; END $$|
 a block|DO $$ BEGIN PERFORM sum(e <-> v(7)) FROM @; EXCEPTION WHEN internal_error THEN RAISE; END $$|

@@ -30,6 +30,13 @@ CREATE TYPE fake;
 CREATE FUNCTION fake_in(cstring) RETURNS fake AS '$libdir/namesake', 'zvec_in' LANGUAGE C IMMUTABLE STRICT;
 CREATE FUNCTION fake_out(fake) RETURNS cstring AS '$libdir/namesake', 'zvec_out' LANGUAGE C IMMUTABLE STRICT;
 CREATE TYPE fake (INPUT = fake_in, OUTPUT = fake_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external);
+-- another, whose function has the name of pgvector's
+CREATE TYPE other;
+CREATE FUNCTION other_in(cstring) RETURNS other AS '$libdir/namesake', 'vector_in' LANGUAGE C IMMUTABLE STRICT;
+CREATE FUNCTION other_out(other) RETURNS cstring AS '$libdir/namesake', 'zvec_out' LANGUAGE C IMMUTABLE STRICT;
+CREATE TYPE other (INPUT = other_in, OUTPUT = other_out, INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external);
+CREATE TABLE others (id integer PRIMARY KEY, f other, e zvec(2)) USING zvec;
+INSERT INTO others VALUES (1, 'one', '[1,2]'), (2, repeat('long', 5000)::other, '[2,3]');
 CREATE TABLE texts (id integer PRIMARY KEY, f fake, e zvec(2)) USING zvec;
 INSERT INTO texts VALUES (1, 'one', '[1,2]'), (2, 'some more words', '[2,3]'), (3, repeat('long', 5000)::fake, NULL),
     (4, NULL, '[3,4]');
@@ -39,10 +46,10 @@ UPDATE texts SET f = 'two' WHERE id = 2;
 CREATE TABLE vectors (id integer, e zvec(2)) USING zvec;
 INSERT INTO vectors SELECT i, ARRAY[i, 0]::zvec FROM generate_series(1, 100) i;
 ANALYZE vectors;
-CREATE PROCEDURE operator_of(op text, library text) LANGUAGE plpgsql AS $$
+CREATE PROCEDURE operator_of(op text, library text, symbol text = 'zvec_l2_distance') LANGUAGE plpgsql AS $$
 BEGIN
-    EXECUTE format('CREATE FUNCTION %I(zvec, zvec) RETURNS float8 AS %L, ''zvec_l2_distance'' LANGUAGE C IMMUTABLE STRICT',
-        'f' || op, library);
+    EXECUTE format('CREATE FUNCTION %I(zvec, zvec) RETURNS float8 AS %L, %L LANGUAGE C IMMUTABLE STRICT',
+        'f' || op, library, symbol);
     EXECUTE format('CREATE OPERATOR %s (LEFTARG = zvec, RIGHTARG = zvec, FUNCTION = %I)', op, 'f' || op);
 END $$;
 SELECT format('CALL operator_of(%L, %L)', op, library) FROM (VALUES
@@ -50,6 +57,7 @@ SELECT format('CALL operator_of(%L, %L)', op, library) FROM (VALUES
     ('<@>', :'lib' || '/pg_zvec'), ('<@@>', :'lib' || '/pg_zvec.so'), ('<@@@>', :'other' || '/link'),
     ('<^>', '$libdir/namesake'), ('<^^>', 'namesake.so'), ('<^^^>', :'lib' || '/namesake'),
     ('<|>', :'other' || '/pg_zvec'), ('<||>', :'other' || '/namesake_link.so')) x (op, library) \gexec
+CALL operator_of('<^|>', '$libdir/namesake', 'l2_distance');
 CREATE FUNCTION is_ours(op text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE line text;
 BEGIN
@@ -82,6 +90,11 @@ is "SELECT id, CASE WHEN length(f::text) > 100 THEN length(f::text)::text ELSE f
 zvec_result $? "namesake: another type's values are stored as any type's are"
 is "SELECT zvec_check('texts'); SELECT column_name, dimensions, live FROM zvec_segments('texts')" "e|2|3"
 zvec_result $? "namesake: only the vectors are in the store"
+is "SELECT id, length(f::text) FROM others ORDER BY e <-> '[2,3]'; SELECT zvec_check('others');
+    SELECT column_name, dimensions, live FROM zvec_segments('others')" "2|20000
+1|3
+e|2|2"
+zvec_result $? "namesake: nor are values whose functions have the names of pgvector's"
 is "SELECT id FROM texts ORDER BY e <-> '[3,3]' LIMIT 1; VACUUM FULL texts; SELECT f FROM texts WHERE id = 2; SELECT zvec_check('texts')" "2
 two"
 zvec_result $? "namesake: searches and rewrites of a table with such a type"
@@ -89,7 +102,7 @@ for op in '<->' '<~>' '<~~>' '<~~~>' '<~~~~>' '<@>' '<@@>' '<@@@>'; do
     is "SELECT is_ours('$op'), nearest('$op'), loaded()" "t|40 41 39|pg_zvec"
     zvec_result $? "namesake: operator $op is ours"
 done
-for op in '<^>' '<^^>' '<^^^>' '<|>' '<||>'; do
+for op in '<^>' '<^^>' '<^^^>' '<^|>' '<|>' '<||>'; do
     is "SELECT is_ours('$op')" f && is "SELECT is_ours('$op'), nearest('$op')" "f|100 99 98"
     zvec_result $? "namesake: operator $op is not ours"
 done

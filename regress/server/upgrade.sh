@@ -155,6 +155,31 @@ SQL
 PGDATABASE=aged is "$tied" 1 && PGDATABASE=aged is "SELECT * FROM w" "[1,2]" && gone aged
 zvec_result $? "upgrade: a database that has the dependency from the beginning"
 dropdb aged
+# An index with included columns, and a collection: its tables, entries and triggers are the extension's and the owner's.
+PGDATABASE=moved psql -Xq -v ON_ERROR_STOP=1 <<'SQL'
+CREATE SCHEMA later;
+SET search_path = later, public;
+CREATE TABLE kept (id integer, c integer, e zvec(3)) USING zvec;
+INSERT INTO kept SELECT i, i % 9, ARRAY[i, i % 7, 1]::real[]::zvec FROM generate_series(1, 900) i;
+CREATE INDEX kept_e ON kept USING zvec_hnsw (e) INCLUDE (c);
+CREATE TABLE items (id text PRIMARY KEY, embedding float4[]);
+INSERT INTO items SELECT i, ARRAY[i, 1, 1] FROM generate_series(1, 50) i;
+SELECT zvec_create_collection('found', 'items', 'embedding', 3, 'l2') \g /dev/null
+SELECT zvec_attach_table('found', 'items', 'id', 'embedding') \g /dev/null
+SQL
+# goes_on DATABASE: both are as they were, and follow changes.
+goes_on() {
+    local PGDATABASE=$1 some="SELECT string_agg(id::text, ',') FROM (SELECT id FROM later.kept WHERE c = 4 ORDER BY e <-> '[13,6,1]' LIMIT 3) x"
+    psql -XAtqc "SET enable_seqscan = off" -c "SET enable_sort = off" -c "SET zvec.enable_exact_scan = off" \
+        -c "EXPLAIN (COSTS OFF) $some" | grep -q "Included Cond: (c = 4)" &&
+        is "SET enable_seqscan = off; SET enable_sort = off; SET zvec.enable_exact_scan = off; $some" "13,4,22" &&
+        says_nothing "SELECT zvec_check('later.kept')" &&
+        is "SELECT string_agg(pk, ',') FROM zvec_search('found', '{7.1,1,1}', 2)" "7,8" &&
+        is "BEGIN; DELETE FROM later.items WHERE id = '7'; UPDATE later.items SET id = 'x' WHERE id = '8';
+            SELECT string_agg(pk, ',') FROM zvec_search('found', '{7.1,1,1}', 2); ROLLBACK" "x,6"
+}
+goes_on moved
+zvec_result $? "upgrade: an index with included columns, and a collection"
 zvec_stop $name
 zvec_as_server "$ZVEC_BINDIR/pg_checksums" --check -D "$old/data" >/dev/null
 zvec_result $? "upgrade: pg_checksums finds nothing"
@@ -172,6 +197,8 @@ for mode in copy --link; do
             "$more" "SELECT zvec_check('t')" "SELECT id FROM t WHERE e IS DISTINCT FROM v(id, ver)" "VACUUM FULL t" \
             "SELECT zvec_check('t')" "SELECT id FROM t WHERE e IS DISTINCT FROM v(id, ver)"
     zvec_result $? "upgrade: everything is there and works ($mode)"
+    goes_on moved
+    zvec_result $? "upgrade: included columns and a collection go on ($mode)"
     PGDATABASE=moved is "$tied" 1 && gone moved
     zvec_result $? "upgrade: the extension can be dropped ($mode)"
     zvec_stop checksums-$new

@@ -91,6 +91,8 @@ pub struct Known {
     pub asking: f64,
     /// how others find the rows
     pub finder: Finder,
+    /// how many graphs there are, each of which is searched as widely
+    pub graphs: f64,
 }
 
 /// How to go on once the rows are known.
@@ -120,7 +122,7 @@ impl Known {
     }
 
     fn search(&self) -> f64 {
-        self.ef * COMPARED_PER_FOUND * self.code()
+        self.graphs * self.ef * COMPARED_PER_FOUND * self.code()
     }
 
     /// What it costs to go on asking the rows that the search finds.
@@ -128,7 +130,7 @@ impl Known {
     pub fn cost_of_asking(&self) -> f64 {
         let looked_at = (self.wanted.max(1.0) / self.likely_share()).min(self.rows);
         // the search is kept ahead of what is looked at by half
-        let settled = (1.5 * (self.asked + looked_at) - self.found).clamp(0.0, self.rows);
+        let settled = (self.graphs * (1.5 * (self.asked + looked_at) - self.found)).clamp(0.0, self.rows);
         let begins = if self.found > 0.0 { 0.0 } else { self.search() };
         let wanted = self.wanted.max(1.0).min(looked_at);
         begins + looked_at * self.asking + wanted * (ASKED - self.asking) + settled * COMPARED_PER_FOUND * self.code()
@@ -283,6 +285,7 @@ mod tests {
                         code_bytes,
                         asking,
                         finder,
+                        graphs: 1.0,
                     };
                     let expected = share_of(estimate);
                     let (cost, best) = (cost(expected, share), best(expected, share));
@@ -313,6 +316,7 @@ mod tests {
             code_bytes: 784.0,
             asking: ASKED,
             finder,
+            graphs: 1.0,
         };
         assert!(!of(0.5, Finder::Indexes(0.5, LED_TO)).is_to_find() && !of(0.1, TABLE).is_to_find());
         assert!(
@@ -325,5 +329,29 @@ mod tests {
         let large = Known { rows: 1e7, ..of(0.0, TABLE) };
         assert_eq!([2e5, 4e5].map(|known| large.cost_of_ordering(known).1), [Way::Listed, Way::Among]);
         assert!(of(0.5, TABLE).most_to_find() == u64::MAX);
+    }
+
+    #[test]
+    fn many_graphs_make_searches_dear() {
+        let of = |graphs| Known {
+            rows: 120_000.0,
+            share: 0.1,
+            wanted: 10.0,
+            asked: 0.0,
+            satisfied: 0.0,
+            known: 0.0,
+            found: 0.0,
+            ef: 64.0,
+            code_bytes: 32.0,
+            asking: PROBED,
+            finder: Finder::Columns(120_000.0 * KEY),
+            graphs,
+        };
+        let costs = [1.0, 4.0, 16.0, 40.0].map(|graphs| of(graphs).cost_of_asking());
+        assert!(costs.windows(2).all(|pair| pair[1] > 2.0 * pair[0]), "{costs:?}");
+        assert!(!of(1.0).is_to_find_first() && of(40.0).is_to_find_first());
+        assert_eq!([1.0, 40.0].map(|graphs| of(graphs).cost_of_ordering(12_000.0).1), [Way::Among, Way::Listed]);
+        // what was settled is not settled again
+        assert!(Known { found: 1e6, ..of(40.0) }.cost_of_asking() < of(1.0).cost_of_asking());
     }
 }

@@ -207,6 +207,17 @@ fn samples_are_cut_evenly() {
     assert!((codec.centroid[0] - 0.5).abs() < 0.06, "{}", codec.centroid[0]);
 }
 
+#[test]
+fn directions_that_are_almost_one_leave_zero_vectors_a_place() {
+    let (a, b, zero) = ([0.0, -2.9e28], [2.7, -3.7e25], [0.0, 0.0]);
+    let codec = Codec::train(Metric::Cosine, 2, &mut [&a[..], &b, &zero].into_iter());
+    let mut code = vec![0; 2];
+    let mut between = |query: &[f32], other: &[f32]| codec.query(query).distance(codec.encode(other, &mut code), &code);
+    let (others, far) = (between(&a, &b), between(&a, &zero));
+    assert!(others < far && far.is_finite() && between(&zero, &zero) == 0.0, "{others} {far}");
+    assert!(between(&[1.0, 0.0], &[0.0, 1.0]) < far && between(&[0.0, 5.0], &a) < far);
+}
+
 fn any_element() -> impl Strategy<Value = f32> {
     prop_oneof![
         4 => -10f32..10.0,

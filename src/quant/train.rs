@@ -10,6 +10,9 @@ use crate::vector::CodeKind;
 const SAMPLE_ELEMENTS: usize = 1 << 22;
 /// Vectors that are kept of the sample, at most.
 const SAMPLE_VECTORS: usize = 1024;
+/// The largest scale under cosine: with it no direction needs a step beyond [`super::codec::MAX_STEP`], and zero vectors have a
+/// place that `f32` can hold. Directions nearer to each other than its inverse are the same by all their numbers.
+const MOST_COSINE: f64 = 5e15;
 /// Share of the vectors that are no outliers, for L1.
 const L1_COVERED: f64 = 0.9;
 /// Times the largest element of those that the codes reach under L1. What is larger is cut.
@@ -131,7 +134,8 @@ impl Trainer {
             let middle = norms.len() / 2;
             *norms.select_nth_unstable_by(middle, f64::total_cmp).1
         };
-        if typical > 0.0 { (1.0 / typical).clamp(1e-37, 1e37) as f32 } else { 1.0 }
+        let most = if self.metric == Metric::Cosine { MOST_COSINE } else { 1e37 };
+        if typical > 0.0 { (1.0 / typical).clamp(1e-37, most) as f32 } else { 1.0 }
     }
 
     /// The step with which 127 of them reach all elements of all vectors but outliers.

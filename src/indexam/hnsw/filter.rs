@@ -141,6 +141,8 @@ pub struct Filter {
     pub to_find: Option<u64>,
     /// the share of the rows whose keys pass, by some of them
     pub share: Option<f64>,
+    /// how many graphs there are to be searched
+    pub graphs: usize,
 }
 
 impl Filter {
@@ -201,6 +203,7 @@ impl Filter {
             code_bytes: code_bytes as f64,
             asking: conditions.cost_of_asking(),
             finder: conditions.finder(),
+            graphs: self.graphs.max(1) as f64,
         }
     }
 }

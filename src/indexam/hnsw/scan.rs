@@ -348,10 +348,12 @@ impl GraphScan {
         self.width = Width::of_start(settings::ef_search() as usize, MOST_WANTED);
         if conditions.may_be_asked() || conditions.keys().is_some() {
             self.filter.strategy = Strategy::Asked;
+            let graphs = self.index.graphs();
+            self.filter.graphs = graphs.len();
             if let Some(keys) = conditions.keys()
                 && self.filter.share.is_none()
             {
-                let (rows, passing) = sample(&self.index.graphs(), &keys);
+                let (rows, passing) = sample(&graphs, &keys);
                 self.filter.share = Some((passing as f64 + 0.5) / (rows as f64 + 1.0));
             }
             if !self.filter.is_complete {
@@ -519,16 +521,21 @@ impl GraphScan {
     fn list(&mut self, graph: &Graph, query: Option<&Query>) {
         let tag = graph.map.page.tag;
         let Some(positions) = self.filter.among.of(tag) else { return };
+        let room = self.room();
         let (mut coded, mut uncoded) = (Vec::new(), Vec::new());
+        let mut count = 0;
         graph.places(positions, |position, known| {
             let entry = Entry { slot: SlotNo::new(tag, position), generation: known.generation };
+            count += usize::from(known.place != MapPlace::None);
             match known.place {
+                // more are for the passes, and not even collected
+                _ if count > room => {}
                 MapPlace::Node(node) if node < graph.root.nodes && query.is_some() => coded.push((node, entry)),
                 MapPlace::None => {}
                 _ => uncoded.push(entry),
             }
         });
-        if !self.has_room(coded.len()) {
+        if !self.has_room(count) {
             return;
         }
         if let Some(query) = query {
@@ -567,6 +574,13 @@ impl GraphScan {
         let waiting = self.output.waiting() + self.late.len() + self.candidates.len();
         let by_beams = self.held_by_beams().saturating_sub(self.held_first);
         by_beams + self.output.collected() * COLLECTED_BYTES + waiting * WAITING_BYTES
+    }
+
+    /// For how many vectors more there is room.
+    fn room(&self) -> usize {
+        // SAFETY: a setting
+        let most = unsafe { pg_sys::work_mem } as usize * 1024;
+        most.saturating_sub(self.held()) / (COLLECTED_BYTES + WAITING_BYTES)
     }
 
     /// Whether there is room for so many vectors more. What there is no room for is left to the passes.
