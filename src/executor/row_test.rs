@@ -7,7 +7,7 @@ use crate::format::graph::{Condition, IncludedColumn};
 use crate::format::store::{SlotNo, Tid};
 use crate::indexam::hnsw::included::keys::KeyType;
 use crate::pg::relation::Rel;
-use crate::tableam::row_pages::{self, Addresses, RowForm};
+use crate::tableam::row_pages::{self, Addresses, Pointers, RowForm};
 use pgrx::pg_sys;
 use smallvec::SmallVec;
 
@@ -20,6 +20,7 @@ pub struct RowTest {
     vector: RowForm,
     kinds: SmallVec<[KeyType; 4]>,
     keys: SmallVec<[u64; 4]>,
+    pointers: Pointers,
 }
 
 impl RowTest {
@@ -31,7 +32,14 @@ impl RowTest {
             let kind = |&number: &i16| KeyType::of(Rel::of(rel).attribute(number).atttypid);
             let kinds = columns.iter().map(kind).collect::<Option<SmallVec<_>>>()?;
             let (form, vector) = (RowForm::new(rel, columns), RowForm::new(rel, &[vector]));
-            Some(Self { rel, form, vector, keys: SmallVec::from_elem(ANY, kinds.len()), kinds })
+            Some(Self {
+                rel,
+                form,
+                vector,
+                keys: SmallVec::from_elem(ANY, kinds.len()),
+                kinds,
+                pointers: Pointers::default(),
+            })
         }
     }
 
@@ -59,7 +67,8 @@ impl RowTest {
         unsafe {
             Rel::of(self.rel).count_scan();
             let rel = self.rel;
-            row_pages::each_version(rel, |row| {
+            let mut pointers = std::mem::take(&mut self.pointers);
+            row_pages::each_version(rel, &mut pointers, |row| {
                 tested += 1;
                 if self.passes(row, condition)
                     && let Some(slot) = self.slot(row)
@@ -67,6 +76,7 @@ impl RowTest {
                     take(slot);
                 }
             });
+            self.pointers = pointers;
         }
         tested
     }
@@ -90,13 +100,15 @@ impl RowTest {
     ) {
         // SAFETY: by contract of `new`
         unsafe {
-            row_pages::versions_at(self.rel, blocks, |row| {
+            let mut pointers = std::mem::take(&mut self.pointers);
+            row_pages::versions_at(self.rel, blocks, &mut pointers, |row| {
                 if condition.is_none_or(|condition| self.passes(row, condition))
                     && let Some(slot) = self.slot(row)
                 {
                     take(slot);
                 }
             });
+            self.pointers = pointers;
         }
     }
 
@@ -104,7 +116,12 @@ impl RowTest {
     #[must_use]
     pub unsafe fn may_hold(&mut self, at: Tid, condition: &Condition) -> bool {
         // SAFETY: by contract of `new`
-        unsafe { row_pages::any_version(self.rel, at, |row| self.passes(row, condition)) }
+        unsafe {
+            let mut pointers = std::mem::take(&mut self.pointers);
+            let holds = row_pages::any_version(self.rel, at, &mut pointers, |row| self.passes(row, condition));
+            self.pointers = pointers;
+            holds
+        }
     }
 }
 

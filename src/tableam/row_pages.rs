@@ -7,14 +7,14 @@
 
 use crate::format::store::{SlotNo, Tid};
 use crate::pg::buffer::hints::hints_of;
-use crate::pg::buffer::{self, Pinned, optimistic};
+use crate::pg::buffer::{self, optimistic};
 use crate::pg::compat;
 use crate::pg::relation::Rel;
 use crate::tableam::rows::MOST_ROWS;
 use crate::tableam::vectors;
 use pgrx::pg_sys::{self, Datum, HeapTupleHeader};
 use smallvec::SmallVec;
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 struct Attribute {
     /// in bytes; -1 as its header says, -2 up to a zero
@@ -163,41 +163,49 @@ impl RowForm {
     }
 }
 
-/// A page of a table, pinned, with its line pointers as they were.
-struct Page {
-    pinned: Pinned,
-    /// the first `count`
-    pointers: [MaybeUninit<pg_sys::ItemIdData>; MOST_ROWS],
-    count: usize,
+/// Line pointers that were copied, of one page or of several; kept for the next ones.
+#[derive(Default)]
+pub struct Pointers(Vec<pg_sys::ItemIdData>);
+
+/// A page of a table, pinned, and where its line pointers were copied to.
+struct Pinned {
+    page: buffer::Pinned,
+    copied: Range<usize>,
+}
+
+/// The same with them.
+struct Page<'p> {
+    page: &'p buffer::Pinned,
+    pointers: &'p [pg_sys::ItemIdData],
 }
 
 /// So many rows ahead the processor loads what the next ones begin with.
 const AHEAD: usize = 8;
 
-impl Page {
-    unsafe fn of(pinned: Pinned) -> Self {
-        let mut pointers = [MaybeUninit::uninit(); MOST_ROWS];
-        let shared = pinned.share();
+impl Pinned {
+    /// Copies the line pointers, which do not change for rows that are there while the page is pinned.
+    unsafe fn of(page: buffer::Pinned, pointers: &mut Pointers) -> Self {
+        let shared = page.share();
+        let start = pointers.0.len();
         // SAFETY: locked; the pointers are as many as the page says
-        let count = unsafe {
+        unsafe {
             let page = pg_sys::BufferGetPage(shared.buffer());
             let count = usize::from(compat::line_pointers(page)).min(MOST_ROWS);
             if count > 0 {
-                let first = compat::line_pointer(page, 1);
-                pointers.as_mut_ptr().cast::<pg_sys::ItemIdData>().copy_from_nonoverlapping(first, count);
+                pointers.0.extend_from_slice(std::slice::from_raw_parts(compat::line_pointer(page, 1), count));
             }
-            count
-        };
-        Self { pinned: shared.unlock(), pointers, count }
+        }
+        Self { page: shared.unlock(), copied: start..pointers.0.len() }
     }
 
-    fn pointers(&self) -> &[pg_sys::ItemIdData] {
-        // SAFETY: so many were copied
-        unsafe { std::slice::from_raw_parts(self.pointers.as_ptr().cast(), self.count) }
+    fn with<'p>(&'p self, pointers: &'p Pointers) -> Page<'p> {
+        Page { page: &self.page, pointers: &pointers.0[self.copied.clone()] }
     }
+}
 
+impl Page<'_> {
     fn pointer(&self, offset: u16) -> Option<&pg_sys::ItemIdData> {
-        self.pointers().get(usize::from(offset).checked_sub(1)?)
+        self.pointers.get(usize::from(offset).checked_sub(1)?)
     }
 
     #[inline(always)]
@@ -207,7 +215,7 @@ impl Page {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: a prefetch reads nothing that the program sees
             unsafe {
-                let page = pg_sys::BufferGetPage(self.pinned.buffer());
+                let page = pg_sys::BufferGetPage(self.page.buffer());
                 _mm_prefetch::<_MM_HINT_T0>(page.add(pointer.lp_off() as usize));
             }
         }
@@ -218,15 +226,14 @@ impl Page {
     unsafe fn row(&self, pointer: &pg_sys::ItemIdData) -> Option<HeapTupleHeader> {
         // SAFETY: pinned
         (pointer.lp_flags() == pg_sys::LP_NORMAL)
-            .then(|| unsafe { pg_sys::BufferGetPage(self.pinned.buffer()).add(pointer.lp_off() as usize).cast() })
+            .then(|| unsafe { pg_sys::BufferGetPage(self.page.buffer()).add(pointer.lp_off() as usize).cast() })
     }
 
     /// Calls `see` with every version of the page.
     #[inline(always)]
     unsafe fn each(&self, see: &mut impl FnMut(HeapTupleHeader)) {
-        let pointers = self.pointers();
-        for (i, pointer) in pointers.iter().enumerate() {
-            if let Some(later) = pointers.get(i + AHEAD) {
+        for (i, pointer) in self.pointers.iter().enumerate() {
+            if let Some(later) = self.pointers.get(i + AHEAD) {
                 self.prefetch(later);
             }
             // SAFETY: by contract
@@ -238,7 +245,7 @@ impl Page {
 
     /// Calls `see` with the versions on this page that indexes reach by `offset`, until it returns true; whether it did.
     unsafe fn any_of_chain(&self, mut offset: u16, mut see: impl FnMut(HeapTupleHeader) -> bool) -> bool {
-        for _ in 0..=self.count {
+        for _ in 0..=self.pointers.len() {
             let Some(pointer) = self.pointer(offset) else { return false };
             if pointer.lp_flags() == pg_sys::LP_REDIRECT {
                 offset = pointer.lp_off() as u16;
@@ -262,7 +269,7 @@ impl Page {
 
 /// Calls `see` with every version on the table's pages. A table that would fill a good part of the shared buffers is read through
 /// a ring of few, as the server's scans do.
-pub unsafe fn each_version(rel: pg_sys::Relation, mut see: impl FnMut(HeapTupleHeader)) {
+pub unsafe fn each_version(rel: pg_sys::Relation, pointers: &mut Pointers, mut see: impl FnMut(HeapTupleHeader)) {
     /// pages that the kernel is asked for together
     const PAGES: u32 = 32;
     // SAFETY: open
@@ -280,7 +287,7 @@ pub unsafe fn each_version(rel: pg_sys::Relation, mut see: impl FnMut(HeapTupleH
             }
             let pinned = match strategy {
                 None => buffer::read(table, block),
-                Some(ring) => Pinned::adopt(pg_sys::ReadBufferExtended(
+                Some(ring) => buffer::Pinned::adopt(pg_sys::ReadBufferExtended(
                     rel,
                     main,
                     block,
@@ -288,7 +295,9 @@ pub unsafe fn each_version(rel: pg_sys::Relation, mut see: impl FnMut(HeapTupleH
                     ring,
                 )),
             };
-            Page::of(pinned).each(&mut see);
+            pointers.0.clear();
+            let pinned = Pinned::of(pinned, pointers);
+            pinned.with(pointers).each(&mut see);
         }
         if let Some(ring) = strategy {
             pg_sys::FreeAccessStrategy(ring);
@@ -301,7 +310,12 @@ pub type Addresses = (u32, Option<SmallVec<[u16; 6]>>);
 
 /// Calls `see` with the versions that indexes reach by these addresses, a few blocks at the most: their pages are pinned together,
 /// so that the processor loads rows of one while others are looked up.
-pub unsafe fn versions_at(rel: pg_sys::Relation, blocks: &[Addresses], mut see: impl FnMut(HeapTupleHeader)) {
+pub unsafe fn versions_at(
+    rel: pg_sys::Relation,
+    blocks: &[Addresses],
+    pointers: &mut Pointers,
+    mut see: impl FnMut(HeapTupleHeader),
+) {
     // SAFETY: open; the blocks are there, or an error is raised
     unsafe {
         let table = Rel::of(rel);
@@ -309,13 +323,16 @@ pub unsafe fn versions_at(rel: pg_sys::Relation, blocks: &[Addresses], mut see: 
         for &(block, _) in blocks {
             optimistic::prefetch(hints.get_any(block), 0, 64);
         }
-        let mut pages = Vec::with_capacity(blocks.len());
+        pointers.0.clear();
+        let mut pinned: SmallVec<[Pinned; 16]> = SmallVec::new();
         for (block, offsets) in blocks {
-            let page = Page::of(buffer::read(table, *block));
+            let next = Pinned::of(buffer::read(table, *block), pointers);
+            let page = next.with(pointers);
             offsets.iter().flatten().filter_map(|&offset| page.pointer(offset)).for_each(|first| page.prefetch(first));
-            pages.push(page);
+            pinned.push(next);
         }
-        for ((_, offsets), page) in blocks.iter().zip(pages) {
+        for ((_, offsets), pinned) in blocks.iter().zip(pinned) {
+            let page = pinned.with(pointers);
             let Some(offsets) = offsets else {
                 page.each(&mut see);
                 continue;
@@ -331,7 +348,16 @@ pub unsafe fn versions_at(rel: pg_sys::Relation, blocks: &[Addresses], mut see: 
 }
 
 /// Whether `holds` for one of the versions that indexes reach by `at`, where a snapshot sees one.
-pub unsafe fn any_version(rel: pg_sys::Relation, at: Tid, holds: impl FnMut(HeapTupleHeader) -> bool) -> bool {
+pub unsafe fn any_version(
+    rel: pg_sys::Relation,
+    at: Tid,
+    pointers: &mut Pointers,
+    holds: impl FnMut(HeapTupleHeader) -> bool,
+) -> bool {
+    pointers.0.clear();
     // SAFETY: open; the block is there, since a snapshot sees a row of it
-    unsafe { Page::of(buffer::read(Rel::of(rel), at.block)).any_of_chain(at.offset, holds) }
+    unsafe {
+        let pinned = Pinned::of(buffer::read(Rel::of(rel), at.block), pointers);
+        pinned.with(pointers).any_of_chain(at.offset, holds)
+    }
 }
