@@ -345,7 +345,11 @@ unsafe fn begin(node: *mut Scan) {
         });
         let keys = &mut *(*node).keys;
         if keys.test.is_none() && (!keys.own.is_empty() || (*node).private.subplan == Subplan::Bitmap) {
-            keys.test = RowTest::new(rel, &keys.own, column.attnum);
+            keys.test = RowTest::new(rel, &keys.own, column.attnum).or_else(|| {
+                // not as it was planned: nothing is tested
+                (keys.own, keys.words, keys.condition) = Default::default();
+                RowTest::new(rel, &[], column.attnum)
+            });
         }
         scan.start(query, &mut Told { node });
         (*node).begun = true;
@@ -409,7 +413,9 @@ impl Told {
                 }));
             }
             let Keys { test, condition, own, .. } = &mut *(*node).keys;
-            let (Some(test), Some(addresses)) = (test, bitmap.as_mut()) else { return true };
+            let (Some(test), Some(addresses)) = (test, bitmap.as_mut()) else {
+                raise(Error::new(SqlState::Internal, "a graph scan was not prepared for addresses of rows"))
+            };
             let condition = condition.as_deref().filter(|_| !own.is_empty());
             let (mut found, mut offsets, mut blocks) = (0, Vec::new(), Vec::with_capacity(TOGETHER));
             let mut is_at_end = false;

@@ -18,7 +18,8 @@ pub struct RowTest {
     form: RowForm,
     /// the vectors' column
     vector: RowForm,
-    kinds: SmallVec<[KeyType; 4]>,
+    /// and whether values may be stored elsewhere
+    kinds: SmallVec<[(KeyType, bool); 4]>,
     keys: SmallVec<[u64; 4]>,
     pointers: Pointers,
 }
@@ -29,7 +30,10 @@ impl RowTest {
     pub unsafe fn new(rel: pg_sys::Relation, columns: &[i16], vector: i16) -> Option<Self> {
         // SAFETY: by contract
         unsafe {
-            let kind = |&number: &i16| KeyType::of(Rel::of(rel).attribute(number).atttypid);
+            let kind = |&number: &i16| {
+                let attribute = Rel::of(rel).attribute(number);
+                Some((KeyType::of(attribute.atttypid)?, attribute.attlen == -1))
+            };
             let kinds = columns.iter().map(kind).collect::<Option<SmallVec<_>>>()?;
             let (form, vector) = (RowForm::new(rel, columns), RowForm::new(rel, &[vector]));
             Some(Self {
@@ -49,8 +53,11 @@ impl RowTest {
         // SAFETY: a row of the table
         unsafe {
             self.form.read(row, |column, value| {
+                let (kind, may_be_elsewhere) = &kinds[column];
                 keys[column] = match value {
-                    Ok(Some(value)) => kinds[column].key(value),
+                    // of a version that nobody sees it may be gone from there
+                    Ok(Some(value)) if *may_be_elsewhere && is_elsewhere(value) => ANY,
+                    Ok(Some(value)) => kind.key(value),
                     Ok(None) => NULL,
                     // it is not on the page
                     Err(()) => ANY,
@@ -123,6 +130,13 @@ impl RowTest {
             holds
         }
     }
+}
+
+/// Whether a value with a header is stored elsewhere.
+#[inline(always)]
+unsafe fn is_elsewhere(value: pg_sys::Datum) -> bool {
+    // SAFETY: it has a byte
+    unsafe { pgrx::varlena::varatt_is_1b_e(value.cast_mut_ptr()) }
 }
 
 /// The columns that conditions read, with what keys their values have; such as have none are left out.
