@@ -58,10 +58,7 @@ class Column(ZvecHnsw):
     def load(self, data, categories):
         super().load(data, categories)
         with self.server.session() as s:
-            s.run(f"DROP TABLE IF EXISTS {self.table}_q")
-            s.run(f"CREATE TABLE {self.table}_q (id int, cat int, v {self.type}({data.dims}))")
-            s.load(f"{self.table}_q", data.queries, type=self.type)
-            s.run(f"VACUUM ANALYZE {self.table}_q")
+            self.queries = self.keep(s, data.queries)
 
     def sizes(self):
         """Bytes of the data pages, and of all of the table, over those of the elements."""
@@ -81,7 +78,7 @@ class Loop:
 
     def milliseconds(self, count, metric=None):
         """Of a query, among the first `count`."""
-        queries = f"(SELECT v FROM {self.column.table}_q WHERE id < {count}) q"
+        queries = f"(SELECT v FROM {self.column.queries} WHERE id < {count}) q"
         search = self.column.query(parameter="q.v", metric=metric)
         began = self.used()
         found = self.session.value(f"SELECT count(*) FROM {queries}, LATERAL ({search}) x")
@@ -252,7 +249,7 @@ def main():
         ]  # fmt: skip
         print("\n\n".join(parts), flush=True)
         for column in columns.values():
-            column.run(f"DROP TABLE {column.table}_q, {column.table}")
+            column.run(f"DROP TABLE {column.queries}, {column.table}")
 
 
 if __name__ == "__main__":

@@ -125,14 +125,20 @@ class SqlEngine:
         pid = session.connection.info.backend_pid
         return Searcher(lambda i: ask(parameters[i]), set_ef if self.tuned else None, session.close, pid)
 
+    def keep(self, session, queries):
+        """Makes a table (id int, cat int, v) of the queries; returns its name."""
+        table = f"{self.table}_queries"
+        session.run(f"DROP TABLE IF EXISTS {table}")
+        session.run(f"CREATE TABLE {table} (id int, cat int, v {self.type}({self.data.dims}))")
+        session.load(table, queries, type=self.type)
+        session.run(f"VACUUM ANALYZE {table}")
+        return table
+
     def lateral(self, queries, settings=()):
         """A function that searches for all of `queries` in one statement, among the rows that its argument keeps, and
         returns the seconds; with a close."""
-        session, table = Session(self.server.conninfo, settings), f"{self.table}_queries"
-        session.run(f"DROP TABLE IF EXISTS {table}")
-        session.run(f"CREATE TABLE {table} (id int, cat int, v {self.type}({self.data.dims}))")
-        session.load(table, queries)
-        session.run(f"VACUUM ANALYZE {table}")
+        session = Session(self.server.conninfo, settings)
+        table = self.keep(session, queries)
 
         def search(where):
             one = self.query(where, "q.v").replace("ORDER BY v", f"ORDER BY {self.table}.v")

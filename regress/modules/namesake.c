@@ -40,13 +40,11 @@ zvec_l2_distance(PG_FUNCTION_ARGS)
 Datum
 vector_in(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(PG_GETARG_CSTRING(0)));
+	return zvec_in(fcinfo);
 }
 
 Datum
 l2_distance(PG_FUNCTION_ARGS)
 {
-	char	   *vector = (char *) PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
-
-	PG_RETURN_FLOAT8(-(float8) *(float4 *) (vector + 8));
+	return zvec_l2_distance(fcinfo);
 }

@@ -563,11 +563,6 @@ impl Conditions for Told {
                 });
             }
             let subplan = (*node).subplan;
-            let Some((attnum, _)) =
-                crate::knn::distance_clause::parts_of(distance_of(node.cast()), (*plan).scan.scanrelid)
-            else {
-                return true;
-            };
             for _ in 0..most {
                 let row = boundary(|| {
                     if !(*subplan).chgParam.is_null() {
@@ -578,7 +573,7 @@ impl Conditions for Told {
                 if row.is_null() || (*row).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0 {
                     return true;
                 }
-                if let Some(slot) = vector_in((*subplan.cast::<ScanState>()).ss_ScanTupleSlot, attnum) {
+                if let Some(slot) = vector_in((*subplan.cast::<ScanState>()).ss_ScanTupleSlot, (*node).vector) {
                     take(slot);
                 }
             }

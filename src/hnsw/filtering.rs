@@ -271,22 +271,7 @@ mod tests {
                         Finder::Table(each) => Finder::Table(each * rows),
                         other => other,
                     };
-                    let (asked, satisfied, known, found) = (0.0, 0.0, 0.0, 0.0);
-                    let (wanted, ef, code_bytes) = (10.0, 64.0, 400.0);
-                    let share_of = |share| Known {
-                        rows,
-                        share,
-                        wanted,
-                        asked,
-                        satisfied,
-                        known,
-                        found,
-                        ef,
-                        code_bytes,
-                        asking,
-                        finder,
-                        graphs: 1.0,
-                    };
+                    let share_of = |share| Known { rows, code_bytes: 400.0, asking, ..before_the_first(share, finder) };
                     let expected = share_of(estimate);
                     let (cost, best) = (cost(expected, share), best(expected, share));
                     // a search and the first rows are paid for evidence
@@ -302,9 +287,9 @@ mod tests {
 
     const TABLE: Finder = Finder::Table(3e6);
 
-    #[test]
-    fn the_way_goes_by_the_share() {
-        let of = |share, finder| Known {
+    /// What is known before any row is asked, of 60,000.
+    fn before_the_first(share: f64, finder: Finder) -> Known {
+        Known {
             rows: 60_000.0,
             share,
             wanted: 10.0,
@@ -317,7 +302,12 @@ mod tests {
             asking: ASKED,
             finder,
             graphs: 1.0,
-        };
+        }
+    }
+
+    #[test]
+    fn the_way_goes_by_the_share() {
+        let of = before_the_first;
         assert!(!of(0.5, Finder::Indexes(0.5, LED_TO)).is_to_find() && !of(0.1, TABLE).is_to_find());
         assert!(
             of(0.0001, Finder::Indexes(0.0001, LED_TO)).is_to_find_first() && !of(0.0001, TABLE).is_to_find_first()
@@ -333,19 +323,13 @@ mod tests {
 
     #[test]
     fn many_graphs_make_searches_dear() {
+        let finder = Finder::Columns(120_000.0 * KEY);
         let of = |graphs| Known {
             rows: 120_000.0,
-            share: 0.1,
-            wanted: 10.0,
-            asked: 0.0,
-            satisfied: 0.0,
-            known: 0.0,
-            found: 0.0,
-            ef: 64.0,
             code_bytes: 32.0,
             asking: PROBED,
-            finder: Finder::Columns(120_000.0 * KEY),
             graphs,
+            ..before_the_first(0.1, finder)
         };
         let costs = [1.0, 4.0, 16.0, 40.0].map(|graphs| of(graphs).cost_of_asking());
         assert!(costs.windows(2).all(|pair| pair[1] > 2.0 * pair[0]), "{costs:?}");

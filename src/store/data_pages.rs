@@ -41,14 +41,9 @@ impl<'s> DataPages<'s> {
         // SAFETY: rel is open
         unsafe {
             let node = rel.node();
-            let large = rel.blocks() > (pg_sys::NBuffers / 4) as u32;
-            let strategy = if large {
-                pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
-            } else {
-                std::ptr::null_mut()
-            };
+            let strategy = buffer::ring(rel);
             let temporary = rel.is_temporary();
-            let files = (large && !temporary).then(|| Files::of(&node));
+            let files = (!strategy.is_null() && !temporary).then(|| Files::of(&node));
             let in_no_buffer = SharedBitset::below(if files.is_some() { segment.page.data.pages() } else { 0 });
             let hints = hints_of(rel);
             Self { rel, segment, hints, in_no_buffer, node, strategy, temporary, files }

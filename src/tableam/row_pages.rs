@@ -75,7 +75,7 @@ pub struct RowForm {
 }
 
 impl RowForm {
-    /// For these columns, at least one, of a table that stays open.
+    /// For these columns of a table that stays open.
     #[must_use]
     pub unsafe fn new(rel: pg_sys::Relation, columns: &[i16]) -> Self {
         // SAFETY: open
@@ -275,31 +275,25 @@ pub unsafe fn each_version(rel: pg_sys::Relation, pointers: &mut Pointers, mut s
     // SAFETY: open
     unsafe {
         let (table, main) = (Rel::of(rel), pg_sys::ForkNumber::MAIN_FORKNUM);
-        let blocks = table.blocks();
-        let strategy = (blocks > (pg_sys::NBuffers / 4) as u32)
-            .then(|| pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD));
+        let (blocks, ring) = (table.blocks(), buffer::ring(table));
         for block in 0..blocks {
             if block % PAGES == 0 {
                 pgrx::check_for_interrupts!();
-                if strategy.is_some() {
+                if !ring.is_null() {
                     buffer::read_ahead(table, block..blocks.min(block + PAGES), |_| false, |block| [block]);
                 }
             }
-            let pinned = match strategy {
-                None => buffer::read(table, block),
-                Some(ring) => buffer::Pinned::adopt(pg_sys::ReadBufferExtended(
-                    rel,
-                    main,
-                    block,
-                    pg_sys::ReadBufferMode::RBM_NORMAL,
-                    ring,
-                )),
+            let pinned = if ring.is_null() {
+                buffer::read(table, block)
+            } else {
+                let mode = pg_sys::ReadBufferMode::RBM_NORMAL;
+                buffer::Pinned::adopt(pg_sys::ReadBufferExtended(rel, main, block, mode, ring))
             };
             pointers.0.clear();
             let pinned = Pinned::of(pinned, pointers);
             pinned.with(pointers).each(&mut see);
         }
-        if let Some(ring) = strategy {
+        if !ring.is_null() {
             pg_sys::FreeAccessStrategy(ring);
         }
     }

@@ -6,7 +6,7 @@ use crate::format::graph::Condition;
 use crate::format::store::slot_set::SlotSet;
 use crate::format::store::{SlotNo, Tid};
 use crate::hnsw::beam::Work;
-use crate::hnsw::filtering::{ASKED, Finder, Known, PROBED};
+use crate::hnsw::filtering::{ASKED, Finder, Known};
 use crate::hnsw::next_step::Width;
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ pub trait Conditions {
     }
     /// What it costs to ask about a row that fails, in nanoseconds.
     fn cost_of_asking(&self) -> f64 {
-        if self.keys_decide() { PROBED } else { ASKED }
+        ASKED
     }
     /// Rows of the table and the share that satisfies them, by the planner's estimate, and rows that the query wants.
     fn expected(&self) -> Expected;

@@ -55,6 +55,19 @@ pub fn read(rel: Rel<'_>, blkno: u32) -> Pinned {
     }
 }
 
+/// The ring of few buffers through which a scan of all of `rel` reads, as the server's sequential scans do: null, which is none,
+/// unless it would fill a good part of the shared buffers.
+#[must_use]
+pub fn ring(rel: Rel<'_>) -> pg_sys::BufferAccessStrategy {
+    // SAFETY: rel is open
+    unsafe {
+        if rel.blocks() <= (pg_sys::NBuffers / 4) as u32 {
+            return std::ptr::null_mut();
+        }
+        pg_sys::GetAccessStrategy(pg_sys::BufferAccessStrategyType::BAS_BULKREAD)
+    }
+}
+
 /// Pins `recent`, a shared buffer, if it still holds block `block` of the main fork of `node`; without a search.
 #[inline]
 #[must_use]
